@@ -1,8 +1,13 @@
 //! Copies SQL Server tables to PostgreSQL.
 pub mod cell;
+pub mod chunk;
+pub mod config;
 pub mod digest;
+pub mod error;
 pub mod load;
+pub mod retry;
 pub mod schema;
+pub mod secret;
 pub mod target;
 pub mod text;
 pub mod type_map;
