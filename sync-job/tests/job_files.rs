@@ -377,3 +377,42 @@ fn a_table_overrides_what_it_names_and_nothing_else() {
     assert_eq!((lines.nul, lines.max_shrink_percent, lines.readers), (NulPolicy::Strip, Some(10), 4));
     assert_eq!(config.settings(&TableName::new("dbo", "Other")), &config.defaults);
 }
+
+/// The keys of a section as the parser itself lists them.
+fn keys_of(heading: &str) -> Vec<String> {
+    let text = if heading == "[[table]]" {
+        format!("{GOOD}no_such_key = 1\n")
+    } else {
+        GOOD.replacen(heading, &format!("{heading}\nno_such_key = 1"), 1)
+    };
+    let error = JobConfig::parse(&text, "job.toml").unwrap_err().to_string();
+    let (_, listed) = error.split_once("allowed: ").unwrap();
+    listed.split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_documentation_lists_every_key_and_no_other() {
+    let document = include_str!("../../docs/job-file.md");
+    for heading in ["[job]", "[source]", "[target]", "[tables]", "[[table]]"] {
+        let (_, after) = document.split_once(&format!("\n## `{heading}`\n")).unwrap();
+        let section = after.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
+        let documented: Vec<&str> =
+            section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+        let mut expected = keys_of(heading);
+        let mut found: Vec<String> = documented.iter().map(|key| (*key).to_owned()).collect();
+        expected.sort();
+        found.sort();
+        assert_eq!(found, expected, "docs/job-file.md, section {heading}");
+    }
+}
+
+#[test]
+fn the_reference_job_file_shows_every_key() {
+    let reference = include_str!("../../config/reference.toml");
+    for heading in ["[job]", "[source]", "[target]", "[tables]", "[[table]]"] {
+        for key in keys_of(heading) {
+            let shown = reference.contains(&format!("{key} = ")) || reference.contains(&format!(".{key}]"));
+            assert!(shown, "config/reference.toml does not show {key} of {heading}");
+        }
+    }
+}
