@@ -34,7 +34,8 @@ fn main() -> ExitCode {
 /// The first Ctrl-C or SIGTERM stops the run cleanly, the second at once.
 async fn watch_signals(cancel: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         tracing::warn!("signals cannot be caught: an interruption will leave its cleaning up to the next run");
         return;
     };

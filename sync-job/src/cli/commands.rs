@@ -28,9 +28,12 @@ pub async fn run(cli: Cli, cancel: CancellationToken) -> anyhow::Result<ExitStat
         Command::Run { selected, dry_run: true, .. } | Command::Plan { selected } => plan(&selected).await,
         Command::Run { selected, dry_run: false, report } => {
             let job = open(&selected)?;
+            if let Some(path) = &report {
+                can_be_written(path)?;
+            }
             let done = job.run(progress::choose(quiet), cancel).await;
-            if let Some(path) = report {
-                write_json(&path, &done)?;
+            if let Some(path) = &report {
+                write_json(path, &done)?;
             }
             answer(&done, selected.format)
         }
@@ -45,6 +48,14 @@ pub async fn run(cli: Cli, cancel: CancellationToken) -> anyhow::Result<ExitStat
 
 fn open(selected: &Selected) -> anyhow::Result<ThisJob> {
     let config = JobConfig::load(&selected.config)?;
+    let file = selected.config.display();
+    let sides = [
+        ("source", &config.source.password, &config.source.tls),
+        ("target", &config.target.password, &config.target.tls),
+    ];
+    for (side, password, tls) in sides {
+        readable(side, password, tls).with_context(|| file.to_string())?;
+    }
     let only = selected
         .tables
         .iter()
@@ -58,6 +69,30 @@ fn open(selected: &Selected) -> anyhow::Result<ThisJob> {
         run_id,
         only,
     })
+}
+
+/// What the job file names is there: better known now than when the connection fails.
+fn readable(side: &str, password: &PasswordSource, tls: &Tls) -> anyhow::Result<()> {
+    let key = match password {
+        PasswordSource::Env(_) => "password_env",
+        PasswordSource::File(_) => "password_file",
+    };
+    password.read().with_context(|| format!("{side}.{key}"))?;
+    if let Some(path) = &tls.ca_file {
+        let unreadable = || format!("{side}.ca_file: {} cannot be read", path.display());
+        std::fs::File::open(path).and_then(|file| file.metadata()).with_context(unreadable)?;
+    }
+    Ok(())
+}
+
+/// A run of hours should not end with a report that has no place to go to.
+fn can_be_written(path: &Path) -> anyhow::Result<()> {
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(|| format!("--report: {} cannot be written", path.display()))?;
+    Ok(())
 }
 
 async fn plan(selected: &Selected) -> anyhow::Result<ExitStatus> {
@@ -122,6 +157,9 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
         "disable" => TlsMode::Disable,
         other => anyhow::bail!("--tls: {other:?} is not one of verify-full, require, disable"),
     };
+    let password = PasswordSource::Env(init.password_env.clone());
+    let tls = Tls { mode, ca_file: init.ca_file.clone() };
+    readable("source", &password, &tls)?;
     let second = std::time::Duration::from_secs(1);
     let source = SqlServer::new(
         SourceConfig {
@@ -129,8 +167,8 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
             port: init.port,
             database: init.database.clone(),
             user: init.user.clone(),
-            password: PasswordSource::Env(init.password_env.clone()),
-            tls: Tls { mode, ca_file: init.ca_file.clone() },
+            password,
+            tls,
             intent: Intent::ReadOnly,
             consistency: Consistency::Snapshot,
             lock_timeout: second * 30,
@@ -149,8 +187,12 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
         }
     };
     let ca_file = init.ca_file.as_ref().map(|path| path.display().to_string());
-    let job: String =
-        init.database.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).take(40).collect();
+    let job: String = init
+        .database
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .take(40)
+        .collect();
     let connection = Connection {
         job: &job,
         host: &init.host,
@@ -166,8 +208,9 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
     match &init.output {
         None => print(&text)?,
         Some(path) => {
-            let mut file = std::fs::File::create_new(path)
-                .with_context(|| format!("{} cannot be created (an existing file is not overwritten)", path.display()))?;
+            let mut file = std::fs::File::create_new(path).with_context(|| {
+                format!("{} cannot be created (an existing file is not overwritten)", path.display())
+            })?;
             file.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))?;
             eprintln!("{} tables found; job file written to {}", catalog.tables.len(), path.display());
         }

@@ -50,9 +50,10 @@ impl Progress for Lines {
             }
             entry.said = Instant::now();
             let rate = entry.rows as f64 / entry.started.elapsed().as_secs_f64();
-            let share = entry.expected.filter(|expected| *expected > 0).map(|expected| {
-                format!(" ({}%)", (entry.rows.saturating_mul(100) / expected).min(100))
-            });
+            let share = entry
+                .expected
+                .filter(|expected| *expected > 0)
+                .map(|expected| format!(" ({}%)", (entry.rows.saturating_mul(100) / expected).min(100)));
             eprintln!(
                 "{table}: {} rows{}, {}/s",
                 human::count(entry.rows),

@@ -140,7 +140,9 @@ pub fn failure_status(failure: &Failure) -> ExitStatus {
         (_, Kind::Cancelled) => ExitStatus::Interrupted,
         ("lease", Kind::Refused) => ExitStatus::LeaseHeld,
         ("precheck", _) => ExitStatus::PrecheckRefused,
-        (_, Kind::Connection | Kind::Tls | Kind::Login | Kind::Stalled | Kind::Transient) => ExitStatus::CouldNotConnect,
+        (_, Kind::Connection | Kind::Tls | Kind::Login | Kind::Stalled | Kind::Transient) => {
+            ExitStatus::CouldNotConnect
+        }
         (_, Kind::Permission) => ExitStatus::PrecheckRefused,
         (_, Kind::Internal) => ExitStatus::Internal,
         _ => ExitStatus::TablesFailed,

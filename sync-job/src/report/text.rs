@@ -62,7 +62,8 @@ fn failures(report: &RunReport, out: &mut String) {
     let failed: Vec<&TableReport> = report.tables.iter().filter(|table| table.failure.is_some()).collect();
     for table in failed {
         if let Some(failure) = &table.failure {
-            let _ = writeln!(out, "{} → {} failed ({}, {} side):", table.source, table.target, failure.stage, failure.side);
+            let _ =
+                writeln!(out, "{} → {} failed ({}, {} side):", table.source, table.target, failure.stage, failure.side);
             let _ = writeln!(out, "{}", wrap(&failure.message, "  ", WIDTH));
             let _ = writeln!(out, "{}\n", wrap(&failure.remedy, "  → ", WIDTH));
         }
@@ -91,13 +92,7 @@ fn table_lines(report: &RunReport, out: &mut String) {
             result(table),
         );
     }
-    let _ = writeln!(
-        out,
-        "{:<width$} {:>10} {:>9}\n",
-        "total",
-        count(report.rows()),
-        bytes(report.bytes()),
-    );
+    let _ = writeln!(out, "{:<width$} {:>10} {:>9}\n", "total", count(report.rows()), bytes(report.bytes()),);
 }
 
 fn result(table: &TableReport) -> &'static str {
@@ -127,7 +122,9 @@ fn details(report: &RunReport, out: &mut String) {
         report
             .tables
             .iter()
-            .flat_map(|table| pick(table).into_iter().map(|line| format!("{}: {line}", table.target)).collect::<Vec<_>>())
+            .flat_map(|table| {
+                pick(table).into_iter().map(|line| format!("{}: {line}", table.target)).collect::<Vec<_>>()
+            })
             .collect()
     };
     section(
