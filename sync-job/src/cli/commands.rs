@@ -221,26 +221,13 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
 fn answer(report: &RunReport, format: Format) -> anyhow::Result<ExitStatus> {
     match format {
         Format::Text => print(&render(report))?,
-        Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report_json(report)?)?))?,
+        Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report.json()?)?))?,
     }
     Ok(report.exit_status())
 }
 
-/// The report with what is computed from it.
-fn report_json(report: &RunReport) -> anyhow::Result<serde_json::Value> {
-    let mut value = serde_json::to_value(report)?;
-    if let Some(object) = value.as_object_mut() {
-        object.insert("exit_status".to_owned(), report.exit_status().code().into());
-        object.insert("status".to_owned(), serde_json::to_value(report.exit_status())?);
-        object.insert("rows".to_owned(), report.rows().into());
-        object.insert("bytes".to_owned(), report.bytes().into());
-        object.insert("seconds".to_owned(), report.seconds().into());
-    }
-    Ok(value)
-}
-
 fn write_json(path: &Path, report: &RunReport) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(&report_json(report)?)?;
+    let text = serde_json::to_string_pretty(&report.json()?)?;
     std::fs::write(path, text).with_context(|| format!("the report cannot be written to {}", path.display()))
 }
 
