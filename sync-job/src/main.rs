@@ -3,13 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use sync_job::cli::{Cli, commands, logging};
+use sync_job::cli::{Cli, LogFormat, commands, logging};
 use sync_job::exit::ExitStatus;
+use sync_job::progress::Display;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::init(&cli.global);
+    // JSON logs are for programs: lines of another kind between them would not be read.
+    let display = Display::choose(cli.global.quiet || cli.global.log_format == LogFormat::Json);
+    logging::init(&cli.global, &display);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -20,7 +23,7 @@ fn main() -> ExitCode {
     let status = runtime.block_on(async {
         let cancel = CancellationToken::new();
         tokio::spawn(watch_signals(cancel.clone()));
-        commands::run(cli, cancel).await
+        commands::run(cli, &display, cancel).await
     });
     match status {
         Ok(status) => status.into(),

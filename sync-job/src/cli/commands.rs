@@ -13,7 +13,7 @@ use crate::config::{Consistency, Intent, JobConfig, PasswordSource, Pattern, Sou
 use crate::exit::ExitStatus;
 use crate::job::{Job, Planned, new_run_id};
 use crate::plan::{self, TablePlan};
-use crate::progress;
+use crate::progress::Display;
 use crate::report::{Failure, RunReport, failure_status, render};
 use crate::source::Source;
 use crate::source::sqlserver::SqlServer;
@@ -22,8 +22,7 @@ use crate::target::postgres::Postgres;
 type ThisJob = Job<SqlServer, Postgres>;
 
 /// Runs the command. Errors are of the configuration; what happens later is in reports.
-pub async fn run(cli: Cli, cancel: CancellationToken) -> anyhow::Result<ExitStatus> {
-    let quiet = cli.global.quiet;
+pub async fn run(cli: Cli, display: &Display, cancel: CancellationToken) -> anyhow::Result<ExitStatus> {
     match cli.command {
         Command::Run { selected, dry_run: true, .. } | Command::Plan { selected } => plan(&selected).await,
         Command::Run { selected, dry_run: false, report } => {
@@ -31,14 +30,14 @@ pub async fn run(cli: Cli, cancel: CancellationToken) -> anyhow::Result<ExitStat
             if let Some(path) = &report {
                 can_be_written(path)?;
             }
-            let done = job.run(progress::choose(quiet), cancel).await;
+            let done = job.run(display.start(), cancel).await;
             if let Some(path) = &report {
                 write_json(path, &done)?;
             }
             answer(&done, selected.format)
         }
         Command::Verify { selected } => {
-            let done = open(&selected)?.verify(progress::choose(quiet), cancel).await;
+            let done = open(&selected)?.verify(display.start(), cancel).await;
             answer(&done, selected.format)
         }
         Command::Check { selected } => check(&selected).await,
