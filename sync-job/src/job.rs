@@ -125,13 +125,13 @@ impl<S: Source, T: Target> Job<S, T> {
                 describe(&mut report, &planned.plan);
                 // What refuses one table for writing need not keep the others from being compared.
                 report.refusals = planned.plan.refusals().filter(|finding| finding.table.is_none()).cloned().collect();
-                if !report.refusals.is_empty() {
-                    let error = Error::new(Side::Job, Kind::Refused, "a precheck refuses to compare");
-                    report.failure = Some(Failure::new("precheck", &error));
-                } else {
+                if report.refusals.is_empty() {
                     let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
                     let context = Arc::new(self.context(progress.clone(), cancel, None));
                     report.tables = pipeline::compare_all(&context, &tables).await;
+                } else {
+                    let error = Error::new(Side::Job, Kind::Refused, "a precheck refuses to compare");
+                    report.failure = Some(Failure::new("precheck", &error));
                 }
             }
             Err(error) => report.failure = Some(Failure::new("plan", &error)),

@@ -1,5 +1,6 @@
 //! Each command: from what was typed to an exit status.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,24 +25,39 @@ type ThisJob = Job<SqlServer, Postgres>;
 /// Runs the command. Errors are of the configuration; what happens later is in reports.
 pub async fn run(cli: Cli, display: &Display, cancel: CancellationToken) -> anyhow::Result<ExitStatus> {
     match cli.command {
-        Command::Run { selected, dry_run: true, .. } | Command::Plan { selected } => plan(&selected).await,
+        Command::Run { selected, dry_run: true, .. } | Command::Plan { selected } => {
+            unless(&cancel, plan(&selected)).await
+        }
         Command::Run { selected, dry_run: false, report } => {
             let job = open(&selected)?;
             if let Some(path) = &report {
                 can_be_written(path)?;
             }
-            let done = job.run(display.start(), cancel).await;
+            let done = Box::pin(job.run(display.start(), cancel)).await;
             if let Some(path) = &report {
                 write_json(path, &done)?;
             }
             answer(&done, selected.format)
         }
         Command::Verify { selected } => {
-            let done = open(&selected)?.verify(display.start(), cancel).await;
+            let job = open(&selected)?;
+            let done = Box::pin(job.verify(display.start(), cancel)).await;
             answer(&done, selected.format)
         }
-        Command::Check { selected } => check(&selected).await,
-        Command::Init(init) => self::init(&init).await,
+        Command::Check { selected } => unless(&cancel, check(&selected)).await,
+        Command::Init(init) => unless(&cancel, self::init(&init)).await,
+    }
+}
+
+/// Work that only reads can be left where it is.
+async fn unless(
+    cancel: &CancellationToken,
+    work: impl Future<Output = anyhow::Result<ExitStatus>>,
+) -> anyhow::Result<ExitStatus> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Ok(ExitStatus::Interrupted),
+        status = Box::pin(work) => status,
     }
 }
 
@@ -111,7 +127,7 @@ async fn plan(selected: &Selected) -> anyhow::Result<ExitStatus> {
 
 /// The plan, or the status after the failure was printed.
 async fn planned(job: &ThisJob, format: Format) -> anyhow::Result<Result<Planned, ExitStatus>> {
-    match job.plan().await {
+    match Box::pin(job.plan()).await {
         Ok(planned) => Ok(Ok(planned)),
         Err(error) => {
             let failure = Failure::new("plan", &error);
@@ -142,7 +158,8 @@ async fn check(selected: &Selected) -> anyhow::Result<ExitStatus> {
             let mut out = format!("source  {}: connected\ntarget  {}: connected\n", plan.source, plan.target);
             plan::text::render_findings(&findings, &mut out);
             let verdict = if refused { "a run would be refused" } else { "a run can start" };
-            out.push_str(&format!("{} tables: {verdict}\n", plan.tables.len()));
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "{} tables: {verdict}", plan.tables.len());
             print(&out)?;
         }
     }
@@ -176,7 +193,7 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
         },
         second * 60,
     );
-    let looked = async { tokio::try_join!(source.facts(), source.catalog()) }.await;
+    let looked = Box::pin(async { tokio::try_join!(source.facts(), source.catalog()) }).await;
     let (facts, catalog) = match looked {
         Ok(looked) => looked,
         Err(error) => {

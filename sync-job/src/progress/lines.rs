@@ -98,8 +98,7 @@ impl Lines {
         let shared = Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new() });
         let ticking = shared.clone();
         // A thread of its own: it must speak while every task waits. Without one the steps are still said.
-        let ticker =
-            std::thread::Builder::new().name("progress".to_owned()).spawn(move || ticking.tick(interval)).ok();
+        let ticker = std::thread::Builder::new().name("progress".to_owned()).spawn(move || ticking.tick(interval)).ok();
         Self { shared, ticker: Mutex::new(ticker) }
     }
 }
@@ -126,16 +125,13 @@ impl Progress for Lines {
     }
 
     fn stage(&self, table: &str, stage: Stage) {
-        let mut state = self.shared.lock();
-        let changed = state.tables.get_mut(table).is_none_or(|entry| {
-            let changed = entry.stage != stage;
-            if changed {
-                (entry.stage, entry.since) = (stage, Instant::now());
-            }
-            changed
-        });
-        if changed {
-            state.say(table, stage.name());
+        let mut all = self.shared.lock();
+        let said = all.tables.get(table).is_some_and(|entry| entry.stage == stage);
+        if let Some(entry) = all.tables.get_mut(table).filter(|_| !said) {
+            (entry.stage, entry.since) = (stage, Instant::now());
+        }
+        if !said {
+            all.say(table, stage.name());
         }
     }
 

@@ -62,7 +62,9 @@ fn remedy(stage: &str, error: &Error) -> &'static str {
     match (stage, error.kind) {
         ("precheck", Kind::Refused) => "Nothing was written. Settle each finding and run again.",
         ("lease", Kind::Refused) => "Nothing was written. Wait until the other run has ended, or end it.",
-        ("group", Kind::Refused) => "The old table was kept. It is swapped together with the one that failed: see there.",
+        ("group", Kind::Refused) => {
+            "The old table was kept. It is swapped together with the one that failed: see there."
+        }
         _ => error.remedy(),
     }
 }
@@ -164,11 +166,10 @@ pub fn failure_status(failure: &Failure) -> ExitStatus {
     match (failure.stage.as_str(), failure.kind) {
         (_, Kind::Cancelled) => ExitStatus::Interrupted,
         ("lease", Kind::Refused) => ExitStatus::LeaseHeld,
-        ("precheck", _) => ExitStatus::PrecheckRefused,
+        ("precheck", _) | (_, Kind::Permission) => ExitStatus::PrecheckRefused,
         (_, Kind::Connection | Kind::Tls | Kind::Login | Kind::Stalled | Kind::Transient) => {
             ExitStatus::CouldNotConnect
         }
-        (_, Kind::Permission) => ExitStatus::PrecheckRefused,
         (_, Kind::Internal) => ExitStatus::Internal,
         _ => ExitStatus::TablesFailed,
     }
