@@ -112,7 +112,8 @@ pub fn decimal_text(value: i128, scale: u8) -> String {
 pub fn civil(days: i32) -> (i32, u32, u32) {
     use chrono::Datelike as _;
     // chrono counts 0001-01-01 as day 1; the range of the source's types lies within chrono's.
-    chrono::NaiveDate::from_num_days_from_ce_opt(days + 1).map_or((0, 0, 0), |date| (date.year(), date.month(), date.day()))
+    chrono::NaiveDate::from_num_days_from_ce_opt(days + 1)
+        .map_or((0, 0, 0), |date| (date.year(), date.month(), date.day()))
 }
 
 /// `YYYY-MM-DD`.

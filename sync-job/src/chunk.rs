@@ -5,11 +5,17 @@
 pub enum KeyValue {
     Int(i64),
     /// `value / 10^scale`.
-    Decimal { value: i128, scale: u8 },
+    Decimal {
+        value: i128,
+        scale: u8,
+    },
     /// Days since 0001-01-01.
     Date(i32),
     /// Days since 0001-01-01 and units of 100 ns.
-    Timestamp { days: i32, ticks: u64 },
+    Timestamp {
+        days: i32,
+        ticks: u64,
+    },
     /// RFC 4122 byte order.
     Uuid([u8; 16]),
     /// ASCII only: compared by the source in the column's own collation.

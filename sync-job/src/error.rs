@@ -94,11 +94,15 @@ impl Error {
     /// What the reader can do about it, where the kind tells.
     pub fn remedy(&self) -> &'static str {
         match self.kind {
-            Kind::Connection => "Check that the server is up and that host, port and network let this machine reach it.",
+            Kind::Connection => {
+                "Check that the server is up and that host, port and network let this machine reach it."
+            }
             Kind::Stalled => "The server stopped answering: look for blocking there, or raise stall_timeout.",
             Kind::Tls => "Check ca_file, the certificate's dates and its host name; do not turn verification off.",
             Kind::Login => "Check user, password and database name.",
-            Kind::Permission => "Grant the missing permission to the job's login; `sync-job check` lists what is needed.",
+            Kind::Permission => {
+                "Grant the missing permission to the job's login; `sync-job check` lists what is needed."
+            }
             Kind::Transient => "It went on failing after every retry: run again later, or look at the server's load.",
             Kind::LockTimeout => "Another session holds a lock on the table: end it, or run when it is quiet.",
             Kind::Data => "Correct the row at the source, or say in the job file what to do with such values.",

@@ -36,25 +36,50 @@ pub enum SourceType {
     SmallInt,
     Int,
     BigInt,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Money,
     SmallMoney,
     Real,
     Float,
     Date,
-    Time { digits: u8 },
+    Time {
+        digits: u8,
+    },
     DateTime,
     SmallDateTime,
-    DateTime2 { digits: u8 },
-    DateTimeOffset { digits: u8 },
-    Char { bytes: u16, code_page: CodePageOrName },
-    VarChar { bytes: Length, code_page: CodePageOrName },
-    Text { code_page: CodePageOrName },
-    NChar { units: u16 },
-    NVarChar { units: Length },
+    DateTime2 {
+        digits: u8,
+    },
+    DateTimeOffset {
+        digits: u8,
+    },
+    Char {
+        bytes: u16,
+        code_page: CodePageOrName,
+    },
+    VarChar {
+        bytes: Length,
+        code_page: CodePageOrName,
+    },
+    Text {
+        code_page: CodePageOrName,
+    },
+    NChar {
+        units: u16,
+    },
+    NVarChar {
+        units: Length,
+    },
     NText,
-    Binary { bytes: u16 },
-    VarBinary { bytes: Length },
+    Binary {
+        bytes: u16,
+    },
+    VarBinary {
+        bytes: Length,
+    },
     Image,
     UniqueIdentifier,
     Xml,
@@ -64,7 +89,9 @@ pub enum SourceType {
     Geometry,
     Geography,
     Json,
-    Vector { dimensions: Option<u16> },
+    Vector {
+        dimensions: Option<u16>,
+    },
     /// A CLR type that is none of the above.
     Clr(String),
     /// A type whose name nobody here knows.
@@ -76,7 +103,10 @@ pub enum SourceType {
 pub enum CodePageOrName {
     Known(CodePage),
     /// The collation's name and the number that the server gave, if any.
-    Unknown { collation: String, number: Option<i32> },
+    Unknown {
+        collation: String,
+        number: Option<i32>,
+    },
 }
 
 impl PartialEq for CodePageOrName {

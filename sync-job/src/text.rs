@@ -71,8 +71,7 @@ impl CodePage {
             Decoder::Encoding(encoding) => decode_encoding(encoding, bytes, out),
             Decoder::Table(table) => {
                 for &byte in bytes {
-                    let character =
-                        if byte < 128 { char::from(byte) } else { table[usize::from(byte - 128)] };
+                    let character = if byte < 128 { char::from(byte) } else { table[usize::from(byte - 128)] };
                     push_char(out, character);
                 }
                 0

@@ -11,15 +11,28 @@ pub enum Form {
     Int8,
     Float4,
     Float8,
-    Decimal { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
     Date,
-    Time { digits: u8 },
-    Timestamp { digits: u8 },
-    TimestampTz { digits: u8 },
+    Time {
+        digits: u8,
+    },
+    Timestamp {
+        digits: u8,
+    },
+    TimestampTz {
+        digits: u8,
+    },
     /// Text of at most `limit` characters.
-    Text { limit: u32 },
+    Text {
+        limit: u32,
+    },
     /// Text padded with spaces to `length` characters.
-    Char { length: u32 },
+    Char {
+        length: u32,
+    },
     Bytes,
     Uuid,
     Json,
@@ -33,13 +46,22 @@ pub enum Form {
 pub enum ReadAs {
     Plain,
     /// Cast to decimal of this precision and 4 fraction digits: drivers decode money into a double.
-    Money { precision: u8 },
+    Money {
+        precision: u8,
+    },
     /// The bytes of char/varchar in its code page; `None` = (max).
-    CodePageBytes { bytes: Option<u16>, code_page: crate::text::CodePage },
+    CodePageBytes {
+        bytes: Option<u16>,
+        code_page: crate::text::CodePage,
+    },
     /// As `CodePageBytes`, for the type `text`, which casts only by way of varchar(max).
-    TextBytes { code_page: crate::text::CodePage },
+    TextBytes {
+        code_page: crate::text::CodePage,
+    },
     /// The UTF-16LE bytes of nchar/nvarchar; `None` = (max).
-    Utf16Bytes { bytes: Option<u16> },
+    Utf16Bytes {
+        bytes: Option<u16>,
+    },
     /// The UTF-16LE bytes of its nvarchar(max) form: ntext, xml, json, vector.
     ThroughNVarchar,
     /// image as varbinary(max); CLR types as their stored bytes.
@@ -122,11 +144,9 @@ pub fn postgres(source: &SourceType) -> Result<Mapping, String> {
             F::Text { limit: u32::from(*bytes) },
             R::CodePageBytes { bytes: Some(*bytes), code_page: known(code_page)? },
         ),
-        S::VarChar { bytes: Length::Max, code_page } => Mapping::new(
-            "text",
-            F::Text { limit: 0 },
-            R::CodePageBytes { bytes: None, code_page: known(code_page)? },
-        ),
+        S::VarChar { bytes: Length::Max, code_page } => {
+            Mapping::new("text", F::Text { limit: 0 }, R::CodePageBytes { bytes: None, code_page: known(code_page)? })
+        }
         S::Text { code_page } => {
             Mapping::new("text", F::Text { limit: 0 }, R::TextBytes { code_page: known(code_page)? })
         }
@@ -140,16 +160,15 @@ pub fn postgres(source: &SourceType) -> Result<Mapping, String> {
             F::Text { limit: u32::from(*units) },
             R::Utf16Bytes { bytes: Some(units * 2) },
         ),
-        S::NVarChar { units: Length::Max } => {
-            Mapping::new("text", F::Text { limit: 0 }, R::Utf16Bytes { bytes: None })
-        }
+        S::NVarChar { units: Length::Max } => Mapping::new("text", F::Text { limit: 0 }, R::Utf16Bytes { bytes: None }),
         S::NText => Mapping::new("text", F::Text { limit: 0 }, R::ThroughNVarchar),
         S::Binary { .. } | S::VarBinary { .. } | S::RowVersion => plain("bytea", F::Bytes),
         S::Image => Mapping::new("bytea", F::Bytes, R::RawBytes),
         S::UniqueIdentifier => plain("uuid", F::Uuid),
         S::Xml => Mapping::new("xml", F::Xml, R::ThroughNVarchar),
-        S::SqlVariant => Mapping::new("text", F::Text { limit: 0 }, R::VariantText)
-            .with_loss("each value becomes text by its own base type (variant_type_column = true keeps the type beside)"),
+        S::SqlVariant => Mapping::new("text", F::Text { limit: 0 }, R::VariantText).with_loss(
+            "each value becomes text by its own base type (variant_type_column = true keeps the type beside)",
+        ),
         S::HierarchyId => Mapping::new("text", F::Text { limit: 0 }, R::HierarchyPath),
         S::Geometry | S::Geography => Mapping::new("text", F::Text { limit: 0 }, R::Ewkt),
         S::Json => Mapping::new("json", F::Json, R::ThroughNVarchar),
@@ -176,7 +195,9 @@ fn fraction(digits: u8, name: &str, form: impl Fn(u8) -> Form) -> Mapping {
     let kept = digits.min(6);
     let mapping = Mapping::new(format!("{name}({kept})"), form(kept), ReadAs::Plain);
     if digits > 6 {
-        mapping.with_loss(format!("{kept} of {digits} fraction digits are kept, the rest is cut; affected rows are counted"))
+        mapping.with_loss(format!(
+            "{kept} of {digits} fraction digits are kept, the rest is cut; affected rows are counted"
+        ))
     } else {
         mapping
     }
@@ -212,7 +233,9 @@ pub fn postgres_override(source: &SourceType, wanted: &str) -> Result<Mapping, S
         _ => {
             return Err(format!(
                 "{} cannot hold {} exactly; the default is {}",
-                wanted.sql, describe(source), default.target_type
+                wanted.sql,
+                describe(source),
+                default.target_type
             ));
         }
     };
@@ -317,7 +340,10 @@ mod tests {
     #[test]
     fn overrides_widen_and_never_narrow() {
         let decimal = SourceType::Decimal { precision: 10, scale: 2 };
-        assert_eq!(postgres_override(&decimal, "numeric(12,4)").unwrap().form, Form::Decimal { precision: 12, scale: 4 });
+        assert_eq!(
+            postgres_override(&decimal, "numeric(12,4)").unwrap().form,
+            Form::Decimal { precision: 12, scale: 4 }
+        );
         assert!(postgres_override(&decimal, "numeric(8,2)").unwrap_err().contains("numeric(10,2)"));
         assert!(postgres_override(&SourceType::Int, "smallint").is_err());
         assert_eq!(postgres_override(&SourceType::Int, "int8").unwrap().target_type, "bigint");

@@ -7,7 +7,10 @@ use crate::digest::TableDigest;
 pub enum Verdict {
     /// Every cell that was read is what the target holds.
     Match(Proof),
-    Mismatch { read: TableDigest, held: TableDigest },
+    Mismatch {
+        read: TableDigest,
+        held: TableDigest,
+    },
     Unverifiable(String),
 }
 
@@ -35,7 +38,9 @@ impl std::fmt::Display for Verdict {
             Verdict::Mismatch { read, held } if read.rows != held.rows => {
                 write!(f, "{} rows were read and the target holds {}", read.rows, held.rows)
             }
-            Verdict::Mismatch { read, .. } => write!(f, "{} rows on both sides, but at least one value differs", read.rows),
+            Verdict::Mismatch { read, .. } => {
+                write!(f, "{} rows on both sides, but at least one value differs", read.rows)
+            }
             Verdict::Unverifiable(reason) => write!(f, "not verifiable: {reason}"),
         }
     }

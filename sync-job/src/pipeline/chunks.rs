@@ -54,7 +54,8 @@ pub async fn load<S: Source, T: Target>(
     // Dropping the set at the first error ends the other chunks.
     while let Some(done) = tasks.join_next().await {
         let (result, retries) = done.map_err(|error| {
-            Error::new(Side::Job, Kind::Internal, format!("{}: a chunk ended unexpectedly", table.target)).with_source(error)
+            Error::new(Side::Job, Kind::Internal, format!("{}: a chunk ended unexpectedly", table.target))
+                .with_source(error)
         })??;
         loaded.digest.merge(result.digest);
         loaded.losses.merge(&result.losses);

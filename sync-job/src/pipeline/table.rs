@@ -58,7 +58,9 @@ pub async fn prepare<S: Source, T: Target>(
     let started = Instant::now();
     let mut retries = 0;
     context
-        .retrying(&format!("{name}: creating the staging table"), &mut retries, || target.create_staging(table, staging))
+        .retrying(&format!("{name}: creating the staging table"), &mut retries, || {
+            target.create_staging(table, staging)
+        })
         .await
         .map_err(|error| ("staging", error))?;
     let loaded = chunks::load(context, table, Some(staging.clone())).await.map_err(|error| ("load", error))?;

@@ -147,7 +147,9 @@ async fn drop_staging<S: Source, T: Target>(context: &Context<S, T>, staging: &S
     for attempt in 1..=3 {
         match context.target.drop_staging(staging).await {
             Ok(()) => return,
-            Err(error) => tracing::warn!(staging = %staging.name, attempt, error = error.chain(), "the staging table could not be dropped"),
+            Err(error) => {
+                tracing::warn!(staging = %staging.name, attempt, error = error.chain(), "the staging table could not be dropped")
+            }
         }
         tokio::time::sleep(crate::retry::backoff(attempt)).await;
     }

@@ -105,14 +105,15 @@ pub fn is_foreign_key_of(tie: &str, table: &TableName) -> bool {
 pub fn swap_plan(present: Option<&TargetTable>) -> SwapPlan {
     match present {
         None => SwapPlan { method: SwapMethod::Create, reason: "the table is new".to_owned() },
-        Some(table) if table.not_owned => SwapPlan {
-            method: SwapMethod::Replace,
-            reason: "the target's user does not own the table".to_owned(),
-        },
+        Some(table) if table.not_owned => {
+            SwapPlan { method: SwapMethod::Replace, reason: "the target's user does not own the table".to_owned() }
+        }
         Some(table) if table.ties.is_empty() => {
             SwapPlan { method: SwapMethod::Rename, reason: "nothing depends on the old table".to_owned() }
         }
-        Some(table) => SwapPlan { method: SwapMethod::Replace, reason: format!("kept because of {}", table.ties.join(", ")) },
+        Some(table) => {
+            SwapPlan { method: SwapMethod::Replace, reason: format!("kept because of {}", table.ties.join(", ")) }
+        }
     }
 }
 

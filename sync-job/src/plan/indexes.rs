@@ -55,10 +55,7 @@ fn plan_one(index: &SourceIndex, columns: &[ColumnPlan], policy: IndexPolicy) ->
         return Err(format!("{} indexes have no equivalent", index.structure.to_lowercase()));
     }
     let find = |name: &str| {
-        columns
-            .iter()
-            .find(|column| column.source == name)
-            .ok_or_else(|| format!("its column {name} is not copied"))
+        columns.iter().find(|column| column.source == name).ok_or_else(|| format!("its column {name} is not copied"))
     };
     let mut keys = Vec::new();
     for key in &index.columns {
@@ -68,8 +65,11 @@ fn plan_one(index: &SourceIndex, columns: &[ColumnPlan], policy: IndexPolicy) ->
         }
         keys.push((column.target.clone(), key.descending));
     }
-    let included =
-        index.included.iter().map(|name| find(name).map(|column| column.target.clone())).collect::<Result<Vec<_>, _>>()?;
+    let included = index
+        .included
+        .iter()
+        .map(|name| find(name).map(|column| column.target.clone()))
+        .collect::<Result<Vec<_>, _>>()?;
     if keys.len() + included.len() > MOST_COLUMNS {
         return Err(format!("the target takes {MOST_COLUMNS} columns in an index"));
     }
@@ -105,7 +105,10 @@ pub fn foreign_keys(
                     && index.columns.iter().all(|(name, _)| referenced_columns.contains(name))
             });
             if !has_key {
-                return Err(format!("{} has no unique key over the referenced columns on the target", referenced.target));
+                return Err(format!(
+                    "{} has no unique key over the referenced columns on the target",
+                    referenced.target
+                ));
             }
             Ok((referenced.target.clone(), columns, referenced_columns))
         };
@@ -137,4 +140,3 @@ fn target_columns(table: &TablePlan, names: &[String]) -> Result<Vec<String>, St
         })
         .collect()
 }
-

@@ -36,7 +36,12 @@ pub fn draft(config: &JobConfig, catalog: &Catalog, only: &[Pattern]) -> Draft {
         .missing
         .iter()
         .map(|missing| {
-            Finding::new("missing-fact", Severity::Note, format!("not known: {missing}"), "Grant VIEW DEFINITION and VIEW DATABASE STATE to see it.")
+            Finding::new(
+                "missing-fact",
+                Severity::Note,
+                format!("not known: {missing}"),
+                "Grant VIEW DEFINITION and VIEW DATABASE STATE to see it.",
+            )
         })
         .collect();
     let selected = select(config, catalog, only, &mut findings);
@@ -58,18 +63,24 @@ pub fn draft(config: &JobConfig, catalog: &Catalog, only: &[Pattern]) -> Draft {
     Draft { tables, findings }
 }
 
-fn select<'a>(config: &JobConfig, catalog: &'a Catalog, only: &[Pattern], findings: &mut Vec<Finding>) -> Vec<&'a SourceTable> {
+fn select<'a>(
+    config: &JobConfig,
+    catalog: &'a Catalog,
+    only: &[Pattern],
+    findings: &mut Vec<Finding>,
+) -> Vec<&'a SourceTable> {
     let matches = |patterns: &[Pattern], table: &SourceTable| {
         patterns.iter().any(|pattern| pattern.matches(&table.name.schema, &table.name.name))
     };
     let chosen = |table: &SourceTable| {
         let listed = config.table(&table.name).is_some();
-        let included = matches(&config.selection.include, table)
-            && (table.kind == SourceKind::Table || config.selection.views);
+        let included =
+            matches(&config.selection.include, table) && (table.kind == SourceKind::Table || config.selection.views);
         (listed || included) && !matches(&config.selection.exclude, table)
     };
     for entry in &config.tables {
-        let found = catalog.tables.iter().any(|table| config.table(&table.name).is_some_and(|own| own.source == entry.source));
+        let found =
+            catalog.tables.iter().any(|table| config.table(&table.name).is_some_and(|own| own.source == entry.source));
         if !found {
             let near = nearest_table(&entry.source, catalog);
             findings.push(
@@ -88,7 +99,11 @@ fn select<'a>(config: &JobConfig, catalog: &'a Catalog, only: &[Pattern], findin
             findings.push(Finding::new(
                 "empty-pattern",
                 Severity::Refusal,
-                format!("tables.include[{index}]: {:?} matches none of the source's {} tables", pattern.as_str(), catalog.tables.len()),
+                format!(
+                    "tables.include[{index}]: {:?} matches none of the source's {} tables",
+                    pattern.as_str(),
+                    catalog.tables.len()
+                ),
                 "Correct the pattern, or grant SELECT to the job's login: tables without it cannot be seen.",
             ));
         }
@@ -97,8 +112,14 @@ fn select<'a>(config: &JobConfig, catalog: &'a Catalog, only: &[Pattern], findin
     let named: Vec<&SourceTable> =
         selected.iter().copied().filter(|table| only.is_empty() || matches(only, table)).collect();
     if named.is_empty() && findings.iter().all(|finding| finding.severity != Severity::Refusal) {
-        let what = if selected.is_empty() { "the job file selects no table" } else { "--table matches no selected table" };
-        findings.push(Finding::new("nothing-selected", Severity::Refusal, what, "`sync-job plan` without --table lists the tables."));
+        let what =
+            if selected.is_empty() { "the job file selects no table" } else { "--table matches no selected table" };
+        findings.push(Finding::new(
+            "nothing-selected",
+            Severity::Refusal,
+            what,
+            "`sync-job plan` without --table lists the tables.",
+        ));
     }
     named
 }
@@ -121,7 +142,9 @@ fn plan_table(config: &JobConfig, source: &SourceTable, taken: &mut HashMap<Stri
     let mut not_created = Vec::new();
     let columns = plan_columns(source, settings, own, &mut findings);
     findings.extend(names::check_length("the table name", &target.name, &source.name));
-    findings.extend(columns.iter().filter_map(|column| names::check_length("the column name", &column.target, &source.name)));
+    findings.extend(
+        columns.iter().filter_map(|column| names::check_length("the column name", &column.target, &source.name)),
+    );
     if columns.is_empty() || columns.len() > MOST_COLUMNS {
         findings.push(
             Finding::new(
@@ -141,14 +164,21 @@ fn plan_table(config: &JobConfig, source: &SourceTable, taken: &mut HashMap<Stri
     }
     let chunking = keys::choose(source, &columns, settings, own).unwrap_or_else(|problem| {
         findings.push(
-            Finding::new("chunk-key", Severity::Refusal, problem, "Name columns of an integer, date, uuid or short text type.")
-                .on(&source.name),
+            Finding::new(
+                "chunk-key",
+                Severity::Refusal,
+                problem,
+                "Name columns of an integer, date, uuid or short text type.",
+            )
+            .on(&source.name),
         );
         keys::Chunking { key: Vec::new(), chunks: 1, reason: String::new() }
     });
     findings.extend(table_findings(source, settings, &indexes, &columns));
-    let losses =
-        columns.iter().flat_map(|column| column.mapping.losses.iter().map(|loss| (column.target.clone(), loss.clone()))).collect();
+    let losses = columns
+        .iter()
+        .flat_map(|column| column.mapping.losses.iter().map(|loss| (column.target.clone(), loss.clone())))
+        .collect();
     TablePlan {
         row_key: row_key(source, &columns),
         target,
@@ -175,7 +205,12 @@ fn plan_table(config: &JobConfig, source: &SourceTable, taken: &mut HashMap<Stri
     }
 }
 
-fn target_name(config: &JobConfig, source: &SourceTable, settings: &TableSettings, own: Option<&TableConfig>) -> TableName {
+fn target_name(
+    config: &JobConfig,
+    source: &SourceTable,
+    settings: &TableSettings,
+    own: Option<&TableConfig>,
+) -> TableName {
     let schema = || config.target.schemas.target(&source.name.schema, settings.names);
     match own.and_then(|own| own.target.clone()) {
         Some(target) => TableName::new(target.schema.unwrap_or_else(schema), target.name),
@@ -218,7 +253,11 @@ fn plan_columns(
         for name in mentioned {
             if !source.columns.iter().any(|column| same(&column.name, name)) {
                 let known: Vec<&str> = source.columns.iter().map(|column| column.name.as_str()).collect();
-                refuse("missing-column", format!("there is no column {name}; the columns are {}", known.join(", ")), "Correct the name in the job file.");
+                refuse(
+                    "missing-column",
+                    format!("there is no column {name}; the columns are {}", known.join(", ")),
+                    "Correct the name in the job file.",
+                );
             }
         }
     }
@@ -235,7 +274,11 @@ fn plan_columns(
             continue;
         }
         if column.encrypted {
-            refuse("encrypted-column", format!("column {} is encrypted (Always Encrypted); only ciphertext could be read", column.name), "List it in exclude_columns.");
+            refuse(
+                "encrypted-column",
+                format!("column {} is encrypted (Always Encrypted); only ciphertext could be read", column.name),
+                "List it in exclude_columns.",
+            );
             continue;
         }
         if column.masked && settings.masked == MaskedPolicy::Refuse {
@@ -304,22 +347,47 @@ fn companion(column: &SourceColumn, planned: &[ColumnPlan], settings: &TableSett
     })
 }
 
-fn table_findings(source: &SourceTable, settings: &TableSettings, indexes: &[super::IndexPlan], columns: &[ColumnPlan]) -> Vec<Finding> {
+fn table_findings(
+    source: &SourceTable,
+    settings: &TableSettings,
+    indexes: &[super::IndexPlan],
+    columns: &[ColumnPlan],
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut say = |id, severity, message: String, remedy: &str| {
         findings.push(Finding::new(id, severity, message, remedy).on(&source.name));
     };
     if source.row_level_security {
-        say("row-level-security", Severity::Warning, "a security policy filters this table: only the rows that this login sees are copied".to_owned(), "Use a login that the policy exempts, if all rows are wanted.");
+        say(
+            "row-level-security",
+            Severity::Warning,
+            "a security policy filters this table: only the rows that this login sees are copied".to_owned(),
+            "Use a login that the policy exempts, if all rows are wanted.",
+        );
     }
     if source.columns.iter().any(|column| column.masked) && settings.masked == MaskedPolicy::Allow {
-        say("masked-column", Severity::Warning, "masked values are copied, as the job file allows".to_owned(), "GRANT UNMASK to copy what is stored.");
+        say(
+            "masked-column",
+            Severity::Warning,
+            "masked values are copied, as the job file allows".to_owned(),
+            "GRANT UNMASK to copy what is stored.",
+        );
     }
     if settings.consistency == Consistency::None {
-        say("no-snapshot", Severity::Note, "rows are read while the table may change; what was read is what is verified".to_owned(), "Set consistency = \"snapshot\" for one state of the table.");
+        say(
+            "no-snapshot",
+            Severity::Note,
+            "rows are read while the table may change; what was read is what is verified".to_owned(),
+            "Set consistency = \"snapshot\" for one state of the table.",
+        );
     }
     let insensitive = |name: &str| {
-        source.columns.iter().find(|column| column.name == name).and_then(|column| column.collation.as_ref()).is_some_and(|collation| collation.contains("_CI"))
+        source
+            .columns
+            .iter()
+            .find(|column| column.name == name)
+            .and_then(|column| column.collation.as_ref())
+            .is_some_and(|collation| collation.contains("_CI"))
     };
     for index in indexes.iter().filter(|index| index.kind != IndexKind::Plain) {
         let affected: Vec<&str> = index
@@ -333,13 +401,22 @@ fn table_findings(source: &SourceTable, settings: &TableSettings, indexes: &[sup
             say(
                 "collation-differs",
                 Severity::Note,
-                format!("{} is unique without regard to case at the source; on the target {} compares exactly", index.name, affected.join(", ")),
+                format!(
+                    "{} is unique without regard to case at the source; on the target {} compares exactly",
+                    index.name,
+                    affected.join(", ")
+                ),
                 "Nothing is lost; writers to the copy could add values that differ in case only.",
             );
         }
     }
     if let Some(temporal) = &source.temporal {
-        say("temporal-table", Severity::Note, format!("{}: its current rows are copied as they are", temporal.to_lowercase().replace('_', " ")), "Select the history table, too, if it is wanted.");
+        say(
+            "temporal-table",
+            Severity::Note,
+            format!("{}: its current rows are copied as they are", temporal.to_lowercase().replace('_', " ")),
+            "Select the history table, too, if it is wanted.",
+        );
     }
     findings
 }
@@ -413,18 +490,30 @@ fn complete_table(config: &JobConfig, table: &mut TablePlan, found: &TargetTable
         table.findings.push(Finding::new(id, Severity::Refusal, message, remedy).on(&table.source));
     };
     if let Some(what) = &found.not_a_table {
-        refuse("target-not-a-table", format!("the target's {} is {what}", table.target), "Give the table another target name, or drop what is there.");
+        refuse(
+            "target-not-a-table",
+            format!("the target's {} is {what}", table.target),
+            "Give the table another target name, or drop what is there.",
+        );
         return;
     }
     let drift = drift::compare(&table.columns, found);
     if !drift.is_empty() {
         let changes: Vec<String> = drift.iter().map(Drift::to_string).collect();
         if config.target.on_drift == OnDrift::Fail {
-            refuse("drift", format!("the columns differ: {}", changes.join("; ")), "Set [target] on_drift = \"apply\" to let the swap carry the changes.");
+            refuse(
+                "drift",
+                format!("the columns differ: {}", changes.join("; ")),
+                "Set [target] on_drift = \"apply\" to let the swap carry the changes.",
+            );
         } else if table.swap.method == SwapMethod::Replace {
             refuse(
                 "drift-kept-table",
-                format!("the columns differ ({}), but the table must be kept: {}", changes.join("; "), table.swap.reason),
+                format!(
+                    "the columns differ ({}), but the table must be kept: {}",
+                    changes.join("; "),
+                    table.swap.reason
+                ),
                 "Change the table by hand, or remove what ties it, and run again.",
             );
         }

@@ -82,7 +82,14 @@ impl KeyColumn {
         use SourceType as S;
         matches!(
             self.source_type,
-            S::TinyInt | S::SmallInt | S::Int | S::BigInt | S::Date | S::DateTime | S::SmallDateTime | S::DateTime2 { .. }
+            S::TinyInt
+                | S::SmallInt
+                | S::Int
+                | S::BigInt
+                | S::Date
+                | S::DateTime
+                | S::SmallDateTime
+                | S::DateTime2 { .. }
         )
     }
 }
@@ -158,9 +165,10 @@ impl TablePlan {
     /// The primary key, or else a unique index over columns that are never NULL: what tells rows apart on the target.
     pub fn merge_key(&self) -> Option<&IndexPlan> {
         let never_null = |index: &&IndexPlan| {
-            index.columns.iter().all(|(name, _)| {
-                self.columns.iter().any(|column| &column.target == name && !column.nullable)
-            })
+            index
+                .columns
+                .iter()
+                .all(|(name, _)| self.columns.iter().any(|column| &column.target == name && !column.nullable))
         };
         let unique = |index: &&IndexPlan| index.kind != IndexKind::Plain;
         self.indexes

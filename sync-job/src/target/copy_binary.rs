@@ -51,12 +51,11 @@ pub struct CopyEncoder {
 impl CopyEncoder {
     /// An encoder for columns of these forms, in this order. The policy says what to do with text that cannot be stored.
     pub fn new(columns: impl IntoIterator<Item = (Form, TextPolicy)>) -> Self {
-        let columns: Vec<Column> = columns
-            .into_iter()
-            .map(|(form, policy)| Column { form, hash_as: hash_as(form), policy })
-            .collect();
+        let columns: Vec<Column> =
+            columns.into_iter().map(|(form, policy)| Column { form, hash_as: hash_as(form), policy }).collect();
         let losses = LossCounts::new(columns.len());
-        let mut encoder = Self { columns, buffer: Vec::new(), row: RowHash::default(), digest: TableDigest::default(), losses };
+        let mut encoder =
+            Self { columns, buffer: Vec::new(), row: RowHash::default(), digest: TableDigest::default(), losses };
         encoder.buffer.extend_from_slice(HEADER);
         encoder
     }
@@ -320,8 +319,9 @@ fn write_numeric(out: &mut Vec<u8>, value: i128, from_scale: u8, scale: u8) -> R
 
 /// Replaces the JSON array text in `out[start..]` by a one-dimensional `real[]`.
 fn float_array(out: &mut Vec<u8>, start: usize) -> Result<(), CellError> {
-    let values: Vec<f32> = serde_json::from_slice(&out[start..])
-        .map_err(|_| CellError::OutOfRange { value: String::from_utf8_lossy(&out[start..]).chars().take(40).collect() })?;
+    let values: Vec<f32> = serde_json::from_slice(&out[start..]).map_err(|_| CellError::OutOfRange {
+        value: String::from_utf8_lossy(&out[start..]).chars().take(40).collect(),
+    })?;
     out.truncate(start);
     let dimensions = i32::from(!values.is_empty());
     for word in [dimensions as u32, 0, FLOAT4_OID] {
@@ -377,12 +377,27 @@ mod tests {
     #[test]
     fn numerics_decode_to_the_same_text() {
         for scale in 0..=38_u8 {
-            for value in [0, 1, -1, 9, 10_000, 9_999, 10_001, 123_456_789, i128::from(u64::MAX), 10_i128.pow(38) - 1, -(10_i128.pow(37))] {
+            for value in [
+                0,
+                1,
+                -1,
+                9,
+                10_000,
+                9_999,
+                10_001,
+                123_456_789,
+                i128::from(u64::MAX),
+                10_i128.pow(38) - 1,
+                -(10_i128.pow(37)),
+            ] {
                 let bytes = payload(Form::Decimal { precision: 38, scale }, Cell::Decimal { value, scale }).unwrap();
                 assert_eq!(numeric_text(&bytes), crate::cell::decimal_text(value, scale), "{value} {scale}");
                 let count = i16::from_be_bytes([bytes[0], bytes[1]]) as usize;
                 assert_eq!(bytes.len(), 8 + 2 * count);
-                assert!(count == 0 || (bytes[8..10] != [0, 0] && bytes[bytes.len() - 2..] != [0, 0]), "zero digits are stripped");
+                assert!(
+                    count == 0 || (bytes[8..10] != [0, 0] && bytes[bytes.len() - 2..] != [0, 0]),
+                    "zero digits are stripped"
+                );
             }
         }
     }

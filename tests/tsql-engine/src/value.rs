@@ -14,7 +14,10 @@ pub enum Value<'a> {
     Real(f32),
     Float(f64),
     /// `value / 10^scale`; precision is the column's.
-    Decimal { value: i128, scale: u8 },
+    Decimal {
+        value: i128,
+        scale: u8,
+    },
     /// Ten-thousandths (money and smallmoney).
     Money(i64),
     /// Days since 0001-01-01.
@@ -22,13 +25,26 @@ pub enum Value<'a> {
     /// Units of 100 ns since midnight (any scale, already truncated to the column's scale).
     Time(u64),
     /// Days since 1900-01-01 (may be negative) and 1/300 s since midnight.
-    DateTime { days: i32, ticks: u32 },
+    DateTime {
+        days: i32,
+        ticks: u32,
+    },
     /// Days since 1900-01-01 and minutes since midnight.
-    SmallDateTime { days: u16, minutes: u16 },
+    SmallDateTime {
+        days: u16,
+        minutes: u16,
+    },
     /// Days since 0001-01-01 and units of 100 ns since midnight.
-    DateTime2 { days: u32, ticks: u64 },
+    DateTime2 {
+        days: u32,
+        ticks: u64,
+    },
     /// As `DateTime2`, in UTC, with the offset in minutes.
-    DateTimeOffset { days: u32, ticks: u64, offset: i16 },
+    DateTimeOffset {
+        days: u32,
+        ticks: u64,
+        offset: i16,
+    },
     /// char, varchar, text: bytes in the collation's code page, possibly undecodable.
     VarChar(Cow<'a, [u8]>),
     /// nchar, nvarchar, ntext, xml: UTF-16LE bytes, possibly with lone surrogates.
@@ -59,31 +75,65 @@ pub enum SqlType {
     BigInt,
     Real,
     Float,
-    Decimal { precision: u8, scale: u8 },
-    Numeric { precision: u8, scale: u8 },
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
+    Numeric {
+        precision: u8,
+        scale: u8,
+    },
     Money,
     SmallMoney,
     Date,
-    Time { scale: u8 },
+    Time {
+        scale: u8,
+    },
     DateTime,
     SmallDateTime,
-    DateTime2 { scale: u8 },
-    DateTimeOffset { scale: u8 },
-    Char { len: u16, collation: Collation },
-    VarChar { len: Len, collation: Collation },
-    NChar { len: u16, collation: Collation },
-    NVarChar { len: Len, collation: Collation },
-    Text { collation: Collation },
-    NText { collation: Collation },
-    Binary { len: u16 },
-    VarBinary { len: Len },
+    DateTime2 {
+        scale: u8,
+    },
+    DateTimeOffset {
+        scale: u8,
+    },
+    Char {
+        len: u16,
+        collation: Collation,
+    },
+    VarChar {
+        len: Len,
+        collation: Collation,
+    },
+    NChar {
+        len: u16,
+        collation: Collation,
+    },
+    NVarChar {
+        len: Len,
+        collation: Collation,
+    },
+    Text {
+        collation: Collation,
+    },
+    NText {
+        collation: Collation,
+    },
+    Binary {
+        len: u16,
+    },
+    VarBinary {
+        len: Len,
+    },
     Image,
     UniqueIdentifier,
     Xml,
     RowVersion,
     SqlVariant,
     /// hierarchyid, geometry, geography: the name of the CLR type.
-    Udt { name: String },
+    Udt {
+        name: String,
+    },
 }
 
 /// A collation by its SQL Server name; the code page and the 5 wire bytes follow from it.
@@ -142,6 +192,35 @@ pub trait Output {
     fn row(&mut self, row: &[Value<'_>]) -> Flow;
     /// A statement ended; `rows` is the count that DONE carries, `None` where DONE_COUNT is not set.
     fn done(&mut self, rows: Option<u64>) -> Flow;
+    /// Whether to go on, asked by statements that take long without rows.
+    fn poll(&mut self) -> Flow;
     fn info(&mut self, message: &SqlError);
     fn env_change(&mut self, change: &EnvChange);
+}
+
+impl SqlError {
+    pub fn new(number: u32, class: u8, message: impl Into<String>) -> Self {
+        Self { number, state: 1, class, message: message.into() }
+    }
+
+    /// What this engine does not know is an error that says so, never a guess.
+    pub fn unsupported(what: impl Into<String>) -> Self {
+        Self::new(40_001, 16, format!("simulator: {}", what.into()))
+    }
+}
+
+impl Default for Collation {
+    fn default() -> Self {
+        Self("SQL_Latin1_General_CP1_CI_AS".to_owned())
+    }
+}
+
+impl Value<'_> {
+    pub fn nvarchar(text: &str) -> Value<'static> {
+        Value::NVarChar(text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>().into())
+    }
+
+    pub fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
+    }
 }

@@ -133,7 +133,9 @@ pub fn classify(error: tiberius::error::Error, message: String) -> Error {
 }
 
 fn is_tls_message(message: &str) -> bool {
-    ["certificate", "invalid peer", "UnknownIssuer", "TLS", "tls", "handshake"].iter().any(|word| message.contains(word))
+    ["certificate", "invalid peer", "UnknownIssuer", "TLS", "tls", "handshake"]
+        .iter()
+        .any(|word| message.contains(word))
 }
 
 fn server_kind(number: u32) -> Kind {
@@ -145,8 +147,35 @@ fn server_kind(number: u32) -> Kind {
         1222 => Kind::LockTimeout,
         // Deadlock victim; snapshot changed under us; low memory; database starting, restoring, failing over; shutdown;
         // script upgrade; too many connections; throttling and failover of Azure SQL; tempdb version store lost.
-        1205 | 3960 | 3961 | 701 | 802 | 8645 | 8651 | 904 | 921..=927 | 945 | 976 | 978 | 983 | 6005 | 18401 | 17809 | 10928
-        | 10929 | 10936 | 40197 | 40501 | 40540 | 40613 | 40615 | 49918..=49920 | 3966 | 3967 | 3958 | 3959 => Kind::Transient,
+        1205
+        | 3960
+        | 3961
+        | 701
+        | 802
+        | 8645
+        | 8651
+        | 904
+        | 921..=927
+        | 945
+        | 976
+        | 978
+        | 983
+        | 6005
+        | 18401
+        | 17809
+        | 10928
+        | 10929
+        | 10936
+        | 40197
+        | 40501
+        | 40540
+        | 40613
+        | 40615
+        | 49918..=49920
+        | 3966
+        | 3967
+        | 3958
+        | 3959 => Kind::Transient,
         9002 | 1105 | 1101 => Kind::Full,
         _ => Kind::Statement,
     }

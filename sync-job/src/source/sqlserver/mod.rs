@@ -53,7 +53,9 @@ impl Source for SqlServer {
     async fn facts(&self) -> Result<SourceFacts> {
         let mut connection = connect::connect(&self.config, None).await?;
         let found = connect::rows(&mut connection, FACTS, CATALOG_PATIENCE).await?;
-        let row = found.first().ok_or_else(|| Error::new(Side::Source, Kind::Statement, "the source told nothing of itself"))?;
+        let row = found
+            .first()
+            .ok_or_else(|| Error::new(Side::Source, Kind::Statement, "the source told nothing of itself"))?;
         let fields = catalog::Fields(row);
         let version = fields.text("version");
         let mut facts = SourceFacts {
@@ -66,7 +68,8 @@ impl Source for SqlServer {
             data_files: Vec::new(),
         };
         if let Ok(found) = connect::rows(&mut connection, SNAPSHOT_STATE, CATALOG_PATIENCE).await {
-            facts.snapshot_allowed = found.first().and_then(|row| catalog::Fields(row).int("state")).map(|state| state == 1);
+            facts.snapshot_allowed =
+                found.first().and_then(|row| catalog::Fields(row).int("state")).map(|state| state == 1);
         }
         if let Ok(found) = connect::rows(&mut connection, DATA_FILES, CATALOG_PATIENCE).await {
             facts.data_files = found
@@ -92,7 +95,11 @@ impl Source for SqlServer {
             .data_files
             .iter()
             .map(|(file, path)| {
-                format!("(NAME = {}, FILENAME = {})", select::quote(file), select::literal(&format!("{path}.{name}.ss")))
+                format!(
+                    "(NAME = {}, FILENAME = {})",
+                    select::quote(file),
+                    select::literal(&format!("{path}.{name}.ss"))
+                )
             })
             .collect();
         let sql = format!(

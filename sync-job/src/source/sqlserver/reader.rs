@@ -122,7 +122,8 @@ fn bad_cell(table: &TablePlan, row: &tiberius::Row, column: &str, error: CellErr
             Some(format!("{name} = {}", cell(data, &column.mapping.read).describe()))
         })
         .collect();
-    let place = if key.is_empty() { "a row (the table has no key)".to_owned() } else { format!("the row {}", key.join(", ")) };
+    let place =
+        if key.is_empty() { "a row (the table has no key)".to_owned() } else { format!("the row {}", key.join(", ")) };
     let kind = if matches!(error, CellError::Mismatch { .. }) { Kind::Internal } else { Kind::Data };
     Error::new(Side::Source, kind, format!("{}, column {column}, {place}", table.source)).with_source(error)
 }
@@ -142,7 +143,9 @@ fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> Cell<'a> {
         ColumnData::Numeric(Some(value)) => Cell::Decimal { value: value.value(), scale: value.scale() },
         ColumnData::Binary(Some(bytes)) => match read {
             ReadAs::Plain | ReadAs::RawBytes => Cell::Bytes(bytes),
-            ReadAs::CodePageBytes { code_page, .. } | ReadAs::TextBytes { code_page } => Cell::Encoded(bytes, *code_page),
+            ReadAs::CodePageBytes { code_page, .. } | ReadAs::TextBytes { code_page } => {
+                Cell::Encoded(bytes, *code_page)
+            }
             _ => Cell::Utf16(bytes),
         },
         ColumnData::Date(Some(date)) => Cell::Date(date.days() as i32),
@@ -187,9 +190,8 @@ fn split(column: &KeyColumn, row: &tiberius::Row, count: u64, alone: bool) -> Op
     let enough = |min: i64, max: i64| alone || i128::from(max) - i128::from(min) >= i128::from(count) * 4;
     match (value(0)?, value(1)?) {
         (Cell::Int(min), Cell::Int(max)) => enough(min, max).then(|| chunk::split_integers(min, max, count)),
-        (Cell::Date(min), Cell::Date(max)) => enough(i64::from(min), i64::from(max)).then(|| {
-            chunk::split_ticks(i64::from(min), i64::from(max), count, |days| KeyValue::Date(days as i32))
-        }),
+        (Cell::Date(min), Cell::Date(max)) => enough(i64::from(min), i64::from(max))
+            .then(|| chunk::split_ticks(i64::from(min), i64::from(max), count, |days| KeyValue::Date(days as i32))),
         (Cell::Timestamp { days: d1, ticks: t1 }, Cell::Timestamp { days: d2, ticks: t2 }) => {
             let seconds = |days: i32, ticks: u64| i64::from(days) * 86_400 + (ticks / 10_000_000) as i64;
             let (min, max) = (seconds(d1, t1), seconds(d2, t2));

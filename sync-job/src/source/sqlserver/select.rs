@@ -147,7 +147,9 @@ fn key_literal(column: &KeyColumn, value: &KeyValue) -> String {
                     let name = if column.source_type == SourceType::DateTime { "datetime" } else { "smalldatetime" };
                     format!("CAST('{}T{}' AS {name})", date_text(*days), &time[..12])
                 }
-                SourceType::DateTime2 { digits } => format!("CAST('{}T{time}' AS datetime2({digits}))", date_text(*days)),
+                SourceType::DateTime2 { digits } => {
+                    format!("CAST('{}T{time}' AS datetime2({digits}))", date_text(*days))
+                }
                 _ => format!("CAST('{}T{time}' AS datetime2(7))", date_text(*days)),
             }
         }
@@ -174,7 +176,11 @@ pub fn sample(table: &TablePlan, step: u64) -> String {
     let read: Vec<String> = table.chunk_key.iter().map(|column| expression(&column.name, &column.read)).collect();
     let mut conditions: Vec<String> = table.filter.iter().map(|filter| format!("({filter})")).collect();
     conditions.extend(
-        table.chunk_key.iter().filter(|column| column.nullable).map(|column| format!("{} IS NOT NULL", quote(&column.name))),
+        table
+            .chunk_key
+            .iter()
+            .filter(|column| column.nullable)
+            .map(|column| format!("{} IS NOT NULL", quote(&column.name))),
     );
     let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
     format!(

@@ -94,7 +94,8 @@ fn code_page(facts: &TypeFacts) -> CodePageOrName {
 /// The type as a person would write it.
 pub fn declared(facts: &TypeFacts) -> String {
     let name = facts.system_name();
-    let length = |unit: i32| if facts.max_length < 0 { "max".to_owned() } else { (facts.max_length / unit).to_string() };
+    let length =
+        |unit: i32| if facts.max_length < 0 { "max".to_owned() } else { (facts.max_length / unit).to_string() };
     let system = match name.as_str() {
         "decimal" | "numeric" => format!("{name}({},{})", facts.precision, facts.scale),
         "time" | "datetime2" | "datetimeoffset" => format!("{name}({})", facts.scale),
@@ -134,7 +135,10 @@ mod tests {
 
     #[test]
     fn max_is_minus_one() {
-        assert_eq!(source_type(&facts("varbinary", Some("varbinary"), -1)), SourceType::VarBinary { bytes: Length::Max });
+        assert_eq!(
+            source_type(&facts("varbinary", Some("varbinary"), -1)),
+            SourceType::VarBinary { bytes: Length::Max }
+        );
         assert_eq!(declared(&facts("varchar", Some("varchar"), -1)), "varchar(max)");
     }
 

@@ -8,7 +8,8 @@ use crate::error::{Error, Kind, Result, Side};
 
 /// Opens a connection. Every session setting that the job relies on is stated.
 pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<PgConnection> {
-    let attempt = format!("could not connect to PostgreSQL at {}:{}, database {}", config.host, config.port, config.database);
+    let attempt =
+        format!("could not connect to PostgreSQL at {}:{}, database {}", config.host, config.port, config.database);
     let password = config.password.read().map_err(|error| {
         Error::new(Side::Target, Kind::Login, "the target's password could not be read").with_source(error)
     })?;

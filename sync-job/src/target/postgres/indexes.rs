@@ -21,7 +21,9 @@ pub(super) async fn build(target: &Postgres, table: &TablePlan, staging: &TableN
         .indexes
         .iter()
         .enumerate()
-        .map(|(number, index)| (is_constraint(index), sql::create_index(staging, index, &temporary_name(staging, number))))
+        .map(|(number, index)| {
+            (is_constraint(index), sql::create_index(staging, index, &temporary_name(staging, number)))
+        })
         .collect();
     // Constraints take a lock that excludes each other; they go one after the other, first.
     statements.sort_by_key(|(constraint, _)| !constraint);

@@ -4,9 +4,9 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use tokio::sync::Mutex;
 
+use super::Postgres;
 use super::connect::{close, connect, rows};
 use super::sql::literal;
-use super::Postgres;
 use crate::error::{Error, Kind, Result, Side};
 use crate::target;
 
@@ -60,7 +60,8 @@ impl target::Lease for Lease {
              AND classid::int8 = {LOCK_CLASS} AND objid::int8 = {}",
             i64::from(self.key as u32)
         );
-        let lost = || Error::new(Side::Target, Kind::Refused, "the lease that keeps other runs of this job out was lost");
+        let lost =
+            || Error::new(Side::Target, Kind::Refused, "the lease that keeps other runs of this job out was lost");
         let found = rows(&mut connection, &query).await.map_err(|error| lost().with_source(error))?;
         match found.first().and_then(|row| row.try_get::<i64, _>("held").ok()) {
             Some(1..) => Ok(()),

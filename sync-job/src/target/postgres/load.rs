@@ -30,9 +30,10 @@ pub(super) async fn open(target: &Postgres, table: &TablePlan, staging: &TableNa
     let mut connection = connect(&target.config, &target.application_name).await?;
     execute(&mut connection, "BEGIN").await?;
     let found = rows(&mut connection, "SELECT pg_current_xact_id()::text AS id").await?;
-    let transaction = found.first().and_then(|row| row.try_get::<String, _>("id").ok()).ok_or_else(|| {
-        Error::new(Side::Target, Kind::Internal, "the target gave no transaction id")
-    })?;
+    let transaction = found
+        .first()
+        .and_then(|row| row.try_get::<String, _>("id").ok())
+        .ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target gave no transaction id"))?;
     let (full, incoming) = mpsc::channel(1);
     let (outgoing, empty) = mpsc::channel(4);
     let (complete, completed) = oneshot::channel();

@@ -94,7 +94,9 @@ impl Target for Postgres {
         )
         .await?;
         close(connection).await;
-        let row = found.first().ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
+        let row = found
+            .first()
+            .ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
         let version: String = row.try_get("version").unwrap_or_default();
         let encoding: String = row.try_get("encoding").unwrap_or_default();
         let mut problems = Vec::new();

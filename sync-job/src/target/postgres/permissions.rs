@@ -35,7 +35,13 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
         } else if !flag("present") && !flag("may_add") {
             missing.push((
                 format!("schema {schema} does not exist and {me} may not create it"),
-                format!("CREATE SCHEMA {} AUTHORIZATION {}; or GRANT CREATE ON DATABASE {} TO {};", quote(schema), quote(&me), quote(&database), quote(&me)),
+                format!(
+                    "CREATE SCHEMA {} AUTHORIZATION {}; or GRANT CREATE ON DATABASE {} TO {};",
+                    quote(schema),
+                    quote(&me),
+                    quote(&database),
+                    quote(&me)
+                ),
             ));
         }
     }
@@ -54,7 +60,11 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
             let me: String = row.try_get("me").unwrap_or_default();
             missing.push((
                 format!("{me} may not change the rows of {}", table.target),
-                format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {};", super::sql::qualified(&table.target), quote(&me)),
+                format!(
+                    "GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {};",
+                    super::sql::qualified(&table.target),
+                    quote(&me)
+                ),
             ));
         }
     }

@@ -23,7 +23,10 @@ pub(super) async fn rows(connection: &mut PgConnection, item: &SwapItem<'_>) -> 
         return Err(Error::new(
             Side::Target,
             Kind::Mismatch,
-            format!("{}: after its rows were replaced it does not hold what was read; the old rows were kept", table.target),
+            format!(
+                "{}: after its rows were replaced it does not hold what was read; the old rows were kept",
+                table.target
+            ),
         ));
     }
     for statement in sequences(table, &target) {

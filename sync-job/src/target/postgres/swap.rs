@@ -165,10 +165,8 @@ async fn transaction(
 async fn refuse_new_ties(connection: &mut PgConnection, table: &TablePlan, group: &[&SwapItem<'_>]) -> Result<()> {
     let found = inspect::tables(connection, std::slice::from_ref(&table.target)).await?;
     let ties = found.get(&table.target).map(|found| found.ties.clone()).unwrap_or_default();
-    let outside: Vec<String> = ties
-        .into_iter()
-        .filter(|tie| !group.iter().any(|item| is_foreign_key_of(tie, &item.table.target)))
-        .collect();
+    let outside: Vec<String> =
+        ties.into_iter().filter(|tie| !group.iter().any(|item| is_foreign_key_of(tie, &item.table.target))).collect();
     if outside.is_empty() {
         return Ok(());
     }
@@ -234,7 +232,11 @@ async fn rename(connection: &mut PgConnection, item: &SwapItem<'_>, method: Swap
     let staging = sql::qualified(&item.staging.name);
     let target = sql::qualified(&table.target);
     if method == SwapMethod::Create {
-        execute(connection, &format!("COMMENT ON TABLE {staging} IS NULL; ALTER TABLE {staging} RESET (autovacuum_enabled)")).await?;
+        execute(
+            connection,
+            &format!("COMMENT ON TABLE {staging} IS NULL; ALTER TABLE {staging} RESET (autovacuum_enabled)"),
+        )
+        .await?;
     }
     execute(connection, &format!("ALTER TABLE {staging} RENAME TO {}", sql::quote(&table.target.name))).await?;
     rename_indexes(connection, table, &item.staging).await?;
