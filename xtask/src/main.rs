@@ -1,2 +1,50 @@
-//! Placeholder.
-fn main() {}
+//! The project's own commands. `cargo xtask --help` lists them.
+
+mod lint;
+mod packages;
+mod setup;
+mod test;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Sets up, tests, shows and measures Stopgap", version)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Installs what the tests and the demo need and is missing: PostgreSQL, FreeTDS, a Python environment
+    Setup,
+    /// Sets up and runs every test; what follows `--` goes to `cargo test`
+    Test {
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Checks format, lints and, where cargo-deny is installed, licences and advisories
+    Lint,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Setup => setup::run().map(drop),
+        Task::Test { arguments } => test::run(&arguments),
+        Task::Lint => lint::run_all(),
+    };
+    report(result)
+}
+
+fn report(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
