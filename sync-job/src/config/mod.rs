@@ -1,0 +1,316 @@
+//! The job file: [`file`] is what was typed, [`JobConfig`] is what it means.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::schema::TableName;
+
+pub mod file;
+mod meaning;
+mod names;
+mod password;
+mod units;
+pub mod write;
+
+pub use names::Pattern;
+pub use password::{PasswordError, PasswordSource};
+
+/// A job file that cannot be used: where, what was found, what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {problem}")]
+pub struct ConfigError {
+    pub file: String,
+    pub problem: String,
+}
+
+/// A job: what to copy from where to where, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobConfig {
+    pub name: String,
+    pub limits: Limits,
+    pub source: SourceConfig,
+    pub target: TargetConfig,
+    pub selection: Selection,
+    pub defaults: TableSettings,
+    pub tables: Vec<TableConfig>,
+}
+
+/// How much of everything a run may use.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Connections that read rows at the same time, over all tables.
+    pub readers: usize,
+    /// Tables under way at the same time.
+    pub tables: usize,
+    /// Bytes of rows that may wait between source and target.
+    pub memory: u64,
+    /// The run stops cleanly after this time.
+    pub deadline: Option<Duration>,
+    /// Further tries after a transient failure.
+    pub retries: u32,
+    /// A stream that brings nothing for this long is given up and its chunk retried.
+    pub stall_timeout: Duration,
+}
+
+/// The SQL Server to read from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceConfig {
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub user: String,
+    pub password: PasswordSource,
+    pub tls: Tls,
+    pub intent: Intent,
+    pub consistency: Consistency,
+    pub lock_timeout: Duration,
+    pub connect_timeout: Duration,
+    /// What a DBA sees in `sys.dm_exec_sessions`.
+    pub application_name: String,
+}
+
+/// The database to write to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetConfig {
+    pub engine: Engine,
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub user: String,
+    pub password: PasswordSource,
+    pub tls: Tls,
+    pub schemas: SchemaMapping,
+    pub on_drift: OnDrift,
+    /// How long a swap waits for readers before it gives up.
+    pub swap_wait: Duration,
+    /// How long one attempt of the swap may queue for a lock, with other readers behind it.
+    pub lock_timeout: Duration,
+    pub connect_timeout: Duration,
+}
+
+/// Encryption of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    pub mode: TlsMode,
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsMode {
+    /// Encrypted, the certificate's chain and host name verified.
+    #[default]
+    VerifyFull,
+    /// Encrypted, anybody's certificate accepted.
+    Require,
+    /// Not encrypted.
+    Disable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Intent {
+    /// `ApplicationIntent=ReadOnly`: a readable secondary may answer.
+    #[default]
+    ReadOnly,
+    ReadWrite,
+}
+
+/// What the rows of one table, and of all tables, have in common in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Consistency {
+    /// One SNAPSHOT transaction for each table, read by one reader.
+    #[default]
+    Snapshot,
+    /// All tables from one database snapshot that the run makes and drops; parallel readers.
+    DatabaseSnapshot,
+    /// Parallel readers of the live tables.
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    Postgres,
+}
+
+/// Source schema → target schema.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SchemaMapping {
+    /// Every table goes here.
+    pub fixed: Option<String>,
+    /// By source schema, compared without case.
+    pub map: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnDrift {
+    /// The swap carries new, dropped and retyped columns over.
+    #[default]
+    Apply,
+    /// A table whose columns differ is refused.
+    Fail,
+}
+
+/// Which tables are copied.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Selection {
+    pub include: Vec<Pattern>,
+    pub exclude: Vec<Pattern>,
+    /// Whether globs select views, too.
+    pub views: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NameCase {
+    Preserve,
+    #[default]
+    Lower,
+    SnakeCase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NulPolicy {
+    #[default]
+    Error,
+    Strip,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UndecodablePolicy {
+    #[default]
+    Error,
+    Replace,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IndexPolicy {
+    /// Primary key, unique constraints and indexes.
+    #[default]
+    Create,
+    PrimaryKey,
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentityPolicy {
+    /// Identity columns stay identity columns, their sequence set past the highest value.
+    #[default]
+    Keep,
+    /// They become plain columns.
+    Plain,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForeignKeyPolicy {
+    #[default]
+    Skip,
+    /// Between tables that are copied together; they are then swapped together.
+    Create,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MaskedPolicy {
+    /// A table with columns that this login sees masked is refused.
+    #[default]
+    Refuse,
+    /// The masked values are copied.
+    Allow,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ColumnPolicy {
+    #[default]
+    Copy,
+    Skip,
+}
+
+/// How a table is copied: the job's defaults with the table's own settings over them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableSettings {
+    pub names: NameCase,
+    pub nul: NulPolicy,
+    pub undecodable: UndecodablePolicy,
+    pub indexes: IndexPolicy,
+    pub identity: IdentityPolicy,
+    pub foreign_keys: ForeignKeyPolicy,
+    /// The swap is refused if the table lost more than this share of its rows.
+    pub max_shrink_percent: Option<u8>,
+    pub masked: MaskedPolicy,
+    pub computed: ColumnPolicy,
+    pub hidden: ColumnPolicy,
+    pub consistency: Consistency,
+    pub readers: usize,
+    pub chunk_rows: Option<u64>,
+    /// Adds `<name>_offset` (minutes) beside each datetimeoffset.
+    pub offset_column: bool,
+    /// Adds `<name>_type` beside each sql_variant.
+    pub variant_type_column: bool,
+}
+
+/// A table's name on the target as typed: `schema.name` or `name`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetName {
+    pub schema: Option<String>,
+    pub name: String,
+}
+
+/// What the job file says of one table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableConfig {
+    pub source: TableName,
+    pub target: Option<TargetName>,
+    pub columns: Option<Vec<String>>,
+    pub exclude_columns: Vec<String>,
+    /// A T-SQL condition that the copied rows meet.
+    pub filter: Option<String>,
+    pub target_types: BTreeMap<String, String>,
+    pub rename: BTreeMap<String, String>,
+    pub chunk_key: Option<Vec<String>>,
+    /// Tables with the same group are swapped in one transaction.
+    pub group: Option<String>,
+    pub settings: TableSettings,
+}
+
+impl JobConfig {
+    /// Reads and checks a job file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+            file: file.clone(),
+            problem: format!("the job file cannot be read: {error}"),
+        })?;
+        Self::parse(&text, &file)
+    }
+
+    /// Checks a job file's text; `file` is its name for messages.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let fail = |problem| ConfigError { file: file.to_owned(), problem };
+        let typed = file::JobFile::parse(text).map_err(fail)?;
+        meaning::job(typed).map_err(fail)
+    }
+
+    /// The `[[table]]` entry of a source table; names are compared without case, as most sources do.
+    pub fn table(&self, name: &TableName) -> Option<&TableConfig> {
+        let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+        self.tables.iter().find(|table| same(&table.source.schema, &name.schema) && same(&table.source.name, &name.name))
+    }
+
+    /// How this table is copied.
+    pub fn settings(&self, name: &TableName) -> &TableSettings {
+        self.table(name).map_or(&self.defaults, |table| &table.settings)
+    }
+}

@@ -1,0 +1,113 @@
+//! Writes a commented job file for a source that was looked at: `sync-job init`.
+
+use std::fmt::Write as _;
+
+use crate::schema::{SourceKind, SourceTable};
+
+/// What the job file says of the source's connection.
+#[derive(Debug, Clone)]
+pub struct Connection<'a> {
+    pub job: &'a str,
+    pub host: &'a str,
+    pub port: u16,
+    pub database: &'a str,
+    pub user: &'a str,
+    /// `password_env` or `password_file`, and its value.
+    pub password: (&'a str, &'a str),
+    pub tls: &'a str,
+    pub ca_file: Option<&'a str>,
+    pub snapshot_allowed: bool,
+}
+
+/// A TOML basic string.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// The job file's text: connection, every schema selected, and one comment line a table.
+pub fn job_file(connection: &Connection<'_>, tables: &[SourceTable]) -> String {
+    let mut out = String::new();
+    let consistency = if connection.snapshot_allowed { "snapshot" } else { "none" };
+    let ca_file = connection.ca_file.map(|path| format!("ca_file = {}\n", quoted(path))).unwrap_or_default();
+    let note = if connection.snapshot_allowed {
+        "one SNAPSHOT transaction a table"
+    } else {
+        "the database does not allow SNAPSHOT (ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON)"
+    };
+    // Writing to a String cannot fail.
+    let _ = write!(
+        out,
+        "# Written by `sync-job init`. Check it with `sync-job check --config FILE`, look at `sync-job plan`, then run.\n\n\
+         [job]\nname = {job}\n# readers = 4          # connections that read at the same time\n\
+         # memory = \"256MiB\"    # rows on their way\n# deadline = \"2h\"      # stop cleanly after this time\n\n\
+         [source]\nhost = {host}\nport = {port}\ndatabase = {database}\nuser = {user}\n{password_key} = {password}\n\
+         tls = {tls}\n{ca_file}consistency = {consistency}   # {note}\n\n\
+         [target]\nengine = \"postgres\"\nhost = \"aurora.example.internal\"\nport = 5432\ndatabase = {database}\n\
+         user = {user}\npassword_env = \"TARGET_PASSWORD\"\ntls = \"verify-full\"\n# ca_file = \"/etc/ssl/certs/rds-global-bundle.pem\"\n\n\
+         [tables]\n",
+        job = quoted(connection.job),
+        host = quoted(connection.host),
+        port = connection.port,
+        database = quoted(connection.database),
+        user = quoted(connection.user),
+        password_key = connection.password.0,
+        password = quoted(connection.password.1),
+        tls = quoted(connection.tls),
+        consistency = quoted(consistency),
+    );
+    let mut schemas: Vec<&str> = tables.iter().map(|table| table.name.schema.as_str()).collect();
+    schemas.dedup();
+    let patterns: Vec<String> = schemas.iter().map(|schema| quoted(&format!("{schema}.*"))).collect();
+    let include = if patterns.is_empty() { "\"dbo.*\"".to_owned() } else { patterns.join(", ") };
+    let _ = writeln!(out, "include = [{include}]\n# exclude = [\"*.tmp_*\"]\n# views = true\n");
+    let _ = writeln!(out, "# What was found:");
+    for table in tables {
+        let kind = if table.kind == SourceKind::View { "view" } else { "table" };
+        let rows = table.rows.map_or_else(|| "rows unknown".to_owned(), |rows| format!("{rows} rows"));
+        let key = table.primary_key().map_or_else(
+            || "no primary key".to_owned(),
+            |index| {
+                let columns: Vec<&str> = index.columns.iter().map(|column| column.name.as_str()).collect();
+                format!("key {}", columns.join(", "))
+            },
+        );
+        let _ = writeln!(out, "#   {:<40} {kind}, {rows}, {key}", one_line(&table.name.to_string()));
+    }
+    let _ = write!(
+        out,
+        "\n# [[table]]\n# source = \"dbo.Orders\"\n# target = \"orders\"\n# filter = \"OrderDate >= '2020-01-01'\"\n\
+         # [table.target_types]\n# Payload = \"jsonb\"\n"
+    );
+    out
+}
+
+/// Names may hold anything, line ends included.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::JobConfig;
+
+    #[test]
+    fn what_is_written_parses_back() {
+        let connection = Connection {
+            job: "erp",
+            host: "db \"quoted\"",
+            port: 1444,
+            database: "ERP",
+            user: "reader",
+            password: ("password_env", "SOURCE_PASSWORD"),
+            tls: "verify-full",
+            ca_file: Some("/etc/ca.pem"),
+            snapshot_allowed: false,
+        };
+        let text = job_file(&connection, &[]);
+        let config = JobConfig::parse(&text, "job.toml").unwrap();
+        assert_eq!(config.source.host, "db \"quoted\"");
+        assert_eq!(config.source.port, 1444);
+        assert_eq!(config.selection.include[0].as_str(), "dbo.*");
+    }
+}

@@ -1,0 +1,116 @@
+//! Kinds of failure, and on which side: what retry, report and exit status decide by.
+
+/// Which database failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    Source,
+    Target,
+    /// Neither: the job itself.
+    Job,
+}
+
+impl std::fmt::Display for Side {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Side::Source => "source",
+            Side::Target => "target",
+            Side::Job => "job",
+        })
+    }
+}
+
+/// What kind of failure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The host cannot be reached, or a connection broke.
+    Connection,
+    /// A response did not come in time.
+    Stalled,
+    /// Certificates or protocol versions.
+    Tls,
+    /// The server refused the login, or the database does not exist.
+    Login,
+    /// The login may not do this.
+    Permission,
+    /// Deadlock victim, throttling, failover, serialization failure, too many connections.
+    Transient,
+    /// A lock was not granted in time.
+    LockTimeout,
+    /// A value, or a set of rows, cannot be stored.
+    Data,
+    /// The disk or a quota is full.
+    Full,
+    /// What was read and what the target holds differ.
+    Mismatch,
+    /// A check of the job's own refused to go on (row-drop guard, drift, lease).
+    Refused,
+    /// Interrupted by the user, a signal or the deadline.
+    Cancelled,
+    /// A statement failed for a reason that none of the others covers.
+    Statement,
+    /// A mistake in this program.
+    Internal,
+}
+
+/// A failure with its side and kind; the message says what was attempted, the source why it failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    pub side: Side,
+    pub kind: Kind,
+    pub message: String,
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    pub fn new(side: Side, kind: Kind, message: impl Into<String>) -> Self {
+        Self { side, kind, message: message.into(), source: None }
+    }
+
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    pub fn cancelled() -> Self {
+        Self::new(Side::Job, Kind::Cancelled, "interrupted")
+    }
+
+    /// The message and every source's, joined by ": ".
+    pub fn chain(&self) -> String {
+        let mut text = self.message.clone();
+        let mut next = std::error::Error::source(self);
+        while let Some(error) = next {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            next = error.source();
+        }
+        text
+    }
+
+    /// What the reader can do about it, where the kind tells.
+    pub fn remedy(&self) -> &'static str {
+        match self.kind {
+            Kind::Connection => "Check that the server is up and that host, port and network let this machine reach it.",
+            Kind::Stalled => "The server stopped answering: look for blocking there, or raise stall_timeout.",
+            Kind::Tls => "Check ca_file, the certificate's dates and its host name; do not turn verification off.",
+            Kind::Login => "Check user, password and database name.",
+            Kind::Permission => "Grant the missing permission to the job's login; `sync-job check` lists what is needed.",
+            Kind::Transient => "It went on failing after every retry: run again later, or look at the server's load.",
+            Kind::LockTimeout => "Another session holds a lock on the table: end it, or run when it is quiet.",
+            Kind::Data => "Correct the row at the source, or say in the job file what to do with such values.",
+            Kind::Full => "Free space on the target, or enlarge it, and run again.",
+            Kind::Mismatch => "The old table was kept. Run `sync-job verify`; if it happens again, please report it.",
+            Kind::Refused => "The old table was kept. Change the job file if this is meant to happen.",
+            Kind::Cancelled => "Run again when ready; nothing is left behind.",
+            Kind::Statement => "The old table was kept. The server's message says what it did not like.",
+            Kind::Internal => "This is a mistake in sync-job: please report it with this message.",
+        }
+    }
+}
+
+/// The result of everything that talks to a database.
+pub type Result<T> = std::result::Result<T, Error>;

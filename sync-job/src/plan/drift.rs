@@ -1,0 +1,125 @@
+//! What the target has already, and how it differs from what it shall have.
+
+use super::{ColumnPlan, SwapMethod, SwapPlan};
+
+/// A column that the target has now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetColumn {
+    pub name: String,
+    /// As the target's own catalog spells it.
+    pub column_type: String,
+    pub nullable: bool,
+}
+
+/// A table that the target has now.
+#[derive(Debug, Clone, Default)]
+pub struct TargetTable {
+    pub columns: Vec<TargetColumn>,
+    /// Rows by the target's statistics.
+    pub rows: Option<u64>,
+    /// What would not survive a rename, in words: dependent views, foreign keys from outside, …
+    pub ties: Vec<String>,
+    /// It is not an ordinary table: a view, a partitioned table, …
+    pub not_a_table: Option<String>,
+    /// This login does not own it.
+    pub not_owned: bool,
+    /// Names of its indexes.
+    pub indexes: Vec<String>,
+}
+
+/// A difference between the target's column and the plan's.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "change", rename_all = "lowercase")]
+pub enum Drift {
+    New { column: String, column_type: String },
+    Dropped { column: String, column_type: String },
+    Retyped { column: String, from: String, to: String },
+    Nullability { column: String, nullable: bool },
+    Reordered,
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Drift::New { column, column_type } => write!(f, "new column {column} {column_type}"),
+            Drift::Dropped { column, column_type } => write!(f, "column {column} {column_type} goes away"),
+            Drift::Retyped { column, from, to } => write!(f, "column {column} changes from {from} to {to}"),
+            Drift::Nullability { column, nullable: true } => write!(f, "column {column} may now be NULL"),
+            Drift::Nullability { column, nullable: false } => write!(f, "column {column} may no longer be NULL"),
+            Drift::Reordered => write!(f, "the order of the columns changes"),
+        }
+    }
+}
+
+/// The differences, in the order of the plan's columns, then the dropped ones.
+pub fn compare(planned: &[ColumnPlan], present: &TargetTable) -> Vec<Drift> {
+    let mut drift = Vec::new();
+    for column in planned {
+        let wanted = column.mapping.final_type();
+        match present.columns.iter().find(|present| present.name == column.target) {
+            None => drift.push(Drift::New { column: column.target.clone(), column_type: wanted.to_owned() }),
+            Some(found) if !same_type(&found.column_type, wanted) => drift.push(Drift::Retyped {
+                column: column.target.clone(),
+                from: found.column_type.clone(),
+                to: wanted.to_owned(),
+            }),
+            Some(found) if found.nullable != column.nullable => {
+                drift.push(Drift::Nullability { column: column.target.clone(), nullable: column.nullable });
+            }
+            Some(_) => {}
+        }
+    }
+    for found in &present.columns {
+        if !planned.iter().any(|column| column.target == found.name) {
+            drift.push(Drift::Dropped { column: found.name.clone(), column_type: found.column_type.clone() });
+        }
+    }
+    let order = planned.iter().map(|column| column.target.as_str());
+    if drift.is_empty() && !order.eq(present.columns.iter().map(|column| column.name.as_str())) {
+        drift.push(Drift::Reordered);
+    }
+    drift
+}
+
+/// `format_type` spells some types in its own way.
+fn same_type(found: &str, wanted: &str) -> bool {
+    fn canonical(text: &str) -> String {
+        let text = text.to_lowercase();
+        let text = text.replace(" with time zone", "tz").replace(" without time zone", "");
+        // timestamp(3)tz and timestamptz(3) are the same type.
+        match (text.strip_suffix("tz"), text.find('(')) {
+            (Some(rest), Some(open)) => format!("{}tz{}", &text[..open], &rest[open..]),
+            _ => text,
+        }
+    }
+    canonical(found) == canonical(wanted)
+}
+
+/// Which way the table is swapped, and why.
+pub fn swap_plan(present: Option<&TargetTable>) -> SwapPlan {
+    match present {
+        None => SwapPlan { method: SwapMethod::Create, reason: "the table is new".to_owned() },
+        Some(table) if table.not_owned => SwapPlan {
+            method: SwapMethod::Replace,
+            reason: "the target's user does not own the table".to_owned(),
+        },
+        Some(table) if table.ties.is_empty() => {
+            SwapPlan { method: SwapMethod::Rename, reason: "nothing depends on the old table".to_owned() }
+        }
+        Some(table) => SwapPlan { method: SwapMethod::Replace, reason: format!("kept because of {}", table.ties.join(", ")) },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_compared_by_meaning() {
+        assert!(same_type("timestamp(3) without time zone", "timestamp(3)"));
+        assert!(same_type("timestamp(6) with time zone", "timestamptz(6)"));
+        assert!(same_type("time(6) without time zone", "time(6)"));
+        assert!(!same_type("timestamp(6) without time zone", "timestamptz(6)"));
+        assert!(!same_type("numeric(10,2)", "numeric(12,2)"));
+    }
+}

@@ -1,0 +1,133 @@
+//! By which key a table is cut into chunks.
+
+use super::{ColumnPlan, KeyColumn};
+use crate::config::{Consistency, TableConfig, TableSettings};
+use crate::schema::{IndexKind, SourceKind, SourceTable, SourceType};
+use crate::type_map;
+
+/// The chunk key, how many chunks are aimed at, and why.
+pub struct Chunking {
+    pub key: Vec<KeyColumn>,
+    pub chunks: u64,
+    pub reason: String,
+}
+
+/// More key columns than this only make the conditions longer.
+const MOST_COLUMNS: usize = 3;
+/// Where statistics are missing: a row's size is guessed from this many bytes a column.
+const GUESSED_COLUMN_BYTES: u64 = 12;
+
+/// Chooses the key and the number of chunks.
+pub fn choose(
+    source: &SourceTable,
+    columns: &[ColumnPlan],
+    settings: &TableSettings,
+    table: Option<&TableConfig>,
+) -> Result<Chunking, String> {
+    let one = |reason: &str| Ok(Chunking { key: Vec::new(), chunks: 1, reason: format!("one reader: {reason}") });
+    let forced = table.and_then(|table| table.chunk_key.as_ref());
+    let key = match forced {
+        Some(names) => Some(named_key(source, names)?),
+        None => best_key(source),
+    };
+    if settings.consistency == Consistency::Snapshot {
+        return one("a SNAPSHOT transaction belongs to one connection");
+    }
+    if source.kind == SourceKind::View && forced.is_none() {
+        return one("a view has no key; name one in chunk_key to read it in parallel");
+    }
+    let Some(key) = key else { return one("the table has no key that can be cut into ranges") };
+    let rows = source.rows.unwrap_or(0);
+    let bytes = source.bytes.unwrap_or(rows * columns.len() as u64 * GUESSED_COLUMN_BYTES);
+    let chunks = match (source.rows, forced) {
+        // Without statistics a table that somebody named a key for is worth a chunk a reader.
+        (None, Some(_)) => settings.readers as u64,
+        _ => crate::chunk::count(rows, bytes, settings.readers, settings.chunk_rows),
+    };
+    if chunks < 2 {
+        return Ok(Chunking { key, chunks: 1, reason: "one reader: the table is small".to_owned() });
+    }
+    let names: Vec<&str> = key.iter().map(|column| column.name.as_str()).collect();
+    let reason = format!("ranges of {}, up to {} readers", names.join(", "), settings.readers);
+    Ok(Chunking { key, chunks, reason })
+}
+
+/// Whether ranges over the type mean the same to the source and to a literal.
+fn usable(source_type: &SourceType) -> bool {
+    use SourceType as S;
+    matches!(
+        source_type,
+        S::TinyInt
+            | S::SmallInt
+            | S::Int
+            | S::BigInt
+            | S::Decimal { .. }
+            | S::Date
+            | S::DateTime
+            | S::SmallDateTime
+            | S::DateTime2 { .. }
+            | S::UniqueIdentifier
+            | S::Char { .. }
+            | S::VarChar { bytes: crate::schema::Length::Limited(_), .. }
+            | S::NChar { .. }
+            | S::NVarChar { units: crate::schema::Length::Limited(_) }
+    )
+}
+
+fn key_column(source: &SourceTable, name: &str) -> Option<KeyColumn> {
+    let column = source.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))?;
+    if !usable(&column.source_type) || column.encrypted || column.masked {
+        return None;
+    }
+    Some(KeyColumn {
+        name: column.name.clone(),
+        source_type: column.source_type.clone(),
+        read: type_map::postgres(&column.source_type).ok()?.read,
+        nullable: column.nullable,
+    })
+}
+
+fn named_key(source: &SourceTable, names: &[String]) -> Result<Vec<KeyColumn>, String> {
+    let mut key = Vec::new();
+    for name in names {
+        let column = key_column(source, name).ok_or_else(|| {
+            format!("chunk_key: {name} is not a column of {} that ranges can be made of", source.name)
+        })?;
+        key.push(column);
+    }
+    if key.len() > 1 && key.iter().any(|column| column.nullable) {
+        return Err(format!("chunk_key: a key of several columns must not hold NULL, and {} may", names.join(", ")));
+    }
+    Ok(key)
+}
+
+/// The clustered index first (it is the table), then the primary key, then any other index. A key of several columns ends
+/// before its first nullable one, since NULL compares with nothing.
+fn best_key(source: &SourceTable) -> Option<Vec<KeyColumn>> {
+    let mut candidates: Vec<_> =
+        source.indexes.iter().filter(|index| index.is_plain_tree() && !index.disabled).collect();
+    candidates.sort_by_key(|index| {
+        let rank = match index.kind {
+            IndexKind::PrimaryKey => 1,
+            IndexKind::UniqueConstraint | IndexKind::Unique => 2,
+            IndexKind::Plain => 3,
+        };
+        if index.structure == "CLUSTERED" { 0 } else { rank }
+    });
+    candidates.into_iter().find_map(|index| {
+        let mut key: Vec<KeyColumn> = Vec::new();
+        for column in index.columns.iter().take(MOST_COLUMNS) {
+            match key_column(source, &column.name) {
+                Some(column) if key.is_empty() || !column.nullable => {
+                    let ends = column.nullable;
+                    key.push(column);
+                    if ends {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+        (!key.is_empty()).then_some(key)
+    })
+}

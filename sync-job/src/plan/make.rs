@@ -1,0 +1,422 @@
+//! Makes the plan: selection, names, types, indexes, keys; then, once the target was looked at, drift and swap.
+
+use std::collections::{HashMap, HashSet};
+
+use super::drift::{self, TargetTable};
+use super::{ColumnPlan, Drift, Finding, RunPlan, Severity, SwapMethod, SwapPlan, TablePlan, indexes, keys, names};
+use crate::config::{
+    ColumnPolicy, Consistency, IdentityPolicy, JobConfig, MaskedPolicy, NulPolicy, OnDrift, Pattern, TableConfig,
+    TableSettings, UndecodablePolicy,
+};
+use crate::load::TextPolicy;
+use crate::schema::{IndexKind, SourceColumn, SourceKind, SourceTable, SourceType, TableName};
+use crate::source::Catalog;
+use crate::type_map::{self, Form, Mapping, ReadAs};
+
+/// PostgreSQL's limit less a margin for what the row's own size may take.
+const MOST_COLUMNS: usize = 1_600;
+
+/// The plan as far as the source alone decides it.
+#[derive(Debug)]
+pub struct Draft {
+    pub tables: Vec<TablePlan>,
+    pub findings: Vec<Finding>,
+}
+
+impl Draft {
+    /// The tables that must be looked up on the target.
+    pub fn targets(&self) -> Vec<TableName> {
+        self.tables.iter().map(|table| table.target.clone()).collect()
+    }
+}
+
+/// Selects tables by the job file, and by the command line's globs where there are any, and maps them.
+pub fn draft(config: &JobConfig, catalog: &Catalog, only: &[Pattern]) -> Draft {
+    let mut findings: Vec<Finding> = catalog
+        .missing
+        .iter()
+        .map(|missing| {
+            Finding::new("missing-fact", Severity::Note, format!("not known: {missing}"), "Grant VIEW DEFINITION and VIEW DATABASE STATE to see it.")
+        })
+        .collect();
+    let selected = select(config, catalog, only, &mut findings);
+    let mut taken: HashMap<String, HashSet<String>> = HashMap::new();
+    let mut tables: Vec<TablePlan> = Vec::new();
+    for source in &selected {
+        let plan = plan_table(config, source, &mut taken);
+        tables.push(plan);
+    }
+    for (own, source) in selected.iter().enumerate() {
+        let taken = taken.entry(tables[own].target.schema.clone()).or_default();
+        let settings = config.settings(&source.name);
+        let (planned, missing) = indexes::foreign_keys(source, settings, &tables, own, taken);
+        tables[own].foreign_keys = planned;
+        tables[own].not_created.extend(missing);
+    }
+    join_groups(&mut tables);
+    findings.extend(names::collisions(&tables));
+    Draft { tables, findings }
+}
+
+fn select<'a>(config: &JobConfig, catalog: &'a Catalog, only: &[Pattern], findings: &mut Vec<Finding>) -> Vec<&'a SourceTable> {
+    let matches = |patterns: &[Pattern], table: &SourceTable| {
+        patterns.iter().any(|pattern| pattern.matches(&table.name.schema, &table.name.name))
+    };
+    let chosen = |table: &SourceTable| {
+        let listed = config.table(&table.name).is_some();
+        let included = matches(&config.selection.include, table)
+            && (table.kind == SourceKind::Table || config.selection.views);
+        (listed || included) && !matches(&config.selection.exclude, table)
+    };
+    for entry in &config.tables {
+        let found = catalog.tables.iter().any(|table| config.table(&table.name).is_some_and(|own| own.source == entry.source));
+        if !found {
+            let near = nearest_table(&entry.source, catalog);
+            findings.push(
+                Finding::new(
+                    "missing-table",
+                    Severity::Refusal,
+                    format!("the source has no table or view {}{near}", entry.source),
+                    "Correct the name in the job file, or grant SELECT on it to the job's login.",
+                )
+                .on(&entry.source),
+            );
+        }
+    }
+    for (index, pattern) in config.selection.include.iter().enumerate() {
+        if !catalog.tables.iter().any(|table| matches(std::slice::from_ref(pattern), table)) {
+            findings.push(Finding::new(
+                "empty-pattern",
+                Severity::Refusal,
+                format!("tables.include[{index}]: {:?} matches none of the source's {} tables", pattern.as_str(), catalog.tables.len()),
+                "Correct the pattern, or grant SELECT to the job's login: tables without it cannot be seen.",
+            ));
+        }
+    }
+    let selected: Vec<&SourceTable> = catalog.tables.iter().filter(|table| chosen(table)).collect();
+    let named: Vec<&SourceTable> =
+        selected.iter().copied().filter(|table| only.is_empty() || matches(only, table)).collect();
+    if named.is_empty() && findings.iter().all(|finding| finding.severity != Severity::Refusal) {
+        let what = if selected.is_empty() { "the job file selects no table" } else { "--table matches no selected table" };
+        findings.push(Finding::new("nothing-selected", Severity::Refusal, what, "`sync-job plan` without --table lists the tables."));
+    }
+    named
+}
+
+fn nearest_table(name: &TableName, catalog: &Catalog) -> String {
+    let wanted = name.name.to_lowercase();
+    catalog
+        .tables
+        .iter()
+        .find(|table| table.name.name.to_lowercase() == wanted)
+        .map(|table| format!("; there is {}", table.name))
+        .unwrap_or_default()
+}
+
+fn plan_table(config: &JobConfig, source: &SourceTable, taken: &mut HashMap<String, HashSet<String>>) -> TablePlan {
+    let settings = config.settings(&source.name);
+    let own = config.table(&source.name);
+    let target = target_name(config, source, settings, own);
+    let mut findings = Vec::new();
+    let mut not_created = Vec::new();
+    let columns = plan_columns(source, settings, own, &mut findings);
+    findings.extend(names::check_length("the table name", &target.name, &source.name));
+    findings.extend(columns.iter().filter_map(|column| names::check_length("the column name", &column.target, &source.name)));
+    if columns.is_empty() || columns.len() > MOST_COLUMNS {
+        findings.push(
+            Finding::new(
+                "column-count",
+                Severity::Refusal,
+                format!("{} columns would be copied; 1 to {MOST_COLUMNS} can be", columns.len()),
+                "Choose columns in the job file.",
+            )
+            .on(&source.name),
+        );
+    }
+    let taken = taken.entry(target.schema.clone()).or_default();
+    let indexes = indexes::plan(source, &columns, settings, &target.name, taken, &mut not_created);
+    let defaults = source.columns.iter().filter(|column| column.default.is_some()).count();
+    if defaults > 0 {
+        not_created.push(format!("{defaults} column default(s): the copy is filled by this job alone"));
+    }
+    let chunking = keys::choose(source, &columns, settings, own).unwrap_or_else(|problem| {
+        findings.push(
+            Finding::new("chunk-key", Severity::Refusal, problem, "Name columns of an integer, date, uuid or short text type.")
+                .on(&source.name),
+        );
+        keys::Chunking { key: Vec::new(), chunks: 1, reason: String::new() }
+    });
+    findings.extend(table_findings(source, settings, &indexes, &columns));
+    let losses =
+        columns.iter().flat_map(|column| column.mapping.losses.iter().map(|loss| (column.target.clone(), loss.clone()))).collect();
+    TablePlan {
+        row_key: row_key(source, &columns),
+        target,
+        kind: source.kind,
+        filter: own.and_then(|own| own.filter.clone()),
+        consistency: settings.consistency,
+        readers: settings.readers,
+        chunk_key: chunking.key,
+        chunks: chunking.chunks,
+        chunking: chunking.reason,
+        rows: source.rows,
+        bytes: source.bytes,
+        indexes,
+        foreign_keys: Vec::new(),
+        not_created,
+        losses,
+        drift: Vec::new(),
+        swap: SwapPlan { method: SwapMethod::Create, reason: String::new() },
+        max_shrink_percent: settings.max_shrink_percent,
+        group: own.and_then(|own| own.group.clone()),
+        findings,
+        columns,
+        source: source.name.clone(),
+    }
+}
+
+fn target_name(config: &JobConfig, source: &SourceTable, settings: &TableSettings, own: Option<&TableConfig>) -> TableName {
+    let schema = || config.target.schemas.target(&source.name.schema, settings.names);
+    match own.and_then(|own| own.target.clone()) {
+        Some(target) => TableName::new(target.schema.unwrap_or_else(schema), target.name),
+        None => TableName::new(schema(), settings.names.apply(&source.name.name)),
+    }
+}
+
+/// The key's columns, or the first unique index's, as far as they are copied.
+fn row_key(source: &SourceTable, columns: &[ColumnPlan]) -> Vec<String> {
+    let unique = source.indexes.iter().find(|index| index.kind != IndexKind::Plain && index.is_plain_tree());
+    source
+        .primary_key()
+        .or(unique)
+        .map(|index| index.columns.iter().map(|column| column.name.clone()).collect::<Vec<_>>())
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|name| columns.iter().any(|column| &column.source == name))
+        .collect()
+}
+
+fn plan_columns(
+    source: &SourceTable,
+    settings: &TableSettings,
+    own: Option<&TableConfig>,
+    findings: &mut Vec<Finding>,
+) -> Vec<ColumnPlan> {
+    let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
+    let mut refuse = |id, message: String, remedy: &str| {
+        findings.push(Finding::new(id, Severity::Refusal, message, remedy).on(&source.name));
+    };
+    if let Some(own) = own {
+        let mentioned = own
+            .columns
+            .iter()
+            .flatten()
+            .chain(&own.exclude_columns)
+            .chain(own.target_types.keys())
+            .chain(own.rename.keys())
+            .chain(own.chunk_key.iter().flatten());
+        for name in mentioned {
+            if !source.columns.iter().any(|column| same(&column.name, name)) {
+                let known: Vec<&str> = source.columns.iter().map(|column| column.name.as_str()).collect();
+                refuse("missing-column", format!("there is no column {name}; the columns are {}", known.join(", ")), "Correct the name in the job file.");
+            }
+        }
+    }
+    let listed = |list: &[String], name: &str| list.iter().any(|item| same(item, name));
+    let mut planned = Vec::new();
+    for column in &source.columns {
+        let chosen = own.is_none_or(|own| {
+            own.columns.as_ref().is_none_or(|columns| listed(columns, &column.name))
+                && !listed(&own.exclude_columns, &column.name)
+        });
+        let skipped = (column.computed && settings.computed == ColumnPolicy::Skip)
+            || (column.hidden && settings.hidden == ColumnPolicy::Skip);
+        if !chosen || skipped {
+            continue;
+        }
+        if column.encrypted {
+            refuse("encrypted-column", format!("column {} is encrypted (Always Encrypted); only ciphertext could be read", column.name), "List it in exclude_columns.");
+            continue;
+        }
+        if column.masked && settings.masked == MaskedPolicy::Refuse {
+            refuse(
+                "masked-column",
+                format!("column {} is masked for this login; what would be copied is not what is stored", column.name),
+                "GRANT UNMASK to the login, list the column in exclude_columns, or set masked = \"allow\".",
+            );
+            continue;
+        }
+        let wanted = own.and_then(|own| own.target_types.iter().find(|(name, _)| same(name, &column.name)));
+        let mapping = match wanted {
+            Some((_, wanted)) => type_map::postgres_override(&column.source_type, wanted),
+            None => type_map::postgres(&column.source_type),
+        };
+        match mapping {
+            Ok(mapping) => {
+                let renamed = own.and_then(|own| own.rename.iter().find(|(name, _)| same(name, &column.name)));
+                let name = renamed.map_or_else(|| settings.names.apply(&column.name), |(_, name)| name.clone());
+                planned.push(column_plan(column, name, mapping, settings));
+                planned.extend(companion(column, &planned, settings));
+            }
+            Err(problem) => refuse(
+                "unmapped-type",
+                format!("column {} ({}): {problem}", column.name, column.declared),
+                "Give it another target_type, or list it in exclude_columns.",
+            ),
+        }
+    }
+    planned
+}
+
+fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings: &TableSettings) -> ColumnPlan {
+    let integer = matches!(mapping.form, Form::Int2 | Form::Int4 | Form::Int8);
+    ColumnPlan {
+        source: column.name.clone(),
+        target,
+        declared: column.declared.clone(),
+        nullable: column.nullable,
+        identity: column.identity.filter(|_| settings.identity == IdentityPolicy::Keep && integer),
+        policy: TextPolicy {
+            strip_nul: settings.nul == NulPolicy::Strip,
+            replace_undecodable: settings.undecodable == UndecodablePolicy::Replace,
+        },
+        mapping,
+    }
+}
+
+/// The column beside a datetimeoffset or sql_variant that keeps what its own column loses.
+fn companion(column: &SourceColumn, planned: &[ColumnPlan], settings: &TableSettings) -> Option<ColumnPlan> {
+    let (suffix, target_type, form, read) = match column.source_type {
+        SourceType::DateTimeOffset { .. } if settings.offset_column => {
+            ("offset", "integer", Form::Int4, ReadAs::OffsetMinutes)
+        }
+        SourceType::SqlVariant if settings.variant_type_column => {
+            ("type", "text", Form::Text { limit: 0 }, ReadAs::VariantType)
+        }
+        _ => return None,
+    };
+    let beside = planned.last()?;
+    Some(ColumnPlan {
+        target: format!("{}_{suffix}", beside.target),
+        mapping: Mapping { target_type: target_type.to_owned(), form, read, convert_to: None, losses: Vec::new() },
+        identity: None,
+        ..beside.clone()
+    })
+}
+
+fn table_findings(source: &SourceTable, settings: &TableSettings, indexes: &[super::IndexPlan], columns: &[ColumnPlan]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut say = |id, severity, message: String, remedy: &str| {
+        findings.push(Finding::new(id, severity, message, remedy).on(&source.name));
+    };
+    if source.row_level_security {
+        say("row-level-security", Severity::Warning, "a security policy filters this table: only the rows that this login sees are copied".to_owned(), "Use a login that the policy exempts, if all rows are wanted.");
+    }
+    if source.columns.iter().any(|column| column.masked) && settings.masked == MaskedPolicy::Allow {
+        say("masked-column", Severity::Warning, "masked values are copied, as the job file allows".to_owned(), "GRANT UNMASK to copy what is stored.");
+    }
+    if settings.consistency == Consistency::None {
+        say("no-snapshot", Severity::Note, "rows are read while the table may change; what was read is what is verified".to_owned(), "Set consistency = \"snapshot\" for one state of the table.");
+    }
+    let insensitive = |name: &str| {
+        source.columns.iter().find(|column| column.name == name).and_then(|column| column.collation.as_ref()).is_some_and(|collation| collation.contains("_CI"))
+    };
+    for index in indexes.iter().filter(|index| index.kind != IndexKind::Plain) {
+        let affected: Vec<&str> = index
+            .columns
+            .iter()
+            .filter_map(|(name, _)| columns.iter().find(|column| &column.target == name))
+            .filter(|column| insensitive(&column.source))
+            .map(|column| column.target.as_str())
+            .collect();
+        if !affected.is_empty() {
+            say(
+                "collation-differs",
+                Severity::Note,
+                format!("{} is unique without regard to case at the source; on the target {} compares exactly", index.name, affected.join(", ")),
+                "Nothing is lost; writers to the copy could add values that differ in case only.",
+            );
+        }
+    }
+    if let Some(temporal) = &source.temporal {
+        say("temporal-table", Severity::Note, format!("{}: its current rows are copied as they are", temporal.to_lowercase().replace('_', " ")), "Select the history table, too, if it is wanted.");
+    }
+    findings
+}
+
+/// Tables tied by foreign keys that will be created are swapped together.
+fn join_groups(tables: &mut [TablePlan]) {
+    loop {
+        let mut changed = false;
+        for own in 0..tables.len() {
+            let referenced: Vec<usize> = tables[own]
+                .foreign_keys
+                .iter()
+                .filter_map(|key| tables.iter().position(|table| table.target == key.referenced))
+                .collect();
+            for other in referenced.into_iter().filter(|other| *other != own) {
+                if tables[own].group.is_some() && tables[own].group == tables[other].group {
+                    continue;
+                }
+                let group = match (&tables[own].group, &tables[other].group) {
+                    (Some(a), Some(b)) => a.min(b).clone(),
+                    (Some(group), None) | (None, Some(group)) => group.clone(),
+                    (None, None) => format!("foreign keys of {}", tables[own].target),
+                };
+                let old = [tables[own].group.clone(), tables[other].group.clone()];
+                for (index, table) in tables.iter_mut().enumerate() {
+                    if index == own || index == other || (table.group.is_some() && old.contains(&table.group)) {
+                        table.group = Some(group.clone());
+                    }
+                }
+                changed = true;
+            }
+        }
+        if !changed {
+            return;
+        }
+    }
+}
+
+/// Finishes the plan with what the target has.
+pub fn complete(
+    config: &JobConfig,
+    draft: Draft,
+    present: &HashMap<TableName, TargetTable>,
+    source: String,
+    target: String,
+) -> RunPlan {
+    let Draft { mut tables, findings } = draft;
+    for table in &mut tables {
+        let found = present.get(&table.target);
+        table.swap = drift::swap_plan(found);
+        if let Some(found) = found {
+            complete_table(config, table, found);
+        }
+    }
+    RunPlan { job: config.name.clone(), source, target, tables, findings }
+}
+
+fn complete_table(config: &JobConfig, table: &mut TablePlan, found: &TargetTable) {
+    let mut refuse = |id, message: String, remedy: &str| {
+        table.findings.push(Finding::new(id, Severity::Refusal, message, remedy).on(&table.source));
+    };
+    if let Some(what) = &found.not_a_table {
+        refuse("target-not-a-table", format!("the target's {} is {what}", table.target), "Give the table another target name, or drop what is there.");
+        return;
+    }
+    let drift = drift::compare(&table.columns, found);
+    if !drift.is_empty() {
+        let changes: Vec<String> = drift.iter().map(Drift::to_string).collect();
+        if config.target.on_drift == OnDrift::Fail {
+            refuse("drift", format!("the columns differ: {}", changes.join("; ")), "Set [target] on_drift = \"apply\" to let the swap carry the changes.");
+        } else if table.swap.method == SwapMethod::Replace {
+            refuse(
+                "drift-kept-table",
+                format!("the columns differ ({}), but the table must be kept: {}", changes.join("; "), table.swap.reason),
+                "Change the table by hand, or remove what ties it, and run again.",
+            );
+        }
+    }
+    table.drift = drift;
+}

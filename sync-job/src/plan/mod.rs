@@ -1,0 +1,198 @@
+//! The plan: for each table everything that will happen, decided before anything is written. No I/O.
+
+use crate::config::Consistency;
+use crate::load::TextPolicy;
+use crate::schema::{Identity, IndexKind, SourceKind, SourceType, TableName};
+use crate::type_map::{Mapping, ReadAs};
+
+mod drift;
+mod indexes;
+mod keys;
+mod make;
+mod names;
+pub mod text;
+
+pub use drift::{Drift, TargetColumn, TargetTable};
+pub use make::{Draft, complete, draft};
+
+/// What a run would do.
+#[derive(Debug, Clone)]
+pub struct RunPlan {
+    pub job: String,
+    pub source: String,
+    pub target: String,
+    pub tables: Vec<TablePlan>,
+    /// Facts about the run as a whole, and catalog facts that could not be had.
+    pub findings: Vec<Finding>,
+}
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Note,
+    Warning,
+    /// Nothing is written while one of these stands.
+    Refusal,
+}
+
+/// Something found before anything is written.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// Stable name for programs, such as `unknown-type`.
+    pub id: &'static str,
+    pub severity: Severity,
+    /// The table, or nothing for the run as a whole.
+    pub table: Option<String>,
+    pub message: String,
+    pub remedy: String,
+}
+
+/// How the new rows come to the readers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SwapMethod {
+    /// The table is new.
+    Create,
+    /// The staging table takes the old one's name; the old one is dropped.
+    Rename,
+    /// The table stays; its rows are replaced in one transaction.
+    Replace,
+}
+
+/// The method and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwapPlan {
+    pub method: SwapMethod,
+    pub reason: String,
+}
+
+/// A column of the table's chunk key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeyColumn {
+    pub name: String,
+    pub source_type: SourceType,
+    pub read: ReadAs,
+    pub nullable: bool,
+}
+
+impl KeyColumn {
+    /// Whether even steps between the smallest and the largest value make sense.
+    pub fn is_divisible(&self) -> bool {
+        use SourceType as S;
+        matches!(
+            self.source_type,
+            S::TinyInt | S::SmallInt | S::Int | S::BigInt | S::Date | S::DateTime | S::SmallDateTime | S::DateTime2 { .. }
+        )
+    }
+}
+
+/// A column of the target, and how its values travel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnPlan {
+    pub source: String,
+    pub target: String,
+    /// The source's type as declared.
+    pub declared: String,
+    pub mapping: Mapping,
+    pub nullable: bool,
+    pub identity: Option<Identity>,
+    pub policy: TextPolicy,
+}
+
+/// An index that is created on the target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IndexPlan {
+    pub name: String,
+    pub kind: IndexKind,
+    /// Target column and whether it descends.
+    pub columns: Vec<(String, bool)>,
+    pub included: Vec<String>,
+}
+
+/// A foreign key that is created on the target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForeignKeyPlan {
+    pub name: String,
+    pub columns: Vec<String>,
+    pub referenced: TableName,
+    pub referenced_columns: Vec<String>,
+    pub on_delete: String,
+    pub on_update: String,
+}
+
+/// Everything about one table.
+#[derive(Debug, Clone)]
+pub struct TablePlan {
+    pub source: TableName,
+    pub target: TableName,
+    pub kind: SourceKind,
+    pub columns: Vec<ColumnPlan>,
+    pub filter: Option<String>,
+    pub consistency: Consistency,
+    pub readers: usize,
+    pub chunk_key: Vec<KeyColumn>,
+    /// How many chunks are aimed at.
+    pub chunks: u64,
+    /// Why it is read the way it is, for people.
+    pub chunking: String,
+    /// Source columns that name a row in messages.
+    pub row_key: Vec<String>,
+    pub rows: Option<u64>,
+    pub bytes: Option<u64>,
+    pub indexes: Vec<IndexPlan>,
+    pub foreign_keys: Vec<ForeignKeyPlan>,
+    /// Indexes, keys and defaults of the source that the target will not have, with the reason.
+    pub not_created: Vec<String>,
+    /// Planned losses: column and what is lost.
+    pub losses: Vec<(String, String)>,
+    pub drift: Vec<Drift>,
+    pub swap: SwapPlan,
+    pub max_shrink_percent: Option<u8>,
+    /// Tables with the same group are swapped together.
+    pub group: Option<String>,
+    pub findings: Vec<Finding>,
+}
+
+impl TablePlan {
+    /// The primary key, or else a unique index over columns that are never NULL: what tells rows apart on the target.
+    pub fn merge_key(&self) -> Option<&IndexPlan> {
+        let never_null = |index: &&IndexPlan| {
+            index.columns.iter().all(|(name, _)| {
+                self.columns.iter().any(|column| &column.target == name && !column.nullable)
+            })
+        };
+        let unique = |index: &&IndexPlan| index.kind != IndexKind::Plain;
+        self.indexes
+            .iter()
+            .find(|index| index.kind == IndexKind::PrimaryKey)
+            .or_else(|| self.indexes.iter().filter(unique).find(never_null))
+    }
+
+    /// Whether the target changes columns after the verification.
+    pub fn has_conversions(&self) -> bool {
+        self.columns.iter().any(|column| column.mapping.convert_to.is_some())
+    }
+}
+
+impl RunPlan {
+    /// All findings, the run's first.
+    pub fn all_findings(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().chain(self.tables.iter().flat_map(|table| &table.findings))
+    }
+
+    pub fn refusals(&self) -> impl Iterator<Item = &Finding> {
+        self.all_findings().filter(|finding| finding.severity == Severity::Refusal)
+    }
+}
+
+impl Finding {
+    pub fn new(id: &'static str, severity: Severity, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { id, severity, table: None, message: message.into(), remedy: remedy.into() }
+    }
+
+    pub fn on(mut self, table: &TableName) -> Self {
+        self.table = Some(table.to_string());
+        self
+    }
+}

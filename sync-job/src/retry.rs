@@ -1,0 +1,54 @@
+//! Which kinds of failure are worth another try, and how long to wait before it.
+
+use std::time::Duration;
+
+use crate::error::Kind;
+
+/// The first wait; each further one doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// No wait is longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Whether trying the same again may help. Narrow by default, and exhaustive on purpose.
+pub fn worth_retrying(kind: Kind) -> bool {
+    match kind {
+        Kind::Connection | Kind::Stalled | Kind::Transient | Kind::LockTimeout => true,
+        Kind::Tls
+        | Kind::Login
+        | Kind::Permission
+        | Kind::Data
+        | Kind::Full
+        | Kind::Mismatch
+        | Kind::Refused
+        | Kind::Cancelled
+        | Kind::Statement
+        | Kind::Internal => false,
+    }
+}
+
+/// The wait before try `attempt` (1 = the first retry): doubling, with up to half of it taken off at random so that
+/// readers that failed together do not come back together.
+pub fn backoff(attempt: u32) -> Duration {
+    let full = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1))).min(LONGEST_WAIT);
+    full.mul_f64(1.0 - rand::random::<f64>() / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_stay_bounded() {
+        for attempt in 1..40 {
+            let wait = backoff(attempt);
+            assert!(wait <= LONGEST_WAIT && wait >= FIRST_WAIT / 2, "{attempt}: {wait:?}");
+        }
+        assert!(backoff(5) > backoff(1));
+    }
+
+    #[test]
+    fn data_errors_are_never_retried() {
+        assert!(!worth_retrying(Kind::Data));
+        assert!(worth_retrying(Kind::Transient));
+    }
+}

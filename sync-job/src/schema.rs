@@ -1,0 +1,220 @@
+//! Names, columns, keys and indexes, as the source has them.
+
+use crate::text::CodePage;
+
+/// `schema.name`, spelt as in the database that has it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+pub struct TableName {
+    pub schema: String,
+    pub name: String,
+}
+
+impl TableName {
+    pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { schema: schema.into(), name: name.into() }
+    }
+}
+
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.schema, self.name)
+    }
+}
+
+/// Longest length of a variable-length type; characters are UTF-16 units or bytes as the type says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    Limited(u16),
+    Max,
+}
+
+/// A SQL Server type, alias types already resolved to their base type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceType {
+    Bit,
+    TinyInt,
+    SmallInt,
+    Int,
+    BigInt,
+    Decimal { precision: u8, scale: u8 },
+    Money,
+    SmallMoney,
+    Real,
+    Float,
+    Date,
+    Time { digits: u8 },
+    DateTime,
+    SmallDateTime,
+    DateTime2 { digits: u8 },
+    DateTimeOffset { digits: u8 },
+    Char { bytes: u16, code_page: CodePageOrName },
+    VarChar { bytes: Length, code_page: CodePageOrName },
+    Text { code_page: CodePageOrName },
+    NChar { units: u16 },
+    NVarChar { units: Length },
+    NText,
+    Binary { bytes: u16 },
+    VarBinary { bytes: Length },
+    Image,
+    UniqueIdentifier,
+    Xml,
+    RowVersion,
+    SqlVariant,
+    HierarchyId,
+    Geometry,
+    Geography,
+    Json,
+    Vector { dimensions: Option<u16> },
+    /// A CLR type that is none of the above.
+    Clr(String),
+    /// A type whose name nobody here knows.
+    Unknown(String),
+}
+
+/// A collation's code page, or why there is none.
+#[derive(Debug, Clone)]
+pub enum CodePageOrName {
+    Known(CodePage),
+    /// The collation's name and the number that the server gave, if any.
+    Unknown { collation: String, number: Option<i32> },
+}
+
+impl PartialEq for CodePageOrName {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Known(a), Self::Known(b)) => a == b,
+            (Self::Unknown { collation: a, .. }, Self::Unknown { collation: b, .. }) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for CodePageOrName {}
+
+/// Start and step of an identity column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    pub seed: i128,
+    pub increment: i128,
+}
+
+/// A column of the source.
+#[derive(Debug, Clone)]
+pub struct SourceColumn {
+    pub name: String,
+    pub source_type: SourceType,
+    /// The type as declared, for people: `dbo.Phone (nvarchar(20))`.
+    pub declared: String,
+    pub nullable: bool,
+    pub collation: Option<String>,
+    pub identity: Option<Identity>,
+    pub computed: bool,
+    /// Period columns of a temporal table declared HIDDEN.
+    pub hidden: bool,
+    /// What this login sees is a mask, not the value.
+    pub masked: bool,
+    /// Always Encrypted: what is stored can only be read with the column's key.
+    pub encrypted: bool,
+    /// The default's expression in T-SQL.
+    pub default: Option<String>,
+}
+
+/// A column of an index, with its direction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexColumn {
+    pub name: String,
+    pub descending: bool,
+}
+
+/// What an index is to the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexKind {
+    PrimaryKey,
+    UniqueConstraint,
+    Unique,
+    Plain,
+}
+
+/// An index of the source.
+#[derive(Debug, Clone)]
+pub struct SourceIndex {
+    pub name: String,
+    pub kind: IndexKind,
+    /// `CLUSTERED`, `NONCLUSTERED`, `NONCLUSTERED COLUMNSTORE`, `XML`, `SPATIAL`, …: only the first two are row indexes.
+    pub structure: String,
+    pub columns: Vec<IndexColumn>,
+    pub included: Vec<String>,
+    /// The predicate of a filtered index in T-SQL.
+    pub filter: Option<String>,
+    pub disabled: bool,
+}
+
+impl SourceIndex {
+    /// Whether the index is an ordinary b-tree over all rows.
+    pub fn is_plain_tree(&self) -> bool {
+        matches!(self.structure.as_str(), "CLUSTERED" | "NONCLUSTERED") && self.filter.is_none()
+    }
+}
+
+/// A foreign key of the source.
+#[derive(Debug, Clone)]
+pub struct SourceForeignKey {
+    pub name: String,
+    pub columns: Vec<String>,
+    pub referenced: TableName,
+    pub referenced_columns: Vec<String>,
+    /// `NO_ACTION`, `CASCADE`, `SET_NULL`, `SET_DEFAULT`.
+    pub on_delete: String,
+    pub on_update: String,
+    /// Disabled, or never checked against the rows (`WITH NOCHECK`).
+    pub untrusted: bool,
+}
+
+/// Whether it is a table or a view that is copied as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    Table,
+    View,
+}
+
+/// A table or view of the source.
+#[derive(Debug, Clone)]
+pub struct SourceTable {
+    pub name: TableName,
+    pub kind: SourceKind,
+    pub columns: Vec<SourceColumn>,
+    pub indexes: Vec<SourceIndex>,
+    pub foreign_keys: Vec<SourceForeignKey>,
+    /// From partition statistics; `None` for views and where the login may not see them.
+    pub rows: Option<u64>,
+    pub bytes: Option<u64>,
+    /// `SYSTEM_VERSIONED_TEMPORAL_TABLE`, `HISTORY_TABLE`.
+    pub temporal: Option<String>,
+    /// An enabled security policy filters this table's rows.
+    pub row_level_security: bool,
+}
+
+impl SourceTable {
+    pub fn column(&self, name: &str) -> Option<&SourceColumn> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    pub fn primary_key(&self) -> Option<&SourceIndex> {
+        self.indexes.iter().find(|index| index.kind == IndexKind::PrimaryKey)
+    }
+}
+
+/// What is known of the source server and database before any table is looked at.
+#[derive(Debug, Clone)]
+pub struct SourceFacts {
+    /// Product and version for people.
+    pub version: String,
+    pub major_version: Option<u32>,
+    pub database: String,
+    /// `ALLOW_SNAPSHOT_ISOLATION` is on; `None` where it cannot be told.
+    pub snapshot_allowed: Option<bool>,
+    pub read_only: bool,
+    pub login: String,
+    /// The database's logical files, needed to make a database snapshot of it.
+    pub data_files: Vec<(String, String)>,
+}

@@ -1,0 +1,87 @@
+//! Where rows come from. A target never appears here.
+
+use std::future::Future;
+
+use crate::chunk::{Chunk, Key};
+use crate::error::Result;
+use crate::load::RowEncoder;
+use crate::plan::TablePlan;
+use crate::schema::{SourceFacts, SourceTable};
+
+pub mod sqlserver;
+
+/// What a reader's transaction promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// One state of the whole database for as long as the transaction lasts.
+    Snapshot,
+    /// Each statement sees what was committed when it read the row.
+    ReadCommitted,
+}
+
+/// A database that tables are read from.
+pub trait Source: Send + Sync + 'static {
+    type Reader: Reader;
+
+    /// Server, database and login, found by connecting.
+    fn facts(&self) -> impl Future<Output = Result<SourceFacts>> + Send;
+
+    /// Every table and view that the login can see.
+    fn catalog(&self) -> impl Future<Output = Result<Catalog>> + Send;
+
+    /// A new connection with its session prepared. `snapshot` names a database snapshot to read from instead.
+    fn reader(&self, snapshot: Option<&str>) -> impl Future<Output = Result<Self::Reader>> + Send;
+
+    /// Makes a database snapshot with this name.
+    fn create_snapshot(&self, name: &str, facts: &SourceFacts) -> impl Future<Output = Result<()>> + Send;
+
+    /// Drops a database snapshot that a run of this job made. Absence is no error.
+    fn drop_snapshot(&self, name: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Names of the database snapshots whose name starts with `prefix`.
+    fn snapshots(&self, prefix: &str) -> impl Future<Output = Result<Vec<String>>> + Send;
+
+    /// The SELECT that reads this chunk, as the server will get it.
+    fn select(&self, table: &TablePlan, chunk: &Chunk) -> String;
+}
+
+/// The source's tables, and which facts could not be had.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    pub tables: Vec<SourceTable>,
+    /// Facts that are nice to have and were missing or forbidden, in words.
+    pub missing: Vec<String>,
+}
+
+/// One connection, reading one chunk at a time.
+pub trait Reader: Send + 'static {
+    /// Starts the transaction that the following reads belong to.
+    fn begin(&mut self, isolation: Isolation) -> impl Future<Output = Result<()>> + Send;
+
+    /// Ends it.
+    fn commit(&mut self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Bounds that split the table into about `count` chunks.
+    fn bounds(&mut self, table: &TablePlan, count: u64) -> impl Future<Output = Result<Vec<Key>>> + Send;
+
+    /// Visits every row of the chunk, in any order.
+    fn read<S: RowSink>(
+        &mut self,
+        table: &TablePlan,
+        chunk: &Chunk,
+        sink: &mut S,
+    ) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Takes a reader's rows, and holds the reader back while the target is slower.
+pub trait RowSink: Send {
+    type Encoder: RowEncoder;
+
+    fn encoder(&mut self) -> &mut Self::Encoder;
+
+    /// After each row: whether [`RowSink::flush`] is due.
+    fn is_full(&self) -> bool;
+
+    /// Hands the buffered rows on; waits for room.
+    fn flush(&mut self) -> impl Future<Output = Result<()>> + Send;
+}

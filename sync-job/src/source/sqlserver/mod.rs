@@ -1,0 +1,129 @@
+//! SQL Server and what speaks its protocol: Azure SQL, RDS, Babelfish.
+
+use std::time::Duration;
+
+use crate::chunk::Chunk;
+use crate::config::SourceConfig;
+use crate::error::{Error, Kind, Result, Side};
+use crate::plan::TablePlan;
+use crate::schema::SourceFacts;
+use crate::source::{Catalog, Source};
+
+mod catalog;
+mod connect;
+mod reader;
+mod select;
+mod types;
+
+pub use reader::SqlServerReader;
+
+/// A SQL Server database to read from.
+#[derive(Debug)]
+pub struct SqlServer {
+    config: SourceConfig,
+    stall_timeout: Duration,
+}
+
+/// Catalog statements on servers with many thousands of tables take a while.
+const CATALOG_PATIENCE: Duration = Duration::from_secs(300);
+/// Making a database snapshot waits for a checkpoint.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(600);
+
+const FACTS: &str = "\
+SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version,
+       CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition,
+       DB_NAME() AS database_name, SUSER_SNAME() AS login_name,
+       CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)) AS updateability";
+
+const SNAPSHOT_STATE: &str = "\
+SELECT CAST(snapshot_isolation_state AS int) AS state FROM sys.databases WHERE name = DB_NAME()";
+
+const DATA_FILES: &str = "\
+SELECT name AS file_name, physical_name FROM sys.database_files WHERE type_desc = N'ROWS'";
+
+impl SqlServer {
+    pub fn new(config: SourceConfig, stall_timeout: Duration) -> Self {
+        Self { config, stall_timeout }
+    }
+}
+
+impl Source for SqlServer {
+    type Reader = SqlServerReader;
+
+    async fn facts(&self) -> Result<SourceFacts> {
+        let mut connection = connect::connect(&self.config, None).await?;
+        let found = connect::rows(&mut connection, FACTS, CATALOG_PATIENCE).await?;
+        let row = found.first().ok_or_else(|| Error::new(Side::Source, Kind::Statement, "the source told nothing of itself"))?;
+        let fields = catalog::Fields(row);
+        let version = fields.text("version");
+        let mut facts = SourceFacts {
+            major_version: version.split('.').next().and_then(|major| major.parse().ok()),
+            version: format!("SQL Server {version} {}", fields.text("edition")).trim_end().to_owned(),
+            database: fields.text("database_name"),
+            read_only: fields.text("updateability") == "READ_ONLY",
+            login: fields.text("login_name"),
+            snapshot_allowed: None,
+            data_files: Vec::new(),
+        };
+        if let Ok(found) = connect::rows(&mut connection, SNAPSHOT_STATE, CATALOG_PATIENCE).await {
+            facts.snapshot_allowed = found.first().and_then(|row| catalog::Fields(row).int("state")).map(|state| state == 1);
+        }
+        if let Ok(found) = connect::rows(&mut connection, DATA_FILES, CATALOG_PATIENCE).await {
+            facts.data_files = found
+                .iter()
+                .map(|row| (catalog::Fields(row).text("file_name"), catalog::Fields(row).text("physical_name")))
+                .collect();
+        }
+        Ok(facts)
+    }
+
+    async fn catalog(&self) -> Result<Catalog> {
+        let mut connection = connect::connect(&self.config, None).await?;
+        catalog::read(&mut connection, CATALOG_PATIENCE).await
+    }
+
+    async fn reader(&self, snapshot: Option<&str>) -> Result<SqlServerReader> {
+        let connection = connect::connect(&self.config, snapshot).await?;
+        Ok(SqlServerReader::new(connection, self.stall_timeout))
+    }
+
+    async fn create_snapshot(&self, name: &str, facts: &SourceFacts) -> Result<()> {
+        let files: Vec<String> = facts
+            .data_files
+            .iter()
+            .map(|(file, path)| {
+                format!("(NAME = {}, FILENAME = {})", select::quote(file), select::literal(&format!("{path}.{name}.ss")))
+            })
+            .collect();
+        let sql = format!(
+            "CREATE DATABASE {} ON {} AS SNAPSHOT OF {}",
+            select::quote(name),
+            files.join(", "),
+            select::quote(&facts.database)
+        );
+        let mut connection = connect::connect(&self.config, None).await?;
+        connect::execute(&mut connection, &sql, SNAPSHOT_PATIENCE).await
+    }
+
+    async fn drop_snapshot(&self, name: &str) -> Result<()> {
+        let mut connection = connect::connect(&self.config, None).await?;
+        let sql = format!(
+            "IF EXISTS (SELECT name FROM sys.databases WHERE name = {} AND source_database_id IS NOT NULL) DROP DATABASE {}",
+            select::literal(name),
+            select::quote(name)
+        );
+        connect::execute(&mut connection, &sql, SNAPSHOT_PATIENCE).await
+    }
+
+    async fn snapshots(&self, prefix: &str) -> Result<Vec<String>> {
+        let mut connection = connect::connect(&self.config, None).await?;
+        let sql = "SELECT name AS database_name FROM sys.databases WHERE source_database_id IS NOT NULL";
+        let found = connect::rows(&mut connection, sql, CATALOG_PATIENCE).await?;
+        let names = found.iter().map(|row| catalog::Fields(row).text("database_name"));
+        Ok(names.filter(|name| name.starts_with(prefix)).collect())
+    }
+
+    fn select(&self, table: &TablePlan, chunk: &Chunk) -> String {
+        select::chunk(table, chunk)
+    }
+}

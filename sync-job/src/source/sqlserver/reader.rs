@@ -1,0 +1,226 @@
+//! One connection that streams rows as borrowed cells.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use tiberius::{ColumnData, QueryItem};
+
+use super::connect::{Connection, classify, execute, rows};
+use super::select;
+use crate::cell::{Cell, DAYS_TO_1900, TICKS_PER_DAY, datetime_ticks};
+use crate::chunk::{self, Chunk, Key, KeyValue};
+use crate::error::{Error, Kind, Result, Side};
+use crate::load::{CellError, RowEncoder as _};
+use crate::plan::{KeyColumn, TablePlan};
+use crate::source::{Isolation, Reader, RowSink};
+use crate::type_map::ReadAs;
+
+/// Finding bounds may scan an index, in silence: it may take this many times the stall timeout.
+const BOUNDS_PATIENCE: u32 = 20;
+
+/// A connection with its session prepared; see [`Reader`].
+pub struct SqlServerReader {
+    connection: Connection,
+    stall_timeout: Duration,
+}
+
+impl SqlServerReader {
+    pub(super) fn new(connection: Connection, stall_timeout: Duration) -> Self {
+        Self { connection, stall_timeout }
+    }
+}
+
+impl Reader for SqlServerReader {
+    async fn begin(&mut self, isolation: Isolation) -> Result<()> {
+        let level = match isolation {
+            Isolation::Snapshot => "SNAPSHOT",
+            Isolation::ReadCommitted => "READ COMMITTED",
+        };
+        let sql = format!("SET TRANSACTION ISOLATION LEVEL {level}; BEGIN TRANSACTION");
+        execute(&mut self.connection, &sql, self.stall_timeout).await
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        let sql = "COMMIT TRANSACTION; SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
+        execute(&mut self.connection, sql, self.stall_timeout).await
+    }
+
+    async fn bounds(&mut self, table: &TablePlan, count: u64) -> Result<Vec<Key>> {
+        let patience = self.stall_timeout * BOUNDS_PATIENCE;
+        let Some(first) = table.chunk_key.first() else { return Ok(Vec::new()) };
+        if count < 2 {
+            return Ok(Vec::new());
+        }
+        if first.is_divisible()
+            && let Some(sql) = select::extremes(table)
+        {
+            let found = rows(&mut self.connection, &sql, patience).await?;
+            if let Some(bounds) = found.first().and_then(|row| split(first, row, count, table.chunk_key.len() == 1)) {
+                return Ok(bounds);
+            }
+        }
+        let expected = table.rows.unwrap_or(count);
+        let sql = select::sample(table, expected.div_ceil(count).max(1));
+        let found = rows(&mut self.connection, &sql, patience).await?;
+        // A key that has no literal is no bound: the two chunks beside it become one.
+        Ok(found.iter().filter_map(|row| key_of(&table.chunk_key, row)).collect())
+    }
+
+    async fn read<S: RowSink>(&mut self, table: &TablePlan, chunk: &Chunk, sink: &mut S) -> Result<()> {
+        let sql = select::chunk(table, chunk);
+        tracing::debug!(table = %table.source, sql, "reading");
+        let broke = |error| classify(error, format!("reading {} failed", table.source));
+        let stalled = || {
+            let seconds = self.stall_timeout.as_secs_f32();
+            Error::new(Side::Source, Kind::Stalled, format!("reading {}: nothing came for {seconds} s", table.source))
+        };
+        let mut stream = tokio::time::timeout(self.stall_timeout, self.connection.simple_query(sql))
+            .await
+            .map_err(|_| stalled())?
+            .map_err(broke)?;
+        loop {
+            // Rows that are already here cost no timer.
+            let next = match stream.next().now_or_never() {
+                Some(next) => next,
+                None => tokio::time::timeout(self.stall_timeout, stream.next()).await.map_err(|_| stalled())?,
+            };
+            match next {
+                None => return Ok(()),
+                Some(Err(error)) => return Err(broke(error)),
+                Some(Ok(QueryItem::Metadata(_))) => {}
+                Some(Ok(QueryItem::Row(row))) => {
+                    visit(table, &row, sink)?;
+                    if sink.is_full() {
+                        sink.flush().await?;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Hands one row to the encoder.
+fn visit<S: RowSink>(table: &TablePlan, row: &tiberius::Row, sink: &mut S) -> Result<()> {
+    let encoder = sink.encoder();
+    encoder.begin_row();
+    for (index, ((_, data), column)) in row.cells().zip(&table.columns).enumerate() {
+        let cell = cell(data, &column.mapping.read);
+        encoder.cell(index, cell).map_err(|error| bad_cell(table, row, &column.source, error))?;
+    }
+    encoder.end_row();
+    Ok(())
+}
+
+/// An error that names the row by its key.
+fn bad_cell(table: &TablePlan, row: &tiberius::Row, column: &str, error: CellError) -> Error {
+    let key: Vec<String> = table
+        .row_key
+        .iter()
+        .filter_map(|name| {
+            let (index, column) = table.columns.iter().enumerate().find(|(_, column)| &column.source == name)?;
+            let (_, data) = row.cells().nth(index)?;
+            Some(format!("{name} = {}", cell(data, &column.mapping.read).describe()))
+        })
+        .collect();
+    let place = if key.is_empty() { "a row (the table has no key)".to_owned() } else { format!("the row {}", key.join(", ")) };
+    let kind = if matches!(error, CellError::Mismatch { .. }) { Kind::Internal } else { Kind::Data };
+    Error::new(Side::Source, kind, format!("{}, column {column}, {place}", table.source)).with_source(error)
+}
+
+/// The driver's value as a cell; nothing is copied.
+#[inline]
+fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> Cell<'a> {
+    match data {
+        ColumnData::U8(Some(value)) => Cell::Int(i64::from(*value)),
+        ColumnData::I16(Some(value)) => Cell::Int(i64::from(*value)),
+        ColumnData::I32(Some(value)) => Cell::Int(i64::from(*value)),
+        ColumnData::I64(Some(value)) => Cell::Int(*value),
+        ColumnData::F32(Some(value)) => Cell::Float4(*value),
+        ColumnData::F64(Some(value)) => Cell::Float8(*value),
+        ColumnData::Bit(Some(value)) => Cell::Bool(*value),
+        ColumnData::Guid(Some(value)) => Cell::Uuid(*value.as_bytes()),
+        ColumnData::Numeric(Some(value)) => Cell::Decimal { value: value.value(), scale: value.scale() },
+        ColumnData::Binary(Some(bytes)) => match read {
+            ReadAs::Plain | ReadAs::RawBytes => Cell::Bytes(bytes),
+            ReadAs::CodePageBytes { code_page, .. } | ReadAs::TextBytes { code_page } => Cell::Encoded(bytes, *code_page),
+            _ => Cell::Utf16(bytes),
+        },
+        ColumnData::Date(Some(date)) => Cell::Date(date.days() as i32),
+        ColumnData::Time(Some(time)) => Cell::Time(ticks(*time)),
+        ColumnData::DateTime(Some(value)) => {
+            let (days, ticks) = carry(value.days() + DAYS_TO_1900, datetime_ticks(value.seconds_fragments()));
+            Cell::Timestamp { days, ticks }
+        }
+        ColumnData::SmallDateTime(Some(value)) => Cell::Timestamp {
+            days: i32::from(value.days()) + DAYS_TO_1900,
+            // The driver's name says fragments; the protocol's unit is the minute (MS-TDS 2.2.5.5.1.8).
+            ticks: u64::from(value.seconds_fragments()) * 600_000_000,
+        },
+        ColumnData::DateTime2(Some(value)) => {
+            Cell::Timestamp { days: value.date().days() as i32, ticks: ticks(value.time()) }
+        }
+        ColumnData::DateTimeOffset(Some(value)) => {
+            let instant = value.datetime2();
+            Cell::TimestampTz {
+                days: instant.date().days() as i32,
+                ticks: ticks(instant.time()),
+                offset: value.offset(),
+            }
+        }
+        // Text arrives as bytes, by its cast; the driver's own text would already have lost what was undecodable.
+        _ => Cell::Null,
+    }
+}
+
+fn ticks(time: tiberius::time::Time) -> u64 {
+    time.increments() * 10_u64.pow(u32::from(7_u8.saturating_sub(time.scale())))
+}
+
+/// 23:59:59.999 is the last datetime; a fragment beyond the day would be the next day's.
+fn carry(days: i32, ticks: u64) -> (i32, u64) {
+    if ticks >= TICKS_PER_DAY { (days + 1, ticks - TICKS_PER_DAY) } else { (days, ticks) }
+}
+
+/// Even bounds between the extremes, or `None` where the values are too few for that and the keys are better sampled.
+fn split(column: &KeyColumn, row: &tiberius::Row, count: u64, alone: bool) -> Option<Vec<Key>> {
+    let value = |index: usize| row.cells().nth(index).map(|(_, data)| cell(data, &column.read));
+    let enough = |min: i64, max: i64| alone || i128::from(max) - i128::from(min) >= i128::from(count) * 4;
+    match (value(0)?, value(1)?) {
+        (Cell::Int(min), Cell::Int(max)) => enough(min, max).then(|| chunk::split_integers(min, max, count)),
+        (Cell::Date(min), Cell::Date(max)) => enough(i64::from(min), i64::from(max)).then(|| {
+            chunk::split_ticks(i64::from(min), i64::from(max), count, |days| KeyValue::Date(days as i32))
+        }),
+        (Cell::Timestamp { days: d1, ticks: t1 }, Cell::Timestamp { days: d2, ticks: t2 }) => {
+            let seconds = |days: i32, ticks: u64| i64::from(days) * 86_400 + (ticks / 10_000_000) as i64;
+            let (min, max) = (seconds(d1, t1), seconds(d2, t2));
+            enough(min, max).then(|| {
+                // Whole minutes are exact in every date-time type.
+                chunk::split_ticks(min, max, count, |seconds| KeyValue::Timestamp {
+                    days: seconds.div_euclid(86_400) as i32,
+                    ticks: (seconds.rem_euclid(86_400) / 60) as u64 * 600_000_000,
+                })
+            })
+        }
+        // An empty table, or nothing but NULL.
+        (Cell::Null, Cell::Null) => Some(Vec::new()),
+        _ => None,
+    }
+}
+
+fn key_of(columns: &[KeyColumn], row: &tiberius::Row) -> Option<Key> {
+    row.cells().zip(columns).map(|((_, data), column)| key_value(cell(data, &column.read))).collect()
+}
+
+fn key_value(cell: Cell<'_>) -> Option<KeyValue> {
+    let ascii = |text: String| text.bytes().all(|byte| (b' '..0x7F).contains(&byte)).then_some(KeyValue::Text(text));
+    Some(match cell {
+        Cell::Int(value) => KeyValue::Int(value),
+        Cell::Decimal { value, scale } => KeyValue::Decimal { value, scale },
+        Cell::Date(days) => KeyValue::Date(days),
+        Cell::Timestamp { days, ticks } => KeyValue::Timestamp { days, ticks },
+        Cell::Uuid(bytes) => KeyValue::Uuid(bytes),
+        Cell::Utf16(bytes) => return ascii(crate::text::utf16_lossy(bytes)),
+        Cell::Encoded(bytes, code_page) => return ascii(code_page.decode_lossy(bytes)),
+        _ => return None,
+    })
+}

@@ -1,0 +1,186 @@
+//! The T-SQL that reads a table. The one place where identifiers and literals of the source are quoted.
+
+use crate::cell::{date_text, time_text, uuid_text};
+use crate::chunk::{Chunk, Key, KeyValue};
+use crate::plan::{KeyColumn, TablePlan};
+use crate::schema::{SourceType, TableName};
+use crate::type_map::ReadAs;
+
+/// `[name]`, with closing brackets doubled.
+pub fn quote(name: &str) -> String {
+    format!("[{}]", name.replace(']', "]]"))
+}
+
+/// `N'text'`, with quotes doubled.
+pub fn literal(text: &str) -> String {
+    format!("N'{}'", text.replace('\'', "''"))
+}
+
+/// `[schema].[name]`.
+pub fn qualified(name: &TableName) -> String {
+    format!("{}.{}", quote(&name.schema), quote(&name.name))
+}
+
+/// The expression that reads a column.
+pub fn expression(column: &str, read: &ReadAs) -> String {
+    let name = quote(column);
+    let length = |bytes: &Option<u16>| match bytes {
+        Some(bytes) if *bytes <= 8000 => bytes.to_string(),
+        _ => "max".to_owned(),
+    };
+    match read {
+        ReadAs::Plain => name,
+        ReadAs::Money { precision } => format!("CAST({name} AS decimal({precision},4))"),
+        ReadAs::CodePageBytes { bytes, .. } | ReadAs::Utf16Bytes { bytes } => {
+            format!("CAST({name} AS varbinary({}))", length(bytes))
+        }
+        ReadAs::TextBytes { .. } => format!("CAST(CAST({name} AS varchar(max)) AS varbinary(max))"),
+        ReadAs::ThroughNVarchar => format!("CAST(CAST({name} AS nvarchar(max)) AS varbinary(max))"),
+        ReadAs::RawBytes => format!("CAST({name} AS varbinary(max))"),
+        ReadAs::HierarchyPath => format!("CAST(CAST({name}.ToString() AS nvarchar(4000)) AS varbinary(8000))"),
+        ReadAs::Ewkt => format!(
+            "CAST(CAST('SRID=' + CAST({name}.STSrid AS varchar(11)) + ';' + {name}.AsTextZM() AS nvarchar(max)) \
+             AS varbinary(max))"
+        ),
+        ReadAs::VariantText => format!("CAST({} AS varbinary(8000))", variant_text(&name)),
+        ReadAs::VariantType => {
+            format!("CAST(CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128)) AS varbinary(256))")
+        }
+        ReadAs::OffsetMinutes => format!("DATEPART(tzoffset, {name})"),
+    }
+}
+
+/// A sql_variant as text by its own base type, exact: styles from "CAST and CONVERT" (121 ODBC canonical with fraction,
+/// 2 four decimals for money, 3 all 17 digits for float, 1 hexadecimal with 0x).
+fn variant_text(name: &str) -> String {
+    let styled = |types: &[&str], style: u8| -> String {
+        types
+            .iter()
+            .map(|base| {
+                let cast = match *base {
+                    "datetime2" | "datetimeoffset" | "time" => format!("{base}(7)"),
+                    "varbinary" | "binary" => "varbinary(8000)".to_owned(),
+                    other => other.to_owned(),
+                };
+                format!(" WHEN N'{base}' THEN CONVERT(nvarchar(4000), CAST({name} AS {cast}), {style})")
+            })
+            .collect()
+    };
+    format!(
+        "CASE CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128)){}{}{}{} ELSE CAST({name} AS nvarchar(4000)) END",
+        styled(&["date", "time", "datetime", "smalldatetime", "datetime2", "datetimeoffset"], 121),
+        styled(&["money", "smallmoney"], 2),
+        styled(&["float", "real"], 3),
+        styled(&["binary", "varbinary"], 1),
+    )
+}
+
+/// The SELECT that reads a chunk of a table.
+pub fn chunk(table: &TablePlan, chunk: &Chunk) -> String {
+    let columns: Vec<String> =
+        table.columns.iter().map(|column| expression(&column.source, &column.mapping.read)).collect();
+    let mut sql = format!("SELECT {} FROM {}", columns.join(", "), qualified(&table.source));
+    let conditions = conditions(table, chunk);
+    if !conditions.is_empty() {
+        sql.push_str(" WHERE ");
+        sql.push_str(&conditions.join(" AND "));
+    }
+    sql
+}
+
+fn conditions(table: &TablePlan, chunk: &Chunk) -> Vec<String> {
+    let mut conditions: Vec<String> = table.filter.iter().map(|filter| format!("({filter})")).collect();
+    let mut range = Vec::new();
+    if let Some(lower) = &chunk.lower {
+        range.push(compare(&table.chunk_key, lower, ">", ">="));
+    }
+    if let Some(upper) = &chunk.upper {
+        range.push(compare(&table.chunk_key, upper, "<", "<"));
+    }
+    if range.is_empty() {
+        return conditions;
+    }
+    let mut range = range.join(" AND ");
+    if chunk.takes_nulls()
+        && let Some(first) = table.chunk_key.iter().find(|column| column.nullable)
+    {
+        range = format!("(({range}) OR {} IS NULL)", quote(&first.name));
+    }
+    conditions.push(range);
+    conditions
+}
+
+/// `(k1, k2, …) op key` without row values, which T-SQL lacks. `last` is the operator of the last column.
+fn compare(columns: &[KeyColumn], key: &Key, strict: &str, last: &str) -> String {
+    let mut parts = Vec::new();
+    let mut equal = String::new();
+    let count = columns.len().min(key.len());
+    for (index, (column, value)) in columns.iter().zip(key).enumerate() {
+        let name = quote(&column.name);
+        let value = key_literal(column, value);
+        let operator = if index + 1 == count { last } else { strict };
+        parts.push(format!("{equal}{name} {operator} {value}"));
+        equal.push_str(&format!("{name} = {value} AND "));
+    }
+    if let [single] = parts.as_slice() {
+        return single.clone();
+    }
+    // The leading column's own bound lets the server seek; the rest decides among equals.
+    let seek = format!("{} {strict}= {}", quote(&columns[0].name), key_literal(&columns[0], &key[0]));
+    let parts: Vec<String> = parts.into_iter().map(|part| format!("({part})")).collect();
+    format!("{seek} AND ({})", parts.join(" OR "))
+}
+
+/// A literal of the key column's own type, so that the server need not convert the column and can use its index.
+fn key_literal(column: &KeyColumn, value: &KeyValue) -> String {
+    match value {
+        KeyValue::Int(value) => value.to_string(),
+        KeyValue::Decimal { value, scale } => {
+            format!("CAST('{}' AS decimal(38,{scale}))", crate::cell::decimal_text(*value, *scale))
+        }
+        KeyValue::Date(days) => format!("CAST('{}' AS date)", date_text(*days)),
+        KeyValue::Timestamp { days, ticks } => {
+            let time = time_text(*ticks);
+            match column.source_type {
+                // Three digits are all that these types read; bounds are made from whole milliseconds.
+                SourceType::DateTime | SourceType::SmallDateTime => {
+                    let name = if column.source_type == SourceType::DateTime { "datetime" } else { "smalldatetime" };
+                    format!("CAST('{}T{}' AS {name})", date_text(*days), &time[..12])
+                }
+                SourceType::DateTime2 { digits } => format!("CAST('{}T{time}' AS datetime2({digits}))", date_text(*days)),
+                _ => format!("CAST('{}T{time}' AS datetime2(7))", date_text(*days)),
+            }
+        }
+        KeyValue::Uuid(bytes) => format!("CAST('{}' AS uniqueidentifier)", uuid_text(bytes)),
+        KeyValue::Text(text) => match column.source_type {
+            SourceType::NChar { .. } | SourceType::NVarChar { .. } => literal(text),
+            _ => literal(text)[1..].to_owned(),
+        },
+    }
+}
+
+/// Smallest and largest value of the leading key column.
+pub fn extremes(table: &TablePlan) -> Option<String> {
+    let key = table.chunk_key.first()?;
+    let name = quote(&key.name);
+    let filter = table.filter.as_ref().map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
+    Some(format!("SELECT MIN({name}), MAX({name}) FROM {}{filter}", qualified(&table.source)))
+}
+
+/// Every `step`-th key in key order, read through the index that orders it.
+pub fn sample(table: &TablePlan, step: u64) -> String {
+    let names: Vec<String> = table.chunk_key.iter().map(|column| quote(&column.name)).collect();
+    let names = names.join(", ");
+    let read: Vec<String> = table.chunk_key.iter().map(|column| expression(&column.name, &column.read)).collect();
+    let mut conditions: Vec<String> = table.filter.iter().map(|filter| format!("({filter})")).collect();
+    conditions.extend(
+        table.chunk_key.iter().filter(|column| column.nullable).map(|column| format!("{} IS NOT NULL", quote(&column.name))),
+    );
+    let filter = if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
+    format!(
+        "SELECT {} FROM (SELECT {names}, ROW_NUMBER() OVER (ORDER BY {names}) AS stopgap_row FROM {}{filter}) AS keys \
+         WHERE stopgap_row % {step} = 0 ORDER BY stopgap_row",
+        read.join(", "),
+        qualified(&table.source),
+    )
+}
