@@ -5,5 +5,6 @@
 pub mod guard;
 pub mod postgres;
 mod scratch;
+pub mod simulator;
 
 pub use scratch::ScratchDir;

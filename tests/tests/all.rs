@@ -1,0 +1,6 @@
+//! The integration tests: one binary, so that its servers start once.
+
+mod cases {
+    mod harness;
+    mod regressions;
+}
