@@ -1,6 +1,7 @@
 //! What the target has already, and how it differs from what it shall have.
 
 use super::{ColumnPlan, SwapMethod, SwapPlan};
+use crate::schema::TableName;
 
 /// A column that the target has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +94,11 @@ fn same_type(found: &str, wanted: &str) -> bool {
         }
     }
     canonical(found) == canonical(wanted)
+}
+
+/// Whether a tie is a foreign key of this table. The target names it `foreign key k of schema.table`.
+pub fn is_foreign_key_of(tie: &str, table: &TableName) -> bool {
+    tie.starts_with("foreign key ") && tie.replace('"', "").ends_with(&format!(" of {table}"))
 }
 
 /// Which way the table is swapped, and why.

@@ -387,11 +387,22 @@ pub fn complete(
     target: String,
 ) -> RunPlan {
     let Draft { mut tables, findings } = draft;
+    let groups: Vec<(TableName, Option<String>)> =
+        tables.iter().map(|table| (table.target.clone(), table.group.clone())).collect();
     for table in &mut tables {
-        let found = present.get(&table.target);
-        table.swap = drift::swap_plan(found);
+        let mut found = present.get(&table.target).cloned();
+        if let Some(found) = &mut found {
+            // Old tables of one group go away together, and with them the foreign keys between them.
+            found.ties.retain(|tie| {
+                let together = |(other, group): &(TableName, Option<String>)| {
+                    group.is_some() && *group == table.group && drift::is_foreign_key_of(tie, other)
+                };
+                !groups.iter().any(together)
+            });
+        }
+        table.swap = drift::swap_plan(found.as_ref());
         if let Some(found) = found {
-            complete_table(config, table, found);
+            complete_table(config, table, &found);
         }
     }
     RunPlan { job: config.name.clone(), source, target, tables, findings }

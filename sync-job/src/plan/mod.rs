@@ -12,7 +12,7 @@ mod make;
 mod names;
 pub mod text;
 
-pub use drift::{Drift, TargetColumn, TargetTable};
+pub use drift::{Drift, TargetColumn, TargetTable, is_foreign_key_of};
 pub use make::{Draft, complete, draft};
 
 /// What a run would do.

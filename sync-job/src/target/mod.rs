@@ -1,1 +1,103 @@
+//! Where rows go. A source never appears here.
+
+use std::collections::HashMap;
+use std::future::Future;
+
+use crate::digest::TableDigest;
+use crate::error::Result;
+use crate::load::RowEncoder;
+use crate::plan::{SwapMethod, TablePlan, TargetTable};
+use crate::schema::TableName;
+use crate::swap::SwapTicket;
+
 pub mod copy_binary;
+pub mod postgres;
+
+/// What is known of the target server before anything is planned.
+#[derive(Debug, Clone)]
+pub struct TargetFacts {
+    /// Product and version for people.
+    pub version: String,
+    /// What makes it unusable, in words, with the remedy.
+    pub problems: Vec<(String, String)>,
+}
+
+/// A table made by this run, filled and proven before its rows reach readers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staging {
+    pub name: TableName,
+}
+
+/// One table on its way through the swap.
+#[derive(Debug)]
+pub struct SwapItem<'a> {
+    pub table: &'a TablePlan,
+    pub staging: Staging,
+    pub ticket: SwapTicket,
+}
+
+/// A database that tables are written to.
+pub trait Target: Send + Sync + 'static {
+    type Encoder: RowEncoder;
+    type Lease: Lease;
+    type Loader: Loader;
+
+    fn facts(&self) -> impl Future<Output = Result<TargetFacts>> + Send;
+
+    /// What the target has under these names now; absent names are absent from the answer.
+    fn inspect(&self, names: &[TableName]) -> impl Future<Output = Result<HashMap<TableName, TargetTable>>> + Send;
+
+    /// What this login may not do that the plan needs, in words, with the remedy.
+    fn missing_permissions(&self, tables: &[TablePlan]) -> impl Future<Output = Result<Vec<(String, String)>>> + Send;
+
+    /// Keeps a second run of the job out for as long as the lease lives.
+    fn acquire_lease(&self) -> impl Future<Output = Result<Self::Lease>> + Send;
+
+    /// Drops what earlier runs of this job left behind; only under the lease.
+    fn clean(&self) -> impl Future<Output = Result<Vec<String>>> + Send;
+
+    /// The name of the `number`-th staging table of this run.
+    fn staging(&self, table: &TablePlan, number: usize) -> Staging;
+
+    fn encoder(&self, table: &TablePlan) -> Self::Encoder;
+
+    fn create_staging(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<()>> + Send;
+
+    fn drop_staging(&self, staging: &Staging) -> impl Future<Output = Result<()>> + Send;
+
+    /// Starts loading a chunk's rows; nothing of it stays unless it is committed.
+    fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<Self::Loader>> + Send;
+
+    /// The digest of what the relation holds now, computed by the server.
+    fn digest(&self, table: &TablePlan, relation: &TableName) -> impl Future<Output = Result<TableDigest>> + Send;
+
+    /// Changes columns to the types that the job file asks for beyond what can be verified.
+    fn convert(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<()>> + Send;
+
+    /// Builds the indexes and keys of the staging table.
+    fn build_indexes(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<()>> + Send;
+
+    /// Exact row count of the table that readers see now.
+    fn count(&self, relation: &TableName) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Puts the rows before the readers, all tables in one transaction; says how each was done.
+    fn swap(&self, items: &[SwapItem<'_>]) -> impl Future<Output = Result<Vec<SwapMethod>>> + Send;
+}
+
+/// Holds off other runs of the job until it is released or its connection ends.
+pub trait Lease: Send + Sync {
+    /// An error if the lease was lost.
+    fn check(&self) -> impl Future<Output = Result<()>> + Send;
+
+    fn release(self) -> impl Future<Output = ()> + Send;
+}
+
+/// A chunk being loaded, in a transaction of its own.
+pub trait Loader: Send + 'static {
+    /// Takes the next bytes of the stream and gives back a buffer to go on with.
+    fn send(&mut self, bytes: Vec<u8>) -> impl Future<Output = Result<Vec<u8>>> + Send;
+
+    /// Makes the rows permanent. Where the reply is lost it finds out what became of them, so that the rows are loaded
+    /// exactly once: an error means that none of them stayed.
+    fn commit(self) -> impl Future<Output = Result<()>> + Send;
+}

@@ -1,0 +1,58 @@
+//! How a run shows that it is under way: bars on a terminal, plain lines otherwise, or nothing.
+
+use std::sync::Arc;
+
+mod bars;
+mod lines;
+
+/// Where a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Load,
+    Verify,
+    Swap,
+}
+
+impl Stage {
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Load => "loading",
+            Stage::Verify => "verifying and indexing",
+            Stage::Swap => "swapping",
+        }
+    }
+}
+
+/// Told what happens. Cheap: [`Progress::rows`] is called for every buffer.
+pub trait Progress: Send + Sync {
+    fn table_started(&self, table: &str, rows: Option<u64>);
+    fn rows(&self, table: &str, rows: u64, bytes: u64);
+    /// Rows of a chunk that will be read again.
+    fn undo(&self, table: &str, rows: u64, bytes: u64);
+    fn stage(&self, table: &str, stage: Stage);
+    fn table_done(&self, table: &str, outcome: &str);
+    fn finished(&self);
+}
+
+/// Says nothing.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn table_started(&self, _: &str, _: Option<u64>) {}
+    fn rows(&self, _: &str, _: u64, _: u64) {}
+    fn undo(&self, _: &str, _: u64, _: u64) {}
+    fn stage(&self, _: &str, _: Stage) {}
+    fn table_done(&self, _: &str, _: &str) {}
+    fn finished(&self) {}
+}
+
+/// Bars if standard error is a terminal, lines if not, nothing if `quiet`.
+pub fn choose(quiet: bool) -> Arc<dyn Progress> {
+    if quiet {
+        Arc::new(Silent)
+    } else if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+        Arc::new(bars::Bars::new())
+    } else {
+        Arc::new(lines::Lines::new())
+    }
+}

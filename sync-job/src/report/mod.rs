@@ -1,0 +1,148 @@
+//! What a run did: for people, for programs, and as an exit status.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::error::{Error, Kind, Side};
+use crate::exit::ExitStatus;
+use crate::plan::SwapMethod;
+
+pub mod human;
+mod text;
+
+pub use text::render;
+
+/// How a table ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableOutcome {
+    /// Verified, and before the readers.
+    Copied,
+    /// Verified only (`verify`): both sides agree.
+    Agrees,
+    Failed,
+    Interrupted,
+}
+
+/// Seconds spent in each stage.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Stages {
+    /// Reading, encoding and loading, which overlap.
+    pub load: f64,
+    pub verify: f64,
+    pub index: f64,
+    pub swap: f64,
+    pub total: f64,
+}
+
+/// Why something failed, and what can be done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    pub stage: String,
+    pub side: Side,
+    pub kind: Kind,
+    pub message: String,
+    pub remedy: String,
+}
+
+impl Failure {
+    pub fn new(stage: &str, error: &Error) -> Self {
+        Self {
+            stage: stage.to_owned(),
+            side: error.side,
+            kind: error.kind,
+            message: error.chain(),
+            remedy: error.remedy().to_owned(),
+        }
+    }
+}
+
+/// Rows of a column that were changed on the way, as planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LossLine {
+    pub column: String,
+    pub what: String,
+    pub rows: u64,
+}
+
+/// One table.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableReport {
+    pub source: String,
+    pub target: String,
+    pub outcome: TableOutcome,
+    pub rows: u64,
+    /// Bytes in the target's bulk format.
+    pub bytes: u64,
+    pub stages: Stages,
+    pub verdict: String,
+    pub swap: Option<SwapMethod>,
+    /// Rows and digest; equal tables have equal digests.
+    pub digest: Option<String>,
+    pub retries: u32,
+    pub warnings: Vec<String>,
+    pub losses: Vec<LossLine>,
+    pub not_created: Vec<String>,
+    pub failure: Option<Failure>,
+}
+
+/// A whole run.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    pub job: String,
+    pub run_id: String,
+    /// `run` or `verify`.
+    pub command: &'static str,
+    pub started: DateTime<Utc>,
+    pub ended: DateTime<Utc>,
+    pub source: String,
+    pub target: String,
+    pub tables: Vec<TableReport>,
+    /// Things to know about the run as a whole.
+    pub notes: Vec<String>,
+    /// Why the run as a whole ended early.
+    pub failure: Option<Failure>,
+}
+
+impl RunReport {
+    pub fn seconds(&self) -> f64 {
+        (self.ended - self.started).num_milliseconds() as f64 / 1000.0
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.tables.iter().map(|table| table.bytes).sum()
+    }
+
+    pub fn failed(&self) -> usize {
+        self.tables.iter().filter(|table| table.failure.is_some()).count()
+    }
+
+    pub fn exit_status(&self) -> ExitStatus {
+        let failures = || self.failure.iter().chain(self.tables.iter().filter_map(|table| table.failure.as_ref()));
+        if failures().any(|failure| failure.kind == Kind::Cancelled) {
+            return ExitStatus::Interrupted;
+        }
+        match &self.failure {
+            Some(failure) => failure_status(failure),
+            None if self.failed() > 0 => ExitStatus::TablesFailed,
+            None => ExitStatus::Ok,
+        }
+    }
+}
+
+/// The status of a failure that ends the whole run.
+pub fn failure_status(failure: &Failure) -> ExitStatus {
+    match (failure.stage.as_str(), failure.kind) {
+        (_, Kind::Cancelled) => ExitStatus::Interrupted,
+        ("lease", Kind::Refused) => ExitStatus::LeaseHeld,
+        ("precheck", _) => ExitStatus::PrecheckRefused,
+        (_, Kind::Connection | Kind::Tls | Kind::Login | Kind::Stalled | Kind::Transient) => ExitStatus::CouldNotConnect,
+        (_, Kind::Permission) => ExitStatus::PrecheckRefused,
+        (_, Kind::Internal) => ExitStatus::Internal,
+        _ => ExitStatus::TablesFailed,
+    }
+}

@@ -1,0 +1,125 @@
+//! Connections to PostgreSQL: TLS, session settings, and the kinds of its errors.
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+
+use crate::config::{TargetConfig, TlsMode};
+use crate::error::{Error, Kind, Result, Side};
+
+/// Opens a connection. Every session setting that the job relies on is stated.
+pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<PgConnection> {
+    let attempt = format!("could not connect to PostgreSQL at {}:{}, database {}", config.host, config.port, config.database);
+    let password = config.password.read().map_err(|error| {
+        Error::new(Side::Target, Kind::Login, "the target's password could not be read").with_source(error)
+    })?;
+    let mut options = PgConnectOptions::new_without_pgpass()
+        .host(&config.host)
+        .port(config.port)
+        .database(&config.database)
+        .username(&config.user)
+        .password(password.expose())
+        .application_name(application_name)
+        .extra_float_digits(3)
+        .ssl_mode(match config.tls.mode {
+            TlsMode::VerifyFull => PgSslMode::VerifyFull,
+            TlsMode::Require => PgSslMode::Require,
+            TlsMode::Disable => PgSslMode::Disable,
+        })
+        .disable_statement_logging();
+    if let Some(file) = &config.tls.ca_file {
+        options = options.ssl_root_cert(file);
+    }
+    let mut connection = tokio::time::timeout(config.connect_timeout, PgConnection::connect_with(&options))
+        .await
+        .map_err(|_| {
+            let seconds = config.connect_timeout.as_secs();
+            Error::new(Side::Target, Kind::Connection, format!("{attempt}: no answer in {seconds} s"))
+        })?
+        .map_err(|error| classify(error, attempt))?;
+    execute(&mut connection, SESSION).await?;
+    Ok(connection)
+}
+
+/// Stated instead of assumed: no statement is cut off, names resolve only where they are qualified, fragments are xml.
+const SESSION: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0; \
+    SET search_path = pg_catalog; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET client_min_messages = warning; \
+    SET xmloption = content; SET standard_conforming_strings = on; SET default_transaction_read_only = off; \
+    SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on";
+
+/// Runs statements that return nothing of interest; several are separated by semicolons.
+pub async fn execute(connection: &mut PgConnection, sql: &str) -> Result<()> {
+    tracing::debug!(sql, "target");
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(|error| classify(error, format!("the target did not accept: {}", shorten(sql))))
+}
+
+/// The rows of a query.
+pub async fn rows(connection: &mut PgConnection, sql: &str) -> Result<Vec<PgRow>> {
+    sqlx::query(AssertSqlSafe(sql))
+        .persistent(false)
+        .fetch_all(connection)
+        .await
+        .map_err(|error| classify(error, format!("the target did not answer: {}", shorten(sql))))
+}
+
+/// Closes politely; a server that is gone already is no concern.
+pub async fn close(connection: PgConnection) {
+    if let Err(error) = connection.close().await {
+        tracing::debug!(%error, "closing the target connection");
+    }
+}
+
+fn shorten(sql: &str) -> String {
+    sql.chars().take(160).collect()
+}
+
+/// The kind of a driver error, by SQLSTATE (PostgreSQL documentation, appendix A).
+pub fn classify(error: sqlx::Error, message: impl Into<String>) -> Error {
+    let kind = match &error {
+        sqlx::Error::Database(database) => database.code().map_or(Kind::Statement, |code| sqlstate_kind(&code)),
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Kind::Stalled,
+        sqlx::Error::Io(error) if is_tls(error) => Kind::Tls,
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+            Kind::Connection
+        }
+        sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => Kind::Tls,
+        _ => Kind::Internal,
+    };
+    Error::new(Side::Target, kind, message).with_source(describe(&error))
+}
+
+fn is_tls(error: &std::io::Error) -> bool {
+    let text = error.to_string();
+    ["certificate", "invalid peer", "UnknownIssuer"].iter().any(|word| text.contains(word))
+}
+
+/// The server's message with its SQLSTATE and detail.
+fn describe(error: &sqlx::Error) -> String {
+    let sqlx::Error::Database(database) = error else { return error.to_string() };
+    let code = database.code().unwrap_or_default();
+    let postgres = database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>();
+    let extra = |text: Option<&str>| text.map(|text| format!("; {text}")).unwrap_or_default();
+    let detail = extra(postgres.and_then(|error| error.detail()));
+    let hint = extra(postgres.and_then(|error| error.hint()));
+    format!("{} (SQLSTATE {code}){detail}{hint}", database.message())
+}
+
+fn sqlstate_kind(code: &str) -> Kind {
+    match code {
+        // Serialization failure, deadlock, read-only (a writer that became a reader), too many connections, starting up,
+        // shutting down, crashed, out of memory, connection refused by a pooler.
+        "40001" | "40P01" | "25006" | "53300" | "57P01" | "57P02" | "57P03" | "53200" => Kind::Transient,
+        "55P03" => Kind::LockTimeout,
+        "53100" | "53400" => Kind::Full,
+        "42501" => Kind::Permission,
+        "3D000" => Kind::Login,
+        "57014" => Kind::Stalled,
+        _ if code.starts_with("08") => Kind::Connection,
+        _ if code.starts_with("28") => Kind::Login,
+        _ if code.starts_with("22") || code.starts_with("23") => Kind::Data,
+        _ => Kind::Statement,
+    }
+}

@@ -1,0 +1,79 @@
+//! The lease: a session-level advisory lock, gone with its connection.
+
+use sqlx::Row as _;
+use sqlx::postgres::PgConnection;
+use tokio::sync::Mutex;
+
+use super::connect::{close, connect, rows};
+use super::sql::literal;
+use super::Postgres;
+use crate::error::{Error, Kind, Result, Side};
+use crate::target;
+
+/// First half of the lock's key: keeps clear of other programs' advisory locks ("STOP" in ASCII).
+const LOCK_CLASS: i32 = 0x5354_4F50;
+
+/// See the module.
+pub struct Lease {
+    connection: Mutex<PgConnection>,
+    key: i32,
+}
+
+pub(super) async fn acquire(target: &Postgres) -> Result<Lease> {
+    let mut connection = connect(&target.config, &target.application_name).await?;
+    let key = target.job_hash as i32;
+    let found = rows(&mut connection, &format!("SELECT pg_try_advisory_lock({LOCK_CLASS}, {key}) AS locked")).await?;
+    if found.first().and_then(|row| row.try_get::<bool, _>("locked").ok()) == Some(true) {
+        return Ok(Lease { connection: Mutex::new(connection), key });
+    }
+    let holder = holder(&mut connection, key).await;
+    close(connection).await;
+    Err(Error::new(
+        Side::Job,
+        Kind::Refused,
+        format!("another run of the job {} is under way on this target{holder}", target.job),
+    ))
+}
+
+/// Who holds the lock, as far as it can be seen.
+async fn holder(connection: &mut PgConnection, key: i32) -> String {
+    let query = format!(
+        "SELECT a.pid::int4 AS pid, coalesce(host(a.client_addr), 'local') AS client, a.backend_start::text AS since \
+         FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid \
+         WHERE l.locktype = 'advisory' AND l.granted AND l.classid::int8 = {LOCK_CLASS} AND l.objid::int8 = {}",
+        i64::from(key as u32)
+    );
+    let Ok(found) = rows(connection, &query).await else { return String::new() };
+    found.first().map_or_else(String::new, |row| {
+        let pid: i32 = row.try_get("pid").unwrap_or_default();
+        let client: String = row.try_get("client").unwrap_or_default();
+        let since: String = row.try_get("since").unwrap_or_default();
+        format!(" (pid {pid}, from {client}, since {since})")
+    })
+}
+
+impl target::Lease for Lease {
+    async fn check(&self) -> Result<()> {
+        let mut connection = self.connection.lock().await;
+        let query = format!(
+            "SELECT count(*)::int8 AS held FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() \
+             AND classid::int8 = {LOCK_CLASS} AND objid::int8 = {}",
+            i64::from(self.key as u32)
+        );
+        let lost = || Error::new(Side::Target, Kind::Refused, "the lease that keeps other runs of this job out was lost");
+        let found = rows(&mut connection, &query).await.map_err(|error| lost().with_source(error))?;
+        match found.first().and_then(|row| row.try_get::<i64, _>("held").ok()) {
+            Some(1..) => Ok(()),
+            _ => Err(lost()),
+        }
+    }
+
+    async fn release(self) {
+        close(self.connection.into_inner()).await;
+    }
+}
+
+/// A comment that tells whose staging table it is.
+pub(super) fn staging_comment(target: &Postgres, table: &str) -> String {
+    literal(&format!("stopgap staging job={} run={} for {table}", target.job, target.run_id))
+}

@@ -1,0 +1,138 @@
+//! One chunk into the staging table: a transaction with one binary COPY.
+
+use sqlx::Row as _;
+use sqlx::postgres::PgConnection;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::Postgres;
+use super::connect::{classify, close, connect, execute, rows};
+use super::sql;
+use crate::error::{Error, Kind, Result, Side};
+use crate::plan::TablePlan;
+use crate::retry;
+use crate::schema::TableName;
+use crate::target::Loader;
+
+/// How often the fate of a commit without a reply is asked for before giving up.
+const FATE_ATTEMPTS: u32 = 10;
+
+/// A chunk being loaded over its own connection, by a task of its own, so that reading and sending overlap.
+pub struct ChunkLoader {
+    full: mpsc::Sender<Vec<u8>>,
+    empty: mpsc::Receiver<Vec<u8>>,
+    task: JoinHandle<Result<()>>,
+    /// Rows may only be committed after the last buffer was handed over on purpose, not because the reader broke off.
+    complete: oneshot::Sender<()>,
+}
+
+pub(super) async fn open(target: &Postgres, table: &TablePlan, staging: &TableName) -> Result<ChunkLoader> {
+    let mut connection = connect(&target.config, &target.application_name).await?;
+    execute(&mut connection, "BEGIN").await?;
+    let found = rows(&mut connection, "SELECT pg_current_xact_id()::text AS id").await?;
+    let transaction = found.first().and_then(|row| row.try_get::<String, _>("id").ok()).ok_or_else(|| {
+        Error::new(Side::Target, Kind::Internal, "the target gave no transaction id")
+    })?;
+    let (full, incoming) = mpsc::channel(1);
+    let (outgoing, empty) = mpsc::channel(4);
+    let (complete, completed) = oneshot::channel();
+    let copy = Copy {
+        statement: sql::copy(table, staging),
+        table: table.target.clone(),
+        target: target.clone(),
+        transaction,
+        incoming,
+        outgoing,
+        completed,
+    };
+    Ok(ChunkLoader { full, empty, task: tokio::spawn(copy.run(connection)), complete })
+}
+
+/// The loading task.
+struct Copy {
+    statement: String,
+    table: TableName,
+    target: Postgres,
+    /// The transaction's id, with which its fate can be found out should the reply to COMMIT be lost.
+    transaction: String,
+    incoming: mpsc::Receiver<Vec<u8>>,
+    outgoing: mpsc::Sender<Vec<u8>>,
+    completed: oneshot::Receiver<()>,
+}
+
+impl Copy {
+    async fn run(mut self, mut connection: PgConnection) -> Result<()> {
+        let failed = |error| classify(error, format!("loading {} failed", self.table));
+        let mut copy = connection.copy_in_raw(&self.statement).await.map_err(failed)?;
+        while let Some(mut bytes) = self.incoming.recv().await {
+            copy.send(bytes.as_slice()).await.map_err(failed)?;
+            bytes.clear();
+            // A buffer that nobody waits for is dropped.
+            let _ = self.outgoing.try_send(bytes);
+        }
+        if self.completed.try_recv().is_err() {
+            // The reader broke off: closing the connection rolls back.
+            return Err(Error::cancelled());
+        }
+        copy.finish().await.map_err(failed)?;
+        match execute(&mut connection, "COMMIT").await {
+            Ok(()) => {
+                close(connection).await;
+                Ok(())
+            }
+            Err(error) if matches!(error.kind, Kind::Connection | Kind::Stalled | Kind::Transient) => {
+                tracing::warn!(table = %self.table, error = error.chain(), "the reply to COMMIT was lost; asking what became of it");
+                drop(connection);
+                fate(&self.target, &self.transaction, error).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Loader for ChunkLoader {
+    async fn send(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        if self.full.send(bytes).await.is_err() {
+            // The task ended before its time; its result says why.
+            return Err(join(&mut self.task).await.err().unwrap_or_else(Error::cancelled));
+        }
+        Ok(self.empty.try_recv().unwrap_or_default())
+    }
+
+    async fn commit(mut self) -> Result<()> {
+        // The task may have failed already; its result says so.
+        let _ = self.complete.send(());
+        drop(self.full);
+        join(&mut self.task).await
+    }
+}
+
+async fn join(task: &mut JoinHandle<Result<()>>) -> Result<()> {
+    task.await.unwrap_or_else(|error| {
+        Err(Error::new(Side::Job, Kind::Internal, "the loading task ended unexpectedly").with_source(error))
+    })
+}
+
+/// Whether the transaction was committed after all (`pg_xact_status`, PostgreSQL documentation 9.27.7).
+pub(super) async fn fate(target: &Postgres, transaction: &str, lost: Error) -> Result<()> {
+    for attempt in 1..=FATE_ATTEMPTS {
+        tokio::time::sleep(retry::backoff(attempt)).await;
+        let Ok(mut connection) = connect(&target.config, &target.application_name).await else { continue };
+        let query = format!("SELECT pg_xact_status({}::xid8) AS status", sql::literal(transaction));
+        let Ok(found) = rows(&mut connection, &query).await else { continue };
+        let status = found.first().and_then(|row| row.try_get::<Option<String>, _>("status").ok()).flatten();
+        close(connection).await;
+        match status.as_deref() {
+            Some("committed") => return Ok(()),
+            Some("aborted") => return Err(lost),
+            // Still in progress: the old session has not noticed yet.
+            _ => {}
+        }
+    }
+    Err(Error::new(
+        Side::Target,
+        Kind::Statement,
+        format!("whether transaction {transaction} was committed could not be found out"),
+    )
+    .with_source(lost))
+}

@@ -1,0 +1,214 @@
+//! PostgreSQL 14 and later, Aurora included.
+
+use std::collections::HashMap;
+
+use sqlx::Row as _;
+use sqlx::postgres::PgConnection;
+
+use crate::config::TargetConfig;
+use crate::digest::{TableDigest, hash_bytes};
+use crate::error::{Error, Kind, Result, Side};
+use crate::plan::{SwapMethod, TablePlan, TargetTable};
+use crate::schema::TableName;
+use crate::target::copy_binary::CopyEncoder;
+use crate::target::{Staging, SwapItem, Target, TargetFacts};
+
+mod connect;
+mod indexes;
+mod inspect;
+mod lease;
+mod load;
+mod permissions;
+mod replace;
+mod sql;
+mod swap;
+
+use connect::{close, connect, execute, rows};
+
+/// `hash_record_extended` came with this version.
+const OLDEST_VERSION: i32 = 140_000;
+/// Staging tables of every run start with this.
+const PREFIX: &str = "stopgap_";
+
+/// A PostgreSQL database to write to.
+#[derive(Debug, Clone)]
+pub struct Postgres {
+    config: TargetConfig,
+    job: String,
+    run_id: String,
+    /// Tells this job's staging tables and its lease from other jobs'.
+    job_hash: u32,
+    application_name: String,
+}
+
+impl Postgres {
+    pub fn new(config: TargetConfig, job: &str, run_id: &str) -> Self {
+        Self {
+            config,
+            job: job.to_owned(),
+            run_id: run_id.to_owned(),
+            job_hash: hash_bytes(job.as_bytes()) as u32,
+            application_name: format!("stopgap/{job}"),
+        }
+    }
+
+    fn prefix(&self) -> String {
+        format!("{PREFIX}{:08x}_", self.job_hash)
+    }
+
+    async fn connect(&self) -> Result<PgConnection> {
+        connect(&self.config, &self.application_name).await
+    }
+
+    /// Runs statements over a connection of their own.
+    async fn run(&self, statements: &str) -> Result<()> {
+        let mut connection = self.connect().await?;
+        let result = execute(&mut connection, statements).await;
+        close(connection).await;
+        result
+    }
+}
+
+/// The digest of a relation, over a given connection (and so inside its transaction).
+async fn digest_of(connection: &mut PgConnection, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
+    let found = rows(connection, &sql::digest(table, relation)).await?;
+    let answer = found.first().and_then(|row| {
+        let rows: i64 = row.try_get(0).ok()?;
+        let sum: String = row.try_get(1).ok()?;
+        Some(TableDigest { rows: rows as u64, sum: sum.parse().ok()? })
+    });
+    answer.ok_or_else(|| Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}")))
+}
+
+impl Target for Postgres {
+    type Encoder = CopyEncoder;
+    type Lease = lease::Lease;
+    type Loader = load::ChunkLoader;
+
+    async fn facts(&self) -> Result<TargetFacts> {
+        let mut connection = self.connect().await?;
+        let found = rows(
+            &mut connection,
+            "SELECT current_setting('server_version_num')::int4 AS number, current_setting('server_version') AS version, \
+             pg_is_in_recovery() AS reader, current_setting('server_encoding') AS encoding",
+        )
+        .await?;
+        close(connection).await;
+        let row = found.first().ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
+        let version: String = row.try_get("version").unwrap_or_default();
+        let encoding: String = row.try_get("encoding").unwrap_or_default();
+        let mut problems = Vec::new();
+        if row.try_get::<i32, _>("number").unwrap_or(0) < OLDEST_VERSION {
+            problems.push((format!("PostgreSQL {version} is too old"), "Version 14 or later is needed.".to_owned()));
+        }
+        if row.try_get("reader").unwrap_or(false) {
+            let message = format!("{} is a reader: it cannot be written to", self.config.host);
+            problems.push((message, "Give the cluster's writer endpoint in target.host.".to_owned()));
+        }
+        if encoding != "UTF8" {
+            let message = format!("the database's encoding is {encoding}");
+            problems.push((message, "Create the target database with encoding UTF8.".to_owned()));
+        }
+        Ok(TargetFacts { version: format!("PostgreSQL {version}"), problems })
+    }
+
+    async fn inspect(&self, names: &[TableName]) -> Result<HashMap<TableName, TargetTable>> {
+        let mut connection = self.connect().await?;
+        let found = inspect::tables(&mut connection, names).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
+    async fn missing_permissions(&self, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
+        let mut connection = self.connect().await?;
+        let found = permissions::missing(&mut connection, tables).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
+    async fn acquire_lease(&self) -> Result<lease::Lease> {
+        lease::acquire(self).await
+    }
+
+    async fn clean(&self) -> Result<Vec<String>> {
+        let mut connection = self.connect().await?;
+        let query = format!(
+            "SELECT n.nspname::text AS schema_name, c.relname::text AS table_name \
+             FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+             WHERE c.relkind = 'r' AND starts_with(c.relname, {}) \
+             AND starts_with(coalesce(obj_description(c.oid, 'pg_class'), ''), {}) ORDER BY 1, 2",
+            sql::literal(&self.prefix()),
+            sql::literal(&format!("stopgap staging job={} ", self.job)),
+        );
+        let mut dropped = Vec::new();
+        let found = rows(&mut connection, &query).await?;
+        for row in found {
+            let schema: String = row.try_get("schema_name").unwrap_or_default();
+            let name: String = row.try_get("table_name").unwrap_or_default();
+            let name = TableName::new(schema, name);
+            // CASCADE reaches no further than foreign keys between staging tables of the same run.
+            execute(&mut connection, &format!("DROP TABLE IF EXISTS {} CASCADE", sql::qualified(&name))).await?;
+            dropped.push(name.to_string());
+        }
+        close(connection).await;
+        Ok(dropped)
+    }
+
+    fn staging(&self, table: &TablePlan, number: usize) -> Staging {
+        let run = hash_bytes(self.run_id.as_bytes()) as u32;
+        Staging { name: TableName::new(&table.target.schema, format!("{}{run:08x}_{number}", self.prefix())) }
+    }
+
+    fn encoder(&self, table: &TablePlan) -> CopyEncoder {
+        CopyEncoder::new(table.columns.iter().map(|column| (column.mapping.form, column.policy)))
+    }
+
+    async fn create_staging(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        let name = sql::qualified(&staging.name);
+        self.run(&format!(
+            "CREATE SCHEMA IF NOT EXISTS {}; BEGIN; {}; COMMENT ON TABLE {name} IS {}; ALTER TABLE {name} SET (autovacuum_enabled = off); COMMIT",
+            sql::quote(&staging.name.schema),
+            sql::create_staging(table, &staging.name),
+            lease::staging_comment(self, &table.target.to_string()),
+        ))
+        .await
+    }
+
+    async fn drop_staging(&self, staging: &Staging) -> Result<()> {
+        self.run(&format!("DROP TABLE IF EXISTS {} CASCADE", sql::qualified(&staging.name))).await
+    }
+
+    async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<load::ChunkLoader> {
+        load::open(self, table, &staging.name).await
+    }
+
+    async fn digest(&self, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
+        let mut connection = self.connect().await?;
+        let digest = digest_of(&mut connection, table, relation).await;
+        close(connection).await;
+        digest
+    }
+
+    async fn convert(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        match sql::convert(table, &staging.name) {
+            // Extensions' types are found by name in the schemas where people install them.
+            Some(statement) => self.run(&format!("SET search_path = pg_catalog, public; {statement}")).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn build_indexes(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        indexes::build(self, table, &staging.name).await
+    }
+
+    async fn count(&self, relation: &TableName) -> Result<u64> {
+        let mut connection = self.connect().await?;
+        let found = rows(&mut connection, &format!("SELECT count(*)::int8 FROM {}", sql::qualified(relation))).await?;
+        close(connection).await;
+        Ok(found.first().and_then(|row| row.try_get::<i64, _>(0).ok()).unwrap_or(0) as u64)
+    }
+
+    async fn swap(&self, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
+        swap::swap(self, items).await
+    }
+}

@@ -1,0 +1,62 @@
+//! What the target's user needs and lacks.
+
+use std::collections::BTreeSet;
+
+use sqlx::Row as _;
+use sqlx::postgres::PgConnection;
+
+use super::connect::rows;
+use super::sql::{literal, quote};
+use crate::error::Result;
+use crate::plan::{SwapMethod, TablePlan};
+
+/// Each missing permission with the statement that grants it.
+pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
+    let mut missing = Vec::new();
+    let schemas: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).collect();
+    for schema in schemas {
+        let query = format!(
+            "SELECT current_user::text AS me, current_database()::text AS db, n.oid IS NOT NULL AS present, \
+             coalesce(has_schema_privilege(n.oid, 'CREATE'), false) AS may_create, \
+             has_database_privilege(current_database(), 'CREATE') AS may_add \
+             FROM (SELECT {} AS name) AS s LEFT JOIN pg_namespace AS n ON n.nspname = s.name",
+            literal(schema)
+        );
+        let found = rows(connection, &query).await?;
+        let Some(row) = found.first() else { continue };
+        let flag = |name: &str| row.try_get::<bool, _>(name).unwrap_or(false);
+        let me: String = row.try_get("me").unwrap_or_default();
+        let database: String = row.try_get("db").unwrap_or_default();
+        if flag("present") && !flag("may_create") {
+            missing.push((
+                format!("{me} may not create tables in schema {schema}"),
+                format!("GRANT CREATE, USAGE ON SCHEMA {} TO {};", quote(schema), quote(&me)),
+            ));
+        } else if !flag("present") && !flag("may_add") {
+            missing.push((
+                format!("schema {schema} does not exist and {me} may not create it"),
+                format!("CREATE SCHEMA {} AUTHORIZATION {}; or GRANT CREATE ON DATABASE {} TO {};", quote(schema), quote(&me), quote(&database), quote(&me)),
+            ));
+        }
+    }
+    for table in tables.iter().filter(|table| table.swap.method == SwapMethod::Replace) {
+        let query = format!(
+            "SELECT has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') AND \
+             has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE') AS may, current_user::text AS me \
+             FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = {}",
+            literal(&table.target.schema),
+            literal(&table.target.name)
+        );
+        let found = rows(connection, &query).await?;
+        if let Some(row) = found.first()
+            && !row.try_get::<bool, _>("may").unwrap_or(false)
+        {
+            let me: String = row.try_get("me").unwrap_or_default();
+            missing.push((
+                format!("{me} may not change the rows of {}", table.target),
+                format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {};", super::sql::qualified(&table.target), quote(&me)),
+            ));
+        }
+    }
+    Ok(missing)
+}

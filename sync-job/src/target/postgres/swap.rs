@@ -1,0 +1,287 @@
+//! The cut-over: one short transaction for a table, or for a group of tables that must change together.
+
+use std::time::{Duration, Instant};
+
+use sqlx::Row as _;
+use sqlx::postgres::PgConnection;
+
+use super::connect::{close, execute, rows};
+use super::indexes::temporary_name;
+use super::load::fate;
+use super::{Postgres, inspect, replace, sql};
+use crate::error::{Error, Kind, Result, Side};
+use crate::plan::{SwapMethod, TablePlan, is_foreign_key_of};
+use crate::retry;
+use crate::schema::IndexKind;
+use crate::target::{Staging, SwapItem};
+
+/// How often old snapshots are looked for.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Swaps all items in one transaction, trying again while locks are held by others, for at most `swap_wait`.
+pub(super) async fn swap(target: &Postgres, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
+    let mut connection = target.connect().await?;
+    add_foreign_keys(&mut connection, items).await?;
+    let deadline = Instant::now() + target.config.swap_wait;
+    let mut methods: Vec<SwapMethod> = items.iter().map(|item| item.table.swap.method).collect();
+    if methods.contains(&SwapMethod::Rename)
+        && let Err(holder) = wait_for_old_snapshots(target, &mut connection, deadline).await?
+    {
+        fall_back(items, &mut methods, &holder)?;
+    }
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let result = transaction(target, &mut connection, items, &methods).await;
+        let error = match result {
+            Ok(()) => {
+                close(connection).await;
+                return Ok(methods);
+            }
+            Err(error) => error,
+        };
+        // A failed transaction only needs its end; where even that fails the connection is gone, and with it the transaction.
+        let ended = execute(&mut connection, "ROLLBACK").await.is_ok();
+        let again = matches!(error.kind, Kind::LockTimeout | Kind::Transient) && ended && Instant::now() < deadline;
+        if !again {
+            return Err(Error { message: format!("swapping {} failed", names(items)), ..explain(error) });
+        }
+        tracing::info!(tables = names(items), attempt, "the swap waits for a lock that others hold");
+        tokio::time::sleep(retry::backoff(attempt)).await;
+    }
+}
+
+/// Foreign keys among the group's staging tables, checked against all rows before readers see them.
+async fn add_foreign_keys(connection: &mut PgConnection, items: &[SwapItem<'_>]) -> Result<()> {
+    for item in items {
+        for key in &item.table.foreign_keys {
+            let referenced = items.iter().find(|other| other.table.target == key.referenced);
+            if let Some(referenced) = referenced {
+                execute(connection, &sql::foreign_key(&item.staging.name, key, &referenced.staging.name)).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn explain(error: Error) -> Error {
+    let Error { side, kind, .. } = error;
+    Error { side, kind, message: String::new(), source: Some(error.chain().into()) }
+}
+
+fn names(items: &[SwapItem<'_>]) -> String {
+    items.iter().map(|item| item.table.target.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// A transaction whose snapshot is older than the staging rows would find the renamed table empty. Waits until there is none
+/// in this database but the job's own; the inner error describes one that is still there at the deadline.
+async fn wait_for_old_snapshots(
+    target: &Postgres,
+    connection: &mut PgConnection,
+    deadline: Instant,
+) -> Result<std::result::Result<(), String>> {
+    let found = rows(connection, "SELECT pg_current_xact_id()::xid::text AS id").await?;
+    let id: String = found.first().and_then(|row| row.try_get("id").ok()).unwrap_or_default();
+    let query = format!(
+        "SELECT a.pid::int4 AS pid, coalesce(a.usename::text, '?') AS user_name, coalesce(a.xact_start::text, '?') AS since \
+         FROM pg_stat_activity AS a \
+         WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' \
+         AND a.application_name <> {} AND a.backend_xmin IS NOT NULL AND age(a.backend_xmin) >= age({}::xid) ORDER BY a.xact_start LIMIT 1",
+        sql::literal(&target.application_name),
+        sql::literal(&id)
+    );
+    loop {
+        let found = rows(connection, &query).await?;
+        let Some(row) = found.first() else { return Ok(Ok(())) };
+        if Instant::now() >= deadline {
+            let pid: i32 = row.try_get("pid").unwrap_or_default();
+            let user: String = row.try_get("user_name").unwrap_or_default();
+            let since: String = row.try_get("since").unwrap_or_default();
+            return Ok(Err(format!("a transaction of user {user} (pid {pid}), open since {since}")));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// Tables whose columns stay the same can have their rows replaced instead, which old snapshots survive.
+fn fall_back(items: &[SwapItem<'_>], methods: &mut [SwapMethod], holder: &str) -> Result<()> {
+    for (item, method) in items.iter().zip(methods) {
+        if *method != SwapMethod::Rename {
+            continue;
+        }
+        if !item.table.drift.is_empty() {
+            return Err(Error::new(
+                Side::Target,
+                Kind::LockTimeout,
+                format!("{} changes its columns and cannot be swapped under {holder}", item.table.target),
+            ));
+        }
+        tracing::warn!(table = %item.table.target, holder, "the table is kept and its rows are replaced");
+        *method = SwapMethod::Replace;
+    }
+    Ok(())
+}
+
+async fn transaction(
+    target: &Postgres,
+    connection: &mut PgConnection,
+    items: &[SwapItem<'_>],
+    methods: &[SwapMethod],
+) -> Result<()> {
+    let patience = target.config.lock_timeout.as_millis();
+    execute(connection, &format!("BEGIN; SET LOCAL lock_timeout = {patience}")).await?;
+    // Old tables first, children before their parents: dropping them frees the names and ends their foreign keys.
+    for (item, method) in items.iter().zip(methods) {
+        if *method == SwapMethod::Rename {
+            let old = sql::qualified(&item.table.target);
+            execute(connection, &format!("LOCK TABLE {old} IN ACCESS EXCLUSIVE MODE")).await?;
+        }
+    }
+    let dropped: Vec<&SwapItem<'_>> =
+        items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::Rename).map(|(item, _)| item).collect();
+    for item in &dropped {
+        refuse_new_ties(connection, item.table, &dropped).await?;
+        carry_over(connection, item).await?;
+    }
+    if !dropped.is_empty() {
+        let tables: Vec<String> = dropped.iter().map(|item| sql::qualified(&item.table.target)).collect();
+        execute(connection, &format!("DROP TABLE {}", tables.join(", "))).await?;
+    }
+    for (item, method) in items.iter().zip(methods) {
+        match method {
+            SwapMethod::Create | SwapMethod::Rename => rename(connection, item, *method).await?,
+            SwapMethod::Replace => replace::rows(connection, item).await?,
+        }
+    }
+    let found = rows(connection, "SELECT pg_current_xact_id()::text AS id").await?;
+    let id: String = found.first().and_then(|row| row.try_get("id").ok()).unwrap_or_default();
+    match execute(connection, "COMMIT").await {
+        Err(error) if error.kind == Kind::Connection => fate(target, &id, error).await,
+        result => result,
+    }
+}
+
+/// What was not tied when the plan was made may be now. Ties among the tables of the group go away together.
+async fn refuse_new_ties(connection: &mut PgConnection, table: &TablePlan, group: &[&SwapItem<'_>]) -> Result<()> {
+    let found = inspect::tables(connection, std::slice::from_ref(&table.target)).await?;
+    let ties = found.get(&table.target).map(|found| found.ties.clone()).unwrap_or_default();
+    let outside: Vec<String> = ties
+        .into_iter()
+        .filter(|tie| !group.iter().any(|item| is_foreign_key_of(tie, &item.table.target)))
+        .collect();
+    if outside.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Side::Target,
+        Kind::Refused,
+        format!("{} got new ties since the plan was made: {}; run again", table.target, outside.join(", ")),
+    ))
+}
+
+/// Owner, grants, comments, replica identity and storage options of the old table, for the staging table.
+async fn carry_over(connection: &mut PgConnection, item: &SwapItem<'_>) -> Result<()> {
+    let (old, new) = (sql::qualified(&item.table.target), sql::qualified(&item.staging.name));
+    let query = CARRIED.replace("$OLD", &sql::literal(&old)).replace("$NEW", &sql::literal(&new));
+    for row in rows(connection, &query).await? {
+        let statement: String = row.try_get("statement").unwrap_or_default();
+        execute(connection, &statement).await?;
+    }
+    Ok(())
+}
+
+/// Statements that make the new table like the old one, in the order in which they must run: grants are given by the owner,
+/// so the owner comes last.
+const CARRIED: &str = "\
+WITH old AS (SELECT c.*, $NEW::text AS new FROM pg_class AS c WHERE c.oid = $OLD::regclass),
+grants AS (
+  SELECT old.new, a.privilege_type, a.is_grantable, NULL::text AS column_name,
+         CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee, a.grantee AS oid, old.relowner
+  FROM old, aclexplode(old.relacl) AS a
+  UNION ALL
+  SELECT old.new, a.privilege_type, a.is_grantable, quote_ident(t.attname),
+         CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, a.grantee, old.relowner
+  FROM old JOIN pg_attribute AS t ON t.attrelid = old.oid AND NOT t.attisdropped AND t.attacl IS NOT NULL
+  CROSS JOIN LATERAL aclexplode(t.attacl) AS a
+  WHERE EXISTS (SELECT FROM pg_attribute AS n WHERE n.attrelid = old.new::regclass AND n.attname = t.attname AND NOT n.attisdropped)
+)
+SELECT s.statement FROM (
+  SELECT 1 AS rank, format('COMMENT ON TABLE %s IS %s', old.new, coalesce(quote_literal(obj_description(old.oid, 'pg_class')), 'NULL')) AS statement
+  FROM old
+  UNION ALL
+  SELECT 2, format('COMMENT ON COLUMN %s.%I IS %L', old.new, t.attname, col_description(old.oid, t.attnum))
+  FROM old JOIN pg_attribute AS t ON t.attrelid = old.oid AND t.attnum > 0 AND NOT t.attisdropped
+  WHERE col_description(old.oid, t.attnum) IS NOT NULL
+        AND EXISTS (SELECT FROM pg_attribute AS n WHERE n.attrelid = old.new::regclass AND n.attname = t.attname AND NOT n.attisdropped)
+  UNION ALL
+  SELECT 3, format('ALTER TABLE %s RESET (autovacuum_enabled)', old.new) FROM old
+  UNION ALL
+  SELECT 4, format('ALTER TABLE %s SET (%s)', old.new, array_to_string(old.reloptions, ', ')) FROM old WHERE old.reloptions IS NOT NULL
+  UNION ALL
+  SELECT 5, format('ALTER TABLE %s REPLICA IDENTITY FULL', old.new) FROM old WHERE old.relreplident = 'f'
+  UNION ALL
+  SELECT 6, format('GRANT %s%s ON TABLE %s TO %s%s', privilege_type, coalesce(' (' || column_name || ')', ''), new, grantee,
+                   CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+  FROM grants WHERE oid <> relowner
+  UNION ALL
+  SELECT 7, format('ALTER TABLE %s OWNER TO %I', old.new, pg_get_userbyid(old.relowner)) FROM old
+  WHERE old.relowner <> (SELECT n.relowner FROM pg_class AS n WHERE n.oid = old.new::regclass)
+) AS s ORDER BY s.rank";
+
+/// The staging table takes the final name, and so do its indexes and sequences.
+async fn rename(connection: &mut PgConnection, item: &SwapItem<'_>, method: SwapMethod) -> Result<()> {
+    let table = item.table;
+    let staging = sql::qualified(&item.staging.name);
+    let target = sql::qualified(&table.target);
+    if method == SwapMethod::Create {
+        execute(connection, &format!("COMMENT ON TABLE {staging} IS NULL; ALTER TABLE {staging} RESET (autovacuum_enabled)")).await?;
+    }
+    execute(connection, &format!("ALTER TABLE {staging} RENAME TO {}", sql::quote(&table.target.name))).await?;
+    rename_indexes(connection, table, &item.staging).await?;
+    for column in table.columns.iter().filter(|column| column.identity.is_some()) {
+        rename_sequence(connection, table, &target, &column.target).await?;
+    }
+    for statement in replace::sequences(table, &target) {
+        execute(connection, &statement).await?;
+    }
+    Ok(())
+}
+
+async fn rename_indexes(connection: &mut PgConnection, table: &TablePlan, staging: &Staging) -> Result<()> {
+    for (number, index) in table.indexes.iter().enumerate() {
+        let temporary = temporary_name(&staging.name, number);
+        let schema = sql::quote(&table.target.schema);
+        let statement = match index.kind {
+            IndexKind::PrimaryKey | IndexKind::UniqueConstraint => format!(
+                "ALTER TABLE {} RENAME CONSTRAINT {} TO {}",
+                sql::qualified(&table.target),
+                sql::quote(&temporary),
+                sql::quote(&index.name)
+            ),
+            _ => format!("ALTER INDEX {schema}.{} RENAME TO {}", sql::quote(&temporary), sql::quote(&index.name)),
+        };
+        execute(connection, &statement).await?;
+    }
+    Ok(())
+}
+
+/// `table_column_seq`, as PostgreSQL itself would name it, unless that name is taken or too long.
+async fn rename_sequence(connection: &mut PgConnection, table: &TablePlan, target: &str, column: &str) -> Result<()> {
+    let name = format!("{}_{column}_seq", table.target.name);
+    let query = format!(
+        "SELECT pg_get_serial_sequence({}, {}) AS seq, to_regclass({}) IS NULL AS free",
+        sql::literal(target),
+        sql::literal(column),
+        sql::literal(&format!("{}.{}", sql::quote(&table.target.schema), sql::quote(&name))),
+    );
+    let found = rows(connection, &query).await?;
+    let Some(row) = found.first() else { return Ok(()) };
+    let sequence: Option<String> = row.try_get("seq").unwrap_or_default();
+    let free: bool = row.try_get("free").unwrap_or(false);
+    match sequence {
+        Some(sequence) if free && name.len() <= 63 => {
+            execute(connection, &format!("ALTER SEQUENCE {sequence} RENAME TO {}", sql::quote(&name))).await
+        }
+        _ => Ok(()),
+    }
+}
