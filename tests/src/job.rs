@@ -20,9 +20,9 @@ const TARGET_PASSWORD: &str = "STOPGAP_TEST_TARGET_PASSWORD";
 #[derive(Debug)]
 pub struct Job {
     directory: ScratchDir,
-    job: String,
-    source: String,
-    target: String,
+    common_keys: String,
+    source_keys: String,
+    target_keys: String,
     rest: String,
     environment: Vec<(String, String)>,
 }
@@ -53,9 +53,9 @@ impl Job {
         }
         Ok(Self {
             directory: ScratchDir::new("job")?,
-            job: format!("name = {}\n", quoted(&source.database)),
-            source: source_section,
-            target: target_section,
+            common_keys: format!("name = {}\n", quoted(&source.database)),
+            source_keys: source_section,
+            target_keys: target_section,
             rest: String::new(),
             environment: vec![
                 (SOURCE_PASSWORD.to_owned(), address.password.clone()),
@@ -66,19 +66,19 @@ impl Job {
 
     /// More keys of `[job]`.
     pub fn job(mut self, keys: &str) -> Self {
-        push(&mut self.job, keys);
+        push(&mut self.common_keys, keys);
         self
     }
 
     /// More keys of `[source]`; one that is there already is replaced.
     pub fn source(mut self, keys: &str) -> Self {
-        replace(&mut self.source, keys);
+        replace(&mut self.source_keys, keys);
         self
     }
 
     /// More keys of `[target]`; one that is there already is replaced.
     pub fn target(mut self, keys: &str) -> Self {
-        replace(&mut self.target, keys);
+        replace(&mut self.target_keys, keys);
         self
     }
 
@@ -96,7 +96,10 @@ impl Job {
 
     /// The job file's text.
     pub fn text(&self) -> String {
-        format!("[job]\n{}\n[source]\n{}\n[target]\n{}\n{}", self.job, self.source, self.target, self.rest)
+        format!(
+            "[job]\n{}\n[source]\n{}\n[target]\n{}\n{}",
+            self.common_keys, self.source_keys, self.target_keys, self.rest
+        )
     }
 
     /// A directory of this job alone.

@@ -53,7 +53,7 @@ impl Address {
         config.trust_cert();
         let tcp = TcpStream::connect((self.host.as_str(), self.port)).await.context("reaching the test's source")?;
         tcp.set_nodelay(true)?;
-        Client::connect(config, tcp.compat_write()).await.context("logging in to the test's source")
+        Box::pin(Client::connect(config, tcp.compat_write())).await.context("logging in to the test's source")
     }
 }
 
