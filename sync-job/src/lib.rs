@@ -1,12 +1,21 @@
-//! Copies SQL Server tables to PostgreSQL.
+//! Copies SQL Server tables to PostgreSQL, proves that they are right, and swaps them in.
+//!
+//! The tour: [`job`] runs a job from plan to report. [`plan`] decides everything from two schemas, without I/O.
+//! [`pipeline`] moves the rows between the two traits [`source::Source`] and [`target::Target`]. [`digest`] and [`verify`]
+//! prove them, and only a proof gives the [`swap::SwapTicket`] with which a target puts them before readers.
+
 pub mod cell;
 pub mod chunk;
+pub mod cli;
 pub mod config;
 pub mod digest;
 pub mod error;
 pub mod exit;
+pub mod job;
 pub mod load;
+pub mod pipeline;
 pub mod plan;
+pub mod precheck;
 pub mod progress;
 pub mod report;
 pub mod retry;

@@ -9,6 +9,8 @@ pub trait RowEncoder: Send {
     /// Writes the next cell; `column` counts from 0 within the row.
     fn cell(&mut self, column: usize, cell: Cell<'_>) -> Result<(), CellError>;
     fn end_row(&mut self);
+    /// Rows encoded so far.
+    fn rows(&self) -> u64;
     /// Bytes waiting in the buffer.
     fn buffered(&self) -> usize;
     /// Hands out the buffer and goes on with `empty`.

@@ -1,2 +1,52 @@
-//! Placeholder.
-fn main() {}
+//! Arguments, logging, signals and the exit status; everything else is in the library.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use sync_job::cli::{Cli, commands, logging};
+use sync_job::exit::ExitStatus;
+use tokio_util::sync::CancellationToken;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::init(&cli.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("sync-job: no threads can be started: {error}");
+            return ExitStatus::Internal.into();
+        }
+    };
+    let status = runtime.block_on(async {
+        let cancel = CancellationToken::new();
+        tokio::spawn(watch_signals(cancel.clone()));
+        commands::run(cli, cancel).await
+    });
+    match status {
+        Ok(status) => status.into(),
+        Err(error) => {
+            eprintln!("sync-job: {error:#}");
+            ExitStatus::Configuration.into()
+        }
+    }
+}
+
+/// The first Ctrl-C or SIGTERM stops the run cleanly, the second at once.
+async fn watch_signals(cancel: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        tracing::warn!("signals cannot be caught: an interruption will leave its cleaning up to the next run");
+        return;
+    };
+    for times in 1.. {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if times > 1 {
+            std::process::exit(i32::from(ExitStatus::Interrupted.code()));
+        }
+        eprintln!("stopping cleanly; once more to stop at once");
+        cancel.cancel();
+    }
+}

@@ -1,1 +1,171 @@
-//! Placeholder
+//! The plan for people and for programs.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::{Finding, RunPlan, Severity, TablePlan};
+use crate::config::Consistency;
+use crate::report::human::{bytes, count, wrap};
+use crate::schema::IndexKind;
+
+const WIDTH: usize = 100;
+
+/// The plan as text; `select` renders a table's SELECT for its first chunk.
+pub fn render(plan: &RunPlan, select: &dyn Fn(&TablePlan) -> String) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "Plan of {}: {} tables\n  from {}\n  to   {}\n", plan.job, plan.tables.len(), plan.source, plan.target);
+    for table in &plan.tables {
+        render_table(table, select, &mut out);
+    }
+    let findings: Vec<&Finding> = plan.all_findings().collect();
+    if !findings.is_empty() {
+        out.push_str("Findings\n");
+        render_findings(&findings, &mut out);
+    }
+    let refusals = plan.refusals().count();
+    if refusals > 0 {
+        let _ = writeln!(out, "\n{refusals} finding(s) refuse the run: nothing will be written until they are settled.");
+    }
+    out
+}
+
+/// Findings, gravest first.
+pub fn render_findings(findings: &[&Finding], out: &mut String) {
+    let mut sorted = findings.to_vec();
+    sorted.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    for finding in sorted {
+        let mark = match finding.severity {
+            Severity::Refusal => "REFUSED",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        let table = finding.table.as_ref().map(|table| format!("{table}: ")).unwrap_or_default();
+        let text = wrap(&format!("{mark:<8} {table}{} [{}]", finding.message, finding.id), "           ", WIDTH);
+        let _ = writeln!(out, "  {}", text.trim_start());
+        if finding.severity != Severity::Note {
+            let _ = writeln!(out, "{}", wrap(&finding.remedy, "         → ", WIDTH));
+        }
+    }
+}
+
+fn render_table(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String, out: &mut String) {
+    let size = match (table.rows, table.bytes) {
+        (Some(rows), Some(size)) => format!("about {} rows, {}", count(rows), bytes(size)),
+        (Some(rows), None) => format!("about {} rows", count(rows)),
+        _ => "size unknown".to_owned(),
+    };
+    let _ = writeln!(out, "{} → {}   {size}", table.source, table.target);
+    let _ = writeln!(out, "  read   {}, {} chunk(s); {}", consistency(table.consistency), table.chunks, table.chunking);
+    let _ = writeln!(out, "{}", wrap(&select(table), "         ", WIDTH));
+    let _ = writeln!(out, "  swap   {:?}: {}", table.swap.method, table.swap.reason);
+    if let Some(group) = &table.group {
+        let _ = writeln!(out, "         together with the group {group:?}");
+    }
+    let names = table.columns.iter().map(|column| column.target.chars().count()).max().unwrap_or(0).min(40);
+    for (position, column) in table.columns.iter().enumerate() {
+        let title = if position == 0 { "columns" } else { "" };
+        let null = if column.nullable { "" } else { " not null" };
+        let identity = if column.identity.is_some() { " identity" } else { "" };
+        let _ = writeln!(
+            out,
+            "  {title:<7}{:<names$}  {:<22} → {}{null}{identity}",
+            column.target,
+            column.declared,
+            column.mapping.final_type()
+        );
+    }
+    for index in &table.indexes {
+        let columns: Vec<String> =
+            index.columns.iter().map(|(name, down)| if *down { format!("{name} desc") } else { name.clone() }).collect();
+        let include = if index.included.is_empty() { String::new() } else { format!(" include ({})", index.included.join(", ")) };
+        let _ = writeln!(out, "  index  {} {} ({}){include}", kind(index.kind), index.name, columns.join(", "));
+    }
+    for key in &table.foreign_keys {
+        let _ = writeln!(out, "  key    {} ({}) → {}", key.name, key.columns.join(", "), key.referenced);
+    }
+    for change in &table.drift {
+        let _ = writeln!(out, "  drift  {change}");
+    }
+    for (column, loss) in &table.losses {
+        let _ = writeln!(out, "  lossy  {}", wrap(&format!("{column}: {loss}"), "         ", WIDTH).trim_start());
+    }
+    for missing in &table.not_created {
+        let _ = writeln!(out, "  not created  {}", wrap(missing, "         ", WIDTH).trim_start());
+    }
+    out.push('\n');
+}
+
+fn kind(kind: IndexKind) -> &'static str {
+    match kind {
+        IndexKind::PrimaryKey => "primary key",
+        IndexKind::UniqueConstraint => "unique constraint",
+        IndexKind::Unique => "unique",
+        IndexKind::Plain => "plain",
+    }
+}
+
+fn consistency(consistency: Consistency) -> &'static str {
+    match consistency {
+        Consistency::Snapshot => "one SNAPSHOT transaction",
+        Consistency::DatabaseSnapshot => "a database snapshot",
+        Consistency::None => "the live table",
+    }
+}
+
+/// The plan as JSON.
+pub fn json(plan: &RunPlan, select: &dyn Fn(&TablePlan) -> String) -> Value {
+    let tables: Vec<Value> = plan.tables.iter().map(|table| table_json(table, select)).collect();
+    json!({
+        "job": plan.job,
+        "source": plan.source,
+        "target": plan.target,
+        "tables": tables,
+        "findings": plan.all_findings().collect::<Vec<_>>(),
+        "refused": plan.refusals().count() > 0,
+    })
+}
+
+fn table_json(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String) -> Value {
+    let columns: Vec<Value> = table
+        .columns
+        .iter()
+        .map(|column| {
+            json!({
+                "source": column.source,
+                "target": column.target,
+                "declared": column.declared,
+                "type": column.mapping.final_type(),
+                "nullable": column.nullable,
+                "identity": column.identity.is_some(),
+                "losses": column.mapping.losses,
+            })
+        })
+        .collect();
+    let indexes: Vec<Value> = table
+        .indexes
+        .iter()
+        .map(|index| {
+            let columns: Vec<&String> = index.columns.iter().map(|(name, _)| name).collect();
+            json!({"name": index.name, "kind": kind(index.kind), "columns": columns, "include": index.included})
+        })
+        .collect();
+    json!({
+        "source": table.source.to_string(),
+        "target": table.target.to_string(),
+        "rows": table.rows,
+        "bytes": table.bytes,
+        "consistency": table.consistency,
+        "chunks": table.chunks,
+        "chunking": table.chunking,
+        "select": select(table),
+        "columns": columns,
+        "indexes": indexes,
+        "foreign_keys": table.foreign_keys.iter().map(|key| json!({"name": key.name, "columns": key.columns, "references": key.referenced.to_string()})).collect::<Vec<_>>(),
+        "not_created": table.not_created,
+        "drift": table.drift,
+        "swap": {"method": table.swap.method, "reason": table.swap.reason},
+        "group": table.group,
+    })
+}

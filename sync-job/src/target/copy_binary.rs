@@ -102,6 +102,10 @@ impl RowEncoder for CopyEncoder {
         self.digest.add_row(self.row);
     }
 
+    fn rows(&self) -> u64 {
+        self.digest.rows
+    }
+
     fn buffered(&self) -> usize {
         self.buffer.len()
     }

@@ -1,0 +1,210 @@
+//! Each command: from what was typed to an exit status.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use super::{Cli, Command, Format, Init, Selected};
+use crate::config::write::{self, Connection};
+use crate::config::{Consistency, Intent, JobConfig, PasswordSource, Pattern, SourceConfig, Tls, TlsMode};
+use crate::exit::ExitStatus;
+use crate::job::{Job, Planned, new_run_id};
+use crate::plan::{self, TablePlan};
+use crate::progress;
+use crate::report::{Failure, RunReport, failure_status, render};
+use crate::source::Source;
+use crate::source::sqlserver::SqlServer;
+use crate::target::postgres::Postgres;
+
+type ThisJob = Job<SqlServer, Postgres>;
+
+/// Runs the command. Errors are of the configuration; what happens later is in reports.
+pub async fn run(cli: Cli, cancel: CancellationToken) -> anyhow::Result<ExitStatus> {
+    let quiet = cli.global.quiet;
+    match cli.command {
+        Command::Run { selected, dry_run: true, .. } | Command::Plan { selected } => plan(&selected).await,
+        Command::Run { selected, dry_run: false, report } => {
+            let job = open(&selected)?;
+            let done = job.run(progress::choose(quiet), cancel).await;
+            if let Some(path) = report {
+                write_json(&path, &done)?;
+            }
+            answer(&done, selected.format)
+        }
+        Command::Verify { selected } => {
+            let done = open(&selected)?.verify(progress::choose(quiet), cancel).await;
+            answer(&done, selected.format)
+        }
+        Command::Check { selected } => check(&selected).await,
+        Command::Init(init) => self::init(&init).await,
+    }
+}
+
+fn open(selected: &Selected) -> anyhow::Result<ThisJob> {
+    let config = JobConfig::load(&selected.config)?;
+    let only = selected
+        .tables
+        .iter()
+        .map(|text| Pattern::new(text).map_err(|problem| anyhow::anyhow!("--table: {problem}")))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let run_id = new_run_id();
+    Ok(Job {
+        source: Arc::new(SqlServer::new(config.source.clone(), config.limits.stall_timeout)),
+        target: Arc::new(Postgres::new(config.target.clone(), &config.name, &run_id)),
+        config,
+        run_id,
+        only,
+    })
+}
+
+async fn plan(selected: &Selected) -> anyhow::Result<ExitStatus> {
+    let job = open(selected)?;
+    let plan = match planned(&job, selected.format).await? {
+        Ok(planned) => planned.plan,
+        Err(status) => return Ok(status),
+    };
+    let source = job.source.clone();
+    let select = move |table: &TablePlan| source.select(table, &crate::chunk::Chunk::whole());
+    match selected.format {
+        Format::Text => print(&plan::text::render(&plan, &select))?,
+        Format::Json => print(&format!("{:#}\n", plan::text::json(&plan, &select)))?,
+    }
+    Ok(if plan.refusals().next().is_some() { ExitStatus::PrecheckRefused } else { ExitStatus::Ok })
+}
+
+/// The plan, or the status after the failure was printed.
+async fn planned(job: &ThisJob, format: Format) -> anyhow::Result<Result<Planned, ExitStatus>> {
+    match job.plan().await {
+        Ok(planned) => Ok(Ok(planned)),
+        Err(error) => {
+            let failure = Failure::new("plan", &error);
+            match format {
+                Format::Text => eprintln!("{}\n  → {}", failure.message, failure.remedy),
+                Format::Json => print(&format!("{:#}\n", serde_json::json!({ "failure": failure })))?,
+            }
+            Ok(Err(failure_status(&failure)))
+        }
+    }
+}
+
+async fn check(selected: &Selected) -> anyhow::Result<ExitStatus> {
+    let job = open(selected)?;
+    let plan = match planned(&job, selected.format).await? {
+        Ok(planned) => planned.plan,
+        Err(status) => return Ok(status),
+    };
+    let findings: Vec<_> = plan.all_findings().collect();
+    let refused = plan.refusals().next().is_some();
+    match selected.format {
+        Format::Json => {
+            let answer = serde_json::json!({"job": plan.job, "source": plan.source, "target": plan.target,
+                "tables": plan.tables.len(), "findings": findings, "refused": refused});
+            print(&format!("{answer:#}\n"))?;
+        }
+        Format::Text => {
+            let mut out = format!("source  {}: connected\ntarget  {}: connected\n", plan.source, plan.target);
+            plan::text::render_findings(&findings, &mut out);
+            let verdict = if refused { "a run would be refused" } else { "a run can start" };
+            out.push_str(&format!("{} tables: {verdict}\n", plan.tables.len()));
+            print(&out)?;
+        }
+    }
+    Ok(if refused { ExitStatus::PrecheckRefused } else { ExitStatus::Ok })
+}
+
+async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
+    let mode = match init.tls.as_str() {
+        "verify-full" => TlsMode::VerifyFull,
+        "require" => TlsMode::Require,
+        "disable" => TlsMode::Disable,
+        other => anyhow::bail!("--tls: {other:?} is not one of verify-full, require, disable"),
+    };
+    let second = std::time::Duration::from_secs(1);
+    let source = SqlServer::new(
+        SourceConfig {
+            host: init.host.clone(),
+            port: init.port,
+            database: init.database.clone(),
+            user: init.user.clone(),
+            password: PasswordSource::Env(init.password_env.clone()),
+            tls: Tls { mode, ca_file: init.ca_file.clone() },
+            intent: Intent::ReadOnly,
+            consistency: Consistency::Snapshot,
+            lock_timeout: second * 30,
+            connect_timeout: second * 15,
+            application_name: "stopgap/init".to_owned(),
+        },
+        second * 60,
+    );
+    let looked = async { tokio::try_join!(source.facts(), source.catalog()) }.await;
+    let (facts, catalog) = match looked {
+        Ok(looked) => looked,
+        Err(error) => {
+            let failure = Failure::new("init", &error);
+            eprintln!("{}\n  → {}", failure.message, failure.remedy);
+            return Ok(failure_status(&failure));
+        }
+    };
+    let ca_file = init.ca_file.as_ref().map(|path| path.display().to_string());
+    let job: String =
+        init.database.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).take(40).collect();
+    let connection = Connection {
+        job: &job,
+        host: &init.host,
+        port: init.port,
+        database: &init.database,
+        user: &init.user,
+        password: ("password_env", &init.password_env),
+        tls: &init.tls,
+        ca_file: ca_file.as_deref(),
+        snapshot_allowed: facts.snapshot_allowed.unwrap_or(false),
+    };
+    let text = write::job_file(&connection, &catalog.tables);
+    match &init.output {
+        None => print(&text)?,
+        Some(path) => {
+            let mut file = std::fs::File::create_new(path)
+                .with_context(|| format!("{} cannot be created (an existing file is not overwritten)", path.display()))?;
+            file.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))?;
+            eprintln!("{} tables found; job file written to {}", catalog.tables.len(), path.display());
+        }
+    }
+    Ok(ExitStatus::Ok)
+}
+
+fn answer(report: &RunReport, format: Format) -> anyhow::Result<ExitStatus> {
+    match format {
+        Format::Text => print(&render(report))?,
+        Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report_json(report)?)?))?,
+    }
+    Ok(report.exit_status())
+}
+
+/// The report with what is computed from it.
+fn report_json(report: &RunReport) -> anyhow::Result<serde_json::Value> {
+    let mut value = serde_json::to_value(report)?;
+    if let Some(object) = value.as_object_mut() {
+        object.insert("exit_status".to_owned(), report.exit_status().code().into());
+        object.insert("status".to_owned(), serde_json::to_value(report.exit_status())?);
+        object.insert("rows".to_owned(), report.rows().into());
+        object.insert("bytes".to_owned(), report.bytes().into());
+        object.insert("seconds".to_owned(), report.seconds().into());
+    }
+    Ok(value)
+}
+
+fn write_json(path: &Path, report: &RunReport) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(&report_json(report)?)?;
+    std::fs::write(path, text).with_context(|| format!("the report cannot be written to {}", path.display()))
+}
+
+/// A reader that went away (`| head`) is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("standard output cannot be written to"),
+    }
+}

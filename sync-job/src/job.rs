@@ -1,0 +1,216 @@
+//! A whole job: plan, checks, lease, copy, report. The tour of the crate starts here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Consistency, JobConfig, Pattern};
+use crate::error::{Error, Kind, Result, Side};
+use crate::pipeline::{self, Context};
+use crate::plan::{self, RunPlan, Severity, TablePlan};
+use crate::precheck;
+use crate::progress::Progress;
+use crate::report::{Failure, RunReport};
+use crate::schema::SourceFacts;
+use crate::source::Source;
+use crate::target::{Lease as _, Target};
+
+/// Names of database snapshots that runs make start with this.
+const SNAPSHOT_PREFIX: &str = "stopgap_";
+
+/// A job with both ends at hand.
+pub struct Job<S: Source, T: Target> {
+    pub config: JobConfig,
+    pub source: Arc<S>,
+    pub target: Arc<T>,
+    pub run_id: String,
+    /// Command-line globs; empty for all selected tables.
+    pub only: Vec<Pattern>,
+}
+
+/// The plan, and what was learnt of the source on the way.
+pub struct Planned {
+    pub plan: RunPlan,
+    pub facts: SourceFacts,
+}
+
+/// A run's name: when it began, and something that two runs of one second do not share.
+pub fn new_run_id() -> String {
+    format!("{}-{:04x}", Utc::now().format("%Y%m%dT%H%M%SZ"), rand::random::<u16>())
+}
+
+impl<S: Source, T: Target> Job<S, T> {
+    /// Looks at both sides and decides everything. Writes nothing.
+    pub async fn plan(&self) -> Result<Planned> {
+        let config = &self.config;
+        let (facts, target_facts) = tokio::try_join!(self.source.facts(), self.target.facts())?;
+        let catalog = self.source.catalog().await?;
+        let draft = plan::draft(config, &catalog, &self.only);
+        let present = self.target.inspect(&draft.targets()).await?;
+        let source = format!("{}:{}/{} ({})", config.source.host, config.source.port, facts.database, facts.version);
+        let target = format!(
+            "{}:{}/{} ({})",
+            config.target.host, config.target.port, config.target.database, target_facts.version
+        );
+        let mut plan = plan::complete(config, draft, &present, source, target);
+        let missing = self.target.missing_permissions(&plan.tables).await?;
+        let findings = precheck::judge(config, &plan, &facts, &target_facts, &missing);
+        plan.findings.extend(findings);
+        Ok(Planned { plan, facts })
+    }
+
+    /// Copies everything. Every failure is in the report.
+    pub async fn run(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
+        let mut report = self.blank("run");
+        let deadline = self.config.limits.deadline.map(|after| cancel_after(cancel.clone(), after));
+        if let Err((stage, error)) = self.run_into(&mut report, progress.clone(), cancel).await {
+            report.failure = Some(Failure::new(stage, &error));
+        }
+        if let Some(deadline) = deadline {
+            deadline.abort();
+        }
+        progress.finished();
+        report.ended = Utc::now();
+        report
+    }
+
+    async fn run_into(
+        &self,
+        report: &mut RunReport,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+    ) -> std::result::Result<(), (&'static str, Error)> {
+        let planned = interruptible(&cancel, self.plan()).await.map_err(|error| ("plan", error))?;
+        describe(report, &planned.plan);
+        refuse(&planned.plan).map_err(|error| ("precheck", error))?;
+        let lease = interruptible(&cancel, self.target.acquire_lease()).await.map_err(|error| ("lease", error))?;
+        let result = self.under_lease(report, planned, progress, cancel, &lease).await;
+        lease.release().await;
+        result
+    }
+
+    async fn under_lease(
+        &self,
+        report: &mut RunReport,
+        planned: Planned,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+        lease: &T::Lease,
+    ) -> std::result::Result<(), (&'static str, Error)> {
+        let leftovers = self.target.clean().await.map_err(|error| ("cleaning up", error))?;
+        if !leftovers.is_empty() {
+            report.notes.push(format!("dropped what an earlier run left behind: {}", leftovers.join(", ")));
+        }
+        let snapshot = self.make_snapshot(&planned).await.map_err(|error| ("database snapshot", error))?;
+        let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
+        let context = Arc::new(self.context(progress, cancel, snapshot.clone()));
+        report.tables = pipeline::copy_all(&context, &tables, lease).await;
+        drop(context);
+        if let Some(name) = snapshot
+            && let Err(error) = self.source.drop_snapshot(&name).await
+        {
+            report.notes.push(format!("the database snapshot {name} could not be dropped: {}", error.chain()));
+        }
+        Ok(())
+    }
+
+    /// Compares both sides without writing anything.
+    pub async fn verify(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
+        let mut report = self.blank("verify");
+        match interruptible(&cancel, self.plan()).await {
+            Ok(planned) => {
+                describe(&mut report, &planned.plan);
+                if let Some(finding) = planned.plan.refusals().find(|finding| finding.table.is_none()) {
+                    let error = Error::new(Side::Job, Kind::Refused, finding.message.clone());
+                    report.failure = Some(Failure::new("precheck", &error));
+                } else {
+                    let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
+                    let context = Arc::new(self.context(progress.clone(), cancel, None));
+                    report.tables = pipeline::compare_all(&context, &tables).await;
+                }
+            }
+            Err(error) => report.failure = Some(Failure::new("plan", &error)),
+        }
+        progress.finished();
+        report.ended = Utc::now();
+        report
+    }
+
+    fn context(
+        &self,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+        snapshot: Option<String>,
+    ) -> Context<S, T> {
+        let limits = self.config.limits.clone();
+        Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, snapshot)
+    }
+
+    /// The run's database snapshot, if the job asks for one; earlier runs' leftovers go first.
+    async fn make_snapshot(&self, planned: &Planned) -> Result<Option<String>> {
+        if !planned.plan.tables.iter().any(|table| table.consistency == Consistency::DatabaseSnapshot) {
+            return Ok(None);
+        }
+        let prefix = format!("{SNAPSHOT_PREFIX}{}_", self.config.name);
+        for old in self.source.snapshots(&prefix).await? {
+            self.source.drop_snapshot(&old).await?;
+        }
+        let name = format!("{prefix}{}", self.run_id);
+        self.source.create_snapshot(&name, &planned.facts).await?;
+        Ok(Some(name))
+    }
+
+    fn blank(&self, command: &'static str) -> RunReport {
+        let now = Utc::now();
+        let (source, target) = (&self.config.source, &self.config.target);
+        RunReport {
+            job: self.config.name.clone(),
+            run_id: self.run_id.clone(),
+            command,
+            started: now,
+            ended: now,
+            source: format!("{}:{}/{}", source.host, source.port, source.database),
+            target: format!("{}:{}/{}", target.host, target.port, target.database),
+            tables: Vec::new(),
+            notes: Vec::new(),
+            failure: None,
+        }
+    }
+}
+
+fn describe(report: &mut RunReport, plan: &RunPlan) {
+    report.source.clone_from(&plan.source);
+    report.target.clone_from(&plan.target);
+    let warnings = plan.findings.iter().filter(|finding| finding.severity == Severity::Warning);
+    report.notes.extend(warnings.map(|finding| finding.message.clone()));
+}
+
+/// Every refusal at once.
+fn refuse(plan: &RunPlan) -> Result<()> {
+    let refusals: Vec<String> = plan
+        .refusals()
+        .map(|finding| {
+            let table = finding.table.as_ref().map(|table| format!("{table}: ")).unwrap_or_default();
+            format!("{table}{} ({})", finding.message, finding.remedy)
+        })
+        .collect();
+    if refusals.is_empty() { Ok(()) } else { Err(Error::new(Side::Job, Kind::Refused, refusals.join("; "))) }
+}
+
+async fn interruptible<R>(cancel: &CancellationToken, work: impl Future<Output = Result<R>>) -> Result<R> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Error::cancelled()),
+        result = work => result,
+    }
+}
+
+fn cancel_after(cancel: CancellationToken, after: Duration) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        tokio::time::sleep(after).await;
+        tracing::error!("the job's deadline has passed: stopping");
+        cancel.cancel();
+    })
+}

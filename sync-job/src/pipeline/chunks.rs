@@ -1,0 +1,154 @@
+//! One table's rows, in parallel chunks, each retried by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::sink::{ChunkResult, Sink};
+use super::{Context, in_snapshot};
+use crate::chunk::{self, Chunk};
+use crate::config::Consistency;
+use crate::digest::TableDigest;
+use crate::error::{Error, Kind, Result, Side};
+use crate::load::LossCounts;
+use crate::plan::TablePlan;
+use crate::source::{Reader, RowSink as _, Source};
+use crate::target::{Staging, Target};
+
+/// What a table's chunks came to together.
+pub struct Loaded {
+    pub digest: TableDigest,
+    pub losses: LossCounts,
+    pub bytes: u64,
+    pub retries: u32,
+}
+
+/// Reads every chunk of the table into `staging`; without one, only for the digest.
+pub async fn load<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    table: &Arc<TablePlan>,
+    staging: Option<Staging>,
+) -> Result<Loaded> {
+    let mut retries = 0;
+    let chunks = chunks(context, table, &mut retries).await?;
+    let total = chunks.len();
+    // A table's own limit, below the run's.
+    let own = Arc::new(Semaphore::new(table.readers));
+    let mut tasks = JoinSet::new();
+    for (number, chunk) in chunks.into_iter().enumerate() {
+        let work = ChunkWork {
+            context: context.clone(),
+            table: table.clone(),
+            staging: staging.clone(),
+            chunk,
+            name: format!("{} {}/{total}", table.target, number + 1),
+            own: own.clone(),
+            retries: AtomicU32::new(0),
+        };
+        tasks.spawn(work.run());
+    }
+    let mut loaded =
+        Loaded { digest: TableDigest::default(), losses: LossCounts::new(table.columns.len()), bytes: 0, retries };
+    // Dropping the set at the first error ends the other chunks.
+    while let Some(done) = tasks.join_next().await {
+        let (result, retries) = done.map_err(|error| {
+            Error::new(Side::Job, Kind::Internal, format!("{}: a chunk ended unexpectedly", table.target)).with_source(error)
+        })??;
+        loaded.digest.merge(result.digest);
+        loaded.losses.merge(&result.losses);
+        loaded.bytes += result.bytes;
+        loaded.retries += retries;
+    }
+    Ok(loaded)
+}
+
+async fn chunks<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    table: &TablePlan,
+    retries: &mut u32,
+) -> Result<Vec<Chunk>> {
+    if table.chunks < 2 || table.chunk_key.is_empty() {
+        return Ok(vec![Chunk::whole()]);
+    }
+    let bounds = context
+        .retrying(&format!("{}: finding chunk bounds", table.source), retries, async || {
+            let _permit = permit(&context.readers).await?;
+            let mut reader = context.take_reader().await?;
+            let bounds = reader.bounds(table, table.chunks).await?;
+            context.give_back(reader).await;
+            Ok(bounds)
+        })
+        .await?;
+    Ok(chunk::between(bounds))
+}
+
+async fn permit(semaphore: &Semaphore) -> Result<tokio::sync::SemaphorePermit<'_>> {
+    semaphore.acquire().await.map_err(|_| Error::cancelled())
+}
+
+/// One chunk on its way.
+struct ChunkWork<S: Source, T: Target> {
+    context: Arc<Context<S, T>>,
+    table: Arc<TablePlan>,
+    staging: Option<Staging>,
+    chunk: Chunk,
+    /// "public.orders 3/12", for the log.
+    name: String,
+    own: Arc<Semaphore>,
+    retries: AtomicU32,
+}
+
+impl<S: Source, T: Target> ChunkWork<S, T> {
+    async fn run(self) -> Result<(ChunkResult, u32)> {
+        let mut attempt = 0;
+        loop {
+            let told = (AtomicU64::new(0), AtomicU64::new(0));
+            let result = self.attempt(&told).await;
+            match result {
+                Ok(done) => {
+                    tracing::debug!(chunk = self.name, rows = done.digest.rows, "chunk done");
+                    return Ok((done, self.retries.load(Ordering::Relaxed)));
+                }
+                Err(error) => {
+                    attempt += 1;
+                    let (rows, bytes) = (told.0.load(Ordering::Relaxed), told.1.load(Ordering::Relaxed));
+                    self.context.progress.undo(&self.table.target.to_string(), rows, bytes);
+                    self.context.wait_before_retry(&self.name, attempt, error).await?;
+                    self.retries.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// One try: nothing of a failed one stays, neither rows nor their digest.
+    async fn attempt(&self, told: &(AtomicU64, AtomicU64)) -> Result<ChunkResult> {
+        let context = &self.context;
+        let _own = permit(&self.own).await?;
+        let _permit = permit(&context.readers).await?;
+        let mut reader = context.take_reader().await?;
+        let loader = match &self.staging {
+            Some(staging) => Some(context.target.open_chunk(&self.table, staging).await?),
+            None => None,
+        };
+        let name = self.table.target.to_string();
+        let tell = |rows: u64, bytes: u64| {
+            told.0.fetch_add(rows, Ordering::Relaxed);
+            told.1.fetch_add(bytes, Ordering::Relaxed);
+            context.progress.rows(&name, rows, bytes);
+        };
+        let encoder = context.target.encoder(&self.table);
+        let mut sink = Sink::new(encoder, loader, context.buffer_bytes(), &tell);
+        let snapshot = self.table.consistency == Consistency::Snapshot;
+        in_snapshot(&mut reader, snapshot, async |reader| {
+            reader.read(&self.table, &self.chunk, &mut sink).await?;
+            // A full last buffer leaves while the transaction is still open; it costs nothing.
+            if sink.is_full() { sink.flush().await } else { Ok(()) }
+        })
+        .await?;
+        let done = sink.finish().await?;
+        context.give_back(reader).await;
+        Ok(done)
+    }
+}

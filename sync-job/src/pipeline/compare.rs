@@ -1,0 +1,91 @@
+//! `sync-job verify`: reads both sides and compares, without writing anything.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+
+use super::table::{Staged, blank_report, losses};
+use super::{Context, chunks};
+use crate::error::{Error, Kind, Side};
+use crate::plan::{SwapMethod, TablePlan};
+use crate::progress::Stage;
+use crate::report::{Failure, TableOutcome, TableReport};
+use crate::source::Source;
+use crate::target::Target;
+use crate::verify::{self, Verdict};
+
+/// Compares every table of the plan with what the target holds.
+pub async fn compare_all<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    tables: &[Arc<TablePlan>],
+) -> Vec<TableReport> {
+    join_all(tables.iter().map(|table| async {
+        let mut report = blank_report(table);
+        let started = Instant::now();
+        let result = tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => Err(("verify", Error::cancelled())),
+            result = compare(context, table, &mut report) => result,
+        };
+        report.stages.total = started.elapsed().as_secs_f64();
+        match result {
+            Ok(()) => report.outcome = TableOutcome::Agrees,
+            Err((stage, error)) => {
+                let interrupted = error.kind == Kind::Cancelled;
+                report.outcome = if interrupted { TableOutcome::Interrupted } else { TableOutcome::Failed };
+                report.failure = Some(Failure::new(stage, &error));
+            }
+        }
+        let outcome = report.failure.as_ref().map_or("agrees", |failure| failure.message.as_str());
+        context.progress.table_done(&report.target, outcome);
+        report
+    }))
+    .await
+}
+
+async fn compare<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    table: &Arc<TablePlan>,
+    report: &mut TableReport,
+) -> Staged<()> {
+    let refuse = |message: String| Err(("verify", Error::new(Side::Target, Kind::Refused, message)));
+    if table.swap.method == SwapMethod::Create {
+        return refuse(format!("the target has no table {}", table.target));
+    }
+    if !table.drift.is_empty() {
+        let changes: Vec<String> = table.drift.iter().map(ToString::to_string).collect();
+        return refuse(format!("{} has other columns than the source: {}", table.target, changes.join("; ")));
+    }
+    if table.has_conversions() {
+        let verdict = Verdict::Unverifiable("the job file's target_type keeps no exact form".to_owned());
+        report.verdict = verdict.to_string();
+        return refuse(format!("{}: {verdict}", table.target));
+    }
+    let _permit = context.tables.acquire().await.map_err(|_| ("verify", Error::cancelled()))?;
+    let name = table.target.to_string();
+    context.progress.table_started(&name, table.rows);
+    context.progress.stage(&name, Stage::Load);
+    let started = Instant::now();
+    let read = chunks::load(context, table, None).await.map_err(|error| ("read", error))?;
+    report.stages.load = started.elapsed().as_secs_f64();
+    report.rows = read.digest.rows;
+    report.bytes = read.bytes;
+    report.retries = read.retries;
+    report.losses = losses(table, &read.losses);
+    context.progress.stage(&name, Stage::Verify);
+    let started = Instant::now();
+    let what = format!("{name}: digest");
+    let held = context
+        .retrying(&what, &mut report.retries, || context.target.digest(table, &table.target))
+        .await
+        .map_err(|error| ("verify", error))?;
+    report.stages.verify = started.elapsed().as_secs_f64();
+    let verdict = verify::compare(read.digest, held);
+    report.verdict = verdict.to_string();
+    report.digest = Some(verify::digest_text(read.digest));
+    match verdict {
+        Verdict::Match(_) => Ok(()),
+        other => Err(("verify", Error::new(Side::Target, Kind::Mismatch, format!("{name}: {other}")))),
+    }
+}

@@ -1,0 +1,143 @@
+//! One table from source to a proven staging table.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Context, chunks};
+use crate::error::Result;
+use crate::load::Loss;
+use crate::plan::{SwapMethod, TablePlan};
+use crate::progress::Stage;
+use crate::report::{LossLine, TableOutcome, TableReport};
+use crate::source::Source;
+use crate::swap::SwapTicket;
+use crate::target::{Staging, Target};
+use crate::verify;
+
+/// A report in which nothing has happened yet.
+pub fn blank_report(table: &TablePlan) -> TableReport {
+    let warnings = table
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == crate::plan::Severity::Warning)
+        .map(|finding| finding.message.clone())
+        .chain(table.drift.iter().map(ToString::to_string))
+        .collect();
+    TableReport {
+        source: table.source.to_string(),
+        target: table.target.to_string(),
+        outcome: TableOutcome::Interrupted,
+        rows: 0,
+        bytes: 0,
+        stages: crate::report::Stages::default(),
+        verdict: String::new(),
+        swap: None,
+        digest: None,
+        retries: 0,
+        warnings,
+        losses: Vec::new(),
+        not_created: table.not_created.clone(),
+        failure: None,
+    }
+}
+
+/// The stage in which a table failed is told with its error.
+pub type Staged<R> = std::result::Result<R, (&'static str, crate::error::Error)>;
+
+/// Loads, proves and indexes the staging table. The report is filled in as far as it went.
+pub async fn prepare<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    table: &Arc<TablePlan>,
+    staging: &Staging,
+    report: &mut TableReport,
+) -> Staged<SwapTicket> {
+    let name = table.target.to_string();
+    context.progress.table_started(&name, table.rows);
+    context.progress.stage(&name, Stage::Load);
+    let target = &context.target;
+    let started = Instant::now();
+    let mut retries = 0;
+    context
+        .retrying(&format!("{name}: creating the staging table"), &mut retries, || target.create_staging(table, staging))
+        .await
+        .map_err(|error| ("staging", error))?;
+    let loaded = chunks::load(context, table, Some(staging.clone())).await.map_err(|error| ("load", error))?;
+    report.stages.load = started.elapsed().as_secs_f64();
+    report.rows = loaded.digest.rows;
+    report.bytes = loaded.bytes;
+    report.retries = retries + loaded.retries;
+    report.losses = losses(table, &loaded.losses);
+    context.progress.stage(&name, Stage::Verify);
+    let held = verify_and_index(context, table, staging, report).await?;
+    let verdict = verify::compare(loaded.digest, held);
+    report.verdict = verdict.to_string();
+    report.digest = Some(verify::digest_text(loaded.digest));
+    let present = present_rows(context, table, report).await.map_err(|error| ("verify", error))?;
+    SwapTicket::issue(table, verdict, present).map_err(|error| ("verify", error))
+}
+
+/// The digest and the indexes both only need the loaded rows, so they go side by side; a conversion rewrites the table, so it
+/// comes between the two.
+async fn verify_and_index<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    table: &Arc<TablePlan>,
+    staging: &Staging,
+    report: &mut TableReport,
+) -> Staged<crate::digest::TableDigest> {
+    let name = table.target.to_string();
+    let target = &context.target;
+    let mut retries = 0;
+    let digest = async {
+        let started = Instant::now();
+        let what = format!("{name}: digest");
+        let held = context
+            .retrying(&what, &mut retries, || target.digest(table, &staging.name))
+            .await
+            .map_err(|error| ("verify", error))?;
+        Ok((held, started.elapsed().as_secs_f64()))
+    };
+    let index = async {
+        let started = Instant::now();
+        if table.has_conversions() {
+            target.convert(table, staging).await.map_err(|error| ("convert", error))?;
+        }
+        target.build_indexes(table, staging).await.map_err(|error| ("index", error))?;
+        Ok(started.elapsed().as_secs_f64())
+    };
+    let ((held, verified), indexed) = if table.has_conversions() {
+        let held = digest.await?;
+        (held, index.await?)
+    } else {
+        tokio::try_join!(digest, index)?
+    };
+    report.stages.verify = verified;
+    report.stages.index = indexed;
+    report.retries += retries;
+    Ok(held)
+}
+
+/// The row-drop guard needs the exact count of the old table.
+async fn present_rows<S: Source, T: Target>(
+    context: &Context<S, T>,
+    table: &TablePlan,
+    report: &mut TableReport,
+) -> Result<Option<u64>> {
+    if table.max_shrink_percent.is_none() || table.swap.method == SwapMethod::Create {
+        return Ok(None);
+    }
+    let what = format!("{}: counting the old rows", table.target);
+    context.retrying(&what, &mut report.retries, || context.target.count(&table.target)).await.map(Some)
+}
+
+pub(super) fn losses(table: &TablePlan, counts: &crate::load::LossCounts) -> Vec<LossLine> {
+    let mut lines = Vec::new();
+    for (index, column) in table.columns.iter().enumerate() {
+        for loss in Loss::ALL {
+            let rows = counts.get(index, loss);
+            if rows > 0 {
+                lines.push(LossLine { column: column.target.clone(), what: loss.describe().to_owned(), rows });
+            }
+        }
+    }
+    lines
+}

@@ -1,0 +1,154 @@
+//! All tables of a run: those that swap alone, and groups that swap together. A failed table never stops the others.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+
+use super::Context;
+use super::table::{Staged, blank_report, prepare};
+use crate::error::{Error, Kind, Side};
+use crate::plan::TablePlan;
+use crate::progress::Stage;
+use crate::report::{Failure, TableOutcome, TableReport};
+use crate::source::Source;
+use crate::swap::SwapTicket;
+use crate::target::{Lease, Staging, SwapItem, Target};
+
+/// Copies every table of the plan and reports on each, in the plan's order.
+pub async fn copy_all<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    tables: &[Arc<TablePlan>],
+    lease: &T::Lease,
+) -> Vec<TableReport> {
+    let mut units: Vec<Vec<usize>> = Vec::new();
+    for (index, table) in tables.iter().enumerate() {
+        let same = |unit: &&mut Vec<usize>| table.group.is_some() && tables[unit[0]].group == table.group;
+        match units.iter_mut().find(same) {
+            Some(unit) => unit.push(index),
+            None => units.push(vec![index]),
+        }
+    }
+    // The largest first, so that none of them is left alone at the end.
+    let size = |unit: &Vec<usize>| unit.iter().map(|index| tables[*index].bytes.unwrap_or(0)).sum::<u64>();
+    units.sort_by_key(|unit| std::cmp::Reverse(size(unit)));
+    let done = join_all(units.into_iter().map(|unit| async move {
+        let reports = copy_unit(context, tables, &unit, lease).await;
+        unit.into_iter().zip(reports).collect::<Vec<_>>()
+    }))
+    .await;
+    let mut reports: Vec<(usize, TableReport)> = done.into_iter().flatten().collect();
+    reports.sort_by_key(|(index, _)| *index);
+    reports.into_iter().map(|(_, report)| report).collect()
+}
+
+/// A table on its own, or a group.
+async fn copy_unit<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    tables: &[Arc<TablePlan>],
+    unit: &[usize],
+    lease: &T::Lease,
+) -> Vec<TableReport> {
+    let stagings: Vec<Staging> = unit.iter().map(|index| context.target.staging(&tables[*index], *index)).collect();
+    let prepared = join_all(unit.iter().zip(&stagings).map(|(index, staging)| async {
+        let table = &tables[*index];
+        let mut report = blank_report(table);
+        let started = Instant::now();
+        let result = prepare_or_stop(context, table, staging, &mut report).await;
+        report.stages.total = started.elapsed().as_secs_f64();
+        (report, result)
+    }))
+    .await;
+    let (mut reports, results): (Vec<TableReport>, Vec<Staged<SwapTicket>>) = prepared.into_iter().unzip();
+    let failed = results.iter().any(Result::is_err);
+    let mut items = Vec::new();
+    for (position, result) in results.into_iter().enumerate() {
+        let table = &tables[unit[position]];
+        match result {
+            Ok(ticket) if !failed => items.push(SwapItem { table, staging: stagings[position].clone(), ticket }),
+            Ok(_) => {
+                let message = format!("{} is ready, but another table of its group failed", table.target);
+                fail(&mut reports[position], "group", &Error::new(Side::Job, Kind::Refused, message));
+            }
+            Err((stage, error)) => fail(&mut reports[position], stage, &error),
+        }
+    }
+    if !failed {
+        swap(context, &items, &mut reports, lease).await;
+    }
+    drop(items);
+    for (report, staging) in reports.iter().zip(&stagings) {
+        if report.failure.is_some() {
+            drop_staging(context, staging).await;
+        }
+        let outcome = report.failure.as_ref().map_or("verified and swapped in", |failure| failure.message.as_str());
+        context.progress.table_done(&report.target, outcome);
+    }
+    reports
+}
+
+async fn prepare_or_stop<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    table: &Arc<TablePlan>,
+    staging: &Staging,
+    report: &mut TableReport,
+) -> Staged<SwapTicket> {
+    let work = async {
+        let _permit = context.tables.acquire().await.map_err(|_| ("load", Error::cancelled()))?;
+        prepare(context, table, staging, report).await
+    };
+    tokio::select! {
+        biased;
+        () = context.cancel.cancelled() => Err(("load", Error::cancelled())),
+        result = work => result,
+    }
+}
+
+/// Short and bounded, and so never cut off by an interruption: a swap that began is a swap that ended.
+async fn swap<S: Source, T: Target>(
+    context: &Context<S, T>,
+    items: &[SwapItem<'_>],
+    reports: &mut [TableReport],
+    lease: &T::Lease,
+) {
+    let started = Instant::now();
+    for report in reports.iter() {
+        context.progress.stage(&report.target, Stage::Swap);
+    }
+    let result = async {
+        if context.cancel.is_cancelled() {
+            return Err(Error::cancelled());
+        }
+        lease.check().await?;
+        context.target.swap(items).await
+    }
+    .await;
+    let seconds = started.elapsed().as_secs_f64();
+    match result {
+        Ok(methods) => {
+            for (report, method) in reports.iter_mut().zip(methods) {
+                report.outcome = TableOutcome::Copied;
+                report.swap = Some(method);
+                report.stages.swap = seconds;
+                report.stages.total += seconds;
+            }
+        }
+        Err(error) => reports.iter_mut().for_each(|report| fail(report, "swap", &error)),
+    }
+}
+
+fn fail(report: &mut TableReport, stage: &str, error: &Error) {
+    report.outcome = if error.kind == Kind::Cancelled { TableOutcome::Interrupted } else { TableOutcome::Failed };
+    report.failure = Some(Failure::new(stage, error));
+}
+
+/// What cannot be dropped now is dropped by the next run.
+async fn drop_staging<S: Source, T: Target>(context: &Context<S, T>, staging: &Staging) {
+    for attempt in 1..=3 {
+        match context.target.drop_staging(staging).await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(staging = %staging.name, attempt, error = error.chain(), "the staging table could not be dropped"),
+        }
+        tokio::time::sleep(crate::retry::backoff(attempt)).await;
+    }
+}
