@@ -1,5 +1,7 @@
 //! The project's own commands. `cargo xtask --help` lists them.
 
+mod certificates;
+mod demo;
 mod lint;
 mod packages;
 mod setup;
@@ -21,6 +23,8 @@ struct Arguments {
 enum Task {
     /// Installs what the tests and the demo need and is missing: PostgreSQL, FreeTDS, a Python environment
     Setup,
+    /// Copies a sample business database from the SQL Server simulator into a private PostgreSQL
+    Demo(demo::Options),
     /// Sets up and runs every test; what follows `--` goes to `cargo test`
     Test {
         #[arg(last = true)]
@@ -33,6 +37,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Setup => setup::run().map(drop),
+        Task::Demo(options) => demo::run(&options),
         Task::Test { arguments } => test::run(&arguments),
         Task::Lint => lint::run_all(),
     };

@@ -24,6 +24,7 @@ const NEEDS: &[Need] = &[
         why: "clients that check the SQL Server simulator",
         present: || ["tsql", "bsqldb", "freebcp"].iter().all(|name| on_path(name)),
     },
+    Need { package: "openssl", why: "certificates for the demo's servers", present: || on_path("openssl") },
     Need {
         package: "python3-venv",
         why: "more such clients, from PyPI",

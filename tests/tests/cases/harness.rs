@@ -1,10 +1,12 @@
 //! The harness itself: a test that stands on it is worth no more than it.
 
+use anyhow::Context;
 use sqlx::{ConnectOptions, Connection, postgres::PgSslMode};
 use stopgap_servers::postgres::{PASSWORD, USER};
 use stopgap_tests::{certificates::Flavour, target::TestTarget};
 
-async fn connects_verified(target: &TestTarget) -> Result<(), sqlx::Error> {
+async fn connects_verified(target: &TestTarget) -> anyhow::Result<()> {
+    let authority = target.authority().context("the target has no certificate")?;
     let options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
         .host(target.server().host())
         .port(target.server().port())
@@ -12,8 +14,8 @@ async fn connects_verified(target: &TestTarget) -> Result<(), sqlx::Error> {
         .password(PASSWORD)
         .database(&target.database)
         .ssl_mode(PgSslMode::VerifyFull)
-        .ssl_root_cert(target.authority().unwrap());
-    options.connect().await?.close().await
+        .ssl_root_cert(authority);
+    Ok(options.connect().await?.close().await?)
 }
 
 #[tokio::test]
@@ -21,7 +23,8 @@ async fn certificates_are_good_and_bad_as_asked() {
     connects_verified(&TestTarget::new().unwrap()).await.unwrap();
     for flavour in [Flavour::Expired, Flavour::WrongHost] {
         let target = TestTarget::with_own_server(Some(flavour), &[]).unwrap();
-        let error = connects_verified(&target).await.unwrap_err().to_string();
+        let error = connects_verified(&target).await.unwrap_err();
+        let error = format!("{error:#}");
         assert!(error.to_lowercase().contains("certificate"), "{flavour:?}: {error}");
     }
 }
