@@ -100,7 +100,7 @@ pub fn run(options: &Options) -> Result<()> {
     clock.say("What the target holds now");
     println!("{}", target.psql(TARGET_DATABASE, COUNTS, &[])?);
     for (title, query) in LOOKS {
-        println!("{title}:\n{}", target.psql(TARGET_DATABASE, query, &["-P", "columns=160"])?);
+        println!("{title}:\n{}", target.psql(TARGET_DATABASE, query, &["-P", "format=wrapped", "-P", "columns=150"])?);
     }
     if options.keep {
         clock.say("Both servers stay up. Look around with");

@@ -1,5 +1,6 @@
 //! The project's own commands. `cargo xtask --help` lists them.
 
+mod bench;
 mod certificates;
 mod demo;
 mod lint;
@@ -30,6 +31,8 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Measures a copy of TPC-H tables against its unavoidable parts, and keeps the result in docs/benchmarks.md
+    Bench(bench::Options),
     /// Checks format, lints and, where cargo-deny is installed, licences and advisories
     Lint,
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run().map(drop),
         Task::Demo(options) => demo::run(&options),
         Task::Test { arguments } => test::run(&arguments),
+        Task::Bench(options) => bench::run(&options),
         Task::Lint => lint::run_all(),
     };
     report(result)
