@@ -124,7 +124,7 @@ impl Job {
             // Files, not pipes: nobody has to read them for the job to go on.
             .stdout(fs::File::create(&files.stdout).context("making a file for the job's output")?)
             .stderr(fs::File::create(&files.stderr).context("making a file for the job's messages")?);
-        Ok(Running { process: Guarded::spawn(&mut process, "KILL", None)?, files })
+        Ok(Running { process: Guarded::spawn(&mut process, "KILL")?, files })
     }
 
     /// Runs `sync-job COMMAND` to its end.

@@ -179,7 +179,7 @@ fn dump_target(binaries: &Path, target: &PrivateServer, file: &Path) -> Result<(
         .arg(TARGET_DATABASE)
         .env("PGPASSWORD", postgres::PASSWORD)
         .stdin(Stdio::null());
-    let status = Guarded::spawn(&mut command, "TERM", None)?.wait()?;
+    let status = Guarded::spawn(&mut command, "TERM")?.wait()?;
     ensure!(status.success(), "pg_dump failed ({status})");
     Ok(())
 }

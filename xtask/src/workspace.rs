@@ -34,7 +34,7 @@ pub fn cargo<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
 /// Runs a command to its end; anything but success is an error. It ends with us if we are interrupted.
 pub fn run(command: &mut Command) -> Result<()> {
     let shown = display(command);
-    let status = Guarded::spawn(command.stdin(Stdio::null()), "TERM", None)?.wait()?;
+    let status = Guarded::spawn(command.stdin(Stdio::null()), "TERM")?.wait()?;
     ensure!(status.success(), "`{shown}` failed ({status})");
     Ok(())
 }

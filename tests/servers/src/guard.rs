@@ -2,20 +2,19 @@
 //!
 //! A drop handler does not run for a static, after an abort, or when the process is killed. So each child gets a
 //! watchdog: a shell that holds the reading end of a pipe. The pipe closes when this process is gone, and the shell then
-//! ends the child and removes its directory.
+//! ends the child. Directories get the same ([`Watchdog::remove`]).
 
 use anyhow::{Context, Result};
 use std::{
+    ffi::OsStr,
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
-/// Arguments: signal, process (negative: its group), directory to remove or an empty string.
-///
-/// It lasts at most ten seconds past the end of the process it watches for.
-const WATCHDOG: &str = r#"
+/// Arguments: signal, process (negative: its group). Asks, insists after two seconds, and is gone.
+const END_PROCESS: &str = r#"
 cat >/dev/null
 kill -s "$1" -- "$2" 2>/dev/null
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
@@ -23,38 +22,68 @@ for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     sleep 0.1
 done
 kill -s KILL -- "$2" 2>/dev/null
-if [ -n "$3" ]; then rm -rf -- "$3"; fi
 "#;
 
-/// A child with its own process group that cannot outlive this process.
-#[derive(Debug)]
-pub struct Guarded {
-    child: Child,
-    watchdog: Option<Child>,
-    signal: &'static str,
-}
+/// Argument: the directory. A server that is just ending may still write there, hence the repetition.
+const REMOVE_DIRECTORY: &str = r#"
+cat >/dev/null
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    rm -rf -- "$1" 2>/dev/null && sleep 0.2
+    [ -e "$1" ] || break
+    sleep 0.2
+done
+"#;
 
-impl Guarded {
-    /// Starts `command` in a process group of its own. `signal` (a name such as `TERM`) asks it to end; `remove` is a
-    /// directory that goes with it if this process cannot clean up itself.
-    ///
-    /// The group keeps a terminal's Ctrl-C from reaching the child first, so that the order of the end stays ours.
-    pub fn spawn(command: &mut Command, signal: &'static str, remove: Option<&Path>) -> Result<Self> {
-        let program = command.get_program().to_os_string();
-        let child =
-            command.process_group(0).spawn().with_context(|| format!("starting {}", program.to_string_lossy()))?;
-        let mut guarded = Self { child, watchdog: None, signal };
+/// A shell that waits for this process to be gone, and then cleans up after it.
+#[derive(Debug)]
+pub struct Watchdog(Child);
+
+impl Watchdog {
+    /// Removes a directory, with everything in it, once this process is gone.
+    pub fn remove(directory: &Path) -> Result<Self> {
+        Self::start(REMOVE_DIRECTORY, &[directory.as_os_str()])
+    }
+
+    fn start(script: &str, arguments: &[&OsStr]) -> Result<Self> {
         let watchdog = Command::new("/bin/sh")
-            .args(["-c", WATCHDOG, "watchdog", signal, &guarded.group()])
-            .arg(remove.unwrap_or_else(|| Path::new("")))
+            .args(["-c", script, "watchdog"])
+            .args(arguments)
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .current_dir("/")
             .spawn()
-            .context("starting the watchdog of a child process")?;
-        guarded.watchdog = Some(watchdog);
+            .context("starting a watchdog")?;
+        Ok(Self(watchdog))
+    }
+
+    /// Ends it before its pipe closes: it must not act on a process number that may already be someone else's.
+    fn dismiss(mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A child with its own process group that cannot outlive this process.
+#[derive(Debug)]
+pub struct Guarded {
+    child: Child,
+    watchdog: Option<Watchdog>,
+    signal: &'static str,
+}
+
+impl Guarded {
+    /// Starts `command` in a process group of its own. `signal` (a name such as `TERM`) asks it to end.
+    ///
+    /// The group keeps a terminal's Ctrl-C from reaching the child first, so that the order of the end stays ours.
+    pub fn spawn(command: &mut Command, signal: &'static str) -> Result<Self> {
+        let program = command.get_program().to_os_string();
+        let child =
+            command.process_group(0).spawn().with_context(|| format!("starting {}", program.to_string_lossy()))?;
+        let mut guarded = Self { child, watchdog: None, signal };
+        let group = guarded.group();
+        guarded.watchdog = Some(Watchdog::start(END_PROCESS, &[signal.as_ref(), group.as_ref()])?);
         Ok(guarded)
     }
 
@@ -110,11 +139,9 @@ impl Guarded {
         format!("-{}", self.child.id())
     }
 
-    /// The watchdog is killed before its pipe closes: it must not act on a number that may already be someone else's.
     fn dismiss(&mut self) {
-        if let Some(mut watchdog) = self.watchdog.take() {
-            let _ = watchdog.kill();
-            let _ = watchdog.wait();
+        if let Some(watchdog) = self.watchdog.take() {
+            watchdog.dismiss();
         }
     }
 }

@@ -267,7 +267,7 @@ fn launch_on(binaries: &Path, directory: &Path, account: Option<(u32, u32)>, por
         .stdout(log.try_clone().context("opening the log")?)
         .stderr(log);
     // QUIT is the immediate shutdown: nothing of the data is wanted afterwards.
-    let mut process = Guarded::spawn(as_account(&mut command, account), "QUIT", Some(directory))?;
+    let mut process = Guarded::spawn(as_account(&mut command, account), "QUIT")?;
     let deadline = Instant::now() + START_LIMIT;
     while !is_ready(&data, process.id()) {
         let ended = process.wait_at_most(Duration::from_millis(20))?;

@@ -1,11 +1,15 @@
 //! A directory of our own under the system's temporary directory.
 
-use anyhow::{Context, Result};
+use crate::guard::Watchdog;
+use anyhow::{Context, Result, bail};
 use std::{
-    fs::DirBuilder,
-    os::unix::fs::DirBuilderExt,
+    fs::{self, DirBuilder, Permissions},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 /// A fresh directory, removed with everything in it when dropped.
@@ -15,42 +19,54 @@ use std::{
 #[derive(Debug)]
 pub struct ScratchDir {
     path: PathBuf,
-    keep: bool,
 }
 
 impl ScratchDir {
     /// Makes a directory that only this user may enter, named after `what`.
     pub fn new(what: &str) -> Result<Self> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
-        let parent = std::env::temp_dir();
-        loop {
-            let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-            let path = parent.join(format!("stopgap-{what}-{}-{number}", std::process::id()));
-            match DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => return Ok(Self { path, keep: false }),
-                // Left by a process of the same number that could not clean up: take the next name.
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error).with_context(|| format!("making {}", path.display())),
-            }
-        }
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let path = of_this_process()?.join(format!("{what}-{number}"));
+        DirBuilder::new().mode(0o700).create(&path).with_context(|| format!("making {}", path.display()))?;
+        Ok(Self { path })
     }
 
     pub fn path(&self) -> &Path {
         &self.path
     }
-
-    /// Leaves the directory where it is, for someone to look at.
-    pub fn keep(mut self) -> PathBuf {
-        self.keep = true;
-        self.path.clone()
-    }
 }
 
 impl Drop for ScratchDir {
     fn drop(&mut self) {
-        if !self.keep {
-            // Nothing sensible can be done about a failure while dropping; the system clears its temporary directory.
-            let _ = std::fs::remove_dir_all(&self.path);
+        // What cannot be removed now is removed by the watchdog.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// The one directory that holds all of this process's, and goes when this process does.
+fn of_this_process() -> Result<&'static Path> {
+    static MINE: OnceLock<Result<(PathBuf, Watchdog), String>> = OnceLock::new();
+    let make = || -> Result<(PathBuf, Watchdog)> {
+        let parent = std::env::temp_dir();
+        for number in 0..u32::MAX {
+            let path = parent.join(format!("stopgap-{}-{number}", std::process::id()));
+            // Others may pass through it, to the one that they are given, and see nothing on the way.
+            match DirBuilder::new().mode(0o711).create(&path) {
+                Ok(()) => {
+                    let watchdog = Watchdog::remove(&path)?;
+                    // Once more, since the umask may have taken it away.
+                    fs::set_permissions(&path, Permissions::from_mode(0o711))?;
+                    return Ok((path, watchdog));
+                }
+                // Left by an earlier process of our number.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error).with_context(|| format!("making {}", path.display())),
+            }
         }
+        bail!("{} is full of directories named stopgap-*", parent.display())
+    };
+    match MINE.get_or_init(|| make().map_err(|error| format!("{error:#}"))) {
+        Ok((path, _)) => Ok(path),
+        Err(error) => bail!("{error}"),
     }
 }

@@ -54,7 +54,7 @@ impl Simulator {
         if let Some(scale) = options.tpch {
             command.args(["--tpch", &scale.to_string(), "--tpch-database", "tpch"]);
         }
-        let mut process = Guarded::spawn(&mut command, "TERM", None)?;
+        let mut process = Guarded::spawn(&mut command, "TERM")?;
         let output = process.child_mut().stdout.take().context("the simulator has no standard output")?;
         let mut output = BufReader::new(output);
         let mut line = String::new();

@@ -58,7 +58,7 @@ pub fn measure<T>(source: Server, target: Server, step: impl FnOnce(&mut Cost) -
 
 /// Runs a program to its successful end and notes its CPU and peak memory.
 pub fn run(command: &mut Command, cost: &mut Cost) -> Result<()> {
-    let mut process = Guarded::spawn(command, "TERM", None)?;
+    let mut process = Guarded::spawn(command, "TERM")?;
     loop {
         // Both only grow: the last look before the end counts.
         if let Some((own, ended)) = cpu(process.id()) {
