@@ -84,6 +84,7 @@ impl<S: Source, T: Target> Job<S, T> {
     ) -> std::result::Result<(), (&'static str, Error)> {
         let planned = interruptible(&cancel, self.plan()).await.map_err(|error| ("plan", error))?;
         describe(report, &planned.plan);
+        report.refusals = planned.plan.refusals().cloned().collect();
         refuse(&planned.plan).map_err(|error| ("precheck", error))?;
         let lease = interruptible(&cancel, self.target.acquire_lease()).await.map_err(|error| ("lease", error))?;
         let result = self.under_lease(report, planned, progress, cancel, &lease).await;
@@ -122,13 +123,15 @@ impl<S: Source, T: Target> Job<S, T> {
         match interruptible(&cancel, self.plan()).await {
             Ok(planned) => {
                 describe(&mut report, &planned.plan);
-                if let Some(finding) = planned.plan.refusals().find(|finding| finding.table.is_none()) {
-                    let error = Error::new(Side::Job, Kind::Refused, finding.message.clone());
-                    report.failure = Some(Failure::new("precheck", &error));
-                } else {
+                // What refuses one table for writing need not keep the others from being compared.
+                report.refusals = planned.plan.refusals().filter(|finding| finding.table.is_none()).cloned().collect();
+                if report.refusals.is_empty() {
                     let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
                     let context = Arc::new(self.context(progress.clone(), cancel, None));
                     report.tables = pipeline::compare_all(&context, &tables).await;
+                } else {
+                    let error = Error::new(Side::Job, Kind::Refused, "a precheck refuses to compare");
+                    report.failure = Some(Failure::new("precheck", &error));
                 }
             }
             Err(error) => report.failure = Some(Failure::new("plan", &error)),
@@ -175,6 +178,7 @@ impl<S: Source, T: Target> Job<S, T> {
             target: format!("{}:{}/{}", target.host, target.port, target.database),
             tables: Vec::new(),
             notes: Vec::new(),
+            refusals: Vec::new(),
             failure: None,
         }
     }
@@ -187,16 +191,13 @@ fn describe(report: &mut RunReport, plan: &RunPlan) {
     report.notes.extend(warnings.map(|finding| finding.message.clone()));
 }
 
-/// Every refusal at once.
+/// Nothing is written while a refusal stands; the report lists all of them.
 fn refuse(plan: &RunPlan) -> Result<()> {
-    let refusals: Vec<String> = plan
-        .refusals()
-        .map(|finding| {
-            let table = finding.table.as_ref().map(|table| format!("{table}: ")).unwrap_or_default();
-            format!("{table}{} ({})", finding.message, finding.remedy)
-        })
-        .collect();
-    if refusals.is_empty() { Ok(()) } else { Err(Error::new(Side::Job, Kind::Refused, refusals.join("; "))) }
+    match plan.refusals().count() {
+        0 => Ok(()),
+        1 => Err(Error::new(Side::Job, Kind::Refused, "a precheck refuses the run")),
+        count => Err(Error::new(Side::Job, Kind::Refused, format!("{count} prechecks refuse the run"))),
+    }
 }
 
 async fn interruptible<R>(cancel: &CancellationToken, work: impl Future<Output = Result<R>>) -> Result<R> {

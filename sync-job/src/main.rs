@@ -3,13 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use sync_job::cli::{Cli, commands, logging};
+use sync_job::cli::{Cli, LogFormat, commands, logging};
 use sync_job::exit::ExitStatus;
+use sync_job::progress::Display;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::init(&cli.global);
+    // JSON logs are for programs: lines of another kind between them would not be read.
+    let display = Display::choose(cli.global.quiet || cli.global.log_format == LogFormat::Json);
+    logging::init(&cli.global, &display);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -20,7 +23,7 @@ fn main() -> ExitCode {
     let status = runtime.block_on(async {
         let cancel = CancellationToken::new();
         tokio::spawn(watch_signals(cancel.clone()));
-        commands::run(cli, cancel).await
+        commands::run(cli, &display, cancel).await
     });
     match status {
         Ok(status) => status.into(),
@@ -34,7 +37,8 @@ fn main() -> ExitCode {
 /// The first Ctrl-C or SIGTERM stops the run cleanly, the second at once.
 async fn watch_signals(cancel: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         tracing::warn!("signals cannot be caught: an interruption will leave its cleaning up to the next run");
         return;
     };

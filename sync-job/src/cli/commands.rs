@@ -1,5 +1,6 @@
 //! Each command: from what was typed to an exit status.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::config::{Consistency, Intent, JobConfig, PasswordSource, Pattern, Sou
 use crate::exit::ExitStatus;
 use crate::job::{Job, Planned, new_run_id};
 use crate::plan::{self, TablePlan};
-use crate::progress;
+use crate::progress::Display;
 use crate::report::{Failure, RunReport, failure_status, render};
 use crate::source::Source;
 use crate::source::sqlserver::SqlServer;
@@ -22,29 +23,54 @@ use crate::target::postgres::Postgres;
 type ThisJob = Job<SqlServer, Postgres>;
 
 /// Runs the command. Errors are of the configuration; what happens later is in reports.
-pub async fn run(cli: Cli, cancel: CancellationToken) -> anyhow::Result<ExitStatus> {
-    let quiet = cli.global.quiet;
+pub async fn run(cli: Cli, display: &Display, cancel: CancellationToken) -> anyhow::Result<ExitStatus> {
     match cli.command {
-        Command::Run { selected, dry_run: true, .. } | Command::Plan { selected } => plan(&selected).await,
+        Command::Run { selected, dry_run: true, .. } | Command::Plan { selected } => {
+            unless(&cancel, plan(&selected)).await
+        }
         Command::Run { selected, dry_run: false, report } => {
             let job = open(&selected)?;
-            let done = job.run(progress::choose(quiet), cancel).await;
-            if let Some(path) = report {
-                write_json(&path, &done)?;
+            if let Some(path) = &report {
+                can_be_written(path)?;
+            }
+            let done = Box::pin(job.run(display.start(), cancel)).await;
+            if let Some(path) = &report {
+                write_json(path, &done)?;
             }
             answer(&done, selected.format)
         }
         Command::Verify { selected } => {
-            let done = open(&selected)?.verify(progress::choose(quiet), cancel).await;
+            let job = open(&selected)?;
+            let done = Box::pin(job.verify(display.start(), cancel)).await;
             answer(&done, selected.format)
         }
-        Command::Check { selected } => check(&selected).await,
-        Command::Init(init) => self::init(&init).await,
+        Command::Check { selected } => unless(&cancel, check(&selected)).await,
+        Command::Init(init) => unless(&cancel, self::init(&init)).await,
+    }
+}
+
+/// Work that only reads can be left where it is.
+async fn unless(
+    cancel: &CancellationToken,
+    work: impl Future<Output = anyhow::Result<ExitStatus>>,
+) -> anyhow::Result<ExitStatus> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Ok(ExitStatus::Interrupted),
+        status = Box::pin(work) => status,
     }
 }
 
 fn open(selected: &Selected) -> anyhow::Result<ThisJob> {
     let config = JobConfig::load(&selected.config)?;
+    let file = selected.config.display();
+    let sides = [
+        ("source", &config.source.password, &config.source.tls),
+        ("target", &config.target.password, &config.target.tls),
+    ];
+    for (side, password, tls) in sides {
+        readable(side, password, tls).with_context(|| file.to_string())?;
+    }
     let only = selected
         .tables
         .iter()
@@ -58,6 +84,30 @@ fn open(selected: &Selected) -> anyhow::Result<ThisJob> {
         run_id,
         only,
     })
+}
+
+/// What the job file names is there: better known now than when the connection fails.
+fn readable(side: &str, password: &PasswordSource, tls: &Tls) -> anyhow::Result<()> {
+    let key = match password {
+        PasswordSource::Env(_) => "password_env",
+        PasswordSource::File(_) => "password_file",
+    };
+    password.read().with_context(|| format!("{side}.{key}"))?;
+    if let Some(path) = &tls.ca_file {
+        let unreadable = || format!("{side}.ca_file: {} cannot be read", path.display());
+        std::fs::File::open(path).and_then(|file| file.metadata()).with_context(unreadable)?;
+    }
+    Ok(())
+}
+
+/// A run of hours should not end with a report that has no place to go to.
+fn can_be_written(path: &Path) -> anyhow::Result<()> {
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .with_context(|| format!("--report: {} cannot be written", path.display()))?;
+    Ok(())
 }
 
 async fn plan(selected: &Selected) -> anyhow::Result<ExitStatus> {
@@ -77,7 +127,7 @@ async fn plan(selected: &Selected) -> anyhow::Result<ExitStatus> {
 
 /// The plan, or the status after the failure was printed.
 async fn planned(job: &ThisJob, format: Format) -> anyhow::Result<Result<Planned, ExitStatus>> {
-    match job.plan().await {
+    match Box::pin(job.plan()).await {
         Ok(planned) => Ok(Ok(planned)),
         Err(error) => {
             let failure = Failure::new("plan", &error);
@@ -108,7 +158,8 @@ async fn check(selected: &Selected) -> anyhow::Result<ExitStatus> {
             let mut out = format!("source  {}: connected\ntarget  {}: connected\n", plan.source, plan.target);
             plan::text::render_findings(&findings, &mut out);
             let verdict = if refused { "a run would be refused" } else { "a run can start" };
-            out.push_str(&format!("{} tables: {verdict}\n", plan.tables.len()));
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "{} tables: {verdict}", plan.tables.len());
             print(&out)?;
         }
     }
@@ -122,6 +173,9 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
         "disable" => TlsMode::Disable,
         other => anyhow::bail!("--tls: {other:?} is not one of verify-full, require, disable"),
     };
+    let password = PasswordSource::Env(init.password_env.clone());
+    let tls = Tls { mode, ca_file: init.ca_file.clone() };
+    readable("source", &password, &tls)?;
     let second = std::time::Duration::from_secs(1);
     let source = SqlServer::new(
         SourceConfig {
@@ -129,8 +183,8 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
             port: init.port,
             database: init.database.clone(),
             user: init.user.clone(),
-            password: PasswordSource::Env(init.password_env.clone()),
-            tls: Tls { mode, ca_file: init.ca_file.clone() },
+            password,
+            tls,
             intent: Intent::ReadOnly,
             consistency: Consistency::Snapshot,
             lock_timeout: second * 30,
@@ -139,7 +193,7 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
         },
         second * 60,
     );
-    let looked = async { tokio::try_join!(source.facts(), source.catalog()) }.await;
+    let looked = Box::pin(async { tokio::try_join!(source.facts(), source.catalog()) }).await;
     let (facts, catalog) = match looked {
         Ok(looked) => looked,
         Err(error) => {
@@ -149,8 +203,12 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
         }
     };
     let ca_file = init.ca_file.as_ref().map(|path| path.display().to_string());
-    let job: String =
-        init.database.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).take(40).collect();
+    let job: String = init
+        .database
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+        .take(40)
+        .collect();
     let connection = Connection {
         job: &job,
         host: &init.host,
@@ -166,8 +224,9 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
     match &init.output {
         None => print(&text)?,
         Some(path) => {
-            let mut file = std::fs::File::create_new(path)
-                .with_context(|| format!("{} cannot be created (an existing file is not overwritten)", path.display()))?;
+            let mut file = std::fs::File::create_new(path).with_context(|| {
+                format!("{} cannot be created (an existing file is not overwritten)", path.display())
+            })?;
             file.write_all(text.as_bytes()).with_context(|| format!("{} cannot be written", path.display()))?;
             eprintln!("{} tables found; job file written to {}", catalog.tables.len(), path.display());
         }
@@ -178,26 +237,13 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
 fn answer(report: &RunReport, format: Format) -> anyhow::Result<ExitStatus> {
     match format {
         Format::Text => print(&render(report))?,
-        Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report_json(report)?)?))?,
+        Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report.json()?)?))?,
     }
     Ok(report.exit_status())
 }
 
-/// The report with what is computed from it.
-fn report_json(report: &RunReport) -> anyhow::Result<serde_json::Value> {
-    let mut value = serde_json::to_value(report)?;
-    if let Some(object) = value.as_object_mut() {
-        object.insert("exit_status".to_owned(), report.exit_status().code().into());
-        object.insert("status".to_owned(), serde_json::to_value(report.exit_status())?);
-        object.insert("rows".to_owned(), report.rows().into());
-        object.insert("bytes".to_owned(), report.bytes().into());
-        object.insert("seconds".to_owned(), report.seconds().into());
-    }
-    Ok(value)
-}
-
 fn write_json(path: &Path, report: &RunReport) -> anyhow::Result<()> {
-    let text = serde_json::to_string_pretty(&report_json(report)?)?;
+    let text = serde_json::to_string_pretty(&report.json()?)?;
     std::fs::write(path, text).with_context(|| format!("the report cannot be written to {}", path.display()))
 }
 

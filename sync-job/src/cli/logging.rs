@@ -1,11 +1,16 @@
 //! Log lines on standard error.
 
+use std::io::Write;
+
+use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 
 use super::{Global, LogFormat};
+use crate::progress::Display;
 
 /// Starts logging. `RUST_LOG` overrides the command line.
-pub fn init(global: &Global) {
+pub fn init(global: &Global, display: &Display) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "warn",
         (false, 0) => "warn,sync_job=info",
@@ -13,9 +18,46 @@ pub fn init(global: &Global) {
         (false, _) => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let writer = StandardError {
+        bars: match display {
+            Display::Bars(bars) => Some(bars.clone()),
+            Display::Lines | Display::Silent => None,
+        },
+    };
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(writer);
     match global.log_format {
         LogFormat::Text => builder.with_target(false).init(),
         LogFormat::Json => builder.json().init(),
+    }
+}
+
+/// Standard error, the progress bars lifted out of the way while a line is written.
+struct StandardError {
+    bars: Option<MultiProgress>,
+}
+
+impl<'a> MakeWriter<'a> for StandardError {
+    type Writer = Line<'a>;
+
+    fn make_writer(&'a self) -> Line<'a> {
+        Line { bars: self.bars.as_ref() }
+    }
+}
+
+struct Line<'a> {
+    bars: Option<&'a MultiProgress>,
+}
+
+impl Write for Line<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self.bars {
+            Some(bars) => bars.suspend(|| std::io::stderr().write(bytes)),
+            None => std::io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
     }
 }

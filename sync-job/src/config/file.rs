@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::explain::explain;
 use super::{
     ColumnPolicy, Consistency, Engine, ForeignKeyPolicy, IdentityPolicy, IndexPolicy, Intent, MaskedPolicy, NameCase,
     NulPolicy, OnDrift, TlsMode, UndecodablePolicy,
@@ -138,7 +139,7 @@ pub struct Table {
 impl JobFile {
     /// The typed file, or a message with the dotted key, what was found and what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let deserializer = toml::Deserializer::parse(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        let deserializer = toml::Deserializer::parse(text).map_err(|error| syntax(text, &error))?;
         serde_path_to_error::deserialize(deserializer).map_err(|error| {
             let path = error.path().to_string();
             explain(&path, error.inner().message())
@@ -146,40 +147,10 @@ impl JobFile {
     }
 }
 
-/// `source.hots: unknown key; did you mean "host"? Allowed: …`.
-fn explain(path: &str, message: &str) -> String {
-    let words: Vec<&str> = message.split('`').collect();
-    if let ["unknown field ", found, _, ..] = words.as_slice() {
-        let allowed: Vec<&str> = words.iter().skip(3).step_by(2).copied().collect();
-        let parent = path.strip_suffix(found).unwrap_or(path).trim_end_matches('.');
-        let place = if parent.is_empty() || parent == "." { (*found).to_owned() } else { format!("{parent}.{found}") };
-        let hint = nearest(found, &allowed).map(|near| format!(" did you mean {near:?}?")).unwrap_or_default();
-        return format!("{place}: unknown key;{hint} allowed: {}", allowed.join(", "));
-    }
-    if let ["missing field ", missing, ..] = words.as_slice() {
-        let place = if path == "." { (*missing).to_owned() } else { format!("{path}.{missing}") };
-        return format!("{place}: this key is required");
-    }
-    format!("{path}: {message}")
-}
-
-fn nearest<'a>(found: &str, allowed: &[&'a str]) -> Option<&'a str> {
-    let (distance, best) = allowed.iter().map(|word| (distance(found, word), *word)).min()?;
-    (distance <= 2.max(found.len() / 3)).then_some(best)
-}
-
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let cost = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
+/// Where the text is no TOML. The line itself is not shown: it may hold a password.
+fn syntax(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("line {line}, column {column}: {}", error.message())
 }

@@ -1,6 +1,6 @@
 //! From what was typed to what it means. Every error gives the dotted key, what was found, and what is allowed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,12 +25,12 @@ const DEFAULT_MEMORY: u64 = 256 << 20;
 const LEAST_MEMORY: u64 = 16 << 20;
 /// Five tries span about six seconds of backoff and a failover.
 const DEFAULT_RETRIES: u32 = 5;
-const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(60);
+const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Longer than most writers hold a lock, shorter than anyone's patience.
 const DEFAULT_SOURCE_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Readers of the target queue behind the swap for at most this long.
 const DEFAULT_TARGET_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
-const DEFAULT_SWAP_WAIT: Duration = Duration::from_secs(60);
+const DEFAULT_SWAP_WAIT: Duration = Duration::from_mins(1);
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const SQL_SERVER_PORT: u16 = 1433;
 const POSTGRES_PORT: u16 = 5432;
@@ -80,7 +80,7 @@ fn memory(text: Option<&str>) -> Checked<u64> {
 
 fn source(typed: file::Source, job: &str) -> Checked<SourceConfig> {
     Ok(SourceConfig {
-        host: filled("source.host", typed.host)?,
+        host: source_host(typed.host)?,
         port: port("source.port", typed.port, SQL_SERVER_PORT)?,
         database: filled("source.database", typed.database)?,
         user: filled("source.user", typed.user)?,
@@ -95,6 +95,16 @@ fn source(typed: file::Source, job: &str) -> Checked<SourceConfig> {
             None => format!("stopgap/{job}"),
         },
     })
+}
+
+/// A named instance would have to be looked up over UDP, which firewalls rarely let through.
+fn source_host(host: String) -> Checked<String> {
+    if host.contains(['\\', ',']) {
+        return Err(format!(
+            "source.host: {host:?} names an instance or a port; give the host here and its port in source.port"
+        ));
+    }
+    filled("source.host", host)
 }
 
 fn target(typed: file::Target) -> Checked<TargetConfig> {
@@ -155,7 +165,12 @@ fn table(typed: file::Table, index: usize, defaults: &TableSettings) -> Checked<
             check_columns(&key(name), columns)?;
         }
     }
-    let readers = typed.readers.unwrap_or(defaults.readers);
+    let readers = at_least_one(&key("readers"), typed.readers.unwrap_or(defaults.readers))?;
+    if readers > defaults.readers {
+        return Err(format!("{}: {readers} is more than job.readers, {}", key("readers"), defaults.readers));
+    }
+    check_map(&key("target_types"), &typed.target_types)?;
+    check_map(&key("rename"), &typed.rename)?;
     Ok(TableConfig {
         target: typed.target.map(|name| target_name(&key("target"), &name)).transpose()?,
         filter: typed.filter.map(|filter| filled(&key("filter"), filter)).transpose()?,
@@ -178,7 +193,7 @@ fn table(typed: file::Table, index: usize, defaults: &TableSettings) -> Checked<
             computed: typed.computed.unwrap_or(defaults.computed),
             hidden: typed.hidden.unwrap_or(defaults.hidden),
             consistency: typed.consistency.unwrap_or(defaults.consistency),
-            readers: at_least_one(&key("readers"), readers)?,
+            readers,
             chunk_rows: positive(&key("chunk_rows"), typed.chunk_rows)?.or(defaults.chunk_rows),
             offset_column: typed.offset_column.unwrap_or(defaults.offset_column),
             variant_type_column: typed.variant_type_column.unwrap_or(defaults.variant_type_column),
@@ -199,19 +214,35 @@ fn selection(typed: &file::Tables, tables: &[TableConfig]) -> Checked<Selection>
         }
         Some(list) => patterns("tables.include", list)?,
         None if tables.is_empty() => {
-            return Err("tables.include: no tables are selected; give patterns such as [\"dbo.*\"], or [[table]] entries"
-                .to_owned());
+            return Err(
+                "tables.include: no tables are selected; give patterns such as [\"dbo.*\"], or [[table]] entries"
+                    .to_owned(),
+            );
         }
         None => Vec::new(),
     };
-    Ok(Selection { include, exclude: patterns("tables.exclude", &typed.exclude)?, views: typed.views })
+    let exclude = patterns("tables.exclude", &typed.exclude)?;
+    for (index, table) in tables.iter().enumerate() {
+        let matching = exclude.iter().find(|pattern| pattern.matches(&table.source.schema, &table.source.name));
+        if let Some(pattern) = matching {
+            return Err(format!(
+                "table[{index}].source: {} is excluded by {:?} in tables.exclude; remove one of them",
+                table.source,
+                pattern.as_str()
+            ));
+        }
+    }
+    Ok(Selection { include, exclude, views: typed.views })
 }
 
 fn refuse_duplicates(tables: &[TableConfig]) -> Checked<()> {
     let mut seen = BTreeSet::new();
     for (index, table) in tables.iter().enumerate() {
         if !seen.insert(table.source.to_string().to_lowercase()) {
-            return Err(format!("table[{index}].source: {} has an entry already; one entry a table is allowed", table.source));
+            return Err(format!(
+                "table[{index}].source: {} has an entry already; one entry a table is allowed",
+                table.source
+            ));
         }
     }
     Ok(())
@@ -269,9 +300,23 @@ fn check_columns(key: &str, columns: &[String]) -> Checked<()> {
     Ok(())
 }
 
+/// Column → type, or column → name: no value empty, no column twice.
+fn check_map(key: &str, map: &BTreeMap<String, String>) -> Checked<()> {
+    let mut seen = BTreeSet::new();
+    for (column, value) in map {
+        if value.trim().is_empty() {
+            return Err(format!("{key}.{column}: must not be empty"));
+        }
+        if !seen.insert(column.to_lowercase()) {
+            return Err(format!("{key}.{column}: this column is named twice; name each column once"));
+        }
+    }
+    Ok(())
+}
+
 fn password(side: &str, env: Option<String>, file: Option<String>) -> Checked<PasswordSource> {
     match (env, file) {
-        (Some(name), None) => Ok(PasswordSource::Env(filled(&format!("{side}.password_env"), name)?)),
+        (Some(name), None) => Ok(PasswordSource::Env(variable(&format!("{side}.password_env"), name)?)),
         (None, Some(path)) => Ok(PasswordSource::File(filled(&format!("{side}.password_file"), path)?.into())),
         (Some(_), Some(_)) => {
             Err(format!("{side}.password_env: given together with password_file; one of them is allowed"))
@@ -280,6 +325,15 @@ fn password(side: &str, env: Option<String>, file: Option<String>) -> Checked<Pa
             "{side}.password_env: no password is given; name an environment variable here, or a file in password_file"
         )),
     }
+}
+
+/// The name of an environment variable. What is no name may be the password itself, so it is not repeated.
+fn variable(key: &str, name: String) -> Checked<String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(allowed) || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err(format!("{key}: not the name of an environment variable; letters, digits and _ are allowed"));
+    }
+    Ok(name)
 }
 
 fn tls(side: &str, mode: TlsMode, ca_file: Option<String>) -> Checked<Tls> {

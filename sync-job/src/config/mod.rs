@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::schema::TableName;
 
+mod explain;
 pub mod file;
 mod meaning;
 mod names;
@@ -306,7 +307,9 @@ impl JobConfig {
     /// The `[[table]]` entry of a source table; names are compared without case, as most sources do.
     pub fn table(&self, name: &TableName) -> Option<&TableConfig> {
         let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
-        self.tables.iter().find(|table| same(&table.source.schema, &name.schema) && same(&table.source.name, &name.name))
+        self.tables
+            .iter()
+            .find(|table| same(&table.source.schema, &name.schema) && same(&table.source.name, &name.name))
     }
 
     /// How this table is copied.

@@ -21,7 +21,9 @@ impl Pattern {
     /// A pattern without a dot matches the table's name in every schema.
     pub fn new(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() {
-            return Err("a table pattern must not be empty; write \"schema.table\", with * and ? as wildcards".to_owned());
+            return Err(
+                "a table pattern must not be empty; write \"schema.table\", with * and ? as wildcards".to_owned()
+            );
         }
         let full = if text.contains('.') { text.to_owned() } else { format!("*.{text}") };
         let matcher = GlobBuilder::new(&full.to_lowercase())

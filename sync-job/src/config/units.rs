@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn units_are_understood() {
         assert_eq!(duration("90s").unwrap(), Duration::from_secs(90));
-        assert_eq!(duration("2 h").unwrap(), Duration::from_secs(7200));
+        assert_eq!(duration("2 h").unwrap(), Duration::from_hours(2));
         assert_eq!(size("256MiB").unwrap(), 256 << 20);
         for bad in ["", "5", "s", "0s", "1.5h", "-3s", "99999999999999999999s", "5 parsecs"] {
             assert!(duration(bad).is_err(), "{bad}");

@@ -13,8 +13,9 @@ pub struct Bars {
 }
 
 impl Bars {
-    pub fn new() -> Self {
-        Self { all: MultiProgress::new(), bars: Mutex::new(HashMap::new()) }
+    /// Bars below the log lines that are written through `all`'s `suspend`.
+    pub fn new(all: MultiProgress) -> Self {
+        Self { all, bars: Mutex::new(HashMap::new()) }
     }
 
     fn with(&self, table: &str, act: impl FnOnce(&ProgressBar)) {

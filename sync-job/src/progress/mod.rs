@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use indicatif::MultiProgress;
+
 mod bars;
 mod lines;
 
@@ -46,13 +48,32 @@ impl Progress for Silent {
     fn finished(&self) {}
 }
 
-/// Bars if standard error is a terminal, lines if not, nothing if `quiet`.
-pub fn choose(quiet: bool) -> Arc<dyn Progress> {
-    if quiet {
-        Arc::new(Silent)
-    } else if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
-        Arc::new(bars::Bars::new())
-    } else {
-        Arc::new(lines::Lines::new())
+/// How progress is shown, decided once so that log lines know about the bars.
+#[derive(Clone)]
+pub enum Display {
+    /// Standard error is a terminal.
+    Bars(MultiProgress),
+    Lines,
+    Silent,
+}
+
+impl Display {
+    /// Bars if standard error is a terminal, lines if not, nothing if `quiet`.
+    pub fn choose(quiet: bool) -> Self {
+        if quiet {
+            Display::Silent
+        } else if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+            Display::Bars(MultiProgress::new())
+        } else {
+            Display::Lines
+        }
+    }
+
+    pub fn start(&self) -> Arc<dyn Progress> {
+        match self {
+            Display::Bars(all) => Arc::new(bars::Bars::new(all.clone())),
+            Display::Lines => Arc::new(lines::Lines::new()),
+            Display::Silent => Arc::new(Silent),
+        }
     }
 }

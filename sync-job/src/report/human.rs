@@ -23,16 +23,21 @@ pub fn short_count(number: u64) -> String {
     }
 }
 
-/// `12.3 MiB`.
+/// `12.3 MiB`, `240 MiB`: three digits, so that a column of sizes stays narrow.
 pub fn bytes(number: u64) -> String {
+    if number < 1000 {
+        return format!("{number} B");
+    }
     let mut value = number as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1024.0 {
-            return if unit == "B" { format!("{number} B") } else { format!("{value:.1} {unit}") };
+    let mut unit = "B";
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 999.5 {
+            break;
         }
         value /= 1024.0;
+        unit = larger;
     }
-    format!("{value:.1} TiB")
+    if value < 99.95 { format!("{value:.1} {unit}") } else { format!("{value:.0} {unit}") }
 }
 
 /// `0.42s`, `12.3s`, `3m12s`, `2h05m`.
@@ -77,7 +82,10 @@ mod tests {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(count(12), "12");
         assert_eq!(short_count(4_123_456), "4.1 M");
+        assert_eq!(bytes(999), "999 B");
         assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(1000 << 20), "1.0 GiB");
+        assert_eq!(bytes(240 << 20), "240 MiB");
         assert_eq!(seconds(192.4), "3m12s");
         assert_eq!(seconds(0.417), "0.42s");
         assert_eq!(seconds(7500.0), "2h05m");

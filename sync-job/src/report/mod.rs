@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind, Side};
 use crate::exit::ExitStatus;
-use crate::plan::SwapMethod;
+use crate::plan::{Finding, SwapMethod};
 
 pub mod human;
 mod text;
@@ -52,8 +52,20 @@ impl Failure {
             side: error.side,
             kind: error.kind,
             message: error.chain(),
-            remedy: error.remedy().to_owned(),
+            remedy: remedy(stage, error).to_owned(),
         }
+    }
+}
+
+/// What to do depends on the stage where it tells more than the kind does.
+fn remedy(stage: &str, error: &Error) -> &'static str {
+    match (stage, error.kind) {
+        ("precheck", Kind::Refused) => "Nothing was written. Settle each finding and run again.",
+        ("lease", Kind::Refused) => "Nothing was written. Wait until the other run has ended, or end it.",
+        ("group", Kind::Refused) => {
+            "The old table was kept. It is swapped together with the one that failed: see there."
+        }
+        _ => error.remedy(),
     }
 }
 
@@ -100,6 +112,8 @@ pub struct RunReport {
     pub tables: Vec<TableReport>,
     /// Things to know about the run as a whole.
     pub notes: Vec<String>,
+    /// What the prechecks found that keeps a run from starting.
+    pub refusals: Vec<Finding>,
     /// Why the run as a whole ended early.
     pub failure: Option<Failure>,
 }
@@ -121,6 +135,19 @@ impl RunReport {
         self.tables.iter().filter(|table| table.failure.is_some()).count()
     }
 
+    /// The same for programs, with what is computed from it. Fails only if a field could not be shown as JSON.
+    pub fn json(&self) -> serde_json::Result<serde_json::Value> {
+        let mut value = serde_json::to_value(self)?;
+        if let Some(object) = value.as_object_mut() {
+            object.insert("exit_status".to_owned(), self.exit_status().code().into());
+            object.insert("status".to_owned(), serde_json::to_value(self.exit_status())?);
+            object.insert("rows".to_owned(), self.rows().into());
+            object.insert("bytes".to_owned(), self.bytes().into());
+            object.insert("seconds".to_owned(), self.seconds().into());
+        }
+        Ok(value)
+    }
+
     pub fn exit_status(&self) -> ExitStatus {
         let failures = || self.failure.iter().chain(self.tables.iter().filter_map(|table| table.failure.as_ref()));
         if failures().any(|failure| failure.kind == Kind::Cancelled) {
@@ -139,9 +166,10 @@ pub fn failure_status(failure: &Failure) -> ExitStatus {
     match (failure.stage.as_str(), failure.kind) {
         (_, Kind::Cancelled) => ExitStatus::Interrupted,
         ("lease", Kind::Refused) => ExitStatus::LeaseHeld,
-        ("precheck", _) => ExitStatus::PrecheckRefused,
-        (_, Kind::Connection | Kind::Tls | Kind::Login | Kind::Stalled | Kind::Transient) => ExitStatus::CouldNotConnect,
-        (_, Kind::Permission) => ExitStatus::PrecheckRefused,
+        ("precheck", _) | (_, Kind::Permission) => ExitStatus::PrecheckRefused,
+        (_, Kind::Connection | Kind::Tls | Kind::Login | Kind::Stalled | Kind::Transient) => {
+            ExitStatus::CouldNotConnect
+        }
         (_, Kind::Internal) => ExitStatus::Internal,
         _ => ExitStatus::TablesFailed,
     }

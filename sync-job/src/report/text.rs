@@ -16,15 +16,16 @@ pub fn render(report: &RunReport) -> String {
     if let Some(failure) = &report.failure {
         let _ = writeln!(out, "The run ended early ({}):", failure.stage);
         let _ = writeln!(out, "{}", wrap(&failure.message, "  ", WIDTH));
-        let _ = writeln!(out, "{}\n", wrap(&failure.remedy, "  → ", WIDTH));
+        let _ = writeln!(out, "{}\n", hanging("  → ", &failure.remedy, "    "));
     }
+    refusals(report, &mut out);
     failures(report, &mut out);
     if !report.tables.is_empty() {
         table_lines(report, &mut out);
     }
     details(report, &mut out);
-    let _ = writeln!(out, "From {}", report.source);
-    let _ = writeln!(out, "To   {}", report.target);
+    let _ = writeln!(out, "{}", hanging("From ", &report.source, "     "));
+    let _ = writeln!(out, "{}", hanging("To   ", &report.target, "     "));
     let _ = writeln!(
         out,
         "Run  {}, {} to {} UTC",
@@ -58,55 +59,90 @@ fn headline(report: &RunReport) -> String {
     }
 }
 
+fn refusals(report: &RunReport, out: &mut String) {
+    for finding in &report.refusals {
+        let table = finding.table.as_ref().map(|table| format!("{table}: ")).unwrap_or_default();
+        let _ = writeln!(out, "{}", hanging("- ", &format!("{table}{} [{}]", finding.message, finding.id), "  "));
+        let _ = writeln!(out, "{}", hanging("  → ", &finding.remedy, "    "));
+    }
+    if !report.refusals.is_empty() {
+        out.push('\n');
+    }
+}
+
 fn failures(report: &RunReport, out: &mut String) {
     let failed: Vec<&TableReport> = report.tables.iter().filter(|table| table.failure.is_some()).collect();
     for table in failed {
         if let Some(failure) = &table.failure {
-            let _ = writeln!(out, "{} → {} failed ({}, {} side):", table.source, table.target, failure.stage, failure.side);
+            let what = if table.outcome == TableOutcome::Interrupted {
+                format!("{} → {} was not finished ({}):", table.source, table.target, failure.stage)
+            } else {
+                format!("{} → {} failed ({}, {} side):", table.source, table.target, failure.stage, failure.side)
+            };
+            let _ = writeln!(out, "{}", hanging("", &what, "  "));
             let _ = writeln!(out, "{}", wrap(&failure.message, "  ", WIDTH));
-            let _ = writeln!(out, "{}\n", wrap(&failure.remedy, "  → ", WIDTH));
+            let _ = writeln!(out, "{}\n", hanging("  → ", &failure.remedy, "    "));
         }
     }
 }
 
+/// Longer names have a line of their own.
+const NAME_WIDTH: usize = 20;
+
+/// One line a table; the widths add up to [`WIDTH`].
 fn table_lines(report: &RunReport, out: &mut String) {
-    let width = report.tables.iter().map(|table| table.target.chars().count()).max().unwrap_or(5).clamp(5, 24);
-    let _ = writeln!(
-        out,
-        "{:<width$} {:>10} {:>9} {:>7} {:>6} {:>6} {:>6}  result",
-        "table", "rows", "size", "rows/s", "load", "verify", "swap"
-    );
+    let fits = |table: &&TableReport| table.target.chars().count() <= NAME_WIDTH;
+    let width = report.tables.iter().filter(fits).map(|table| table.target.chars().count()).max().unwrap_or(0).max(5);
+    let mut line = |mark: &str, name: &str, figures: [String; 7]| {
+        let [rows, size, rate, load, index, verify, swap] = figures;
+        let figures = format!("{rows:>11} {size:>8} {rate:>5} {load:>6} {index:>6} {verify:>6} {swap:>6}");
+        if name.chars().count() > NAME_WIDTH {
+            let _ = writeln!(out, "{mark:<4} {name}\n{:<4} {:<width$} {figures}", "", "");
+        } else {
+            let _ = writeln!(out, "{}", format!("{mark:<4} {name:<width$} {figures}").trim_end());
+        }
+    };
+    line("", "table", ["rows", "size", "row/s", "load", "index", "verify", "swap"].map(str::to_owned));
     for table in &report.tables {
-        let rate = if table.stages.load > 0.0 { (table.rows as f64 / table.stages.load) as u64 } else { 0 };
-        let _ = writeln!(
-            out,
-            "{:<width$} {:>10} {:>9} {:>7} {:>6} {:>6} {:>6}  {}",
-            cut(&table.target, width),
-            count(table.rows),
-            bytes(table.bytes),
-            short_count(rate).replace(' ', ""),
-            seconds(table.stages.load),
-            seconds(table.stages.verify.max(table.stages.index)),
-            seconds(table.stages.swap),
-            result(table),
+        let stages = &table.stages;
+        let rate = if stages.load > 0.0 { (table.rows as f64 / stages.load) as u64 } else { 0 };
+        line(
+            mark(table.outcome),
+            &table.target,
+            [
+                rows(table.rows),
+                bytes(table.bytes),
+                short_count(rate).replace(' ', ""),
+                spent(stages.load),
+                spent(stages.index),
+                spent(stages.verify),
+                spent(stages.swap),
+            ],
         );
     }
-    let _ = writeln!(
-        out,
-        "{:<width$} {:>10} {:>9}\n",
-        "total",
-        count(report.rows()),
-        bytes(report.bytes()),
-    );
+    let mut total = [const { String::new() }; 7];
+    total[0] = rows(report.rows());
+    total[1] = bytes(report.bytes());
+    line("", "total", total);
+    out.push('\n');
 }
 
-fn result(table: &TableReport) -> &'static str {
-    match table.outcome {
-        TableOutcome::Copied => "verified",
-        TableOutcome::Agrees => "agrees",
-        TableOutcome::Failed => "FAILED",
-        TableOutcome::Interrupted => "stopped",
+fn mark(outcome: TableOutcome) -> &'static str {
+    match outcome {
+        TableOutcome::Copied | TableOutcome::Agrees => "ok",
+        TableOutcome::Failed => "FAIL",
+        TableOutcome::Interrupted => "stop",
     }
+}
+
+/// Exact as long as it fits.
+fn rows(rows: u64) -> String {
+    if rows < 1_000_000_000 { count(rows) } else { short_count(rows) }
+}
+
+/// A stage that was not reached took no time.
+fn spent(time: f64) -> String {
+    if time > 0.0 { seconds(time) } else { "-".to_owned() }
 }
 
 /// Losses, warnings and what was not created: a section each, and none where there is nothing to say.
@@ -117,9 +153,7 @@ fn details(report: &RunReport, out: &mut String) {
         }
         let _ = writeln!(out, "{title}");
         for line in lines {
-            // The first line hangs out by the bullet.
-            let wrapped = wrap(&line, "    ", WIDTH);
-            let _ = writeln!(out, "  - {}", &wrapped[4..]);
+            let _ = writeln!(out, "{}", hanging("  - ", &line, "    "));
         }
         out.push('\n');
     };
@@ -127,7 +161,9 @@ fn details(report: &RunReport, out: &mut String) {
         report
             .tables
             .iter()
-            .flat_map(|table| pick(table).into_iter().map(|line| format!("{}: {line}", table.target)).collect::<Vec<_>>())
+            .flat_map(|table| {
+                pick(table).into_iter().map(|line| format!("{}: {line}", table.target)).collect::<Vec<_>>()
+            })
             .collect()
     };
     section(
@@ -146,10 +182,8 @@ fn details(report: &RunReport, out: &mut String) {
     section("Notes:", report.notes.clone());
 }
 
-fn cut(text: &str, width: usize) -> String {
-    if text.chars().count() <= width {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
-    format!("{kept}…")
+/// Wrapped text whose first line starts with `first` and whose further ones start with `rest`, as wide as `first`.
+fn hanging(first: &str, text: &str, rest: &str) -> String {
+    let wrapped = wrap(text, rest, WIDTH);
+    format!("{first}{}", wrapped.strip_prefix(rest).unwrap_or(&wrapped))
 }

@@ -1,0 +1,62 @@
+//! What the documents show is what the program takes.
+
+use clap::Parser as _;
+use sync_job::cli::Cli;
+use sync_job::config::JobConfig;
+use sync_job::exit::ExitStatus;
+
+const README: &str = include_str!("../../README.md");
+
+/// The fenced blocks of a language.
+fn blocks(document: &str, language: &str) -> Vec<String> {
+    document
+        .split("```")
+        .skip(1)
+        .step_by(2)
+        .filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n').map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn the_job_file_in_the_readme_is_good() {
+    let files = blocks(README, "toml");
+    assert_eq!(files.len(), 1);
+    JobConfig::parse(&files[0], "README.md").unwrap();
+}
+
+#[test]
+fn the_commands_in_the_readme_are_understood() {
+    let mut seen = 0;
+    for line in blocks(README, "sh").iter().flat_map(|block| block.lines()).filter(|line| line.starts_with("sync-job "))
+    {
+        let words = line.split('#').next().unwrap_or_default().split_whitespace();
+        Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+        seen += 1;
+    }
+    assert!(seen >= 5);
+}
+
+#[test]
+fn the_readme_lists_the_exit_statuses() {
+    for status in ExitStatus::ALL {
+        let line = format!("| {} | {} |", status.code(), status.describe());
+        assert!(README.contains(&line), "README.md lacks: {line}");
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for (name, text) in [
+        ("README.md", README),
+        ("CONTRIBUTING.md", include_str!("../../CONTRIBUTING.md")),
+        ("docs/job-file.md", include_str!("../../docs/job-file.md")),
+        ("docs/limits.md", include_str!("../../docs/limits.md")),
+    ] {
+        let folder = root.join(name).parent().unwrap().to_owned();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap_or_default();
+            assert!(link.contains("://") || folder.join(path).exists(), "{name} links to {link}, which is not there");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The report as people and programs get it, compared with files in `golden/`.
+//! After a change that is meant: `BLESS=1 cargo test -p sync-job --test report`, then read the difference.
+
+use std::path::Path;
+
+use chrono::{DateTime, TimeDelta};
+use sync_job::error::{Error, Kind, Side};
+use sync_job::exit::ExitStatus;
+use sync_job::plan::{Finding, Severity, SwapMethod};
+use sync_job::report::{Failure, LossLine, RunReport, Stages, TableOutcome, TableReport, render};
+
+fn run(seconds: f64, tables: Vec<TableReport>) -> RunReport {
+    let started = DateTime::from_timestamp(1_795_215_416, 0).unwrap();
+    RunReport {
+        job: "nightly-erp".to_owned(),
+        run_id: "20261120T225656Z-1a2b".to_owned(),
+        command: "run",
+        started,
+        ended: started + TimeDelta::milliseconds((seconds * 1000.0) as i64),
+        source: "erp.example.internal:1433/erp (Microsoft SQL Server 2019 (RTM-CU22) 15.0.4322.2 (X64))".to_owned(),
+        target: "aurora.example.internal:5432/erp (PostgreSQL 16.4)".to_owned(),
+        tables,
+        notes: Vec::new(),
+        refusals: Vec::new(),
+        failure: None,
+    }
+}
+
+fn table(source: &str, target: &str, rows: u64) -> TableReport {
+    TableReport {
+        source: source.to_owned(),
+        target: target.to_owned(),
+        outcome: TableOutcome::Copied,
+        rows,
+        bytes: rows * 121,
+        stages: Stages { load: rows as f64 / 96_000.0, verify: 0.41, index: 1.3, swap: 0.02, total: 12.7 },
+        verdict: "verified".to_owned(),
+        swap: Some(SwapMethod::Rename),
+        digest: Some(format!("{rows}:00000000000000000000000000c0ffee")),
+        retries: 0,
+        warnings: Vec::new(),
+        losses: Vec::new(),
+        not_created: Vec::new(),
+        failure: None,
+    }
+}
+
+fn failed(mut table: TableReport, stage: &str, error: &Error) -> TableReport {
+    table.outcome = if error.kind == Kind::Cancelled { TableOutcome::Interrupted } else { TableOutcome::Failed };
+    table.stages = Stages { load: table.stages.load, ..Stages::default() };
+    (table.swap, table.digest) = (None, None);
+    table.verdict = String::new();
+    table.failure = Some(Failure::new(stage, error));
+    table
+}
+
+fn all_well() -> RunReport {
+    let mut orders = table("sales.Orders", "sales.orders", 4_123_456);
+    orders.retries = 2;
+    orders.losses =
+        vec![LossLine { column: "placed_at".to_owned(), what: "fraction digits cut".to_owned(), rows: 1_200 }];
+    let mut long = table(
+        "dbo.CustomerRelationshipManagementContactHistory",
+        "public.customerrelationshipmanagementcontacthistory",
+        250_000_000,
+    );
+    long.not_created = vec![
+        "index IX_Open: it is filtered: ([ClosedAt] IS NULL AND [Region] IN ('north', 'south', 'east', 'west'))"
+            .to_owned(),
+    ];
+    long.warnings =
+        vec!["a security policy filters this table: only the rows that this login sees are copied".to_owned()];
+    run(2_610.0, vec![orders, table("dbo.Empty", "public.empty", 0), long])
+}
+
+fn some_failed() -> RunReport {
+    let nul = Error::new(
+        Side::Source,
+        Kind::Data,
+        "column Note of the row OrderId = 4711: the text holds U+0000, which the target cannot store; set nul = \"strip\" \
+         to remove and count it",
+    );
+    let lock = Error::new(
+        Side::Target,
+        Kind::LockTimeout,
+        "sales.orders could not be locked within 60s (pid 4242, psql, is reading it)",
+    );
+    run(
+        192.4,
+        vec![
+            failed(table("dbo.Notes", "public.notes", 120_000), "load", &nul),
+            failed(table("sales.Orders", "sales.orders", 1_000_000), "swap", &lock),
+            table("sales.OrderLines", "sales.orderlines", 3_000_000),
+        ],
+    )
+}
+
+fn interrupted() -> RunReport {
+    run(
+        31.0,
+        vec![table("dbo.A", "public.a", 10), failed(table("dbo.B", "public.b", 700_000), "load", &Error::cancelled())],
+    )
+}
+
+fn refused() -> RunReport {
+    let mut report = run(0.7, Vec::new());
+    let finding = |id, table: Option<&str>, message: &str, remedy: &str| Finding {
+        id,
+        severity: Severity::Refusal,
+        table: table.map(str::to_owned),
+        message: message.to_owned(),
+        remedy: remedy.to_owned(),
+    };
+    report.refusals = vec![
+        finding(
+            "snapshot-not-allowed",
+            None,
+            "consistency = \"snapshot\", but the database erp does not allow snapshot isolation",
+            "ALTER DATABASE [erp] SET ALLOW_SNAPSHOT_ISOLATION ON; or set consistency = \"none\" for a quiet window, or \
+             \"database-snapshot\".",
+        ),
+        finding(
+            "encrypted-column",
+            Some("sales.Vault"),
+            "column Iban is encrypted (Always Encrypted); only ciphertext could be read",
+            "List it in exclude_columns.",
+        ),
+    ];
+    let error = Error::new(Side::Job, Kind::Refused, "2 prechecks refuse the run");
+    report.failure = Some(Failure::new("precheck", &error));
+    report
+}
+
+fn could_not_connect() -> RunReport {
+    let mut report = run(15.0, Vec::new());
+    let error = Error::new(Side::Source, Kind::Connection, "erp.example.internal:1433 cannot be reached")
+        .with_source(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within 15s"));
+    report.failure = Some(Failure::new("plan", &error));
+    report
+}
+
+fn lease_held() -> RunReport {
+    let mut report = run(0.5, Vec::new());
+    let error = Error::new(
+        Side::Job,
+        Kind::Refused,
+        "another run of the job nightly-erp is under way on this target (pid 4711)",
+    );
+    report.failure = Some(Failure::new("lease", &error));
+    report
+}
+
+fn verified() -> RunReport {
+    let mut same = table("dbo.A", "public.a", 1_000);
+    same.outcome = TableOutcome::Agrees;
+    same.swap = None;
+    let mut report = run(3.2, vec![same]);
+    report.command = "verify";
+    report
+}
+
+fn cases() -> Vec<(&'static str, RunReport, ExitStatus)> {
+    vec![
+        ("all-well", all_well(), ExitStatus::Ok),
+        ("some-failed", some_failed(), ExitStatus::TablesFailed),
+        ("interrupted", interrupted(), ExitStatus::Interrupted),
+        ("refused", refused(), ExitStatus::PrecheckRefused),
+        ("could-not-connect", could_not_connect(), ExitStatus::CouldNotConnect),
+        ("lease-held", lease_held(), ExitStatus::LeaseHeld),
+        ("verified", verified(), ExitStatus::Ok),
+    ]
+}
+
+/// Compares with the golden file, or writes it if `BLESS` is set.
+fn golden(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap();
+    assert!(found == expected, "{name} differs; found:\n{found}\nexpected:\n{expected}");
+}
+
+#[test]
+fn the_report_for_people() {
+    for (name, report, _) in cases() {
+        golden(&format!("report-{name}.txt"), &render(&report));
+    }
+}
+
+#[test]
+fn the_report_for_programs() {
+    for (name, report, _) in cases() {
+        let text = serde_json::to_string_pretty(&report.json().unwrap()).unwrap();
+        golden(&format!("report-{name}.json"), &format!("{text}\n"));
+    }
+}
+
+#[test]
+fn each_ending_has_its_exit_status() {
+    for (name, report, expected) in cases() {
+        assert_eq!(report.exit_status(), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_report_fits_a_mail_of_80_columns() {
+    for (name, report, _) in cases() {
+        for line in render(&report).lines() {
+            assert!(line.chars().count() <= 80, "{name}: {line}");
+            assert_eq!(line, line.trim_end(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_failed_is_said_with_its_remedy() {
+    for (name, report, _) in cases() {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+        let text = words(&render(&report));
+        for failure in report.failure.iter().chain(report.tables.iter().filter_map(|table| table.failure.as_ref())) {
+            assert!(text.contains(&words(&failure.message)), "{name} lacks {}", failure.message);
+            assert!(text.contains(&words(&failure.remedy)), "{name} lacks {}", failure.remedy);
+        }
+        for finding in &report.refusals {
+            assert!(text.contains(&words(&finding.message)), "{name} lacks {}", finding.message);
+            assert!(text.contains(&words(&finding.remedy)), "{name} lacks {}", finding.remedy);
+        }
+    }
+}
