@@ -13,8 +13,9 @@ use stopgap_servers::{ScratchDir, guard::Guarded, postgres};
 
 /// No job of a test takes longer, even on a busy machine with debug builds.
 const LIMIT: Duration = Duration::from_mins(3);
-const SOURCE_PASSWORD: &str = "STOPGAP_TEST_SOURCE_PASSWORD";
-const TARGET_PASSWORD: &str = "STOPGAP_TEST_TARGET_PASSWORD";
+/// The variables in which a job finds its passwords.
+pub const SOURCE_PASSWORD: &str = "STOPGAP_TEST_SOURCE_PASSWORD";
+pub const TARGET_PASSWORD: &str = "STOPGAP_TEST_TARGET_PASSWORD";
 
 /// A job between a test's databases. Further keys of each section are added as they are typed in a job file.
 #[derive(Debug)]
@@ -88,7 +89,7 @@ impl Job {
         self
     }
 
-    /// A variable of the job's environment.
+    /// A variable of the job's environment; it replaces one of the same name.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
@@ -100,6 +101,18 @@ impl Job {
             "[job]\n{}\n[source]\n{}\n[target]\n{}\n{}",
             self.common_keys, self.source_keys, self.target_keys, self.rest
         )
+    }
+
+    /// The same job again, with files of its own, to run beside this one.
+    pub fn twin(&self) -> Result<Self> {
+        Ok(Self {
+            directory: ScratchDir::new("job")?,
+            common_keys: self.common_keys.clone(),
+            source_keys: self.source_keys.clone(),
+            target_keys: self.target_keys.clone(),
+            rest: self.rest.clone(),
+            environment: self.environment.clone(),
+        })
     }
 
     /// A directory of this job alone.
@@ -162,8 +175,16 @@ impl Running {
         fs::read_to_string(&self.files.stderr).unwrap_or_default()
     }
 
-    pub fn process_id(&self) -> u32 {
-        self.process.id()
+    /// Whether it has ended by now.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.process.wait_at_most(Duration::ZERO)?.is_some())
+    }
+
+    /// The highest resident set so far, in bytes; `None` once it has ended.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
     }
 
     /// Its end; a job that does not end in time is killed, and that is an error.

@@ -113,6 +113,11 @@ impl TestTarget {
         Ok(text.lines().map(str::to_owned).collect())
     }
 
+    /// What runs have left: everything that carries the job's prefix. After a run's end there must be nothing.
+    pub fn leftovers(&self) -> Result<Vec<String>> {
+        self.rows("SELECT relname FROM pg_class WHERE relname LIKE 'stopgap\\_%' ORDER BY 1")
+    }
+
     /// The first column of the first row.
     pub fn value(&self, sql: &str) -> Result<String> {
         self.rows(sql)?.into_iter().next().with_context(|| format!("no row from {sql}"))
