@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     };
     let status = runtime.block_on(async {
         let cancel = CancellationToken::new();
-        tokio::spawn(watch_signals(cancel.clone()));
+        watch_signals(cancel.clone());
         commands::run(cli, &display, cancel).await
     });
     match status {
@@ -34,23 +34,25 @@ fn main() -> ExitCode {
     }
 }
 
-/// The first Ctrl-C or SIGTERM stops the run cleanly, the second at once.
-async fn watch_signals(cancel: CancellationToken) {
+/// The first Ctrl-C or SIGTERM stops the run cleanly, the second at once. Caught from when this returns.
+fn watch_signals(cancel: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         tracing::warn!("signals cannot be caught: an interruption will leave its cleaning up to the next run");
         return;
     };
-    for times in 1.. {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+    tokio::spawn(async move {
+        for times in 1.. {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if times > 1 {
+                std::process::exit(i32::from(ExitStatus::Interrupted.code()));
+            }
+            eprintln!("stopping cleanly; once more to stop at once");
+            cancel.cancel();
         }
-        if times > 1 {
-            std::process::exit(i32::from(ExitStatus::Interrupted.code()));
-        }
-        eprintln!("stopping cleanly; once more to stop at once");
-        cancel.cancel();
-    }
+    });
 }

@@ -185,3 +185,73 @@ fn a_report_that_cannot_be_written_is_found_before_the_run() {
     let found = standard_error(&output);
     assert!(found.contains("/nonexistent/report.json") && found.lines().count() == 1, "{found}");
 }
+
+/// A server that accepts and then says nothing.
+fn mute_server() -> (std::net::TcpListener, u16) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
+/// The job file with both servers at `port`, and this patience with them.
+fn at_port(text: &str, port: u16, patience: &str) -> String {
+    let line = |line: &str| if line.starts_with("port = ") { format!("port = {port}") } else { line.to_owned() };
+    text.lines().map(line).collect::<Vec<_>>().join("\n").replace("2s", patience)
+}
+
+/// Starts the binary against the mute server, waits until it has connected, sends a signal, and waits for its end.
+fn interrupted(command: &str, signal: &str) -> Output {
+    let (listener, port) = mute_server();
+    let file = JobFile::new(&format!("{command}-{signal}"), |text| at_port(&text, port, "60s"));
+    let child = Command::new(env!("CARGO_BIN_EXE_sync-job"))
+        .args([command, "--config", &file.path()])
+        .env_clear()
+        .envs(PASSWORDS.iter().copied())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let connection = listener.accept().unwrap();
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args([format!("-{signal}"), id]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    drop(connection);
+    output
+}
+
+#[test]
+fn signals_stop_cleanly_with_status_5() {
+    for (command, signal) in [("run", "TERM"), ("run", "INT"), ("plan", "TERM"), ("verify", "INT")] {
+        let started = std::time::Instant::now();
+        let output = interrupted(command, signal);
+        let all = format!("{}{}", String::from_utf8_lossy(&output.stdout), standard_error(&output));
+        assert_eq!(output.status.code(), Some(5), "{command} {signal}: {all}");
+        assert!(started.elapsed().as_secs() < 20, "{command} {signal} took its time");
+        if command == "run" {
+            assert!(all.contains("[INTERRUPTED] test"), "{all}");
+        }
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up_with_status_4() {
+    let (_listener, port) = mute_server();
+    let file = JobFile::new("mute", |text| at_port(&text, port, "300ms"));
+    for command in ["run", "plan", "check", "verify"] {
+        let output = sync_job(&[command, "--config", &file.path()], PASSWORDS);
+        let all = format!("{}{}", String::from_utf8_lossy(&output.stdout), standard_error(&output));
+        assert_eq!(output.status.code(), Some(4), "{command}: {all}");
+    }
+}
+
+#[test]
+fn the_deadline_stops_the_run_with_status_5() {
+    let (_listener, port) = mute_server();
+    let file = JobFile::new("deadline", |text| {
+        at_port(&text, port, "60s").replace("name = \"test\"", "name = \"test\"\ndeadline = \"300ms\"")
+    });
+    let output = sync_job(&["run", "--config", &file.path()], PASSWORDS);
+    let all = format!("{}{}", String::from_utf8_lossy(&output.stdout), standard_error(&output));
+    assert_eq!(output.status.code(), Some(5), "{all}");
+    assert!(all.contains("deadline"), "{all}");
+}

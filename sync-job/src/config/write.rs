@@ -24,6 +24,18 @@ fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
+/// A glob that matches just this text.
+fn literal(text: &str) -> String {
+    text.chars().fold(String::new(), |mut out, c| {
+        if matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\') {
+            out.extend(['[', c, ']']);
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
 /// The job file's text: connection, every schema selected, and one comment line a table.
 pub fn job_file(connection: &Connection<'_>, tables: &[SourceTable]) -> String {
     let mut out = String::new();
@@ -56,8 +68,9 @@ pub fn job_file(connection: &Connection<'_>, tables: &[SourceTable]) -> String {
         consistency = quoted(consistency),
     );
     let mut schemas: Vec<&str> = tables.iter().map(|table| table.name.schema.as_str()).collect();
+    schemas.sort_unstable();
     schemas.dedup();
-    let patterns: Vec<String> = schemas.iter().map(|schema| quoted(&format!("{schema}.*"))).collect();
+    let patterns: Vec<String> = schemas.iter().map(|schema| quoted(&format!("{}.*", literal(schema)))).collect();
     let include = if patterns.is_empty() { "\"dbo.*\"".to_owned() } else { patterns.join(", ") };
     let _ = writeln!(out, "include = [{include}]\n# exclude = [\"*.tmp_*\"]\n# views = true\n");
     let _ = writeln!(out, "# What was found:");
@@ -91,9 +104,8 @@ mod tests {
     use super::*;
     use crate::config::JobConfig;
 
-    #[test]
-    fn what_is_written_parses_back() {
-        let connection = Connection {
+    fn connection(snapshot_allowed: bool) -> Connection<'static> {
+        Connection {
             job: "erp",
             host: "db \"quoted\"",
             port: 1444,
@@ -102,12 +114,55 @@ mod tests {
             password: ("password_env", "SOURCE_PASSWORD"),
             tls: "verify-full",
             ca_file: Some("/etc/ca.pem"),
-            snapshot_allowed: false,
-        };
-        let text = job_file(&connection, &[]);
+            snapshot_allowed,
+        }
+    }
+
+    fn table(schema: &str, name: &str, kind: SourceKind) -> SourceTable {
+        SourceTable {
+            name: crate::schema::TableName::new(schema, name),
+            kind,
+            columns: Vec::new(),
+            indexes: Vec::new(),
+            foreign_keys: Vec::new(),
+            rows: Some(12),
+            bytes: None,
+            temporal: None,
+            row_level_security: false,
+        }
+    }
+
+    #[test]
+    fn what_is_written_parses_back() {
+        let text = job_file(&connection(false), &[]);
         let config = JobConfig::parse(&text, "job.toml").unwrap();
         assert_eq!(config.source.host, "db \"quoted\"");
         assert_eq!(config.source.port, 1444);
+        assert_eq!(config.source.consistency, crate::config::Consistency::None);
         assert_eq!(config.selection.include[0].as_str(), "dbo.*");
+    }
+
+    #[test]
+    fn every_table_that_was_found_is_selected_whatever_its_name() {
+        let tables = [
+            table("sales", "Orders", SourceKind::Table),
+            table("dbo", "two\nlines] = \"x\"", SourceKind::Table),
+            table("sales", "Open", SourceKind::View),
+            table("odd [*]{a}\\", "t", SourceKind::Table),
+        ];
+        let text = job_file(&connection(true), &tables);
+        let config = JobConfig::parse(&text, "job.toml").unwrap();
+        assert_eq!(config.source.consistency, crate::config::Consistency::Snapshot);
+        assert_eq!(config.selection.include.len(), 3);
+        for table in &tables {
+            let chosen = config
+                .selection
+                .include
+                .iter()
+                .filter(|glob| glob.matches(&table.name.schema, &table.name.name))
+                .count();
+            assert_eq!(chosen, 1, "{}", table.name);
+        }
+        assert!(text.contains("sales.Open") && text.contains("view, 12 rows, no primary key"));
     }
 }

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Finding, RunPlan, Severity, TablePlan};
+use super::{Finding, RunPlan, Severity, SwapMethod, TablePlan};
 use crate::config::Consistency;
-use crate::report::human::{bytes, count, wrap};
+use crate::report::human::{bytes, count, counted, hanging, wrap};
 use crate::schema::IndexKind;
 
 const WIDTH: usize = 100;
@@ -15,7 +15,8 @@ const WIDTH: usize = 100;
 pub fn render(plan: &RunPlan, select: &dyn Fn(&TablePlan) -> String) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "Plan of {}: {} tables\n  from {}\n  to   {}\n", plan.job, plan.tables.len(), plan.source, plan.target);
+    let tables = counted(plan.tables.len() as u64, "table", "tables");
+    let _ = writeln!(out, "Plan of {}: {tables}\n  from {}\n  to   {}\n", plan.job, plan.source, plan.target);
     for table in &plan.tables {
         render_table(table, select, &mut out);
     }
@@ -24,9 +25,10 @@ pub fn render(plan: &RunPlan, select: &dyn Fn(&TablePlan) -> String) -> String {
         out.push_str("Findings\n");
         render_findings(&findings, &mut out);
     }
-    let refusals = plan.refusals().count();
+    let refusals = plan.refusals().count() as u64;
     if refusals > 0 {
-        let _ = writeln!(out, "\n{refusals} finding(s) refuse the run: nothing will be written until they are settled.");
+        let findings = counted(refusals, "finding refuses", "findings refuse");
+        let _ = writeln!(out, "\n{findings} the run: nothing will be written before that is settled.");
     }
     out
 }
@@ -42,10 +44,10 @@ pub fn render_findings(findings: &[&Finding], out: &mut String) {
             Severity::Note => "note",
         };
         let table = finding.table.as_ref().map(|table| format!("{table}: ")).unwrap_or_default();
-        let text = wrap(&format!("{mark:<8} {table}{} [{}]", finding.message, finding.id), "           ", WIDTH);
-        let _ = writeln!(out, "  {}", text.trim_start());
+        let message = format!("{table}{} [{}]", finding.message, finding.id);
+        let _ = writeln!(out, "{}", hanging(&format!("  {mark:<8} "), &message, "           ", WIDTH));
         if finding.severity != Severity::Note {
-            let _ = writeln!(out, "{}", wrap(&finding.remedy, "         → ", WIDTH));
+            let _ = writeln!(out, "{}", hanging("         → ", &finding.remedy, "           ", WIDTH));
         }
     }
 }
@@ -57,15 +59,16 @@ fn render_table(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String, out: &
         _ => "size unknown".to_owned(),
     };
     let _ = writeln!(out, "{} → {}   {size}", table.source, table.target);
-    let _ = writeln!(out, "  read   {}, {} chunk(s); {}", consistency(table.consistency), table.chunks, table.chunking);
+    let chunks = counted(table.chunks, "chunk", "chunks");
+    let _ = writeln!(out, "  read   {}, {}; {}", consistency(table.consistency), chunks, table.chunking);
     let _ = writeln!(out, "{}", wrap(&select(table), "         ", WIDTH));
-    let _ = writeln!(out, "  swap   {:?}: {}", table.swap.method, table.swap.reason);
+    let _ = writeln!(out, "  swap   {}: {}", swap(table.swap.method), table.swap.reason);
     if let Some(group) = &table.group {
         let _ = writeln!(out, "         together with the group {group:?}");
     }
     let names = table.columns.iter().map(|column| column.target.chars().count()).max().unwrap_or(0).min(40);
     for (position, column) in table.columns.iter().enumerate() {
-        let title = if position == 0 { "columns" } else { "" };
+        let title = if position == 0 { "column" } else { "" };
         let null = if column.nullable { "" } else { " not null" };
         let identity = if column.identity.is_some() { " identity" } else { "" };
         let _ = writeln!(
@@ -77,10 +80,15 @@ fn render_table(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String, out: &
         );
     }
     for index in &table.indexes {
-        let columns: Vec<String> =
-            index.columns.iter().map(|(name, down)| if *down { format!("{name} desc") } else { name.clone() }).collect();
-        let include = if index.included.is_empty() { String::new() } else { format!(" include ({})", index.included.join(", ")) };
-        let _ = writeln!(out, "  index  {} {} ({}){include}", kind(index.kind), index.name, columns.join(", "));
+        let columns: Vec<String> = index
+            .columns
+            .iter()
+            .map(|(name, down)| if *down { format!("{name} desc") } else { name.clone() })
+            .collect();
+        let include =
+            if index.included.is_empty() { String::new() } else { format!(" include ({})", index.included.join(", ")) };
+        let kind = if index.kind == IndexKind::Plain { String::new() } else { format!("{} ", kind(index.kind)) };
+        let _ = writeln!(out, "  index  {kind}{} ({}){include}", index.name, columns.join(", "));
     }
     for key in &table.foreign_keys {
         let _ = writeln!(out, "  key    {} ({}) → {}", key.name, key.columns.join(", "), key.referenced);
@@ -89,10 +97,10 @@ fn render_table(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String, out: &
         let _ = writeln!(out, "  drift  {change}");
     }
     for (column, loss) in &table.losses {
-        let _ = writeln!(out, "  lossy  {}", wrap(&format!("{column}: {loss}"), "         ", WIDTH).trim_start());
+        let _ = writeln!(out, "{}", hanging("  lossy  ", &format!("{column}: {loss}"), "         ", WIDTH));
     }
     for missing in &table.not_created {
-        let _ = writeln!(out, "  not created  {}", wrap(missing, "         ", WIDTH).trim_start());
+        let _ = writeln!(out, "{}", hanging("  not created  ", missing, "               ", WIDTH));
     }
     out.push('\n');
 }
@@ -102,7 +110,15 @@ fn kind(kind: IndexKind) -> &'static str {
         IndexKind::PrimaryKey => "primary key",
         IndexKind::UniqueConstraint => "unique constraint",
         IndexKind::Unique => "unique",
-        IndexKind::Plain => "plain",
+        IndexKind::Plain => "index",
+    }
+}
+
+fn swap(method: SwapMethod) -> &'static str {
+    match method {
+        SwapMethod::Create => "create",
+        SwapMethod::Rename => "rename",
+        SwapMethod::Replace => "replace rows",
     }
 }
 

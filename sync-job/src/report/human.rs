@@ -73,6 +73,17 @@ pub fn wrap(text: &str, indent: &str, width: usize) -> String {
     out
 }
 
+/// Wrapped text whose first line starts with `first` and whose further ones start with `rest`, as wide as `first`.
+pub fn hanging(first: &str, text: &str, rest: &str, width: usize) -> String {
+    let wrapped = wrap(text, rest, width);
+    format!("{first}{}", wrapped.strip_prefix(rest).unwrap_or(&wrapped))
+}
+
+/// `1 table`, `12 tables`.
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

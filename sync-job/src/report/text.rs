@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::human::{bytes, count, seconds, short_count, wrap};
+use super::human::{bytes, count, hanging, seconds, short_count, wrap};
 use super::{RunReport, TableOutcome, TableReport};
 use crate::exit::ExitStatus;
 
@@ -16,7 +16,7 @@ pub fn render(report: &RunReport) -> String {
     if let Some(failure) = &report.failure {
         let _ = writeln!(out, "The run ended early ({}):", failure.stage);
         let _ = writeln!(out, "{}", wrap(&failure.message, "  ", WIDTH));
-        let _ = writeln!(out, "{}\n", hanging("  → ", &failure.remedy, "    "));
+        let _ = writeln!(out, "{}\n", hanging("  → ", &failure.remedy, "    ", WIDTH));
     }
     refusals(report, &mut out);
     failures(report, &mut out);
@@ -24,8 +24,8 @@ pub fn render(report: &RunReport) -> String {
         table_lines(report, &mut out);
     }
     details(report, &mut out);
-    let _ = writeln!(out, "{}", hanging("From ", &report.source, "     "));
-    let _ = writeln!(out, "{}", hanging("To   ", &report.target, "     "));
+    let _ = writeln!(out, "{}", hanging("From ", &report.source, "     ", WIDTH));
+    let _ = writeln!(out, "{}", hanging("To   ", &report.target, "     ", WIDTH));
     let _ = writeln!(
         out,
         "Run  {}, {} to {} UTC",
@@ -62,8 +62,9 @@ fn headline(report: &RunReport) -> String {
 fn refusals(report: &RunReport, out: &mut String) {
     for finding in &report.refusals {
         let table = finding.table.as_ref().map(|table| format!("{table}: ")).unwrap_or_default();
-        let _ = writeln!(out, "{}", hanging("- ", &format!("{table}{} [{}]", finding.message, finding.id), "  "));
-        let _ = writeln!(out, "{}", hanging("  → ", &finding.remedy, "    "));
+        let _ =
+            writeln!(out, "{}", hanging("- ", &format!("{table}{} [{}]", finding.message, finding.id), "  ", WIDTH));
+        let _ = writeln!(out, "{}", hanging("  → ", &finding.remedy, "    ", WIDTH));
     }
     if !report.refusals.is_empty() {
         out.push('\n');
@@ -79,9 +80,9 @@ fn failures(report: &RunReport, out: &mut String) {
             } else {
                 format!("{} → {} failed ({}, {} side):", table.source, table.target, failure.stage, failure.side)
             };
-            let _ = writeln!(out, "{}", hanging("", &what, "  "));
+            let _ = writeln!(out, "{}", hanging("", &what, "  ", WIDTH));
             let _ = writeln!(out, "{}", wrap(&failure.message, "  ", WIDTH));
-            let _ = writeln!(out, "{}\n", hanging("  → ", &failure.remedy, "    "));
+            let _ = writeln!(out, "{}\n", hanging("  → ", &failure.remedy, "    ", WIDTH));
         }
     }
 }
@@ -153,7 +154,7 @@ fn details(report: &RunReport, out: &mut String) {
         }
         let _ = writeln!(out, "{title}");
         for line in lines {
-            let _ = writeln!(out, "{}", hanging("  - ", &line, "    "));
+            let _ = writeln!(out, "{}", hanging("  - ", &line, "    ", WIDTH));
         }
         out.push('\n');
     };
@@ -180,10 +181,4 @@ fn details(report: &RunReport, out: &mut String) {
     );
     section("Not created on the target:", each(&|table| table.not_created.clone()));
     section("Notes:", report.notes.clone());
-}
-
-/// Wrapped text whose first line starts with `first` and whose further ones start with `rest`, as wide as `first`.
-fn hanging(first: &str, text: &str, rest: &str) -> String {
-    let wrapped = wrap(text, rest, WIDTH);
-    format!("{first}{}", wrapped.strip_prefix(rest).unwrap_or(&wrapped))
 }

@@ -1,0 +1,237 @@
+//! The plan as people and programs get it, made without a database and compared with files in `golden/`.
+//! After a change that is meant: `BLESS=1 cargo test -p sync-job --test plan`, then read the difference.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use sync_job::chunk::Chunk;
+use sync_job::config::JobConfig;
+use sync_job::plan::{self, RunPlan, Severity, TablePlan, TargetColumn, TargetTable};
+use sync_job::schema::{
+    CodePageOrName, Identity, IndexColumn, IndexKind, Length, SourceColumn, SourceForeignKey, SourceIndex, SourceKind,
+    SourceTable, SourceType, TableName,
+};
+use sync_job::source::sqlserver::SqlServer;
+use sync_job::source::{Catalog, Source as _};
+use sync_job::text::CodePage;
+
+const CONNECTIONS: &str = r#"
+[job]
+name = "nightly-erp"
+[source]
+host = "erp.example.internal"
+database = "erp"
+user = "stopgap"
+password_env = "SOURCE_PASSWORD"
+consistency = "none"
+[target]
+engine = "postgres"
+host = "aurora.example.internal"
+database = "erp"
+user = "stopgap"
+password_env = "TARGET_PASSWORD"
+"#;
+
+fn config(tables: &str) -> JobConfig {
+    JobConfig::parse(&format!("{CONNECTIONS}{tables}"), "job.toml").unwrap()
+}
+
+fn column(name: &str, declared: &str, source_type: SourceType, nullable: bool) -> SourceColumn {
+    SourceColumn {
+        name: name.to_owned(),
+        source_type,
+        declared: declared.to_owned(),
+        nullable,
+        collation: None,
+        identity: None,
+        computed: false,
+        hidden: false,
+        masked: false,
+        encrypted: false,
+        default: None,
+    }
+}
+
+fn index(name: &str, kind: IndexKind, columns: &[(&str, bool)]) -> SourceIndex {
+    SourceIndex {
+        name: name.to_owned(),
+        kind,
+        structure: "CLUSTERED".to_owned(),
+        columns: columns
+            .iter()
+            .map(|(name, descending)| IndexColumn { name: (*name).to_owned(), descending: *descending })
+            .collect(),
+        included: Vec::new(),
+        filter: None,
+        disabled: false,
+    }
+}
+
+fn table(name: &str, columns: Vec<SourceColumn>, indexes: Vec<SourceIndex>) -> SourceTable {
+    SourceTable {
+        name: TableName::new("Sales", name),
+        kind: SourceKind::Table,
+        columns,
+        indexes,
+        foreign_keys: Vec::new(),
+        rows: Some(3_000_000),
+        bytes: Some(400 << 20),
+        temporal: None,
+        row_level_security: false,
+    }
+}
+
+fn orders() -> SourceTable {
+    let mut id = column("OrderId", "int", SourceType::Int, false);
+    id.identity = Some(Identity { seed: 1, increment: 1 });
+    let mut number = column(
+        "Number",
+        "varchar(20)",
+        SourceType::VarChar {
+            bytes: Length::Limited(20),
+            code_page: CodePageOrName::Known(CodePage::new(1252).unwrap()),
+        },
+        false,
+    );
+    number.collation = Some("Latin1_General_CI_AS".to_owned());
+    let mut note = column("Note", "nvarchar(max)", SourceType::NVarChar { units: Length::Max }, true);
+    note.default = Some("(N'')".to_owned());
+    let mut open = index("IX_Open", IndexKind::Plain, &[("PlacedAt", false)]);
+    open.structure = "NONCLUSTERED".to_owned();
+    open.filter = Some("([ShippedAt] IS NULL)".to_owned());
+    let mut by_total = index("IX_Total", IndexKind::Plain, &[("Total", true)]);
+    by_total.structure = "NONCLUSTERED".to_owned();
+    by_total.included = vec!["Number".to_owned()];
+    let mut number_key = index("UQ_Number", IndexKind::UniqueConstraint, &[("Number", false)]);
+    number_key.structure = "NONCLUSTERED".to_owned();
+    table(
+        "Orders",
+        vec![
+            id,
+            number,
+            column("PlacedAt", "datetime2(7)", SourceType::DateTime2 { digits: 7 }, false),
+            column("ShippedAt", "datetimeoffset(3)", SourceType::DateTimeOffset { digits: 3 }, true),
+            column("Total", "money", SourceType::Money, false),
+            column("Payload", "nvarchar(4000)", SourceType::NVarChar { units: Length::Limited(4000) }, true),
+            note,
+            column("Version", "rowversion", SourceType::RowVersion, false),
+        ],
+        vec![index("PK_Orders", IndexKind::PrimaryKey, &[("OrderId", false)]), number_key, by_total, open],
+    )
+}
+
+fn lines() -> SourceTable {
+    let mut lines = table(
+        "OrderLines",
+        vec![
+            column("OrderId", "int", SourceType::Int, false),
+            column("LineNo", "smallint", SourceType::SmallInt, false),
+            column("Quantity", "decimal(12,3)", SourceType::Decimal { precision: 12, scale: 3 }, false),
+        ],
+        vec![index("PK_OrderLines", IndexKind::PrimaryKey, &[("OrderId", false), ("LineNo", false)])],
+    );
+    lines.foreign_keys = vec![SourceForeignKey {
+        name: "FK_OrderLines_Orders".to_owned(),
+        columns: vec!["OrderId".to_owned()],
+        referenced: TableName::new("Sales", "Orders"),
+        referenced_columns: vec!["OrderId".to_owned()],
+        on_delete: "CASCADE".to_owned(),
+        on_update: "NO_ACTION".to_owned(),
+        untrusted: false,
+    }];
+    lines
+}
+
+/// A table that cannot be copied as it is, in three ways.
+fn vault() -> SourceTable {
+    let mut iban = column("Iban", "nvarchar(34)", SourceType::NVarChar { units: Length::Limited(34) }, false);
+    iban.encrypted = true;
+    let mut phone = column("Phone", "nvarchar(20)", SourceType::NVarChar { units: Length::Limited(20) }, false);
+    phone.masked = true;
+    let mut vault = table("Vault", vec![column("Id", "int", SourceType::Int, false), iban, phone], Vec::new());
+    vault.columns.push(column("Odd", "dbo.Odd", SourceType::Unknown("odd".to_owned()), true));
+    vault
+}
+
+fn planned(config: &JobConfig, tables: Vec<SourceTable>, present: &HashMap<TableName, TargetTable>) -> RunPlan {
+    let catalog = Catalog { tables, missing: Vec::new() };
+    let draft = plan::draft(config, &catalog, &[]);
+    plan::complete(
+        config,
+        draft,
+        present,
+        "erp.example.internal:1433/erp (SQL Server 2019)".to_owned(),
+        "aurora.example.internal:5432/erp (PostgreSQL 16.4)".to_owned(),
+    )
+}
+
+/// Both forms of the plan against their golden files.
+fn compare(name: &str, config: &JobConfig, plan: &RunPlan) {
+    let source = SqlServer::new(config.source.clone(), Duration::from_mins(1));
+    let select = |table: &TablePlan| source.select(table, &Chunk::whole());
+    golden(&format!("plan-{name}.txt"), &plan::text::render(plan, &select));
+    golden(&format!("plan-{name}.json"), &format!("{:#}\n", plan::text::json(plan, &select)));
+}
+
+fn golden(name: &str, found: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, found).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap();
+    assert!(found == expected, "{name} differs; found:\n{found}\nexpected:\n{expected}");
+}
+
+#[test]
+fn two_tables_that_are_new() {
+    let config = config(
+        "[tables]\ninclude = [\"sales.*\"]\nnames = \"snake_case\"\nforeign_keys = \"create\"\noffset_column = true\n\
+         [[table]]\nsource = \"Sales.Orders\"\nfilter = \"PlacedAt >= '2020-01-01'\"\n[table.target_types]\nPayload = \"jsonb\"\n",
+    );
+    let plan = planned(&config, vec![orders(), lines()], &HashMap::new());
+    assert_eq!(plan.refusals().count(), 0);
+    compare("new", &config, &plan);
+}
+
+#[test]
+fn a_table_whose_columns_changed() {
+    let config = config("[tables]\ninclude = [\"sales.*\"]\n");
+    let old = |name: &str, column_type: &str| TargetColumn {
+        name: name.to_owned(),
+        column_type: column_type.to_owned(),
+        nullable: false,
+    };
+    let present = TargetTable {
+        columns: vec![old("orderid", "integer"), old("lineno", "integer"), old("discount", "numeric(5,2)")],
+        rows: Some(2_900_000),
+        ..TargetTable::default()
+    };
+    let plan = planned(&config, vec![lines()], &HashMap::from([(TableName::new("sales", "orderlines"), present)]));
+    assert_eq!(plan.refusals().count(), 0);
+    compare("drift", &config, &plan);
+}
+
+#[test]
+fn every_refusal_is_said_at_once() {
+    let config = config("[tables]\ninclude = [\"sales.*\", \"hr.*\"]\n[[table]]\nsource = \"sales.Invoices\"\n");
+    let plan = planned(&config, vec![vault()], &HashMap::new());
+    let mut found: Vec<&str> = plan.refusals().map(|finding| finding.id).collect();
+    found.sort_unstable();
+    assert_eq!(found, ["empty-pattern", "encrypted-column", "masked-column", "missing-table", "unmapped-type"]);
+    assert!(
+        plan.all_findings()
+            .filter(|finding| finding.severity == Severity::Refusal)
+            .all(|finding| { !finding.message.is_empty() && !finding.remedy.is_empty() })
+    );
+    compare("refused", &config, &plan);
+}
+
+#[test]
+fn names_that_meet_on_the_target_are_refused() {
+    let config = config("[tables]\ninclude = [\"sales.*\"]\n[target.schemas]\n");
+    let mut other = lines();
+    other.name = TableName::new("Sales", "ORDERLINES");
+    let plan = planned(&config, vec![lines(), other], &HashMap::new());
+    assert!(plan.refusals().any(|finding| finding.message.contains("sales.orderlines")));
+}
