@@ -1,1 +1,30 @@
-//! Placeholder.
+//! What the integration tests stand on: real servers, real binaries, and nothing left behind.
+//!
+//! - [`target::TestTarget`]: an empty database on a private PostgreSQL that the whole test binary shares.
+//! - [`source::TestSource`]: a database on the simulator, or on the SQL Server that `SYNC_TEST_MSSQL` names.
+//! - [`job::Job`]: a job file and the real `sync-job` that runs it.
+//! - [`cases`]: regression cases, a directory each.
+
+pub mod cases;
+pub mod certificates;
+pub mod job;
+pub mod source;
+pub mod target;
+
+use std::path::{Path, PathBuf};
+
+/// The directory of this crate.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A binary of this workspace: the one that `variable` names, else the one beside the test binary's directory.
+fn program(variable: &str, name: &str) -> anyhow::Result<PathBuf> {
+    if let Some(named) = std::env::var_os(variable) {
+        return Ok(named.into());
+    }
+    // target/debug/deps/all-0123 → target/debug/name
+    let ours = std::env::current_exe()?;
+    let beside = ours.ancestors().skip(1).take(2).map(|dir| dir.join(name)).find(|path| path.is_file());
+    beside.ok_or_else(|| anyhow::anyhow!("{name} is not built: run `cargo xtask test`, or set {variable}"))
+}

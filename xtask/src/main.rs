@@ -1,2 +1,59 @@
-//! Placeholder.
-fn main() {}
+//! The project's own commands. `cargo xtask --help` lists them.
+
+mod bench;
+mod certificates;
+mod demo;
+mod lint;
+mod packages;
+mod setup;
+mod test;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Sets up, tests, shows and measures Stopgap", version)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Installs what the tests and the demo need and is missing: PostgreSQL, FreeTDS, a Python environment
+    Setup,
+    /// Copies a sample business database from the SQL Server simulator into a private PostgreSQL
+    Demo(demo::Options),
+    /// Sets up and runs every test; what follows `--` goes to `cargo test`
+    Test {
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Measures a copy of TPC-H tables against its unavoidable parts, and keeps the result in docs/benchmarks.md
+    Bench(bench::Options),
+    /// Checks format, lints and, where cargo-deny is installed, licences and advisories
+    Lint,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Setup => setup::run().map(drop),
+        Task::Demo(options) => demo::run(&options),
+        Task::Test { arguments } => test::run(&arguments),
+        Task::Bench(options) => bench::run(&options),
+        Task::Lint => lint::run_all(),
+    };
+    report(result)
+}
+
+fn report(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

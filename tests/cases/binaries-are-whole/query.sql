@@ -1,0 +1,1 @@
+SELECT id, length(content), md5(content) = md5(convert_to(repeat('0123456789', 300000), 'UTF8')), length(old), length(words), length(wide), wide = repeat('длинно ', 20000), CASE WHEN length(content) < 10 THEN content END, small FROM files ORDER BY id

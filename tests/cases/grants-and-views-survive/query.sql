@@ -1,0 +1,1 @@
+SELECT (SELECT string_agg(item || '=' || pieces, ',' ORDER BY item) FROM stock), (SELECT string_agg(item::text, ',') FROM scarce), has_table_privilege('pg_monitor', 'stock', 'SELECT'), col_description('stock'::regclass, 2), (SELECT count(*) FROM pg_constraint WHERE conrelid = 'shelves'::regclass AND confrelid = 'stock'::regclass AND convalidated)

@@ -1,0 +1,1 @@
+CREATE TABLE stock (item integer NOT NULL PRIMARY KEY, pieces integer NOT NULL); INSERT INTO stock VALUES (1, 5); COMMENT ON COLUMN stock.pieces IS 'counted by hand'; GRANT SELECT ON stock TO PUBLIC; CREATE VIEW scarce AS SELECT item FROM stock WHERE pieces < 15; CREATE TABLE shelves (item integer REFERENCES stock (item)); INSERT INTO shelves VALUES (1)

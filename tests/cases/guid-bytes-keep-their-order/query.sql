@@ -1,0 +1,1 @@
+SELECT id, octet_length(version), raw FROM devices ORDER BY id

@@ -1,0 +1,1 @@
+SELECT id, latin || '.', cyrillic || '.', wide || '.', length(fixed), fixed::text || '.' FROM texts ORDER BY id

@@ -1,0 +1,10 @@
+//! Servers for the tests, the demo and the benchmark, and the means to never leave one behind.
+//!
+//! Only `std` and `anyhow`: `xtask` depends on this crate and must compile in a moment.
+
+pub mod guard;
+pub mod postgres;
+mod scratch;
+pub mod simulator;
+
+pub use scratch::ScratchDir;

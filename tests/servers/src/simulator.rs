@@ -1,0 +1,85 @@
+//! The SQL Server simulator as a process of its own.
+
+use crate::guard::Guarded;
+use anyhow::{Context, Result, bail};
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+/// The login that every simulator knows.
+pub const USER: &str = "sa";
+/// Its password: the simulator listens on the loopback address only.
+pub const PASSWORD: &str = "Stopgap-Simulator-1";
+
+const PASSWORD_VARIABLE: &str = "STOPGAP_SIMULATOR_PASSWORD";
+/// What precedes the address in the one line that the simulator prints when it takes connections.
+const READY: &str = "ready ";
+
+/// What may be asked of a simulator.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Files with the server's certificate chain and key, PEM; without them it makes its own.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// T-SQL files to run before it takes connections, each in its database, in this order.
+    pub scripts: Vec<(String, PathBuf)>,
+    /// Serve TPC-H at this scale in a database named `tpch`.
+    pub tpch: Option<f64>,
+}
+
+/// A running simulator, gone when dropped and when this process ends in any way.
+#[derive(Debug)]
+pub struct Simulator {
+    process: Guarded,
+    port: u16,
+}
+
+impl Simulator {
+    /// Starts `program` and returns once its scripts are loaded. What it says on the way goes to our standard error.
+    pub fn start(program: &Path, options: &Options) -> Result<Self> {
+        let mut command = Command::new(program);
+        command
+            .args(["--port", "0", "--user", USER, "--password-env", PASSWORD_VARIABLE])
+            .env(PASSWORD_VARIABLE, PASSWORD)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        if let Some((certificate, key)) = &options.tls {
+            command.arg("--certificate").arg(certificate).arg("--key").arg(key);
+        }
+        for (database, script) in &options.scripts {
+            command.arg("--script").arg(format!("{database}={}", script.display()));
+        }
+        if let Some(scale) = options.tpch {
+            command.args(["--tpch", &scale.to_string(), "--tpch-database", "tpch"]);
+        }
+        let mut process = Guarded::spawn(&mut command, "TERM")?;
+        let output = process.child_mut().stdout.take().context("the simulator has no standard output")?;
+        let mut output = BufReader::new(output);
+        let mut line = String::new();
+        output.read_line(&mut line).context("reading from the simulator")?;
+        let Some(address) = line.trim().strip_prefix(READY) else {
+            process.stop(Duration::from_secs(1));
+            bail!("the simulator did not start (its messages are above); it printed {line:?}");
+        };
+        let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+        let port = port.with_context(|| format!("the simulator gave no port: {address}"))?;
+        // A full pipe would stop it, should it ever print more.
+        std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
+        Ok(Self { process, port })
+    }
+
+    pub fn host(&self) -> &'static str {
+        "127.0.0.1"
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process number.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+}

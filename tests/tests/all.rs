@@ -1,0 +1,12 @@
+//! The integration tests: one binary, so that its servers start once.
+
+#![allow(clippy::unwrap_used, reason = "everything here is a test, and a failed step is a failed test")]
+
+mod cases {
+    mod harness;
+    mod interruption;
+    mod memory;
+    mod readers;
+    mod regressions;
+    mod target_trouble;
+}

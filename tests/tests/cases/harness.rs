@@ -1,0 +1,52 @@
+//! The harness itself: a test that stands on it is worth no more than it.
+
+use anyhow::Context;
+use sqlx::{ConnectOptions, Connection, postgres::PgSslMode};
+use stopgap_servers::postgres::{PASSWORD, USER};
+use stopgap_tests::{certificates::Flavour, target::TestTarget};
+
+async fn connects_verified(target: &TestTarget) -> anyhow::Result<()> {
+    let authority = target.authority().context("the target has no certificate")?;
+    let options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
+        .host(target.server().host())
+        .port(target.server().port())
+        .username(USER)
+        .password(PASSWORD)
+        .database(&target.database)
+        .ssl_mode(PgSslMode::VerifyFull)
+        .ssl_root_cert(authority);
+    Ok(options.connect().await?.close().await?)
+}
+
+#[tokio::test]
+async fn certificates_are_good_and_bad_as_asked() {
+    connects_verified(&TestTarget::new().unwrap()).await.unwrap();
+    for flavour in [Flavour::Expired, Flavour::WrongHost] {
+        let target = TestTarget::with_own_server(Some(flavour), &[]).unwrap();
+        let error = connects_verified(&target).await.unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.to_lowercase().contains("certificate"), "{flavour:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn each_target_is_a_database_of_its_own() {
+    let (one, other) = (TestTarget::new().unwrap(), TestTarget::new().unwrap());
+    one.run("CREATE TABLE only_here (n int, t text); INSERT INTO only_here VALUES (1, NULL), (2, 'x|y')").unwrap();
+    assert_eq!(one.rows("SELECT * FROM only_here ORDER BY n").unwrap(), ["1|∅", "2|x|y"]);
+    assert!(other.rows("SELECT * FROM only_here").is_err());
+    let mut connection = one.connect().await.unwrap();
+    let sum: i64 = sqlx::query_scalar("SELECT sum(n) FROM only_here").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(sum, 3);
+}
+
+#[test]
+fn a_server_of_its_own_can_crash_and_have_settings() {
+    let mut target = TestTarget::with_own_server(None, &[("work_mem", "1MB")]).unwrap();
+    assert_eq!(target.value("SHOW work_mem").unwrap(), "1MB");
+    target.own_server().unwrap().crash();
+    assert!(target.value("SELECT 1").is_err());
+    target.own_server().unwrap().start_again().unwrap();
+    assert_eq!(target.value("SELECT 1").unwrap(), "1");
+    assert!(TestTarget::new().unwrap().own_server().is_err());
+}

@@ -1,0 +1,83 @@
+//! Interrupted runs: what they leave, and what the next one finds.
+
+use std::time::{Duration, Instant};
+use stopgap_tests::{
+    job::{Job, Running},
+    source::TestSource,
+    target::TestTarget,
+};
+
+const INTERRUPTED: i32 = 5;
+const LEASE_HELD: i32 = 6;
+const ROWS: &str = "200000";
+
+/// A table large enough to be caught in the middle, and an older copy of it.
+async fn set_up() -> (TestSource, TestTarget, Job) {
+    let source = TestSource::new().await.unwrap();
+    let digits = "(VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9))";
+    let fill = format!(
+        "CREATE TABLE dbo.events (id int NOT NULL PRIMARY KEY, what nvarchar(100) NOT NULL);\nGO\n\
+         INSERT INTO dbo.events (id, what) \
+         SELECT a.d + 10 * b.d + 100 * c.d + 1000 * d.d + 10000 * e.d + 100000 * f.d, REPLICATE(N'é', 100) \
+         FROM {digits} AS a (d) CROSS JOIN {digits} AS b (d) CROSS JOIN {digits} AS c (d) CROSS JOIN {digits} AS d (d) \
+         CROSS JOIN {digits} AS e (d) CROSS JOIN (VALUES (0), (1)) AS f (d)"
+    );
+    source.run(&fill).await.unwrap();
+    let target = TestTarget::new().unwrap();
+    target
+        .run("CREATE TABLE events (id integer PRIMARY KEY, what varchar(100)); INSERT INTO events VALUES (1, 'old')")
+        .unwrap();
+    let job = Job::new(&source, &target).unwrap().sections("[tables]\ninclude = [\"dbo.events\"]");
+    (source, target, job)
+}
+
+/// Returns when the run has a staging table, and is stopped there: it can neither end nor go on by itself.
+fn stop_in_the_middle(target: &TestTarget, running: &mut Running) {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while target.leftovers().unwrap().is_empty() {
+        assert!(!running.has_ended().unwrap(), "the run ended before it could be caught");
+        assert!(Instant::now() < deadline, "the run made no staging table: {}", running.stderr());
+    }
+    running.signal("STOP").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_leaves_the_old_rows_and_nothing_else() {
+    let (_source, target, job) = set_up().await;
+    for signal in ["TERM", "INT"] {
+        let mut running = job.spawn("run", &[]).unwrap();
+        stop_in_the_middle(&target, &mut running);
+        running.signal(signal).unwrap();
+        running.signal("CONT").unwrap();
+        let outcome = running.wait().unwrap().expect_code(INTERRUPTED).unwrap();
+        assert!(outcome.stdout.contains("INTERRUPTED"), "no report: {}", outcome.stdout);
+        assert_eq!(target.rows("SELECT * FROM events").unwrap(), ["1|old"]);
+        assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_run_after_a_crash_cleans_up() {
+    let (_source, target, job) = set_up().await;
+    let mut running = job.spawn("run", &[]).unwrap();
+    stop_in_the_middle(&target, &mut running);
+    running.signal("KILL").unwrap();
+    assert_eq!(running.wait().unwrap().code(), None);
+    assert_eq!(target.rows("SELECT * FROM events").unwrap(), ["1|old"]);
+
+    job.run().unwrap().expect_code(0).unwrap();
+    assert_eq!(target.value("SELECT count(*) FROM events").unwrap(), ROWS);
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_of_one_job_keep_apart() {
+    let (_source, target, job) = set_up().await;
+    let mut first = job.spawn("run", &[]).unwrap();
+    stop_in_the_middle(&target, &mut first);
+    job.twin().unwrap().command("run", &[]).unwrap().expect_code(LEASE_HELD).unwrap();
+    first.signal("CONT").unwrap();
+    first.wait().unwrap().expect_code(0).unwrap();
+    assert_eq!(target.value("SELECT count(*) FROM events").unwrap(), ROWS);
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}

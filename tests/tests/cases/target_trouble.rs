@@ -1,0 +1,94 @@
+//! What is wrong at the target is said in one message, with its own exit status, and changes nothing there.
+
+use stopgap_servers::postgres::PASSWORD;
+use stopgap_tests::{
+    certificates::{self, Authority, Flavour},
+    job::{Job, Outcome, TARGET_PASSWORD},
+    source::TestSource,
+    target::TestTarget,
+};
+
+const COULD_NOT_CONNECT: i32 = 4;
+const PRECHECK_REFUSED: i32 = 3;
+
+async fn source() -> TestSource {
+    let source = TestSource::new().await.unwrap();
+    source
+        .run("CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (2)")
+        .await
+        .unwrap();
+    source
+}
+
+/// A target with an older copy of the table.
+fn with_old_rows(target: TestTarget) -> TestTarget {
+    target.run("CREATE TABLE items (id integer PRIMARY KEY); INSERT INTO items VALUES (1)").unwrap();
+    target
+}
+
+fn job(source: &TestSource, target: &TestTarget) -> Job {
+    Job::new(source, target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]")
+}
+
+fn assert_untouched(target: &TestTarget, outcome: &Outcome, words: &str) {
+    let said = format!("{}{}", outcome.stdout, outcome.stderr);
+    assert!(said.to_lowercase().contains(words), "{words:?} is not in: {said}");
+    assert!(!said.contains(PASSWORD), "the password was printed");
+    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["1"]);
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_target_gets_the_rows() {
+    let (source, target) = (source().await, with_old_rows(TestTarget::new().unwrap()));
+    job(&source, &target).run().unwrap().expect_code(0).unwrap();
+    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password() {
+    let (source, target) = (source().await, with_old_rows(TestTarget::new().unwrap()));
+    let outcome = job(&source, &target).env(TARGET_PASSWORD, "not-it").run().unwrap();
+    let outcome = outcome.expect_code(COULD_NOT_CONNECT).unwrap();
+    assert_untouched(&target, &outcome, "password authentication failed");
+    assert!(!outcome.stderr.contains("not-it"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_not_there() {
+    let (source, target) = (source().await, with_old_rows(TestTarget::new().unwrap()));
+    let outcome = job(&source, &target).target("database = \"nowhere\"").run().unwrap();
+    assert_untouched(&target, &outcome.expect_code(COULD_NOT_CONNECT).unwrap(), "nowhere");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_did_not_sign() {
+    let (source, target) = (source().await, with_old_rows(TestTarget::new().unwrap()));
+    let job = job(&source, &target);
+    let stranger = Authority::new("A stranger").unwrap();
+    let file = certificates::write(job.directory(), "stranger.pem", &stranger.pem()).unwrap();
+    let outcome = job.target(&format!("ca_file = \"{}\"", file.display())).run().unwrap();
+    assert_untouched(&target, &outcome.expect_code(COULD_NOT_CONNECT).unwrap(), "certificate");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_expired_or_names_another_host() {
+    let source = source().await;
+    for flavour in [Flavour::Expired, Flavour::WrongHost] {
+        let target = with_old_rows(TestTarget::with_own_server(Some(flavour), &[]).unwrap());
+        let outcome = job(&source, &target).run().unwrap().expect_code(COULD_NOT_CONNECT).unwrap();
+        assert_untouched(&target, &outcome, "certificate");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_may_not_create_tables() {
+    let (source, target) = (source().await, with_old_rows(TestTarget::new().unwrap()));
+    // Roles belong to the whole server, which other tests use: the database's name makes this one unique.
+    let role = format!("reader_of_{}", target.database);
+    target.run(&format!("CREATE ROLE {role} LOGIN PASSWORD 'reader'; GRANT SELECT ON items TO {role}")).unwrap();
+    let job = job(&source, &target).target(&format!("user = \"{role}\"")).env(TARGET_PASSWORD, "reader");
+    let outcome = job.run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+    assert_untouched(&target, &outcome, "grant");
+}

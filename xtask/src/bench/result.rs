@@ -1,0 +1,142 @@
+//! The measured numbers as a text that docs/benchmarks.md keeps.
+
+use super::process::{self, Cost};
+use crate::workspace;
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::{fs, path::Path};
+
+const BEGIN: &str = "<!-- begin: written by cargo xtask bench -->";
+const MEBIBYTE: f64 = 1_048_576.0;
+const END: &str = "<!-- end: written by cargo xtask bench -->";
+
+/// Everything measured once.
+#[derive(Debug)]
+pub struct Run {
+    pub rows: u64,
+    pub read: Cost,
+    pub copy: Cost,
+    pub keys: Cost,
+    pub whole: Cost,
+    pub stages: Stages,
+}
+
+/// What the job's own report says; seconds, added up over the tables.
+#[derive(Debug, Default)]
+pub struct Stages {
+    pub rows: u64,
+    load: f64,
+    index: f64,
+    verify: f64,
+    swap: f64,
+}
+
+impl Stages {
+    pub fn read(report: &Path) -> Result<Self> {
+        let text = fs::read_to_string(report).with_context(|| format!("reading {}", report.display()))?;
+        let report: Value = serde_json::from_str(&text).context("the job's report is not JSON")?;
+        let tables = report.get("tables").and_then(Value::as_array).context("the job's report names no tables")?;
+        let mut sum = Self::default();
+        for table in tables {
+            sum.rows += table.get("rows").and_then(Value::as_u64).context("a table of the report has no rows")?;
+            let seconds = |stage: &str| {
+                let found = table.pointer(&format!("/stages/{stage}")).and_then(Value::as_f64);
+                found.with_context(|| format!("a table of the report has no stage {stage}"))
+            };
+            sum.load += seconds("load")?;
+            sum.index += seconds("index")?;
+            sum.verify += seconds("verify")?;
+            sum.swap += seconds("swap")?;
+        }
+        Ok(sum)
+    }
+}
+
+/// What was measured, where.
+pub fn heading(scale: f64, runs: u32, tls: bool) -> Result<String> {
+    Ok(format!(
+        "TPC-H at scale {scale}, {}, {}. The source simulator, PostgreSQL and the job share the machine.\n\n{}.\n",
+        if runs == 1 { "one run".to_owned() } else { format!("medians of {runs} runs") },
+        if tls { "the source's connections encrypted" } else { "connections not encrypted" },
+        process::machine()?
+    ))
+}
+
+/// One table of results.
+pub fn section(title: &str, runs: &[Run]) -> String {
+    let rows = runs.first().map_or(0, |run| run.rows);
+    let mut lines = vec![
+        format!("\n### {title}: {rows} rows\n"),
+        "| step | wall | rows/s | CPU of the program | of the source | of PostgreSQL | peak memory |".to_owned(),
+        "|---|---:|---:|---:|---:|---:|---:|".to_owned(),
+        line("read and discard", rows, runs, |run| run.read),
+        line("COPY FROM, binary, from a file", rows, runs, |run| run.copy),
+        line("primary keys", rows, runs, |run| run.keys),
+        line("**sync-job run**, verify included", rows, runs, |run| run.whole),
+        String::new(),
+    ];
+    let of = |number: fn(&Run) -> f64| median(runs.iter().map(number));
+    let parts = of(|run| run.whole.wall / (run.copy.wall + run.keys.wall));
+    lines.push(format!("- Whole run ÷ (COPY + primary keys), wall: **{parts:.2}** (goal: at most 2.4)"));
+    let cpu = of(|run| run.whole.cpu() / (run.read.cpu() + run.copy.cpu() + run.keys.cpu()));
+    lines.push(format!("- Whole run ÷ (read + COPY + primary keys), CPU of all processes: **{cpu:.2}**"));
+    let job = of(|run| run.whole.program * 1e6 / run.rows as f64);
+    lines.push(format!("- The job's own CPU: **{job:.2} µs a row** (goal for lineitem: at most 3)"));
+    let memory = of(|run| run.whole.peak_memory as f64) / MEBIBYTE;
+    lines.push(format!("- Peak memory of the job: **{memory:.0} MiB** (goal: under 256)"));
+    lines.push(format!(
+        "- Seconds by stage, added up over tables: load {:.2}, index {:.2}, verify {:.2}, swap {:.2}\n",
+        of(|run| run.stages.load),
+        of(|run| run.stages.index),
+        of(|run| run.stages.verify),
+        of(|run| run.stages.swap),
+    ));
+    lines.join("\n")
+}
+
+fn line(name: &str, rows: u64, runs: &[Run], cost: fn(&Run) -> Cost) -> String {
+    let of = |part: fn(&Cost) -> f64| median(runs.iter().map(|run| part(&cost(run))));
+    let unless_zero = |value: f64, shown: String| if value > 0.0 { shown } else { "–".to_owned() };
+    let seconds = |value: f64| unless_zero(value, format!("{value:.2} s"));
+    let wall = of(|cost| cost.wall);
+    let memory = of(|cost| cost.peak_memory as f64) / MEBIBYTE;
+    format!(
+        "| {name} | {wall:.2} s | {:.0} | {} | {} | {} | {} |",
+        rows as f64 / wall.max(f64::EPSILON),
+        seconds(of(|cost| cost.program)),
+        seconds(of(|cost| cost.source)),
+        seconds(of(|cost| cost.target)),
+        unless_zero(memory, format!("{memory:.0} MiB")),
+    )
+}
+
+/// Replaces what the last benchmark wrote.
+pub fn save(text: &str) -> Result<()> {
+    let path = workspace::root().join("docs/benchmarks.md");
+    let old = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let (before, rest) = old.split_once(BEGIN).with_context(|| format!("{} lacks {BEGIN}", path.display()))?;
+    let (_, after) = rest.split_once(END).with_context(|| format!("{} lacks {END}", path.display()))?;
+    workspace::write(&path, &format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => 0.0,
+        length if length % 2 == 1 => values[middle],
+        _ => f64::midpoint(values[middle - 1], values[middle]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert!((median([3.0, 1.0, 2.0].into_iter()) - 2.0).abs() < f64::EPSILON);
+        assert!((median([4.0, 1.0, 2.0, 3.0].into_iter()) - 2.5).abs() < f64::EPSILON);
+    }
+}

@@ -1,0 +1,185 @@
+//! `cargo xtask demo`: a sample business, copied before your eyes.
+
+use crate::{
+    certificates::{self, Certificates},
+    setup, workspace,
+};
+use anyhow::{Context, Result, ensure};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+use stopgap_servers::{
+    ScratchDir,
+    guard::Guarded,
+    postgres::{self, PrivateServer},
+    simulator::{self, Simulator},
+};
+
+const SOURCE_DATABASE: &str = "trading";
+const TARGET_DATABASE: &str = "analytics";
+
+/// What is shown of the target at the end, and under which words.
+const LOOKS: &[(&str, &str)] = &[
+    (
+        "Customers of any alphabet",
+        "SELECT customer_id, name, contact, credit_limit, customer_since FROM customers ORDER BY customer_id LIMIT 5",
+    ),
+    (
+        "The organisation, from hierarchyid",
+        "SELECT position, name, job_title, salary, badge FROM hr.employees ORDER BY employee_id LIMIT 4",
+    ),
+    (
+        "Shipments: the instant, the zone it was written in, and the place",
+        "SELECT shipment_id, shipped_at, shipped_at_offset, delivered_at, carrier, handed_over_at \
+         FROM shipments ORDER BY shipment_id LIMIT 4",
+    ),
+    (
+        "Values of any type, from sql_variant",
+        "SELECT field, old_value, old_value_type, new_value, new_value_type FROM audit.audit_log \
+         ORDER BY happened_at LIMIT 5",
+    ),
+    (
+        "Turnover by country, over foreign keys and indexes that came along",
+        "SELECT c.country, count(DISTINCT o.order_id) AS orders, sum(l.line_total) AS turnover \
+         FROM customers c JOIN orders o USING (customer_id) JOIN order_lines l USING (order_id) \
+         GROUP BY c.country ORDER BY turnover DESC LIMIT 5",
+    ),
+];
+
+/// Rows of every table, counted and not estimated.
+const COUNTS: &str = "SELECT schemaname || '.' || relname AS \"table\", \
+    (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %I.%I', schemaname, relname), false, true, '')))[1] AS rows, \
+    pg_size_pretty(pg_total_relation_size(relid)) AS size FROM pg_stat_user_tables ORDER BY 1";
+
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    /// Leave both servers up afterwards, until Enter or Ctrl-C
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Says what happens, and when, counted from the start.
+struct Clock(Instant);
+
+impl Clock {
+    fn say(&self, words: &str) {
+        println!("\n[{:6.1} s] {words}", self.0.elapsed().as_secs_f64());
+    }
+}
+
+pub fn run(options: &Options) -> Result<()> {
+    let tools = setup::run()?;
+    println!("Building sync-job and mssql-simulator (the first time takes a few minutes)");
+    let programs = workspace::build(&["sync-job", "mssql-simulator"], "quick")?;
+    let [job, simulator] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
+
+    let clock = Clock(Instant::now());
+    let files = ScratchDir::new("demo")?;
+    let certificates = certificates::make(files.path())?;
+
+    clock.say("Starting a private PostgreSQL");
+    let target = start_target(&certificates)?;
+    clock.say("Starting the SQL Server simulator and loading the sample business (about a million rows)");
+    let source = start_source(simulator, &certificates)?;
+    clock.say(&format!("Both are up: source on port {}, target on port {}", source.port(), target.port()));
+
+    let kept = workspace::tools().join("demo");
+    let config = kept.join("demo.toml");
+    workspace::write(&config, &filled_in(&source, &target, &certificates)?)?;
+    let report = kept.join("report.json");
+
+    clock.say(&format!("sync-job plan --config {}", config.display()));
+    sync_job(job, &["plan"], &config)?;
+    let report_file = report.display().to_string();
+    clock.say(&format!("sync-job run --config {}", config.display()));
+    sync_job(job, &["run", "--report", &report_file], &config)?;
+
+    clock.say("What the target holds now");
+    println!("{}", target.psql(TARGET_DATABASE, COUNTS, &[])?);
+    for (title, query) in LOOKS {
+        println!("{title}:\n{}", target.psql(TARGET_DATABASE, query, &["-P", "format=wrapped", "-P", "columns=150"])?);
+    }
+    if options.keep {
+        clock.say("Both servers stay up. Look around with");
+        println!("    {}", target.psql_command_line(TARGET_DATABASE));
+        println!("Press Enter (or Ctrl-C) to stop them.");
+        std::io::stdin().read_line(&mut String::new()).context("waiting for Enter")?;
+    } else {
+        let dump = kept.join("analytics.dump");
+        dump_target(&tools.postgres, &target, &dump)?;
+        clock.say("The demo is over, and both servers are stopped");
+        println!("The copied tables: {} (pg_restore reads it)", dump.display());
+        println!("The report as JSON: {report_file}");
+        println!("To look around with psql while the servers are up: cargo xtask demo --keep");
+    }
+    Ok(())
+}
+
+fn start_target(certificates: &Certificates) -> Result<PrivateServer> {
+    let read = |path: &Path| fs::read_to_string(path).with_context(|| format!("reading {}", path.display()));
+    let tls = Some((read(&certificates.certificate)?, read(&certificates.key)?));
+    let target = PrivateServer::start(postgres::Options { tls, settings: Vec::new() })?;
+    target.create_database(TARGET_DATABASE)?;
+    Ok(target)
+}
+
+fn start_source(program: &Path, certificates: &Certificates) -> Result<Simulator> {
+    let directory = workspace::root().join("tests/demo");
+    let entries = fs::read_dir(&directory).with_context(|| format!("reading {}", directory.display()))?;
+    let mut scripts: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+        .collect();
+    ensure!(!scripts.is_empty(), "no scripts in {}", directory.display());
+    scripts.sort();
+    let options = simulator::Options {
+        tls: Some((certificates.certificate.clone(), certificates.key.clone())),
+        scripts: scripts.into_iter().map(|script| (SOURCE_DATABASE.to_owned(), script)).collect(),
+        tpch: None,
+    };
+    Simulator::start(program, &options)
+}
+
+/// The demo's job file with the ports and the authority of this run.
+fn filled_in(source: &Simulator, target: &PrivateServer, certificates: &Certificates) -> Result<String> {
+    let path = workspace::root().join("config/demo.toml");
+    let mut text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let authority = certificates.authority.display();
+    for (typed, real) in [
+        ("port = 14330", format!("port = {}", source.port())),
+        ("port = 54320", format!("port = {}", target.port())),
+        ("ca_file = \"authority.pem\"", format!("ca_file = \"{authority}\"")),
+    ] {
+        ensure!(text.contains(typed), "{} lacks `{typed}`", path.display());
+        text = text.replace(typed, &real);
+    }
+    Ok(text)
+}
+
+fn sync_job(program: &Path, arguments: &[&str], config: &Path) -> Result<()> {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .arg("--config")
+        .arg(config)
+        .env("STOPGAP_DEMO_SOURCE_PASSWORD", simulator::PASSWORD)
+        .env("STOPGAP_DEMO_TARGET_PASSWORD", postgres::PASSWORD);
+    workspace::run(&mut command)
+}
+
+fn dump_target(binaries: &Path, target: &PrivateServer, file: &Path) -> Result<()> {
+    let mut command = Command::new(binaries.join("pg_dump"));
+    command
+        .args(["--format=custom", "--compress=1", "--host", target.host(), "--username", postgres::USER])
+        .args(["--port", &target.port().to_string(), "--file"])
+        .arg(file)
+        .arg(TARGET_DATABASE)
+        .env("PGPASSWORD", postgres::PASSWORD)
+        .stdin(Stdio::null());
+    let status = Guarded::spawn(&mut command, "TERM")?.wait()?;
+    ensure!(status.success(), "pg_dump failed ({status})");
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Everything that the tests and the demo need besides Rust and a C compiler.
+
+use crate::{packages, workspace};
+use anyhow::{Context, Result};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+use stopgap_servers::postgres;
+
+const REQUIREMENTS: &str = include_str!("../python-requirements.txt");
+
+/// What `setup` leaves ready.
+pub struct Tools {
+    /// The Python environment with the SQL Server clients.
+    pub venv: PathBuf,
+    /// The directory with PostgreSQL's programs.
+    pub postgres: PathBuf,
+}
+
+/// Makes sure that everything is there; when it is, this takes a moment and prints one line.
+pub fn run() -> Result<Tools> {
+    let venv = workspace::tools().join("venv");
+    packages::install_missing(is_ready(&venv))?;
+    if !is_ready(&venv) {
+        make_venv(&venv)?;
+    }
+    let postgres = postgres::find_binaries().context("PostgreSQL's programs were not found")?;
+    println!("Ready: PostgreSQL in {}, Python clients in {}", postgres.display(), venv.display());
+    Ok(Tools { venv, postgres })
+}
+
+/// The requirements that an environment was made for, written last: a broken attempt is made again.
+fn stamp(venv: &Path) -> PathBuf {
+    venv.join("stopgap-requirements.txt")
+}
+
+fn is_ready(venv: &Path) -> bool {
+    std::fs::read_to_string(stamp(venv)).is_ok_and(|made_for| made_for == REQUIREMENTS)
+        // A link to a Python that has been removed since is not a file.
+        && venv.join("bin/python").is_file()
+}
+
+fn make_venv(venv: &Path) -> Result<()> {
+    println!("Making a Python environment in {}", venv.display());
+    let requirements = workspace::tools().join("requirements.txt");
+    workspace::write(&requirements, REQUIREMENTS)?;
+    workspace::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv).stdout(Stdio::null()))
+        .context("making a Python environment")?;
+    workspace::run(
+        Command::new(venv.join("bin/python"))
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+            .arg(&requirements),
+    )
+    .context("installing the Python clients")?;
+    workspace::write(&stamp(venv), REQUIREMENTS)
+}

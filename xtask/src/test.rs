@@ -1,0 +1,24 @@
+//! `cargo xtask test`: every test of the workspace, against the real binaries.
+
+use crate::{setup, workspace};
+use anyhow::{Context, Result};
+use std::time::Instant;
+
+/// Sets up, builds the programs that the tests run, and tests.
+pub fn run(arguments: &[String]) -> Result<()> {
+    let tools = setup::run()?;
+    let start = Instant::now();
+    println!("Building sync-job and mssql-simulator");
+    let programs = workspace::build(&["sync-job", "mssql-simulator"], "dev")?;
+    let [job, simulator] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
+    let mut tests = workspace::cargo(["test", "--workspace"]);
+    tests
+        .args(arguments)
+        .env("STOPGAP_VENV", &tools.venv)
+        .env("STOPGAP_PG_BIN", &tools.postgres)
+        .env("STOPGAP_SYNC_JOB", job)
+        .env("STOPGAP_SIMULATOR", simulator);
+    workspace::run(&mut tests).context("tests failed")?;
+    println!("\nAll tests passed in {}", workspace::seconds(start.elapsed()));
+    Ok(())
+}
