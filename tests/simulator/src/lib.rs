@@ -1,1 +1,14 @@
-//! Placeholder.
+//! A server that speaks TDS 7.4 to any client, for tests and the demo. The SQL is answered by `tsql-engine`.
+//!
+//! [`server`] takes connections, one thread each; [`connection`] is the conversation with a client; [`login`], [`rpc`] and
+//! [`types`] are the parts of the protocol (MS-TDS), [`packet`] and [`tls`] what carries them.
+
+pub mod connection;
+pub mod login;
+pub mod packet;
+pub mod response;
+pub mod rpc;
+pub mod server;
+pub mod tls;
+pub mod types;
+pub mod values;

@@ -1,1 +1,78 @@
-fn main() {}
+//! The simulator as a program.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+use mssql_simulator::server::{Encryption, Server};
+use mssql_simulator::tls;
+use tsql_engine::Instance;
+
+/// Speaks TDS 7.4 on the loopback address and answers T-SQL from memory. It is not a SQL Server.
+#[derive(Debug, Parser)]
+#[command(name = "mssql-simulator", version)]
+struct Arguments {
+    /// The port; 0 takes a free one, and the line `ready 127.0.0.1:PORT` on standard output tells which.
+    #[arg(long, default_value_t = 1433)]
+    port: u16,
+    /// The login that may do everything.
+    #[arg(long, default_value = "sa")]
+    user: String,
+    /// The environment variable that holds its password.
+    #[arg(long, value_name = "NAME")]
+    password_env: String,
+    /// The server's certificate chain as PEM; without it the simulator makes its own.
+    #[arg(long, requires = "key", value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// The certificate's key as PEM.
+    #[arg(long, requires = "certificate", value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// required: every session encrypted; optional: as the client asks; off: none.
+    #[arg(long, value_enum, default_value_t = Encryption::Optional)]
+    encryption: Encryption,
+    /// A T-SQL file to run before connections are taken; its database is made if it is missing.
+    #[arg(long = "script", value_name = "DATABASE=FILE")]
+    scripts: Vec<String>,
+    /// Serve the TPC-H tables at this scale.
+    #[arg(long, value_name = "SCALE")]
+    tpch: Option<f64>,
+    /// The database that has them.
+    #[arg(long, default_value = "tpch")]
+    tpch_database: String,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let password = std::env::var(&arguments.password_env)
+        .with_context(|| format!("the password variable {} is not set", arguments.password_env))?;
+    let instance = Instance::new();
+    instance.create_login(&arguments.user, &password);
+    for script in &arguments.scripts {
+        run_script(&instance, script)?;
+    }
+    if let Some(scale) = arguments.tpch {
+        instance.create_database(&arguments.tpch_database)?;
+        instance.load_tpch(&arguments.tpch_database, scale)?;
+    }
+    let tls = match (&arguments.certificate, &arguments.key) {
+        (Some(certificate), Some(key)) => tls::from_files(certificate, key)?,
+        _ => tls::self_signed()?,
+    };
+    let server = Server::bind(arguments.port, instance, tls, arguments.encryption)?;
+    println!("ready {}", server.address()?);
+    std::io::stdout().flush()?;
+    server.run()
+}
+
+fn run_script(instance: &Arc<Instance>, argument: &str) -> anyhow::Result<()> {
+    let Some((database, path)) = argument.split_once('=') else {
+        bail!("--script {argument:?}: write DATABASE=FILE");
+    };
+    let text = std::fs::read_to_string(path).with_context(|| format!("the script {path} cannot be read"))?;
+    if !instance.has_database(database) {
+        instance.create_database(database)?;
+    }
+    instance.run_script(database, &text).with_context(|| format!("in the script {path}"))
+}
