@@ -4,6 +4,7 @@
 //! [`types`] are the parts of the protocol (MS-TDS), [`packet`] and [`tls`] what carries them.
 
 pub mod connection;
+pub mod faults;
 pub mod login;
 pub mod packet;
 pub mod response;

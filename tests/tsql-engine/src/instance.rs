@@ -129,6 +129,10 @@ impl Instance {
         })
     }
 
+    pub fn has_database(&self, name: &str) -> bool {
+        self.database_name(name).is_some()
+    }
+
     /// The database's name as it was created.
     pub(crate) fn database_name(&self, name: &str) -> Option<String> {
         let databases = self.databases.read().unwrap_or_else(PoisonError::into_inner);

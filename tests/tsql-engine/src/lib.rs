@@ -22,6 +22,7 @@ mod session;
 mod statements;
 mod storage;
 mod tokens;
+mod tpch;
 mod types;
 pub mod value;
 

@@ -1,0 +1,148 @@
+//! Scripted faults: told to the server in T-SQL, so that a test in another process can script them.
+//!
+//! `EXEC simulator_fault 'action', 'match', skip, times, rows` arms a fault; see [`Faults::arm`]. `EXEC simulator_faults_fired`
+//! returns how often each fired.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tsql_engine::value::SqlError;
+
+use crate::response::{RowAction, RowFault};
+
+/// What a fault does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Close the connection after so many rows of a matching statement.
+    Drop,
+    /// Send nothing more after so many rows.
+    Stall,
+    /// Wait 50 ms with each 128 KiB after so many rows.
+    Slow,
+    /// This error after so many rows of a matching statement.
+    Error(u32),
+    /// Close new connections at once.
+    Refuse,
+    /// Take new connections and never answer.
+    Hang,
+    /// Close the connection in the middle of the login.
+    KillLogin,
+    /// Answer the login with this error.
+    LoginError(u32),
+}
+
+#[derive(Debug, Clone)]
+struct Fault {
+    name: String,
+    action: Action,
+    /// Part of the statement, or of the application's name for faults of the login; empty for any.
+    matching: String,
+    skip: u32,
+    times: u32,
+    rows: u64,
+    fired: u32,
+}
+
+/// All faults of a server.
+#[derive(Debug, Default)]
+pub struct Faults(Mutex<Vec<Fault>>);
+
+impl Faults {
+    /// Arms a fault: `drop`, `stall`, `slow`, `error 1205`, `refuse`, `hang`, `kill login`, `login error 18456`.
+    ///
+    /// It lets the first `skip` occasions pass and then fires `times` times.
+    pub fn arm(&self, action: &str, matching: &str, skip: u32, times: u32, rows: u64) -> Result<(), SqlError> {
+        let number = |text: &str| text.trim().parse::<u32>().ok();
+        let parsed = match action {
+            "drop" => Some(Action::Drop),
+            "stall" => Some(Action::Stall),
+            "slow" => Some(Action::Slow),
+            "refuse" => Some(Action::Refuse),
+            "hang" => Some(Action::Hang),
+            "kill login" => Some(Action::KillLogin),
+            other => match (other.strip_prefix("error "), other.strip_prefix("login error ")) {
+                (Some(text), _) => number(text).map(Action::Error),
+                (_, Some(text)) => number(text).map(Action::LoginError),
+                _ => None,
+            },
+        };
+        let action_value = parsed.ok_or_else(|| SqlError::unsupported(format!("no fault is called '{action}'")))?;
+        let fault = Fault {
+            name: action.to_owned(),
+            action: action_value,
+            matching: matching.to_lowercase(),
+            skip,
+            times,
+            rows,
+            fired: 0,
+        };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
+        Ok(())
+    }
+
+    /// Forgets all faults that match this text.
+    pub fn disarm(&self, matching: &str) {
+        let matching = matching.to_lowercase();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|fault| fault.matching != matching);
+    }
+
+    /// Name, match and count of each fault.
+    pub fn fired(&self) -> Vec<(String, String, u32)> {
+        let faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.iter().map(|fault| (fault.name.clone(), fault.matching.clone(), fault.fired)).collect()
+    }
+
+    fn fire(&self, text: &str, wanted: impl Fn(&Action) -> bool) -> Option<Fault> {
+        let text = text.to_lowercase();
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = faults
+            .iter_mut()
+            .find(|fault| wanted(&fault.action) && fault.fired < fault.times && text.contains(&fault.matching))?;
+        if found.skip > 0 {
+            found.skip -= 1;
+            return None;
+        }
+        found.fired += 1;
+        Some(found.clone())
+    }
+
+    /// The fault of a new connection, before anything is known of it.
+    pub fn on_connect(&self) -> Option<Action> {
+        self.fire("", |action| matches!(action, Action::Refuse | Action::Hang)).map(|fault| fault.action)
+    }
+
+    /// The fault of a login; `text` is its application's name.
+    pub fn on_login(&self, text: &str) -> Option<Action> {
+        self.fire(text, |action| matches!(action, Action::KillLogin | Action::LoginError(_))).map(|fault| fault.action)
+    }
+
+    /// The fault of a batch.
+    pub fn on_batch(&self, sql: &str) -> RowFault {
+        let wanted = |action: &Action| matches!(action, Action::Drop | Action::Stall | Action::Slow | Action::Error(_));
+        let Some(fault) = self.fire(sql, wanted) else { return RowFault::default() };
+        let action = match fault.action {
+            Action::Drop => RowAction::Drop,
+            Action::Stall => RowAction::Stall,
+            Action::Slow => RowAction::Slow(Duration::from_millis(50)),
+            Action::Error(number) => RowAction::Fail(error(number)),
+            _ => RowAction::Nothing,
+        };
+        RowFault { after_rows: fault.rows, action }
+    }
+}
+
+/// An error with SQL Server's own words, for the numbers that tests use.
+pub fn error(number: u32) -> SqlError {
+    let (class, text) = match number {
+        1205 => (13, "Transaction was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction."),
+        1222 => (16, "Lock request time out period exceeded."),
+        229 => (14, "The SELECT permission was denied on the object."),
+        4060 => (11, "Cannot open database requested by the login. The login failed."),
+        18401 => (14, "Login failed. Reason: Server is in script upgrade mode. Only administrator can connect at this time."),
+        18456 => (14, "Login failed for user."),
+        40501 => (20, "The service is currently busy. Retry the request after 10 seconds."),
+        40613 => (17, "Database is not currently available. Please retry the connection later."),
+        _ => (16, "A scripted fault."),
+    };
+    SqlError::new(number, class, text)
+}

@@ -1,0 +1,333 @@
+//! The tokens of a response (MS-TDS 2.2.7), written as the engine hands results out.
+
+use std::io::{self, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use tsql_engine::value::{Collation, Column, EnvChange, Flow, Output, SqlError, SqlType, Value};
+
+use crate::packet::{PacketWriter, RESPONSE};
+use crate::types::{collation_bytes, type_info};
+use crate::values;
+
+const COLMETADATA: u8 = 0x81;
+const ERROR: u8 = 0xAA;
+const INFO: u8 = 0xAB;
+const LOGINACK: u8 = 0xAD;
+const ROW: u8 = 0xD1;
+const NBCROW: u8 = 0xD2;
+const ENVCHANGE: u8 = 0xE3;
+const RETURNSTATUS: u8 = 0x79;
+
+/// DONE tokens by what they end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// A statement of a batch.
+    Batch = 0xFD,
+    /// A statement within a procedure call.
+    InProcedure = 0xFF,
+    /// The procedure call itself.
+    Procedure = 0xFE,
+}
+
+const MORE: u16 = 0x01;
+const FAILED: u16 = 0x02;
+const COUNT: u16 = 0x10;
+const ATTENTION: u16 = 0x20;
+
+/// What a scripted fault makes of the rows that come.
+#[derive(Debug, Clone, Default)]
+pub struct RowFault {
+    pub after_rows: u64,
+    pub action: RowAction,
+}
+
+#[derive(Debug, Clone, Default)]
+pub enum RowAction {
+    #[default]
+    Nothing,
+    /// Close the connection in the middle of the stream.
+    Drop,
+    /// Send nothing more, and keep the connection.
+    Stall,
+    /// Wait before each further packet.
+    Slow(Duration),
+    /// An error instead of the rest.
+    Fail(SqlError),
+}
+
+/// How a response ended before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    Attention,
+    /// The connection is gone, or a fault says that it should be.
+    Gone,
+    Stalled,
+    /// The statement failed by a fault; the error is in [`Response::fault_error`].
+    Failed,
+}
+
+/// A response being written.
+pub struct Response<'a, W: Write> {
+    packets: PacketWriter<'a, W>,
+    /// A second handle on the socket, to see whether the client sent an attention.
+    watch: &'a TcpStream,
+    token: Vec<u8>,
+    columns: Vec<Column>,
+    done: Done,
+    /// The last DONE, held back until it is known whether more follows.
+    pending: Option<(u16, u64)>,
+    fault: RowFault,
+    rows: u64,
+    pub ending: Option<Ending>,
+    pub fault_error: Option<SqlError>,
+}
+
+impl<'a, W: Write> Response<'a, W> {
+    pub fn new(to: &'a mut W, watch: &'a TcpStream, size: usize, done: Done, fault: RowFault) -> Self {
+        Self {
+            packets: PacketWriter::new(to, RESPONSE, size),
+            watch,
+            token: Vec::with_capacity(4096),
+            columns: Vec::new(),
+            done,
+            pending: None,
+            fault,
+            rows: 0,
+            ending: None,
+            fault_error: None,
+        }
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn send(&mut self) -> Flow {
+        let result = self.packets.push(&self.token);
+        self.token.clear();
+        match result {
+            Ok(false) => Flow::Continue,
+            Ok(true) => self.look(),
+            Err(_) => {
+                self.ending = Some(Ending::Gone);
+                Flow::Stop
+            }
+        }
+    }
+
+    /// Anything that the client sends during a response can only be an attention.
+    fn look(&mut self) -> Flow {
+        if let RowAction::Slow(wait) = self.fault.action
+            && self.rows >= self.fault.after_rows
+        {
+            std::thread::sleep(wait);
+        }
+        let waiting = || -> io::Result<bool> {
+            self.watch.set_nonblocking(true)?;
+            let peeked = self.watch.peek(&mut [0; 1]);
+            self.watch.set_nonblocking(false)?;
+            Ok(!matches!(peeked, Err(ref error) if error.kind() == io::ErrorKind::WouldBlock))
+        };
+        if waiting().unwrap_or(true) {
+            self.ending = Some(Ending::Attention);
+            return Flow::Stop;
+        }
+        Flow::Continue
+    }
+
+    fn flush_done(&mut self, more: bool) -> Flow {
+        if let Some((status, rows)) = self.pending.take() {
+            self.write_done(self.done, status | if more { MORE } else { 0 }, rows);
+        }
+        Flow::Continue
+    }
+
+    fn write_done(&mut self, kind: Done, status: u16, rows: u64) {
+        self.token.push(kind as u8);
+        self.token.extend_from_slice(&status.to_le_bytes());
+        self.token.extend_from_slice(&0xC1_u16.to_le_bytes());
+        self.token.extend_from_slice(&rows.to_le_bytes());
+    }
+
+    pub fn error(&mut self, error: &SqlError) {
+        self.flush_done(true);
+        message(&mut self.token, ERROR, error);
+        self.pending = Some((FAILED, 0));
+        self.send();
+    }
+
+    /// LOGINACK with what a client wants to know of the server.
+    pub fn login_ack(&mut self, database: &str, packet_size: usize) {
+        environment(&mut self.token, 1, &text8(database), &text8("master"));
+        environment(&mut self.token, 7, &with_length(&collation_bytes(&Collation::default())), &[0]);
+        environment(&mut self.token, 2, &text8("us_english"), &[0]);
+        let mut body = vec![1, 0x74, 0x00, 0x00, 0x04];
+        body.extend_from_slice(&text8("Stopgap SQL Server simulator"));
+        body.extend_from_slice(&[16, 0, 0x03, 0xE8]);
+        self.token.push(LOGINACK);
+        self.token.extend_from_slice(&(body.len() as u16).to_le_bytes());
+        self.token.extend_from_slice(&body);
+        environment(&mut self.token, 4, &text8(&packet_size.to_string()), &text8("4096"));
+        self.pending = Some((0, 0));
+        self.send();
+    }
+
+    /// Ends the response; an error of the connection ends the connection.
+    pub fn finish(mut self, attention: bool) -> io::Result<()> {
+        if attention {
+            self.pending = None;
+            self.write_done(Done::Batch, ATTENTION, 0);
+        } else if self.done == Done::InProcedure {
+            let failed = matches!(self.pending, Some((status, _)) if status & FAILED != 0);
+            self.flush_done(true);
+            self.token.push(RETURNSTATUS);
+            self.token.extend_from_slice(&i32::from(failed).to_le_bytes());
+            self.write_done(Done::Procedure, if failed { FAILED } else { 0 }, 0);
+        } else {
+            if self.pending.is_none() {
+                self.pending = Some((0, 0));
+            }
+            self.flush_done(false);
+        }
+        self.packets.push(&self.token)?;
+        self.packets.finish()
+    }
+
+    /// Leaves the response unfinished.
+    pub fn abandon(mut self) -> io::Result<()> {
+        self.packets.push(&self.token)?;
+        self.packets.abandon()
+    }
+
+    fn metadata(&mut self) {
+        self.token.push(COLMETADATA);
+        self.token.extend_from_slice(&(self.columns.len() as u16).to_le_bytes());
+        for column in &self.columns {
+            let user_type = if column.sql_type == SqlType::RowVersion { 80_u32 } else { 0 };
+            self.token.extend_from_slice(&user_type.to_le_bytes());
+            let flags = u16::from(column.nullable) | u16::from(column.identity) << 4 | 0x08;
+            self.token.extend_from_slice(&flags.to_le_bytes());
+            type_info(&column.sql_type, &mut self.token);
+            self.token.extend_from_slice(&text8(&column.name));
+        }
+    }
+
+    fn fault_now(&mut self) -> Option<Flow> {
+        if self.rows < self.fault.after_rows {
+            return None;
+        }
+        self.ending = Some(match &self.fault.action {
+            RowAction::Nothing | RowAction::Slow(_) => return None,
+            RowAction::Drop => Ending::Gone,
+            RowAction::Stall => Ending::Stalled,
+            RowAction::Fail(error) => {
+                self.fault_error = Some(error.clone());
+                Ending::Failed
+            }
+        });
+        Some(Flow::Stop)
+    }
+}
+
+impl<W: Write> Output for Response<'_, W> {
+    fn columns(&mut self, columns: &[Column]) -> Flow {
+        self.flush_done(true);
+        self.columns = columns.to_vec();
+        self.metadata();
+        self.send()
+    }
+
+    fn row(&mut self, row: &[Value<'_>]) -> Flow {
+        if let Some(flow) = self.fault_now() {
+            return flow;
+        }
+        self.rows += 1;
+        let nulls = row.iter().filter(|value| value.is_null()).count();
+        // A bitmap pays from the second NULL on.
+        if nulls > 1 {
+            self.token.push(NBCROW);
+            let start = self.token.len();
+            self.token.resize(start + row.len().div_ceil(8), 0);
+            for (index, value) in row.iter().enumerate() {
+                if value.is_null() {
+                    self.token[start + index / 8] |= 1 << (index % 8);
+                }
+            }
+            for (value, column) in row.iter().zip(&self.columns).filter(|(value, _)| !value.is_null()) {
+                values::write(value, &column.sql_type, &mut self.token);
+            }
+        } else {
+            self.token.push(ROW);
+            for (value, column) in row.iter().zip(&self.columns) {
+                values::write(value, &column.sql_type, &mut self.token);
+            }
+        }
+        self.send()
+    }
+
+    fn done(&mut self, rows: Option<u64>) -> Flow {
+        if let Some(flow) = self.fault_now() {
+            return flow;
+        }
+        self.flush_done(true);
+        self.pending = Some((if rows.is_some() { COUNT } else { 0 }, rows.unwrap_or(0)));
+        Flow::Continue
+    }
+
+    fn poll(&mut self) -> Flow {
+        self.look()
+    }
+
+    fn info(&mut self, info: &SqlError) {
+        self.flush_done(true);
+        message(&mut self.token, INFO, info);
+        self.send();
+    }
+
+    fn env_change(&mut self, change: &EnvChange) {
+        match change {
+            EnvChange::Database { old, new } => environment(&mut self.token, 1, &text8(new), &text8(old)),
+            EnvChange::Language { old, new } => environment(&mut self.token, 2, &text8(new), &text8(old)),
+            EnvChange::BeginTransaction(id) => environment(&mut self.token, 8, &with_length(&id.to_le_bytes()), &[0]),
+            EnvChange::CommitTransaction(id) => environment(&mut self.token, 9, &[0], &with_length(&id.to_le_bytes())),
+            EnvChange::RollbackTransaction(id) => environment(&mut self.token, 10, &[0], &with_length(&id.to_le_bytes())),
+        }
+        self.send();
+    }
+}
+
+/// Text with its length in characters in one byte.
+fn text8(text: &str) -> Vec<u8> {
+    let units: Vec<u16> = text.encode_utf16().take(255).collect();
+    let mut out = vec![units.len() as u8];
+    out.extend(units.into_iter().flat_map(u16::to_le_bytes));
+    out
+}
+
+fn with_length(bytes: &[u8]) -> Vec<u8> {
+    [&[bytes.len() as u8], bytes].concat()
+}
+
+fn environment(out: &mut Vec<u8>, kind: u8, new: &[u8], old: &[u8]) {
+    out.push(ENVCHANGE);
+    out.extend_from_slice(&((1 + new.len() + old.len()) as u16).to_le_bytes());
+    out.push(kind);
+    out.extend_from_slice(new);
+    out.extend_from_slice(old);
+}
+
+fn message(out: &mut Vec<u8>, token: u8, message: &SqlError) {
+    let mut body = Vec::new();
+    body.extend_from_slice(&message.number.to_le_bytes());
+    body.extend_from_slice(&[message.state, message.class]);
+    let units: Vec<u16> = message.message.encode_utf16().take(2000).collect();
+    body.extend_from_slice(&(units.len() as u16).to_le_bytes());
+    body.extend(units.into_iter().flat_map(u16::to_le_bytes));
+    body.extend_from_slice(&text8("simulator"));
+    body.extend_from_slice(&text8(""));
+    body.extend_from_slice(&1_u32.to_le_bytes());
+    out.push(token);
+    out.extend_from_slice(&(body.len() as u16).to_le_bytes());
+    out.extend_from_slice(&body);
+}
