@@ -54,18 +54,18 @@ pub fn serve(mut socket: TcpStream, shared: &Shared) -> io::Result<()> {
     match answer {
         ENCRYPT_NOT_SUPPORTED => {
             let Some(message) = packet::read(&mut socket)? else { return Ok(()) };
-            converse(&mut socket, &watch, &message, shared)
+            converse(&mut socket, &watch, &message, shared, false)
         }
         ENCRYPT_OFF => {
             // Only the login is encrypted.
             let mut stream = tls::accept(shared.tls.clone(), socket)?;
             let Some(message) = packet::read(&mut stream)? else { return Ok(()) };
-            converse(&mut stream.sock.socket, &watch, &message, shared)
+            converse(&mut stream.sock.socket, &watch, &message, shared, false)
         }
         _ => {
             let mut stream = tls::accept(shared.tls.clone(), socket)?;
             let Some(message) = packet::read(&mut stream)? else { return Ok(()) };
-            converse(&mut stream, &watch, &message, shared)
+            converse(&mut stream, &watch, &message, shared, true)
         }
     }
 }
@@ -79,8 +79,16 @@ fn hang(socket: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-fn converse(stream: &mut (impl Read + Write), watch: &TcpStream, message: &Message, shared: &Shared) -> io::Result<()> {
-    let Some(Login { request, packet_size }) = login::login7(&message.data).filter(|_| message.kind == packet::LOGIN7) else {
+fn converse(
+    stream: &mut (impl Read + Write),
+    watch: &TcpStream,
+    message: &Message,
+    shared: &Shared,
+    encrypted: bool,
+) -> io::Result<()> {
+    let Some(Login { request, packet_size, odbc }) =
+        login::login7(&message.data).filter(|_| message.kind == packet::LOGIN7)
+    else {
         return Ok(());
     };
     let opened = match shared.faults.on_login(&request.application) {
@@ -90,7 +98,11 @@ fn converse(stream: &mut (impl Read + Write), watch: &TcpStream, message: &Messa
     };
     let mut response = Response::new(stream, watch, 4096, Done::Batch, RowFault::default());
     let mut session = match opened {
-        Ok(session) => {
+        Ok(mut session) => {
+            if odbc {
+                session.set_text_size(i64::from(i32::MAX));
+            }
+            session.set_encrypted(encrypted);
             response.login_ack(session.database(), packet_size);
             response.finish(false)?;
             session
@@ -179,7 +191,7 @@ fn fail<W: Write>(session: &mut Session, response: &mut Response<'_, W>, error: 
     response.error(error);
     if error.number == 1205 {
         // A database that is gone has nothing to roll back.
-        let _ = session.rollback(response);
+        let _ = session.batch("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION", &[], response);
     }
 }
 
@@ -205,7 +217,8 @@ fn control<W: Write>(sql: &str, shared: &Shared, response: &mut Response<'_, W>)
     match name.as_str() {
         "simulator_fault" => {
             let [_, action, _, matching, numbers, ..] = words.as_slice() else { return Err(usage()) };
-            let numbers: Vec<u64> = numbers.split(',').filter_map(|text| text.trim().trim_end_matches(';').parse().ok()).collect();
+            let numbers: Vec<u64> =
+                numbers.split(',').filter_map(|text| text.trim().trim_end_matches(';').parse().ok()).collect();
             let [skip, times, rows] = numbers.as_slice() else { return Err(usage()) };
             shared.faults.arm(action, matching, *skip as u32, *times as u32, *rows)?;
             Ok(response.done(None))
@@ -216,7 +229,12 @@ fn control<W: Write>(sql: &str, shared: &Shared, response: &mut Response<'_, W>)
         }
         "simulator_faults_fired" => {
             let text = SqlType::NVarChar { len: Len::N(400), collation: Collation::default() };
-            let column = |name: &str, sql_type: SqlType| Column { name: name.to_owned(), sql_type, nullable: false, identity: false };
+            let column = |name: &str, sql_type: SqlType| Column {
+                name: name.to_owned(),
+                sql_type,
+                nullable: false,
+                identity: false,
+            };
             response.columns(&[column("action", text.clone()), column("match", text), column("fired", SqlType::Int)]);
             let fired = shared.faults.fired();
             for (action, matching, count) in &fired {

@@ -134,11 +134,16 @@ impl Faults {
 /// An error with SQL Server's own words, for the numbers that tests use.
 pub fn error(number: u32) -> SqlError {
     let (class, text) = match number {
-        1205 => (13, "Transaction was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction."),
+        1205 => (
+            13,
+            "Transaction was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction.",
+        ),
         1222 => (16, "Lock request time out period exceeded."),
         229 => (14, "The SELECT permission was denied on the object."),
         4060 => (11, "Cannot open database requested by the login. The login failed."),
-        18401 => (14, "Login failed. Reason: Server is in script upgrade mode. Only administrator can connect at this time."),
+        18401 => {
+            (14, "Login failed. Reason: Server is in script upgrade mode. Only administrator can connect at this time.")
+        }
         18456 => (14, "Login failed for user."),
         40501 => (20, "The service is currently busy. Retry the request after 10 seconds."),
         40613 => (17, "Database is not currently available. Please retry the connection later."),

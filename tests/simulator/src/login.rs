@@ -57,6 +57,8 @@ pub fn prelogin_answer(encryption: u8) -> Vec<u8> {
 pub struct Login {
     pub request: LoginRequest,
     pub packet_size: usize,
+    /// The client asks for ODBC's defaults, an unlimited TEXTSIZE among them.
+    pub odbc: bool,
 }
 
 /// Reads LOGIN7; `None` where it is malformed.
@@ -78,9 +80,8 @@ pub fn login7(message: &[u8]) -> Option<Login> {
         application: text(48)?,
         database: text(68)?,
         read_only_intent: type_flags & 0x20 != 0,
-        odbc: flags2 & 0x02 != 0,
     };
-    Some(Login { request, packet_size: packet_size.clamp(512, 32_767) })
+    Some(Login { request, packet_size: packet_size.clamp(512, 32_767), odbc: flags2 & 0x02 != 0 })
 }
 
 /// UTF-16LE text.

@@ -1,5 +1,6 @@
 //! The simulator as a program.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,14 +48,23 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let password = std::env::var(&arguments.password_env)
         .with_context(|| format!("the password variable {} is not set", arguments.password_env))?;
-    let instance = Instance::new();
+    let directory = tempfile::Builder::new().prefix("mssql-simulator-").tempdir()?;
+    // The databases go with the process, also when it is told to end.
+    let path = directory.path().to_owned();
+    ctrlc::set_handler(move || {
+        // What cannot be removed is in the system's directory for temporary files.
+        let _ = std::fs::remove_dir_all(&path);
+        std::process::exit(0);
+    })?;
+    let instance = Instance::new(directory.path())?;
     instance.create_login(&arguments.user, &password);
+    let mut databases = BTreeSet::new();
     for script in &arguments.scripts {
-        run_script(&instance, script)?;
+        run_script(&instance, script, &mut databases)?;
     }
     if let Some(scale) = arguments.tpch {
         instance.create_database(&arguments.tpch_database)?;
-        instance.load_tpch(&arguments.tpch_database, scale)?;
+        instance.attach_tpch(&arguments.tpch_database, scale)?;
     }
     let tls = match (&arguments.certificate, &arguments.key) {
         (Some(certificate), Some(key)) => tls::from_files(certificate, key)?,
@@ -66,12 +76,12 @@ fn main() -> anyhow::Result<()> {
     server.run()
 }
 
-fn run_script(instance: &Arc<Instance>, argument: &str) -> anyhow::Result<()> {
+fn run_script(instance: &Arc<Instance>, argument: &str, databases: &mut BTreeSet<String>) -> anyhow::Result<()> {
     let Some((database, path)) = argument.split_once('=') else {
         bail!("--script {argument:?}: write DATABASE=FILE");
     };
     let text = std::fs::read_to_string(path).with_context(|| format!("the script {path} cannot be read"))?;
-    if !instance.has_database(database) {
+    if databases.insert(database.to_owned()) {
         instance.create_database(database)?;
     }
     instance.run_script(database, &text).with_context(|| format!("in the script {path}"))

@@ -275,10 +275,6 @@ impl<W: Write> Output for Response<'_, W> {
         Flow::Continue
     }
 
-    fn poll(&mut self) -> Flow {
-        self.look()
-    }
-
     fn info(&mut self, info: &SqlError) {
         self.flush_done(true);
         message(&mut self.token, INFO, info);
@@ -291,7 +287,9 @@ impl<W: Write> Output for Response<'_, W> {
             EnvChange::Language { old, new } => environment(&mut self.token, 2, &text8(new), &text8(old)),
             EnvChange::BeginTransaction(id) => environment(&mut self.token, 8, &with_length(&id.to_le_bytes()), &[0]),
             EnvChange::CommitTransaction(id) => environment(&mut self.token, 9, &[0], &with_length(&id.to_le_bytes())),
-            EnvChange::RollbackTransaction(id) => environment(&mut self.token, 10, &[0], &with_length(&id.to_le_bytes())),
+            EnvChange::RollbackTransaction(id) => {
+                environment(&mut self.token, 10, &[0], &with_length(&id.to_le_bytes()))
+            }
         }
         self.send();
     }

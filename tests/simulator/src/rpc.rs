@@ -21,7 +21,13 @@ pub fn skip_headers(data: &[u8]) -> Option<&[u8]> {
 
 /// Reads a call.
 pub fn parse(data: &[u8]) -> Result<Call, SqlError> {
-    let broken = || SqlError::new(8009, 16, "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect.");
+    let broken = || {
+        SqlError::new(
+            8009,
+            16,
+            "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect.",
+        )
+    };
     let mut reader = Reader { data: skip_headers(data).ok_or_else(broken)? };
     let length = reader.u16().ok_or_else(broken)?;
     let known = if length == 0xFFFF {
@@ -83,9 +89,12 @@ impl<'a> Reader<'a> {
     fn value(&mut self) -> Option<(SqlType, Value<'static>)> {
         let token = self.u8()?;
         match token {
-            types::NVARCHAR | types::NCHAR | types::BIGVARCHAR | types::BIGCHAR | types::BIGVARBINARY | types::BIGBINARY => {
-                self.variable(token)
-            }
+            types::NVARCHAR
+            | types::NCHAR
+            | types::BIGVARCHAR
+            | types::BIGCHAR
+            | types::BIGVARBINARY
+            | types::BIGBINARY => self.variable(token),
             types::DECIMALN | types::NUMERICN => {
                 self.u8()?;
                 let (precision, scale) = (self.u8()?, self.u8()?);
@@ -103,7 +112,11 @@ impl<'a> Reader<'a> {
             types::DATEN => {
                 let length = usize::from(self.u8()?);
                 let bytes = self.take(length)?;
-                let value = if length == 3 { Value::Date(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0])) } else { Value::Null };
+                let value = if length == 3 {
+                    Value::Date(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]))
+                } else {
+                    Value::Null
+                };
                 Some((SqlType::Date, value))
             }
             types::DATETIME2N => {
@@ -140,7 +153,9 @@ impl<'a> Reader<'a> {
         let collation = Collation::default();
         Some(match (binary, national) {
             (true, _) => (SqlType::VarBinary { len }, bytes.map_or(Value::Null, |bytes| Value::Binary(bytes.into()))),
-            (_, true) => (SqlType::NVarChar { len, collation }, bytes.map_or(Value::Null, |bytes| Value::NVarChar(bytes.into()))),
+            (_, true) => {
+                (SqlType::NVarChar { len, collation }, bytes.map_or(Value::Null, |bytes| Value::NVarChar(bytes.into())))
+            }
             _ => (SqlType::VarChar { len, collation }, bytes.map_or(Value::Null, |bytes| Value::VarChar(bytes.into()))),
         })
     }

@@ -32,7 +32,8 @@ impl Server {
         tls: Arc<rustls::ServerConfig>,
         encryption: Encryption,
     ) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("port {port} is not free"))?;
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("port {port} is not free"))?;
         Ok(Self { listener, shared: Arc::new(Shared { instance, tls, encryption, faults: Faults::default() }) })
     }
 

@@ -1,449 +1,477 @@
-//! CAST and CONVERT among all types, exact where SQL Server is exact.
+//! CAST and CONVERT between all type families, with the errors that SQL Server gives.
 
-use crate::calendar::{self, DAYS_TO_1900, date_text, instant, time_text};
-use crate::types::collation_of;
-use crate::value::{Collation, Len, SqlError, SqlType, Value};
+use std::borrow::Cow;
 
-type Converted = Result<Value<'static>, SqlError>;
+use crate::codec::TICKS_DAY;
+use crate::collation;
+use crate::convert_text::{format_value, is_number_text, parse_decimal};
+use crate::datetime::{self, DAYS_1900, Moment};
+use crate::error::error;
+use crate::types::{collation_of, is_string, is_wide, length_of, type_name, type_text};
+use crate::value::{SqlError, SqlType, Value};
 
-/// The text of a character value, for functions and comparisons; `None` for other values.
-pub fn text_of(value: &Value<'_>, collation: &Collation) -> Option<String> {
-    match value {
-        Value::VarChar(bytes) => Some(collation.decode(bytes)),
-        Value::NVarChar(bytes) => Some(utf16_text(bytes)),
-        _ => None,
-    }
+fn explicit_refused(from: &SqlType, to: &SqlType) -> SqlError {
+    error(529, format!("Explicit conversion from data type {} to {} is not allowed.", type_name(from), type_name(to)))
 }
 
-pub fn utf16_text(bytes: &[u8]) -> String {
-    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-    String::from_utf16_lossy(&units)
+fn overflow(to: &SqlType) -> SqlError {
+    error(8115, format!("Arithmetic overflow error converting expression to data type {}.", type_name(to)))
 }
 
-/// Converts a value of type `from` to type `to`.
-pub fn convert(value: Value<'static>, from: &SqlType, to: &SqlType, style: Option<u16>) -> Converted {
-    if value.is_null() {
-        return Ok(Value::Null);
-    }
-    if let Value::Variant(inner) = value {
-        let (base, inner) = *inner;
-        return match to {
-            SqlType::SqlVariant => Ok(Value::Variant(Box::new((base, inner)))),
-            _ => convert(inner, &base, to, style),
-        };
-    }
+fn bad_text(from: &SqlType, text: &str, to: &SqlType) -> SqlError {
     match to {
-        SqlType::SqlVariant => Ok(Value::Variant(Box::new((from.clone(), value)))),
-        SqlType::Char { .. } | SqlType::VarChar { .. } | SqlType::Text { .. } => to_varchar(&value, from, to, style),
-        SqlType::NChar { .. } | SqlType::NVarChar { .. } | SqlType::NText { .. } | SqlType::Xml => {
-            to_nvarchar(&value, from, to, style)
-        }
-        SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::Image | SqlType::RowVersion => {
-            to_binary(&value, to, style)
-        }
-        SqlType::UniqueIdentifier => to_guid(&value, from),
-        SqlType::Udt { name } => to_udt(&value, from, name),
-        SqlType::Real | SqlType::Float => to_float(&value, from, to),
+        SqlType::Int | SqlType::SmallInt | SqlType::TinyInt | SqlType::Bit => error(
+            245,
+            format!(
+                "Conversion failed when converting the {} value '{text}' to data type {}.",
+                type_name(from),
+                type_name(to)
+            ),
+        ),
         SqlType::Date
         | SqlType::Time { .. }
         | SqlType::DateTime
         | SqlType::SmallDateTime
         | SqlType::DateTime2 { .. }
-        | SqlType::DateTimeOffset { .. } => to_date_time(&value, from, to),
+        | SqlType::DateTimeOffset { .. } => {
+            error(241, "Conversion failed when converting date and/or time from character string.")
+        }
+        SqlType::UniqueIdentifier => {
+            error(8169, "Conversion failed when converting from a character string to uniqueidentifier.")
+        }
+        _ => error(8114, format!("Error converting data type {} to {}.", type_name(from), type_name(to))),
+    }
+}
+
+/// The value as another type; `style` is CONVERT's third argument.
+pub fn convert<'a>(value: Value<'a>, from: &SqlType, to: &SqlType, style: i32) -> Result<Value<'a>, SqlError> {
+    if matches!(value, Value::Null) {
+        return Ok(Value::Null);
+    }
+    if let Value::Variant(inner) = value {
+        if matches!(to, SqlType::SqlVariant) {
+            return Ok(Value::Variant(inner));
+        }
+        let (base, value) = *inner;
+        return convert(value, &base, to, style);
+    }
+    match to {
+        SqlType::SqlVariant => Ok(Value::Variant(Box::new((from.clone(), value.into_static())))),
+        _ if is_string(to) || matches!(to, SqlType::Xml) => to_string(value, from, to, style),
+        SqlType::Binary { .. }
+        | SqlType::VarBinary { .. }
+        | SqlType::Image
+        | SqlType::RowVersion
+        | SqlType::Udt { .. } => to_binary(value, from, to, style),
+        SqlType::UniqueIdentifier => to_guid(value, from, to),
+        SqlType::Float | SqlType::Real => to_float(&value, from, to),
+        SqlType::Date
+        | SqlType::Time { .. }
+        | SqlType::DateTime
+        | SqlType::SmallDateTime
+        | SqlType::DateTime2 { .. }
+        | SqlType::DateTimeOffset { .. } => to_moment(&value, from, to),
         _ => to_exact(&value, from, to),
     }
 }
 
-fn default_collation(kind: &SqlType) -> Collation {
-    collation_of(kind).cloned().unwrap_or_default()
-}
-
-/// The text that a value of any type has as a string.
-pub fn render(value: &Value<'_>, from: &SqlType, style: Option<u16>) -> Result<String, SqlError> {
-    if let Some(text) = text_of(value, &default_collation(from)) {
-        return Ok(text);
-    }
-    Ok(match value {
-        Value::Bit(value) => u8::from(*value).to_string(),
-        Value::TinyInt(value) => value.to_string(),
-        Value::SmallInt(value) => value.to_string(),
-        Value::Int(value) => value.to_string(),
-        Value::BigInt(value) => value.to_string(),
-        Value::Real(value) if style == Some(3) => format!("{value:.8e}"),
-        Value::Real(value) => shortest(f64::from(*value), value.to_string()),
-        // 17 significant digits, as style 3 gives them.
-        Value::Float(value) if style == Some(3) => format!("{value:.16e}"),
-        Value::Float(value) => shortest(*value, value.to_string()),
-        Value::Decimal { value, scale } => decimal_text(*value, *scale),
-        Value::Money(value) if style == Some(2) => decimal_text(i128::from(*value), 4),
-        Value::Money(value) => {
-            let rounded = (i128::from(*value) + 50 * i128::from(value.signum())) / 100;
-            decimal_text(rounded, 2)
+/// The text of a character value.
+pub fn text_of(value: &Value<'_>, sql_type: &SqlType) -> Result<String, SqlError> {
+    match value {
+        Value::NVarChar(bytes) => Ok(collation::decode_utf16(bytes)),
+        Value::VarChar(bytes) => {
+            collation::decode(bytes, collation_of(sql_type).unwrap_or(crate::types::DEFAULT_COLLATION))
         }
-        Value::Guid(bytes) => guid_text(bytes),
-        Value::Binary(bytes) => {
-            let digits: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-            if style == Some(1) { format!("0x{digits}") } else { digits }
-        }
-        other => date_time_text(other, from)
-            .ok_or_else(|| SqlError::new(529, 16, "Explicit conversion to a string is not allowed for this type."))?,
-    })
-}
-
-fn shortest(value: f64, text: String) -> String {
-    if value.abs() >= 1e15 || (value != 0.0 && value.abs() < 1e-4) { format!("{value:e}") } else { text }
-}
-
-fn date_time_text(value: &Value<'_>, from: &SqlType) -> Option<String> {
-    let (days, ticks, offset) = instant(value)?;
-    let scale = match from {
-        SqlType::Time { scale } | SqlType::DateTime2 { scale } | SqlType::DateTimeOffset { scale } => *scale,
-        SqlType::DateTime => 3,
-        SqlType::SmallDateTime => 0,
-        _ => 7,
-    };
-    Some(match value {
-        Value::Date(_) => date_text(days),
-        Value::Time(_) => time_text(ticks, scale),
-        Value::DateTimeOffset { .. } => {
-            let (days, ticks) = calendar::normalize(days, ticks as i64 + i64::from(offset) * 600_000_000);
-            let sign = if offset < 0 { '-' } else { '+' };
-            let minutes = offset.unsigned_abs();
-            format!("{} {} {sign}{:02}:{:02}", date_text(days), time_text(ticks, scale), minutes / 60, minutes % 60)
-        }
-        _ => format!("{} {}", date_text(days), time_text(ticks, scale)),
-    })
-}
-
-pub fn decimal_text(value: i128, scale: u8) -> String {
-    let sign = if value < 0 { "-" } else { "" };
-    let digits = format!("{:0>width$}", value.unsigned_abs(), width = usize::from(scale) + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - usize::from(scale));
-    if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
-}
-
-/// Upper case, first three groups from their little-endian wire order.
-pub fn guid_text(bytes: &[u8; 16]) -> String {
-    let b = bytes;
-    let head = format!(
-        "{:02X}{:02X}{:02X}{:02X}-{:02X}{:02X}-{:02X}{:02X}-{:02X}{:02X}-",
-        b[3], b[2], b[1], b[0], b[5], b[4], b[7], b[6], b[8], b[9]
-    );
-    b[10..].iter().fold(head, |text, byte| format!("{text}{byte:02X}"))
-}
-
-fn parse_guid(text: &str) -> Option<[u8; 16]> {
-    let digits: String = text.trim().trim_matches(['{', '}']).chars().filter(|c| *c != '-').collect();
-    if digits.len() != 32 {
-        return None;
+        other => format_value(other, sql_type, 0),
     }
-    let mut bytes = [0; 16];
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(digits.get(index * 2..index * 2 + 2)?, 16).ok()?;
+}
+
+fn fit(mut bytes: Vec<u8>, unit: usize, to: &SqlType) -> Vec<u8> {
+    if let Some(length) = length_of(to) {
+        let limit = length as usize * unit;
+        bytes.truncate(limit);
+        match to {
+            SqlType::Char { .. } => bytes.resize(limit, b' '),
+            SqlType::Binary { .. } | SqlType::RowVersion => bytes.resize(limit, 0),
+            SqlType::NChar { .. } => {
+                while bytes.len() < limit {
+                    bytes.extend_from_slice(&[0x20, 0]);
+                }
+            }
+            _ => {}
+        }
     }
-    bytes[..4].reverse();
-    bytes[4..6].reverse();
-    bytes[6..8].reverse();
-    Some(bytes)
+    bytes
 }
 
-fn truncation(length: usize, limit: usize) -> SqlError {
-    SqlError::new(2628, 16, format!("String or binary data would be truncated: {length} do not fit {limit}."))
-}
-
-fn to_varchar(value: &Value<'_>, from: &SqlType, to: &SqlType, style: Option<u16>) -> Converted {
-    let collation = default_collation(to);
-    let mut bytes = match value {
-        Value::Binary(bytes) if style.is_none() => bytes.to_vec(),
-        Value::VarChar(bytes) if collation_of(from).is_none_or(|from| from.code_page() == collation.code_page()) => {
-            bytes.to_vec()
+fn to_string<'a>(value: Value<'a>, from: &SqlType, to: &SqlType, style: i32) -> Result<Value<'a>, SqlError> {
+    let wide = is_wide(to);
+    let target = collation_of(to).unwrap_or(crate::types::DEFAULT_COLLATION);
+    let bytes = match value {
+        Value::NVarChar(bytes) if wide => bytes.into_owned(),
+        Value::VarChar(bytes)
+            if !wide && collation_of(from).map(collation::code_page) == Some(collation::code_page(target)) =>
+        {
+            bytes.into_owned()
+        }
+        Value::Binary(mut bytes) if !matches!(from, SqlType::Udt { .. }) && style == 0 => {
+            if wide && bytes.len() % 2 == 1 {
+                bytes.to_mut().push(0);
+            }
+            bytes.into_owned()
         }
         other => {
-            let text = render(other, from, style)?;
-            collation.encode(&text).unwrap_or_else(|| {
-                // SQL Server puts ? for characters that the code page lacks.
-                text.chars().flat_map(|c| collation.encode(&c.to_string()).unwrap_or_else(|| vec![b'?'])).collect()
-            })
+            let is_text = matches!(other, Value::NVarChar(_) | Value::VarChar(_));
+            let text = if is_text { text_of(&other, from)? } else { format_value(&other, from, style)? };
+            if !is_text && length_of(to).is_some_and(|length| text.len() > length as usize) {
+                return match from {
+                    SqlType::Bit | SqlType::TinyInt | SqlType::SmallInt | SqlType::Int if !wide => {
+                        Ok(Value::VarChar(Cow::Owned(fit(b"*".to_vec(), 1, to))))
+                    }
+                    SqlType::UniqueIdentifier => {
+                        Err(error(8170, "Insufficient result space to convert uniqueidentifier value to char."))
+                    }
+                    _ if crate::types::precedence(from) >= 22 => Ok(truncated(&text, to, wide)),
+                    _ => Err(overflow(to)),
+                };
+            }
+            if wide { collation::encode_utf16(&text) } else { collation::encode(&text, target)? }
         }
     };
-    match to {
-        SqlType::Char { len, .. } => {
-            bytes.truncate(usize::from(*len));
-            bytes.resize(usize::from(*len), b' ');
-        }
-        SqlType::VarChar { len: Len::N(len), .. } => bytes.truncate(usize::from(*len)),
-        _ => {}
-    }
-    Ok(Value::VarChar(bytes.into()))
+    let bytes = fit(bytes, if wide { 2 } else { 1 }, to);
+    Ok(if wide { Value::NVarChar(Cow::Owned(bytes)) } else { Value::VarChar(Cow::Owned(bytes)) })
 }
 
-fn to_nvarchar(value: &Value<'_>, from: &SqlType, to: &SqlType, style: Option<u16>) -> Converted {
-    let mut bytes = match value {
-        Value::NVarChar(bytes) => bytes.to_vec(),
-        Value::Binary(bytes) if style.is_none() => bytes.to_vec(),
-        other => render(other, from, style)?.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+fn truncated(text: &str, to: &SqlType, wide: bool) -> Value<'static> {
+    if wide {
+        Value::NVarChar(Cow::Owned(fit(collation::encode_utf16(text), 2, to)))
+    } else {
+        Value::VarChar(Cow::Owned(fit(text.as_bytes().to_vec(), 1, to)))
+    }
+}
+
+fn to_binary<'a>(value: Value<'a>, from: &SqlType, to: &SqlType, style: i32) -> Result<Value<'a>, SqlError> {
+    let bytes = match value {
+        Value::VarChar(_) | Value::NVarChar(_) if style == 1 || style == 2 => {
+            let text = text_of(&value, from)?;
+            let digits =
+                if style == 1 { text.strip_prefix("0x").or(text.strip_prefix("0X")) } else { Some(text.as_str()) };
+            digits.and_then(unhex).ok_or_else(|| bad_text(from, &text, to))?
+        }
+        Value::VarChar(_) | Value::NVarChar(_) if matches!(to, SqlType::Udt { .. }) => {
+            text_of(&value, from)?.into_bytes()
+        }
+        Value::VarChar(bytes) | Value::NVarChar(bytes) | Value::Binary(bytes) => bytes.into_owned(),
+        Value::Guid(wire) => wire.to_vec(),
+        Value::Bit(v) => vec![u8::from(v)],
+        Value::TinyInt(v) => vec![v],
+        Value::SmallInt(v) => v.to_be_bytes().to_vec(),
+        Value::Int(v) => v.to_be_bytes().to_vec(),
+        Value::BigInt(v) => v.to_be_bytes().to_vec(),
+        Value::Money(v) if matches!(from, SqlType::SmallMoney) => (v as i32).to_be_bytes().to_vec(),
+        Value::Money(v) => v.to_be_bytes().to_vec(),
+        Value::Real(v) => v.to_be_bytes().to_vec(),
+        Value::Float(v) => v.to_be_bytes().to_vec(),
+        _ => return Err(explicit_refused(from, to)),
     };
-    match to {
-        SqlType::NChar { len, .. } => {
-            bytes.truncate(usize::from(*len) * 2);
-            while bytes.len() < usize::from(*len) * 2 {
-                bytes.extend_from_slice(&[b' ', 0]);
+    let limit = length_of(to).map(|length| length as usize);
+    let numeric = crate::types::precedence(from) >= 12;
+    // Numbers keep their low bytes, strings their first.
+    let bytes = match limit {
+        Some(limit) if numeric && bytes.len() > limit => bytes[bytes.len() - limit..].to_vec(),
+        Some(limit) if numeric && matches!(to, SqlType::Binary { .. }) => {
+            let mut padded = vec![0; limit - bytes.len()];
+            padded.extend_from_slice(&bytes);
+            padded
+        }
+        _ => fit(bytes, 1, to),
+    };
+    Ok(Value::Binary(Cow::Owned(bytes)))
+}
+
+/// Bytes of hexadecimal digits.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() {
+        return None;
+    }
+    let padded = if text.len() % 2 == 1 { format!("0{text}") } else { text.to_owned() };
+    (0..padded.len()).step_by(2).map(|at| u8::from_str_radix(&padded[at..at + 2], 16).ok()).collect()
+}
+
+fn to_guid<'a>(value: Value<'a>, from: &SqlType, to: &SqlType) -> Result<Value<'a>, SqlError> {
+    match value {
+        Value::Guid(_) => Ok(value),
+        Value::Binary(bytes) => {
+            let mut wire = [0; 16];
+            let length = bytes.len().min(16);
+            wire[..length].copy_from_slice(&bytes[..length]);
+            Ok(Value::Guid(wire))
+        }
+        Value::VarChar(_) | Value::NVarChar(_) => {
+            let text = text_of(&value, from)?;
+            let bare = text.trim().trim_start_matches('{');
+            let digits: String = bare.chars().take(36).filter(|character| *character != '-').collect();
+            let bytes = unhex(&digits).filter(|bytes| bytes.len() == 16).ok_or_else(|| bad_text(from, &text, to))?;
+            let mut wire = [0; 16];
+            wire.copy_from_slice(&bytes);
+            wire[..4].reverse();
+            wire[4..6].reverse();
+            wire[6..8].reverse();
+            Ok(Value::Guid(wire))
+        }
+        _ => Err(explicit_refused(from, to)),
+    }
+}
+
+fn to_float<'a>(value: &Value<'_>, from: &SqlType, to: &SqlType) -> Result<Value<'a>, SqlError> {
+    let number = match value {
+        Value::Real(v) => f64::from(*v),
+        Value::Float(v) => *v,
+        Value::VarChar(_) | Value::NVarChar(_) => {
+            let text = text_of(value, from)?;
+            let trimmed = text.trim();
+            if trimmed.is_empty() {
+                0.0
+            } else {
+                let parsed = is_number_text(trimmed).then(|| trimmed.parse().ok()).flatten();
+                parsed.ok_or_else(|| bad_text(from, trimmed, to))?
             }
         }
-        SqlType::NVarChar { len: Len::N(len), .. } => bytes.truncate(usize::from(*len) * 2),
-        _ => {}
-    }
-    Ok(Value::NVarChar(bytes.into()))
-}
-
-fn to_binary(value: &Value<'_>, to: &SqlType, style: Option<u16>) -> Converted {
-    let mut bytes = match value {
-        Value::Binary(bytes) => bytes.to_vec(),
-        Value::VarChar(text) if style == Some(1) => {
-            let digits = String::from_utf8_lossy(text).trim_start_matches("0x").to_owned();
-            (0..digits.len() / 2).filter_map(|at| u8::from_str_radix(&digits[at * 2..at * 2 + 2], 16).ok()).collect()
+        other => {
+            let (value, scale) = exact_of(other, from, to)?;
+            format!("{value}e-{scale}").parse().unwrap_or(f64::NAN)
         }
-        Value::VarChar(bytes) | Value::NVarChar(bytes) => bytes.to_vec(),
-        Value::TinyInt(value) => vec![*value],
-        Value::SmallInt(value) => value.to_be_bytes().to_vec(),
-        Value::Int(value) => value.to_be_bytes().to_vec(),
-        Value::BigInt(value) => value.to_be_bytes().to_vec(),
-        Value::Guid(bytes) => bytes.to_vec(),
-        _ => return Err(SqlError::unsupported("this conversion to binary is not supported")),
     };
-    match to {
-        SqlType::Binary { len } => bytes.resize(usize::from(*len), 0),
-        SqlType::RowVersion => bytes.resize(8, 0),
-        SqlType::VarBinary { len: Len::N(len) } => bytes.truncate(usize::from(*len)),
-        _ => {}
-    }
-    Ok(Value::Binary(bytes.into()))
-}
-
-fn to_guid(value: &Value<'_>, from: &SqlType) -> Converted {
-    match value {
-        Value::Guid(bytes) => Ok(Value::Guid(*bytes)),
-        Value::Binary(bytes) if bytes.len() == 16 => {
-            let mut guid = [0; 16];
-            guid.copy_from_slice(bytes);
-            Ok(Value::Guid(guid))
-        }
-        other => parse_guid(&render(other, from, None)?).map(Value::Guid).ok_or_else(|| {
-            SqlError::new(8169, 16, "Conversion failed when converting from a character string to uniqueidentifier.")
-        }),
+    if matches!(to, SqlType::Real) {
+        let narrow = number as f32;
+        if narrow.is_infinite() { Err(overflow(to)) } else { Ok(Value::Real(narrow)) }
+    } else if number.is_finite() {
+        Ok(Value::Float(number))
+    } else {
+        Err(overflow(to))
     }
 }
 
-/// CLR values are kept as text: a hierarchyid's path, a shape as `SRID=n;WKT`.
-fn to_udt(value: &Value<'_>, from: &SqlType, name: &str) -> Converted {
-    match (value, from) {
-        (Value::NVarChar(bytes), SqlType::Udt { .. }) => Ok(Value::NVarChar(bytes.to_vec().into())),
-        (other, _) => {
-            let text = render(other, from, None)?;
-            let srid = if name == "geography" { "SRID=4326;" } else { "SRID=0;" };
-            Ok(Value::nvarchar(&if name == "hierarchyid" || text.starts_with("SRID=") {
-                text
-            } else {
-                format!("{srid}{text}")
-            }))
-        }
-    }
-}
-
-/// Mantissa and scale of an exact number.
-pub fn exact(value: &Value<'_>) -> Option<(i128, u8)> {
-    Some(match value {
-        Value::Bit(value) => (i128::from(*value), 0),
-        Value::TinyInt(value) => (i128::from(*value), 0),
-        Value::SmallInt(value) => (i128::from(*value), 0),
-        Value::Int(value) => (i128::from(*value), 0),
-        Value::BigInt(value) => (i128::from(*value), 0),
+/// A number as an integer and its scale.
+fn exact_of(value: &Value<'_>, from: &SqlType, to: &SqlType) -> Result<(i128, u8), SqlError> {
+    Ok(match value {
+        Value::Bit(v) => (i128::from(*v), 0),
+        Value::TinyInt(v) => (i128::from(*v), 0),
+        Value::SmallInt(v) => (i128::from(*v), 0),
+        Value::Int(v) => (i128::from(*v), 0),
+        Value::BigInt(v) => (i128::from(*v), 0),
         Value::Decimal { value, scale } => (*value, *scale),
-        Value::Money(value) => (i128::from(*value), 4),
+        Value::Money(v) => (i128::from(*v), 4),
+        Value::Real(_) | Value::Float(_) => {
+            let number = if let Value::Real(v) = value {
+                f64::from(*v)
+            } else if let Value::Float(v) = value {
+                *v
+            } else {
+                0.0
+            };
+            let integral =
+                matches!(to, SqlType::Int | SqlType::BigInt | SqlType::SmallInt | SqlType::TinyInt | SqlType::Bit);
+            let text = if integral { format!("{}", number.trunc()) } else { format!("{number:.17}") };
+            parse_decimal(&text).ok_or_else(|| overflow(to))?
+        }
+        Value::VarChar(_) | Value::NVarChar(_) => {
+            let text = text_of(value, from)?;
+            let trimmed = text.trim();
+            let money = matches!(to, SqlType::Money | SqlType::SmallMoney);
+            let cleaned = if money { trimmed.replace([',', '$', '€', '£'], "") } else { trimmed.to_owned() };
+            let integral =
+                matches!(to, SqlType::Int | SqlType::BigInt | SqlType::SmallInt | SqlType::TinyInt | SqlType::Bit);
+            if cleaned.is_empty() && (integral || money) {
+                return Ok((0, 0));
+            }
+            if matches!(to, SqlType::Bit) && cleaned.eq_ignore_ascii_case("true") {
+                return Ok((1, 0));
+            }
+            if matches!(to, SqlType::Bit) && cleaned.eq_ignore_ascii_case("false") {
+                return Ok((0, 0));
+            }
+            let parsed = parse_decimal(&cleaned).filter(|(_, scale)| !integral || *scale == 0);
+            parsed.ok_or_else(|| bad_text(from, trimmed, to))?
+        }
+        Value::Binary(bytes) => {
+            let tail = if bytes.len() > 8 { &bytes[bytes.len() - 8..] } else { bytes };
+            let number = tail.iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
+            let signed = match to {
+                SqlType::Int => i128::from(number as u32 as i32),
+                SqlType::SmallInt => i128::from(number as u16 as i16),
+                SqlType::TinyInt => i128::from(number as u8),
+                SqlType::Money => return Ok((i128::from(number as i64), 4)),
+                _ => i128::from(number as i64),
+            };
+            (signed, 0)
+        }
+        Value::DateTime { days, .. } => (i128::from(*days), 0),
+        _ => return Err(explicit_refused(from, to)),
+    })
+}
+
+/// `value` at another scale, rounded half away from zero; `None` where it does not fit.
+pub fn rescale(value: i128, from: u8, to: u8) -> Option<i128> {
+    if to >= from {
+        return value.checked_mul(10i128.checked_pow(u32::from(to - from))?);
+    }
+    let divisor = 10i128.checked_pow(u32::from(from - to))?;
+    let (quotient, rest) = (value / divisor, value % divisor);
+    Some(if rest.abs() >= divisor - rest.abs() { quotient + value.signum() } else { quotient })
+}
+
+fn to_exact<'a>(value: &Value<'_>, from: &SqlType, to: &SqlType) -> Result<Value<'a>, SqlError> {
+    let (number, scale) = exact_of(value, from, to)?;
+    let whole = |number: i128| number / 10i128.pow(u32::from(scale.min(38)));
+    let narrow = |number: i128| {
+        let named = match to {
+            SqlType::TinyInt | SqlType::SmallInt if scale == 0 => {
+                error(220, format!("Arithmetic overflow error for data type {}, value = {number}.", type_name(to)))
+            }
+            _ => overflow(to),
+        };
+        if matches!(value, Value::VarChar(_) | Value::NVarChar(_)) && matches!(to, SqlType::Int) {
+            return error(
+                248,
+                format!("The conversion of the {} value '{number}' overflowed an int column.", type_name(from)),
+            );
+        }
+        named
+    };
+    Ok(match to {
+        SqlType::Bit => Value::Bit(number != 0),
+        SqlType::TinyInt => Value::TinyInt(u8::try_from(whole(number)).map_err(|_| narrow(number))?),
+        SqlType::SmallInt => Value::SmallInt(i16::try_from(whole(number)).map_err(|_| narrow(number))?),
+        SqlType::Int => Value::Int(i32::try_from(whole(number)).map_err(|_| narrow(number))?),
+        SqlType::BigInt => Value::BigInt(i64::try_from(whole(number)).map_err(|_| narrow(number))?),
+        SqlType::Money | SqlType::SmallMoney => {
+            let units = rescale(number, scale, 4).and_then(|v| i64::try_from(v).ok()).ok_or_else(|| overflow(to))?;
+            if matches!(to, SqlType::SmallMoney) && i32::try_from(units).is_err() {
+                return Err(overflow(to));
+            }
+            Value::Money(units)
+        }
+        SqlType::Decimal { precision, scale: target } | SqlType::Numeric { precision, scale: target } => {
+            let rescaled = rescale(number, scale, *target)
+                .filter(|v| v.unsigned_abs() < 10u128.pow(u32::from(*precision)))
+                .ok_or_else(|| {
+                    error(
+                        8115,
+                        format!(
+                            "Arithmetic overflow error converting {} to data type {}.",
+                            type_name(from),
+                            if matches!(to, SqlType::Numeric { .. }) { "numeric" } else { "decimal" }
+                        ),
+                    )
+                })?;
+            Value::Decimal { value: rescaled, scale: *target }
+        }
+        _ => return Err(explicit_refused(from, to)),
+    })
+}
+
+/// Days since 0001-01-01 and 100 ns of any date or time value, with its offset.
+pub fn moment_of(value: &Value<'_>, from: &SqlType) -> Option<Moment> {
+    let plain = |days, ticks| Some(Moment { days, ticks, offset: None });
+    match value {
+        Value::Date(days) => plain(i64::from(*days), 0),
+        Value::Time(ticks) => plain(DAYS_1900, *ticks as i64),
+        Value::DateTime { days, ticks } => {
+            plain(i64::from(*days) + DAYS_1900, datetime::from_datetime(i64::from(*ticks)))
+        }
+        Value::SmallDateTime { days, minutes } => {
+            plain(i64::from(*days) + DAYS_1900, i64::from(*minutes) * 600_000_000)
+        }
+        Value::DateTime2 { days, ticks } => plain(i64::from(*days), *ticks as i64),
+        Value::DateTimeOffset { days, ticks, offset } => {
+            let local = i64::from(*days) * TICKS_DAY + *ticks as i64 + i64::from(*offset) * 600_000_000;
+            Some(Moment {
+                days: local.div_euclid(TICKS_DAY),
+                ticks: local.rem_euclid(TICKS_DAY),
+                offset: Some(*offset),
+            })
+        }
+        Value::VarChar(_) | Value::NVarChar(_) => datetime::parse(&text_of(value, from).ok()?),
+        Value::Int(days) => plain(i64::from(*days) + DAYS_1900, 0),
+        _ => None,
+    }
+}
+
+fn to_moment<'a>(value: &Value<'_>, from: &SqlType, to: &SqlType) -> Result<Value<'a>, SqlError> {
+    let Some(moment) = moment_of(value, from) else {
+        return Err(if is_string(from) { bad_text(from, "", to) } else { explicit_refused(from, to) });
+    };
+    make_moment(moment, to).ok_or_else(|| {
+        error(
+            242,
+            format!(
+                "The conversion of a {} data type to a {} data type resulted in an out-of-range value.",
+                type_name(from),
+                type_text(to)
+            ),
+        )
+    })
+}
+
+/// A moment as a value of a date or time type; `None` outside the type's range.
+pub fn make_moment<'a>(moment: Moment, to: &SqlType) -> Option<Value<'a>> {
+    let Moment { days, ticks, offset } = moment;
+    Some(match to {
+        SqlType::Date => Value::Date(u32::try_from(days).ok().filter(|d| i64::from(*d) <= datetime::LAST_DAY)?),
+        SqlType::Time { scale } => Value::Time(datetime::round(datetime::LAST_DAY, ticks, *scale).1 as u64),
+        SqlType::DateTime => {
+            let (days, units) = datetime::to_datetime(days - DAYS_1900, ticks);
+            if !(-53_690..=2_958_463).contains(&days) {
+                return None;
+            }
+            Value::DateTime { days: days as i32, ticks: units as u32 }
+        }
+        SqlType::SmallDateTime => {
+            let minutes = (days - DAYS_1900) * 1440 + (ticks + 300_000_000) / 600_000_000;
+            Value::SmallDateTime {
+                days: u16::try_from(minutes.div_euclid(1440)).ok()?,
+                minutes: minutes.rem_euclid(1440) as u16,
+            }
+        }
+        SqlType::DateTime2 { scale } => {
+            let (days, ticks) = datetime::round(days, ticks, *scale);
+            Value::DateTime2 { days: u32::try_from(days).ok()?, ticks: ticks as u64 }
+        }
+        SqlType::DateTimeOffset { scale } => {
+            let (days, ticks) = datetime::round(days, ticks, *scale);
+            let offset = offset.unwrap_or(0);
+            let utc = days * TICKS_DAY + ticks - i64::from(offset) * 600_000_000;
+            Value::DateTimeOffset {
+                days: u32::try_from(utc.div_euclid(TICKS_DAY)).ok()?,
+                ticks: utc.rem_euclid(TICKS_DAY) as u64,
+                offset,
+            }
+        }
         _ => return None,
     })
 }
 
-/// A number as a double.
-pub fn approximate(value: &Value<'_>) -> Option<f64> {
-    match value {
-        Value::Real(value) => Some(f64::from(*value)),
-        Value::Float(value) => Some(*value),
-        other => exact(other).map(|(value, scale)| value as f64 / 10_f64.powi(i32::from(scale))),
-    }
-}
-
-fn conversion_failed(text: &str, to: &SqlType) -> SqlError {
-    SqlError::new(8114, 16, format!("Error converting '{text}' to {to:?}."))
-}
-
-fn to_float(value: &Value<'_>, from: &SqlType, to: &SqlType) -> Converted {
-    let number = match approximate(value) {
-        Some(number) => number,
-        None => {
-            let text = render(value, from, None)?;
-            text.trim().parse().map_err(|_| conversion_failed(&text, to))?
-        }
-    };
-    Ok(if *to == SqlType::Real { Value::Real(number as f32) } else { Value::Float(number) })
-}
-
-/// Rescales with rounding half away from zero, as CAST does.
-pub fn rescale(value: i128, from: u8, to: u8) -> Option<i128> {
-    if to >= from {
-        return value.checked_mul(10_i128.checked_pow(u32::from(to - from))?);
-    }
-    let unit = 10_i128.pow(u32::from(from - to));
-    Some((value + unit / 2 * value.signum()) / unit)
-}
-
-fn to_exact(value: &Value<'_>, from: &SqlType, to: &SqlType) -> Converted {
-    let (number, scale) = match (exact(value), value) {
-        (Some(found), _) => found,
-        (None, Value::Real(_) | Value::Float(_)) => {
-            let number = approximate(value).unwrap_or_default();
-            let digits = match to {
-                SqlType::Decimal { scale, .. } | SqlType::Numeric { scale, .. } => *scale,
-                SqlType::Money | SqlType::SmallMoney => 4,
-                _ => 0,
+/// A conversion into a column: as [`convert`], but what would be cut off is an error.
+pub fn assign<'a>(value: Value<'a>, from: &SqlType, to: &SqlType, column: &str) -> Result<Value<'a>, SqlError> {
+    let limit = length_of(to).map(|length| length as usize * if is_wide(to) { 2 } else { 1 });
+    let checked = is_string(to) || matches!(to, SqlType::Binary { .. } | SqlType::VarBinary { .. });
+    if let (Some(limit), true) = (limit, checked) {
+        let length = match &value {
+            Value::VarChar(bytes) if is_wide(to) => bytes.len() * 2,
+            Value::NVarChar(bytes) if is_string(to) && !is_wide(to) => bytes.len() / 2,
+            Value::VarChar(bytes) | Value::NVarChar(bytes) | Value::Binary(bytes) => bytes.len(),
+            _ => 0,
+        };
+        if length > limit {
+            let spaces = match &value {
+                Value::VarChar(bytes) => bytes[limit.min(bytes.len())..].iter().all(|byte| *byte == b' '),
+                _ => false,
             };
-            // Integers cut, decimals round.
-            let scaled = number * 10_f64.powi(i32::from(digits));
-            (if digits == 0 { scaled.trunc() } else { scaled.round() } as i128, digits)
+            if !spaces {
+                return Err(error(2628, format!("String or binary data would be truncated in {column}.")));
+            }
         }
-        (None, Value::Binary(bytes)) => (bytes.iter().fold(0_i128, |number, byte| number << 8 | i128::from(*byte)), 0),
-        _ => {
-            let text = render(value, from, None)?;
-            parse_exact(text.trim()).ok_or_else(|| {
-                if matches!(to, SqlType::Int | SqlType::BigInt | SqlType::SmallInt | SqlType::TinyInt) {
-                    SqlError::new(245, 16, format!("Conversion failed when converting the value '{text}' to {to:?}."))
-                } else {
-                    conversion_failed(&text, to)
-                }
-            })?
-        }
-    };
-    narrow(number, scale, to)
-}
-
-fn parse_exact(text: &str) -> Option<(i128, u8)> {
-    if text.is_empty() {
-        return Some((0, 0));
     }
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    Some((format!("{whole}{fraction}").parse().ok()?, fraction.len() as u8))
-}
-
-fn narrow(number: i128, scale: u8, to: &SqlType) -> Converted {
-    let overflow = || SqlError::new(8115, 16, format!("Arithmetic overflow error converting to data type {to:?}."));
-    // Integers cut fractions.
-    let whole = || number / 10_i128.pow(u32::from(scale));
-    Ok(match to {
-        SqlType::Bit => Value::Bit(number != 0),
-        SqlType::TinyInt => Value::TinyInt(u8::try_from(whole()).map_err(|_| overflow())?),
-        SqlType::SmallInt => Value::SmallInt(i16::try_from(whole()).map_err(|_| overflow())?),
-        SqlType::Int => Value::Int(i32::try_from(whole()).map_err(|_| overflow())?),
-        SqlType::BigInt => Value::BigInt(i64::try_from(whole()).map_err(|_| overflow())?),
-        SqlType::Money => {
-            Value::Money(rescale(number, scale, 4).and_then(|value| i64::try_from(value).ok()).ok_or_else(overflow)?)
-        }
-        SqlType::SmallMoney => {
-            let value = rescale(number, scale, 4).and_then(|value| i32::try_from(value).ok()).ok_or_else(overflow)?;
-            Value::Money(i64::from(value))
-        }
-        SqlType::Decimal { precision, scale: wanted } | SqlType::Numeric { precision, scale: wanted } => {
-            let value = rescale(number, scale, *wanted).ok_or_else(overflow)?;
-            if value.unsigned_abs() >= 10_u128.pow(u32::from(*precision)) {
-                return Err(overflow());
-            }
-            Value::Decimal { value, scale: *wanted }
-        }
-        _ => return Err(SqlError::unsupported(format!("conversion of a number to {to:?} is not supported"))),
-    })
-}
-
-fn to_date_time(value: &Value<'_>, from: &SqlType, to: &SqlType) -> Converted {
-    let (days, ticks, offset) = match instant(value) {
-        Some(found) => found,
-        None => match exact(value) {
-            // Numbers count days since 1900.
-            Some((days, 0)) => (days as i64 + DAYS_TO_1900, 0, 0),
-            _ => {
-                let text = render(value, from, None)?;
-                calendar::parse(&text).ok_or_else(|| {
-                    SqlError::new(
-                        241,
-                        16,
-                        format!("Conversion failed when converting date and/or time from character string '{text}'."),
-                    )
-                })?
-            }
-        },
-    };
-    let out_of_range = || SqlError::new(242, 16, "The conversion resulted in an out-of-range value.");
-    // Types without an offset take the local time of the offset.
-    let local = || calendar::normalize(days, ticks as i64 + i64::from(offset) * 600_000_000);
-    let day = |days: i64| u32::try_from(days).ok().filter(|days| *days <= 3_652_058).ok_or_else(out_of_range);
-    Ok(match to {
-        SqlType::Date => Value::Date(day(local().0)?),
-        SqlType::Time { scale } => Value::Time(calendar::round(0, local().1, *scale).1),
-        SqlType::DateTime => {
-            let (days, ticks) = local();
-            let mut fragments = (ticks * 3 + 50_000) / 100_000;
-            let mut days = days - DAYS_TO_1900;
-            if fragments >= 25_920_000 {
-                fragments -= 25_920_000;
-                days += 1;
-            }
-            if !(-53_690..=2_958_463).contains(&days) {
-                return Err(out_of_range());
-            }
-            Value::DateTime { days: days as i32, ticks: fragments as u32 }
-        }
-        SqlType::SmallDateTime => {
-            let (days, ticks) = local();
-            let minutes = (ticks + 300_000_000) / 600_000_000;
-            let (days, minutes) = if minutes >= 1440 { (days + 1, 0) } else { (days, minutes) };
-            Value::SmallDateTime {
-                days: u16::try_from(days - DAYS_TO_1900).map_err(|_| out_of_range())?,
-                minutes: minutes as u16,
-            }
-        }
-        SqlType::DateTime2 { scale } => {
-            let (days, ticks) = local();
-            let (days, ticks) = calendar::round(days, ticks, *scale);
-            Value::DateTime2 { days: day(days)?, ticks }
-        }
-        SqlType::DateTimeOffset { scale } => {
-            let (days, ticks) = calendar::round(days, ticks, *scale);
-            Value::DateTimeOffset { days: day(days)?, ticks, offset }
-        }
-        _ => return Err(SqlError::unsupported("not a date type")),
-    })
-}
-
-/// Checks that a stored value was not silently cut: assignments, unlike CAST, refuse.
-pub fn check_fits(value: &Value<'_>, from: &SqlType, to: &SqlType) -> Result<(), SqlError> {
-    let (length, limit, pad): (usize, usize, &[u8]) = match (value, to) {
-        (Value::VarChar(bytes), SqlType::Char { len, .. } | SqlType::VarChar { len: Len::N(len), .. }) => {
-            (bytes.len(), usize::from(*len), b" ")
-        }
-        (Value::NVarChar(bytes), SqlType::NChar { len, .. } | SqlType::NVarChar { len: Len::N(len), .. }) => {
-            (bytes.len() / 2, usize::from(*len), b" ")
-        }
-        (Value::Binary(bytes), SqlType::Binary { len } | SqlType::VarBinary { len: Len::N(len) }) => {
-            (bytes.len(), usize::from(*len), b"")
-        }
-        _ => return Ok(()),
-    };
-    if length <= limit || *from == *to {
-        return Ok(());
-    }
-    // Trailing spaces may go.
-    let rest_is_blank = match value {
-        Value::VarChar(bytes) => bytes[limit..].iter().all(|byte| pad.contains(byte)),
-        Value::NVarChar(bytes) => bytes[limit * 2..].chunks_exact(2).all(|pair| pair == [b' ', 0]),
-        _ => false,
-    };
-    if rest_is_blank { Ok(()) } else { Err(truncation(length, limit)) }
+    convert(value, from, to, 0)
 }

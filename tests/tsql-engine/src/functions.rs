@@ -1,447 +1,504 @@
-//! Functions of values.
+//! What each T-SQL scalar function does with values. NULL in, NULL out, unless said otherwise.
 
-use crate::ast::Expr;
-use crate::bind::{Binder, Bound, Node, to_type};
-use crate::calendar::{self, civil, day_number, instant};
-use crate::convert::{convert, exact, text_of, utf16_text};
-use crate::types::collation_of;
-use crate::value::{Collation, Len, SqlError, SqlType, Value};
+use std::borrow::Cow;
 
-#[derive(Debug, Clone)]
-pub enum Function {
-    Coalesce,
-    Text(TextFunction),
-    Len,
-    DataLength,
-    CharIndex,
-    Char,
-    Nchar,
-    Abs,
-    NullIf,
-    NewId,
-    DatePart(String),
-    DateAdd(String),
-    DateDiff(String),
-    VariantProperty,
-    /// Part of a CLR value's text.
-    Srid,
-    Wkt,
+use crate::call::Call;
+use crate::codec::TICKS_DAY;
+use crate::convert::{assign, convert, make_moment, moment_of, rescale, text_of};
+use crate::convert_text::{text_value, udt_text};
+use crate::datetime::{self, Moment};
+use crate::error::error;
+use crate::types::{is_wide, type_name, with_collation};
+use crate::value::{SqlError, SqlType, Value};
+
+fn overflow(to: &SqlType) -> SqlError {
+    error(8115, format!("Arithmetic overflow error converting expression to data type {}.", type_name(to)))
 }
 
-#[derive(Debug, Clone, Copy)]
-pub enum TextFunction {
-    Upper,
-    Lower,
-    Trim,
-    LeftTrim,
-    RightTrim,
-    Left,
-    Right,
-    Substring,
-    Replicate,
-    Replace,
-    Concat,
-    Reverse,
-    QuoteName,
-}
-
-fn nvarchar(len: Len) -> SqlType {
-    SqlType::NVarChar { len, collation: Collation::default() }
-}
-
-/// Binds a call of a scalar function.
-pub fn call(name: &str, arguments: Vec<Bound>) -> Result<Bound, SqlError> {
-    let first = arguments.first().map_or(SqlType::Int, |argument| argument.kind.clone());
-    let int = SqlType::Int;
-    let (function, kind) = match name {
-        "UPPER" => (Function::Text(TextFunction::Upper), first),
-        "LOWER" => (Function::Text(TextFunction::Lower), first),
-        "TRIM" => (Function::Text(TextFunction::Trim), first),
-        "LTRIM" => (Function::Text(TextFunction::LeftTrim), first),
-        "RTRIM" => (Function::Text(TextFunction::RightTrim), first),
-        "LEFT" => (Function::Text(TextFunction::Left), first),
-        "RIGHT" => (Function::Text(TextFunction::Right), first),
-        "SUBSTRING" => (Function::Text(TextFunction::Substring), first),
-        "REVERSE" => (Function::Text(TextFunction::Reverse), first),
-        "REPLACE" => (Function::Text(TextFunction::Replace), widened(&first, Len::Max)),
-        "REPLICATE" => {
-            // Not wider than its argument's family, unless that is (max).
-            let limit =
-                if matches!(first, SqlType::NVarChar { len: Len::N(_), .. }) { Len::N(4000) } else { Len::N(8000) };
-            let kind = match &first {
-                SqlType::VarChar { len: Len::Max, .. } | SqlType::NVarChar { len: Len::Max, .. } => first.clone(),
-                _ => widened(&first, limit),
-            };
-            (Function::Text(TextFunction::Replicate), kind)
-        }
-        "CONCAT" => {
-            let national = arguments
-                .iter()
-                .any(|argument| matches!(argument.kind, SqlType::NVarChar { .. } | SqlType::NChar { .. }));
-            let kind = if national {
-                nvarchar(Len::N(4000))
-            } else {
-                SqlType::VarChar { len: Len::N(8000), collation: Collation::default() }
-            };
-            let arguments = arguments.into_iter().map(|argument| to_type(argument, &kind)).collect();
-            return Ok(Bound {
-                node: Node::Call(Function::Text(TextFunction::Concat), arguments),
-                kind,
-                nullable: false,
-            });
-        }
-        "QUOTENAME" => (Function::Text(TextFunction::QuoteName), nvarchar(Len::N(258))),
-        "LEN" => (Function::Len, int),
-        "DATALENGTH" => (Function::DataLength, int),
-        "CHARINDEX" => (Function::CharIndex, int),
-        "CHAR" => (Function::Char, SqlType::Char { len: 1, collation: Collation::default() }),
-        "NCHAR" => (Function::Nchar, nvarchar(Len::N(1))),
-        "ABS" => (Function::Abs, first),
-        "NULLIF" => (Function::NullIf, first),
-        "NEWID" => (Function::NewId, SqlType::UniqueIdentifier),
-        "SQL_VARIANT_PROPERTY" => (Function::VariantProperty, SqlType::SqlVariant),
-        "IIF" => return iif(arguments),
-        "HIERARCHYID::PARSE" | "hierarchyid::parse" => return clr(arguments, "hierarchyid"),
-        "geography::stgeomfromtext" | "geometry::stgeomfromtext" => return shape(name, arguments),
-        _ => {
-            return Err(SqlError::new(
-                195,
-                15,
-                format!("'{name}' is not a recognized built-in function name (simulator)."),
-            ));
-        }
-    };
-    let nullable = arguments.iter().any(|argument| argument.nullable)
-        || matches!(function, Function::NullIf | Function::VariantProperty);
-    Ok(Bound { node: Node::Call(function, arguments), kind, nullable })
-}
-
-fn iif(arguments: Vec<Bound>) -> Result<Bound, SqlError> {
-    let mut arguments = arguments.into_iter();
-    match (arguments.next(), arguments.next(), arguments.next()) {
-        (Some(condition), Some(then), Some(otherwise)) => {
-            let kind = then.kind.clone();
-            let otherwise = to_type(otherwise, &kind);
-            let nullable = then.nullable || otherwise.nullable;
-            Ok(Bound {
-                node: Node::Case { branches: vec![(condition, then)], otherwise: Box::new(otherwise) },
-                kind,
-                nullable,
-            })
-        }
-        _ => Err(SqlError::new(174, 15, "The IIF function requires 3 argument(s).")),
+/// An integer argument, or 0 where it is none.
+fn number(value: &Value<'_>) -> i64 {
+    match value {
+        Value::Bit(v) => i64::from(*v),
+        Value::TinyInt(v) => i64::from(*v),
+        Value::SmallInt(v) => i64::from(*v),
+        Value::Int(v) => i64::from(*v),
+        Value::BigInt(v) => *v,
+        Value::Decimal { value, scale } => (value / 10i128.pow(u32::from(*scale))) as i64,
+        Value::Float(v) => *v as i64,
+        Value::Binary(bytes) => bytes.iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte)),
+        _ => 0,
     }
 }
 
-fn clr(arguments: Vec<Bound>, name: &str) -> Result<Bound, SqlError> {
-    let kind = SqlType::Udt { name: name.to_owned() };
-    let argument = arguments.into_iter().next().ok_or_else(|| SqlError::new(174, 15, "An argument is missing."))?;
-    Ok(to_type(argument, &kind))
+/// Sum of two values of the result's type.
+pub fn add(left: &Value<'_>, right: &Value<'_>, result: &SqlType) -> Result<Value<'static>, SqlError> {
+    arithmetic("add", left, right, result)
 }
 
-/// `geography::STGeomFromText(wkt, srid)`: kept as `SRID=n;WKT`.
-fn shape(name: &str, arguments: Vec<Bound>) -> Result<Bound, SqlError> {
-    let family = name.split("::").next().unwrap_or_default();
-    let mut arguments = arguments.into_iter();
-    let (Some(wkt), Some(srid)) = (arguments.next(), arguments.next()) else {
-        return Err(SqlError::new(174, 15, "STGeomFromText requires 2 arguments."));
-    };
-    let text = nvarchar(Len::Max);
-    let literal = |text_value: &str| Bound::constant(Value::nvarchar(text_value), text.clone());
-    let joined = |left: Bound, right: Bound| Bound {
-        node: Node::Concat(Box::new(left), Box::new(right)),
-        kind: text.clone(),
-        nullable: true,
-    };
-    let srid = to_type(srid, &text);
-    let all = joined(joined(joined(literal("SRID="), srid), literal(";")), to_type(wkt, &text));
-    Ok(to_type(all, &SqlType::Udt { name: family.to_owned() }))
+/// A sum divided by its count, in the result's type.
+pub fn average(sum: Value<'_>, count: i64, call: &Call) -> Result<Value<'static>, SqlError> {
+    let divisor = convert(Value::BigInt(count), &SqlType::BigInt, &call.result, 0)?;
+    Ok(match (&sum, &divisor) {
+        (Value::Decimal { value, scale }, _) => {
+            Value::Decimal { value: rescale(*value * 10 / i128::from(count), 1, 0).unwrap_or(0), scale: *scale }
+        }
+        (Value::Money(v), _) => Value::Money(v / count),
+        _ => arithmetic("div", &sum, &divisor, &call.result)?,
+    })
 }
 
-/// Binds a method or property of a CLR value.
-pub fn method(name: &str, on: Bound) -> Result<Bound, SqlError> {
-    let (function, kind) = match name {
-        "ToString" => {
-            let SqlType::Udt { name } = &on.kind else {
-                return Err(SqlError::new(258, 15, format!("Cannot call methods on {:?}.", on.kind)));
+fn arithmetic(name: &str, left: &Value<'_>, right: &Value<'_>, result: &SqlType) -> Result<Value<'static>, SqlError> {
+    let zero =
+        || SqlError { number: 8134, state: 1, class: 16, message: "Divide by zero error encountered.".to_owned() };
+    match (left, right) {
+        (Value::Float(_) | Value::Real(_), _) => {
+            let of = |value: &Value<'_>| match value {
+                Value::Float(v) => *v,
+                Value::Real(v) => f64::from(*v),
+                _ => 0.0,
             };
-            if name == "hierarchyid" {
-                let kind = nvarchar(Len::N(4000));
-                return Ok(Bound { nullable: on.nullable, node: Node::Same(Box::new(on)), kind });
+            let (a, b) = (of(left), of(right));
+            let value = match name {
+                "add" => a + b,
+                "sub" => a - b,
+                "mul" => a * b,
+                _ if b == 0.0 => return Err(zero()),
+                "div" => a / b,
+                _ => a % b,
+            };
+            if !value.is_finite() {
+                return Err(overflow(result));
             }
-            (Function::Wkt, nvarchar(Len::Max))
+            Ok(if matches!(result, SqlType::Real) { Value::Real(value as f32) } else { Value::Float(value) })
         }
-        "STAsText" | "AsTextZM" => (Function::Wkt, nvarchar(Len::Max)),
-        "STSrid" => (Function::Srid, SqlType::Int),
-        _ => return Err(SqlError::new(6506, 16, format!("Could not find method '{name}' (simulator)."))),
-    };
-    Ok(Bound { nullable: true, node: Node::Call(function, vec![on]), kind })
-}
-
-fn widened(kind: &SqlType, len: Len) -> SqlType {
-    match kind {
-        SqlType::Char { collation, .. } | SqlType::VarChar { collation, .. } => {
-            SqlType::VarChar { len, collation: collation.clone() }
+        (Value::Decimal { value: a, scale: s1 }, Value::Decimal { value: b, scale: s2 }) => {
+            let scale = s1.max(s2);
+            let align = |value: i128, from: u8| rescale(value, from, *scale).ok_or_else(|| overflow(result));
+            let (value, scale) = match name {
+                "mul" => (a.checked_mul(*b), s1 + s2),
+                "add" => (align(*a, *s1)?.checked_add(align(*b, *s2)?), *scale),
+                "sub" => (align(*a, *s1)?.checked_sub(align(*b, *s2)?), *scale),
+                _ if *b == 0 => return Err(zero()),
+                "mod" => (Some(align(*a, *s1)? % align(*b, *s2)?), *scale),
+                _ => {
+                    let (_, target) = crate::types::decimal_shape(result);
+                    let shift = i32::from(target) + i32::from(*s2) - i32::from(*s1);
+                    let scaled = if shift >= 0 {
+                        a.checked_mul(10i128.pow(shift as u32))
+                    } else {
+                        Some(*a / 10i128.pow(shift.unsigned_abs()))
+                    };
+                    (scaled.map(|v| v / b), target)
+                }
+            };
+            let value = value.ok_or_else(|| overflow(result))?;
+            let own = SqlType::Decimal { precision: 38, scale };
+            convert(Value::Decimal { value, scale }, &own, result, 0)
         }
-        SqlType::NChar { collation, .. } | SqlType::NVarChar { collation, .. } => {
-            SqlType::NVarChar { len, collation: collation.clone() }
+        (Value::Money(a), Value::Money(b)) => {
+            let (a, b) = (i128::from(*a), i128::from(*b));
+            let value = match name {
+                "add" => a + b,
+                "sub" => a - b,
+                "mul" => rescale(a * b, 8, 4).unwrap_or(i128::MAX),
+                _ if b == 0 => return Err(zero()),
+                "div" => a * 10_000 / b,
+                _ => a % b,
+            };
+            Ok(Value::Money(i64::try_from(value).map_err(|_| overflow(result))?))
         }
-        other => other.clone(),
+        _ => {
+            let (a, b) = (number(left), number(right));
+            let value = match name {
+                "add" => a.checked_add(b),
+                "sub" => a.checked_sub(b),
+                "mul" => a.checked_mul(b),
+                "and" => Some(a & b),
+                "or" => Some(a | b),
+                "xor" => Some(a ^ b),
+                _ if b == 0 => return Err(zero()),
+                "div" => a.checked_div(b),
+                _ => Some(a.wrapping_rem(b)),
+            };
+            let value = value.ok_or_else(|| overflow(result))?;
+            convert(Value::BigInt(value), &SqlType::BigInt, result, 0)
+                .map_err(|_| overflow(result))
+                .map(Value::into_static)
+        }
     }
 }
 
-/// Functions whose first argument is a part of a date, written as a bare word.
-pub fn date_call(binder: &Binder<'_>, name: &str, arguments: &[Expr]) -> Result<Bound, SqlError> {
-    let (part, rest) = match name {
-        "YEAR" | "MONTH" | "DAY" => (name.to_lowercase(), arguments),
-        _ => match arguments.split_first() {
-            Some((Expr::Column(part), rest)) => (part.join(".").to_lowercase(), rest),
-            _ => return Err(SqlError::new(1023, 15, format!("Invalid parameter 1 specified for {name}."))),
+/// UTF-16 units of a string, so that positions count as SQL Server counts them.
+fn units(value: &Value<'_>, sql_type: &SqlType) -> Result<Vec<u16>, SqlError> {
+    Ok(match value {
+        Value::NVarChar(bytes) => bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect(),
+        Value::VarChar(bytes) | Value::Binary(bytes) => bytes.iter().map(|byte| u16::from(*byte)).collect(),
+        other => text_of(other, sql_type)?.encode_utf16().collect(),
+    })
+}
+
+/// Units back as a value of the result's type.
+fn from_units(units: &[u16], result: &SqlType) -> Value<'static> {
+    if is_wide(result) {
+        Value::NVarChar(Cow::Owned(units.iter().flat_map(|unit| unit.to_le_bytes()).collect()))
+    } else {
+        let bytes = units.iter().map(|unit| *unit as u8).collect();
+        if crate::types::is_string(result) {
+            Value::VarChar(Cow::Owned(bytes))
+        } else {
+            Value::Binary(Cow::Owned(bytes))
+        }
+    }
+}
+
+fn moment(value: &Value<'_>, sql_type: &SqlType) -> Result<Moment, SqlError> {
+    moment_of(value, sql_type)
+        .ok_or_else(|| error(241, "Conversion failed when converting date and/or time from character string."))
+}
+
+/// Runs one call.
+pub fn evaluate(call: &Call, mut values: Vec<Value<'_>>) -> Result<Value<'static>, SqlError> {
+    let types = &call.arguments;
+    let result = &call.result;
+    match call.name.as_str() {
+        "concat" => {
+            let mut text = String::new();
+            for (value, sql_type) in values.iter().zip(types) {
+                if !matches!(value, Value::Null) {
+                    text.push_str(&text_of(value, sql_type)?);
+                }
+            }
+            return text_value(&text, result);
+        }
+        "convert" => {
+            let style = call.option.parse().unwrap_or(0);
+            return Ok(convert(values.remove(0), &types[0], result, style)?.into_static());
+        }
+        "try_convert" => {
+            let style = call.option.parse().unwrap_or(0);
+            return Ok(convert(values.remove(0), &types[0], result, style).map_or(Value::Null, Value::into_static));
+        }
+        "assign" => return Ok(assign(values.remove(0), &types[0], result, &call.option)?.into_static()),
+        "newid" => {
+            return Ok(Value::Guid(fresh_guid()));
+        }
+        "checksum" => {
+            let mut sum: u32 = 0;
+            for (value, sql_type) in values.iter().zip(types) {
+                for unit in crate::convert_text::format_value(value, sql_type, 0)?.to_lowercase().encode_utf16() {
+                    sum = sum.rotate_left(4) ^ u32::from(unit).wrapping_mul(0x9E37_79B1);
+                }
+            }
+            return Ok(Value::Int(sum as i32));
+        }
+        _ => {}
+    }
+    if values.iter().any(|value| matches!(value, Value::Null)) {
+        return Ok(Value::Null);
+    }
+    match call.name.as_str() {
+        "add" if crate::types::is_string(result) || matches!(result, SqlType::VarBinary { .. }) => {
+            let mut joined = units(&values[0], &types[0])?;
+            joined.extend(units(&values[1], &types[1])?);
+            Ok(from_units(&joined, result))
+        }
+        "add" | "sub" | "mul" | "div" | "mod" | "and" | "or" | "xor" => {
+            arithmetic(&call.name, &values[0], &values[1], result)
+        }
+        "like" => Ok(Value::Bit(crate::like::matches(&values, types)?)),
+        _ => match text_function(call, &values)? {
+            Some(value) => Ok(value),
+            None => other_function(call, &values),
         },
-    };
-    let bound: Vec<Bound> = rest.iter().map(|argument| binder.bind(argument)).collect::<Result<_, _>>()?;
-    let precise = SqlType::DateTime2 { scale: 7 };
-    // A text is read as a date.
-    let dated =
-        |argument: Bound| if collation_of(&argument.kind).is_some() { to_type(argument, &precise) } else { argument };
-    let mut bound: Vec<Bound> = bound.into_iter().map(dated).collect();
-    let (function, kind) = match name {
-        "DATEADD" => {
-            let kind = bound.get(1).map_or(SqlType::DateTime, |argument| argument.kind.clone());
-            (Function::DateAdd(part), kind)
-        }
-        "DATEDIFF" => (Function::DateDiff(part), SqlType::Int),
-        _ => {
-            bound.truncate(1);
-            (Function::DatePart(part), SqlType::Int)
-        }
-    };
-    Ok(Bound { node: Node::Call(function, bound), kind, nullable: true })
+    }
 }
 
-/// The function's value for a row.
-pub fn eval(
-    function: &Function,
-    arguments: &[Bound],
-    kind: &SqlType,
-    row: &[Value<'static>],
-) -> Result<Value<'static>, SqlError> {
-    if let Function::Coalesce = function {
-        for argument in arguments {
-            let value = crate::eval::eval(argument, row)?;
-            if !value.is_null() {
-                return Ok(value);
+/// A random version 4 uniqueidentifier, from the standard library's randomly keyed hasher.
+fn fresh_guid() -> [u8; 16] {
+    use std::hash::{BuildHasher, RandomState};
+    let mut wire = [0; 16];
+    wire[..8].copy_from_slice(&RandomState::new().hash_one(1u8).to_le_bytes());
+    wire[8..].copy_from_slice(&RandomState::new().hash_one(2u8).to_le_bytes());
+    wire[7] = wire[7] & 0x0f | 0x40;
+    wire[8] = wire[8] & 0x3f | 0x80;
+    wire
+}
+
+fn text_function(call: &Call, values: &[Value<'_>]) -> Result<Option<Value<'static>>, SqlError> {
+    let types = &call.arguments;
+    let result = &call.result;
+    let first = || units(&values[0], &types[0]);
+    let count = |at: usize| values.get(at).map_or(0, number);
+    Ok(Some(match call.name.as_str() {
+        "len" => {
+            let all = first()?;
+            let end = all.iter().rposition(|unit| *unit != 0x20).map_or(0, |at| at + 1);
+            convert(Value::BigInt(end as i64), &SqlType::BigInt, result, 0)?.into_static()
+        }
+        "datalength" => {
+            let length = match &values[0] {
+                Value::VarChar(bytes) | Value::NVarChar(bytes) | Value::Binary(bytes) => bytes.len() as i64,
+                _ => i64::from(crate::types::catalog_size(&types[0]).0),
+            };
+            convert(Value::BigInt(length), &SqlType::BigInt, result, 0)?.into_static()
+        }
+        "substring" => {
+            let all = first()?;
+            let (start, length) = (count(1) - 1, count(2));
+            if length < 0 {
+                return Err(error(537, "Invalid length parameter passed to the LEFT or SUBSTRING function."));
             }
+            let end = (start + length).clamp(0, all.len() as i64) as usize;
+            let start = start.clamp(0, end as i64) as usize;
+            from_units(&all[start..end], result)
         }
-        return Ok(Value::Null);
-    }
-    let values: Vec<Value<'static>> =
-        arguments.iter().map(|argument| crate::eval::eval(argument, row)).collect::<Result<_, _>>()?;
-    if let Function::NullIf = function {
-        let same =
-            crate::compare::order(&values[0], &values[1], &Collation::default()) == Some(std::cmp::Ordering::Equal);
-        return Ok(if same { Value::Null } else { values[0].clone() });
-    }
-    let concat = matches!(function, Function::Text(TextFunction::Concat));
-    if !concat && values.iter().any(Value::is_null) {
-        return Ok(Value::Null);
-    }
-    let collation = arguments.first().and_then(|argument| collation_of(&argument.kind)).cloned().unwrap_or_default();
-    let number = |index: usize| values.get(index).and_then(exact).map_or(0, |(number, _)| number as i64);
-    Ok(match function {
-        Function::Coalesce | Function::NullIf => Value::Null,
-        Function::Text(function) => text_function(*function, &values, &collation, kind)?,
-        Function::Len => {
-            let text = text_of(&values[0], &collation).unwrap_or_default();
-            Value::Int(text.trim_end_matches(' ').encode_utf16().count() as i32)
+        "left" => from_units(&first()?[..(count(1).max(0) as usize).min(first()?.len())], result),
+        "right" => {
+            let all = first()?;
+            from_units(&all[all.len() - (count(1).max(0) as usize).min(all.len())..], result)
         }
-        Function::DataLength => Value::Int(match &values[0] {
-            Value::VarChar(bytes) | Value::NVarChar(bytes) | Value::Binary(bytes) => bytes.len() as i32,
-            Value::Guid(_) => 16,
-            Value::BigInt(_) | Value::Float(_) | Value::DateTime { .. } => 8,
-            _ => 4,
-        }),
-        Function::CharIndex => {
-            let (needle, hay) = (text_of(&values[0], &collation), text_of(&values[1], &collation));
-            let found = hay.unwrap_or_default().to_lowercase().find(&needle.unwrap_or_default().to_lowercase());
+        "replicate" => {
+            if count(1) < 0 {
+                return Ok(Some(Value::Null));
+            }
+            let mut all = first()?.repeat(count(1) as usize);
+            if crate::types::length_of(&types[0]).is_some() {
+                all.truncate(if is_wide(result) { 4000 } else { 8000 });
+            }
+            from_units(&all, result)
+        }
+        "space" => from_units(&vec![0x20; count(0).clamp(0, 8000) as usize], result),
+        "upper" => text_value(&text_of(&values[0], &types[0])?.to_uppercase(), result)?,
+        "lower" => text_value(&text_of(&values[0], &types[0])?.to_lowercase(), result)?,
+        "reverse" => from_units(&first()?.into_iter().rev().collect::<Vec<_>>(), result),
+        "ltrim" | "rtrim" | "trim" => {
+            let all = first()?;
+            let start = if call.name == "rtrim" { 0 } else { all.iter().position(|u| *u != 0x20).unwrap_or(all.len()) };
+            let end = if call.name == "ltrim" {
+                all.len()
+            } else {
+                all.iter().rposition(|u| *u != 0x20).map_or(start, |at| at + 1)
+            };
+            from_units(&all[start..end.max(start)], result)
+        }
+        "replace" => {
+            let [text, from, to] = [0, 1, 2].map(|at| text_of(&values[at], &types[at]));
+            let (text, from) = (text?, from?);
+            if from.is_empty() { text_value(&text, result)? } else { text_value(&text.replace(&from, &to?), result)? }
+        }
+        "charindex" => {
+            let (needle, text) = (units(&values[0], &types[0])?, units(&values[1], &types[1])?);
+            let fold = |unit: &u16| if *unit < 128 { u16::from((*unit as u8).to_ascii_lowercase()) } else { *unit };
+            let (needle, text): (Vec<u16>, Vec<u16>) =
+                (needle.iter().map(fold).collect(), text.iter().map(fold).collect());
+            let start = (count(2).max(1) - 1) as usize;
+            let found = (start..text.len()).find(|at| !needle.is_empty() && text[*at..].starts_with(&needle));
             Value::Int(found.map_or(0, |at| at as i32 + 1))
         }
-        Function::Char => Value::VarChar(vec![number(0) as u8].into()),
-        // A lone surrogate is a value like any other here.
-        Function::Nchar => Value::NVarChar((number(0) as u16).to_le_bytes().to_vec().into()),
-        Function::Abs => match &values[0] {
-            Value::Int(value) => Value::Int(value.abs()),
-            Value::BigInt(value) => Value::BigInt(value.abs()),
-            Value::Decimal { value, scale } => Value::Decimal { value: value.abs(), scale: *scale },
-            Value::Float(value) => Value::Float(value.abs()),
-            other => other.clone(),
-        },
-        Function::NewId => Value::Guid(crate::session::random_guid()),
-        Function::DatePart(part) => Value::Int(date_part(part, &values[0])?),
-        Function::DateAdd(part) => date_add(part, number(0), &values[1], kind)?,
-        Function::DateDiff(part) => Value::Int(date_diff(part, &values[0], &values[1])?),
-        Function::VariantProperty => variant_property(&values)?,
-        Function::Srid => {
-            let text = udt_text(&values[0]);
-            let srid =
-                text.strip_prefix("SRID=").and_then(|rest| rest.split(';').next()).and_then(|srid| srid.parse().ok());
-            Value::Int(srid.unwrap_or(0))
+        "char" if (0..256).contains(&count(0)) => Value::VarChar(vec![count(0) as u8].into()),
+        "nchar" if (0..65_536).contains(&count(0)) => Value::NVarChar((count(0) as u16).to_le_bytes().to_vec().into()),
+        "char" | "nchar" => Value::Null,
+        "unicode" | "ascii" => first()?.first().map_or(Value::Null, |unit| Value::Int(i32::from(*unit))),
+        "quotename" => text_value(&format!("[{}]", text_of(&values[0], &types[0])?.replace(']', "]]")), result)?,
+        "str" => {
+            let value = match &values[0] {
+                Value::Float(v) => *v,
+                other => number(other) as f64,
+            };
+            let width = if values.len() > 1 { count(1) as usize } else { 10 };
+            let places = count(2) as usize;
+            let text = format!("{value:>width$.places$}");
+            text_value(&if text.len() > width { "*".repeat(width) } else { text }, result)?
         }
-        Function::Wkt => {
-            let text = udt_text(&values[0]);
-            Value::nvarchar(text.split_once(';').map_or(text.as_str(), |(_, wkt)| wkt))
-        }
-    })
+        _ => return Ok(None),
+    }))
 }
 
-fn udt_text(value: &Value<'_>) -> String {
-    match value {
-        Value::NVarChar(bytes) => utf16_text(bytes),
-        _ => String::new(),
-    }
-}
-
-fn text_function(
-    function: TextFunction,
-    values: &[Value<'static>],
-    collation: &Collation,
-    kind: &SqlType,
-) -> Result<Value<'static>, SqlError> {
-    let text = |index: usize| values.get(index).and_then(|value| text_of(value, collation)).unwrap_or_default();
-    let number = |index: usize| values.get(index).and_then(exact).map_or(0, |(number, _)| number.max(0) as usize);
-    let result = match function {
-        TextFunction::Upper => text(0).to_uppercase(),
-        TextFunction::Lower => text(0).to_lowercase(),
-        TextFunction::Trim => text(0).trim_matches(' ').to_owned(),
-        TextFunction::LeftTrim => text(0).trim_start_matches(' ').to_owned(),
-        TextFunction::RightTrim => text(0).trim_end_matches(' ').to_owned(),
-        TextFunction::Left => text(0).chars().take(number(1)).collect(),
-        TextFunction::Right => {
-            let all: Vec<char> = text(0).chars().collect();
-            all[all.len().saturating_sub(number(1))..].iter().collect()
+fn other_function(call: &Call, values: &[Value<'_>]) -> Result<Value<'static>, SqlError> {
+    let types = &call.arguments;
+    let result = &call.result;
+    let out_of_range = || error(517, "Adding a value to a 'datetime' column caused an overflow.");
+    Ok(match call.name.as_str() {
+        "neg" => {
+            let zero = convert(Value::Int(0), &SqlType::Int, result, 0)?;
+            let value = convert(values[0].clone(), &types[0], result, 0)?;
+            arithmetic("sub", &zero, &value, result)?
         }
-        TextFunction::Substring => {
-            if let Value::Binary(bytes) = &values[0] {
-                let part: Vec<u8> = bytes.iter().skip(number(1).saturating_sub(1)).take(number(2)).copied().collect();
-                return Ok(Value::Binary(part.into()));
+        "abs" => {
+            let zero = convert(Value::Int(0), &SqlType::Int, result, 0)?;
+            let negative = match &values[0] {
+                Value::Decimal { value, .. } => *value < 0,
+                Value::Float(v) => *v < 0.0,
+                Value::Real(v) => *v < 0.0,
+                Value::Money(v) => *v < 0,
+                other => number(other) < 0,
+            };
+            if negative { arithmetic("sub", &zero, &values[0], result)? } else { values[0].clone().into_static() }
+        }
+        "floor" | "ceiling" => match &values[0] {
+            Value::Decimal { value, scale } => {
+                let unit = 10i128.pow(u32::from(*scale));
+                let floor = value.div_euclid(unit);
+                let up = call.name == "ceiling" && value.rem_euclid(unit) != 0;
+                Value::Decimal { value: floor + i128::from(up), scale: 0 }
             }
-            text(0).chars().skip(number(1).saturating_sub(1)).take(number(2)).collect()
+            Value::Float(v) => Value::Float(if call.name == "floor" { v.floor() } else { v.ceil() }),
+            other => other.clone().into_static(),
+        },
+        "round" => match &values[0] {
+            Value::Decimal { value, scale } => {
+                let places = number(&values[1]).clamp(0, i64::from(*scale)) as u8;
+                let rounded = rescale(*value, *scale, places).and_then(|v| rescale(v, places, *scale));
+                Value::Decimal { value: rounded.ok_or_else(|| overflow(result))?, scale: *scale }
+            }
+            Value::Float(v) => {
+                let unit = 10f64.powi(number(&values[1]) as i32);
+                Value::Float((v * unit).round() / unit)
+            }
+            other => other.clone().into_static(),
+        },
+        "dateadd" => {
+            let at = moment(&values[1], &types[1])?;
+            let moved = date_add(&call.option, number(&values[0]), at).ok_or_else(out_of_range)?;
+            make_moment(moved, result).ok_or_else(out_of_range)?
         }
-        TextFunction::Replicate => text(0).repeat(number(1)),
-        TextFunction::Replace => text(0).replace(&text(1), &text(2)),
-        TextFunction::Concat => (0..values.len()).map(text).collect(),
-        TextFunction::Reverse => text(0).chars().rev().collect(),
-        TextFunction::QuoteName => format!("[{}]", text(0).replace(']', "]]")),
-    };
-    convert(Value::nvarchar(&result), &nvarchar(Len::Max), kind, None)
-}
-
-fn bad_part(part: &str) -> SqlError {
-    SqlError::new(155, 15, format!("'{part}' is not a recognized datepart option (simulator)."))
-}
-
-fn parts(value: &Value<'_>) -> Result<(i64, u64, i16), SqlError> {
-    instant(value).ok_or_else(|| SqlError::unsupported(format!("{value:?} is not a date")))
-}
-
-fn date_part(part: &str, value: &Value<'_>) -> Result<i32, SqlError> {
-    let (days, ticks, offset) = parts(value)?;
-    let (year, month, day) = civil(days);
-    let seconds = ticks / 10_000_000;
-    Ok(match part {
-        "year" | "yy" | "yyyy" => year as i32,
-        "month" | "mm" | "m" => month as i32,
-        "day" | "dd" | "d" => day as i32,
-        "hour" | "hh" => (seconds / 3600) as i32,
-        "minute" | "mi" | "n" => (seconds / 60 % 60) as i32,
-        "second" | "ss" | "s" => (seconds % 60) as i32,
-        "tzoffset" | "tz" => i32::from(offset),
-        _ => return Err(bad_part(part)),
+        "datediff" => {
+            let difference = date_diff(&call.option, moment(&values[0], &types[0])?, moment(&values[1], &types[1])?);
+            convert(Value::BigInt(difference), &SqlType::BigInt, result, 0)?.into_static()
+        }
+        "datepart" => Value::Int(date_part(&call.option, moment(&values[0], &types[0])?) as i32),
+        "datefromparts" => {
+            let [year, month, day] = [0, 1, 2].map(|at| number(&values[at]));
+            let days = datetime::days_from(year, month, day).ok_or_else(|| {
+                error(289, "Cannot construct data type date, some of the arguments have values which are not valid.")
+            })?;
+            Value::Date(days as u32)
+        }
+        "todatetimeoffset" | "switchoffset" => {
+            let at = moment(&values[0], &types[0])?;
+            let offset = match &values[1] {
+                Value::Int(minutes) => *minutes as i16,
+                other => datetime::parse(&format!("00:00 {}", text_of(other, &types[1])?))
+                    .and_then(|m| m.offset)
+                    .unwrap_or(0),
+            };
+            let shift =
+                if call.name == "switchoffset" { i64::from(offset) - i64::from(at.offset.unwrap_or(0)) } else { 0 };
+            let local = at.days * TICKS_DAY + at.ticks + shift * 600_000_000;
+            let moved =
+                Moment { days: local.div_euclid(TICKS_DAY), ticks: local.rem_euclid(TICKS_DAY), offset: Some(offset) };
+            make_moment(moved, result).ok_or_else(out_of_range)?
+        }
+        "udt_text" => match (&values[0], &types[0]) {
+            (Value::Binary(bytes), SqlType::Udt { name }) => text_value(&udt_text(bytes, name), result)?,
+            (other, sql_type) => text_value(&text_of(other, sql_type)?, result)?,
+        },
+        "udt_srid" => match &values[0] {
+            Value::Binary(bytes) => {
+                let text = String::from_utf8_lossy(bytes);
+                Value::Int(text.split_once(';').and_then(|(srid, _)| srid.parse().ok()).unwrap_or(0))
+            }
+            _ => Value::Null,
+        },
+        "variant_property" => variant_property(&values[0], &call.option, result)?,
+        "recollate" => convert(values[0].clone(), &types[0], &with_collation(result, &call.option), 0)?.into_static(),
+        other => return Err(error(195, format!("'{other}' is not a recognized built-in function name."))),
     })
 }
 
-fn date_add(part: &str, number: i64, value: &Value<'_>, kind: &SqlType) -> Result<Value<'static>, SqlError> {
-    let (days, ticks, offset) = parts(value)?;
-    let months = |number: i64| {
-        let (year, month, day) = civil(days);
-        let index = year * 12 + month - 1 + number;
-        let (year, month) = (index.div_euclid(12), index.rem_euclid(12) + 1);
-        let last =
-            (28..=31).rev().find(|last| civil(day_number(year, month, *last)) == (year, month, *last)).unwrap_or(28);
-        (day_number(year, month, day.min(last)), ticks)
+fn variant_property(value: &Value<'_>, property: &str, result: &SqlType) -> Result<Value<'static>, SqlError> {
+    let Value::Variant(inner) = value else { return Ok(Value::Null) };
+    let (size, precision, scale) = crate::types::catalog_size(&inner.0);
+    let text = match property.to_ascii_lowercase().as_str() {
+        "basetype" => type_name(&inner.0).to_owned(),
+        "precision" => precision.to_string(),
+        "scale" => scale.to_string(),
+        "maxlength" => size.to_string(),
+        "collation" => match crate::types::collation_of(&inner.0) {
+            Some(name) => name.to_owned(),
+            None => return Ok(Value::Null),
+        },
+        _ => return Ok(Value::Null),
     };
-    // Whole days first, so that far jumps do not overflow the ticks.
-    let step =
-        |per_day: i64, unit: i64| calendar::normalize(days + number / per_day, ticks as i64 + number % per_day * unit);
-    let (days, ticks) = match part {
-        "year" | "yy" | "yyyy" => months(number * 12),
-        "month" | "mm" | "m" => months(number),
-        "week" | "wk" | "ww" => (days + number * 7, ticks),
-        "day" | "dd" | "d" => (days + number, ticks),
-        "hour" | "hh" => step(24, 36_000_000_000),
-        "minute" | "mi" | "n" => step(1440, 600_000_000),
-        "second" | "ss" | "s" => step(86_400, 10_000_000),
-        "millisecond" | "ms" => step(86_400_000, 10_000),
-        "microsecond" | "mcs" => step(86_400_000_000, 10),
-        _ => return Err(bad_part(part)),
+    let base = if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+        (SqlType::Int, Value::Int(text.parse().unwrap_or(0)))
+    } else {
+        let name = crate::types::parse_type("nvarchar(128)", crate::types::DEFAULT_COLLATION, 1)?;
+        let value = text_value(&text, &name)?;
+        (name, value)
     };
-    let out_of_range = || SqlError::new(517, 16, "Adding a value to a date caused an overflow.");
-    let day = u32::try_from(days).map_err(|_| out_of_range())?;
-    let moved = match value {
-        Value::DateTimeOffset { .. } => Value::DateTimeOffset { days: day, ticks, offset },
-        _ => Value::DateTime2 { days: day, ticks },
-    };
-    convert(moved, &SqlType::DateTime2 { scale: 7 }, kind, None)
+    Ok(convert(base.1, &base.0, result, 0)?.into_static())
 }
 
-fn date_diff(part: &str, from: &Value<'_>, to: &Value<'_>) -> Result<i32, SqlError> {
-    let ((a, x, _), (b, y, _)) = (parts(from)?, parts(to)?);
-    let seconds = |days: i64, ticks: u64| days * 86_400 + (ticks / 10_000_000) as i64;
-    let ((y1, m1, _), (y2, m2, _)) = (civil(a), civil(b));
-    let difference = match part {
-        "year" | "yy" | "yyyy" => y2 - y1,
-        "month" | "mm" | "m" => (y2 - y1) * 12 + m2 - m1,
-        "day" | "dd" | "d" => b - a,
-        "hour" | "hh" => seconds(b, y) / 3600 - seconds(a, x) / 3600,
-        "minute" | "mi" | "n" => seconds(b, y) / 60 - seconds(a, x) / 60,
-        "second" | "ss" | "s" => seconds(b, y) - seconds(a, x),
-        _ => return Err(bad_part(part)),
-    };
-    i32::try_from(difference).map_err(|_| SqlError::new(535, 16, "The datediff function resulted in an overflow."))
+/// 100 ns in one unit of a date part, for those of fixed length.
+fn part_ticks(part: &str) -> Option<i64> {
+    Some(match part {
+        "week" => 7 * TICKS_DAY,
+        "day" | "dayofyear" | "weekday" => TICKS_DAY,
+        "hour" => 36_000_000_000,
+        "minute" => 600_000_000,
+        "second" => 10_000_000,
+        "millisecond" => 10_000,
+        "microsecond" => 10,
+        _ => return None,
+    })
 }
 
-fn variant_property(values: &[Value<'static>]) -> Result<Value<'static>, SqlError> {
-    let Value::Variant(inner) = &values[0] else { return Ok(Value::Null) };
-    let property = text_of(&values[1], &Collation::default()).unwrap_or_default().to_lowercase();
-    if property != "basetype" {
-        return Err(SqlError::unsupported(format!("SQL_VARIANT_PROPERTY '{property}' is not supported")));
+fn date_add(part: &str, count: i64, at: Moment) -> Option<Moment> {
+    if let Some(unit) = part_ticks(part) {
+        let total =
+            i128::from(at.days) * i128::from(TICKS_DAY) + i128::from(at.ticks) + i128::from(count) * i128::from(unit);
+        let days = i64::try_from(total.div_euclid(i128::from(TICKS_DAY))).ok()?;
+        return (0..=datetime::LAST_DAY).contains(&days).then_some(Moment {
+            days,
+            ticks: total.rem_euclid(i128::from(TICKS_DAY)) as i64,
+            offset: at.offset,
+        });
     }
-    let name = match &inner.0 {
-        SqlType::Bit => "bit",
-        SqlType::TinyInt => "tinyint",
-        SqlType::SmallInt => "smallint",
-        SqlType::Int => "int",
-        SqlType::BigInt => "bigint",
-        SqlType::Real => "real",
-        SqlType::Float => "float",
-        SqlType::Decimal { .. } => "decimal",
-        SqlType::Numeric { .. } => "numeric",
-        SqlType::Money => "money",
-        SqlType::SmallMoney => "smallmoney",
-        SqlType::Date => "date",
-        SqlType::Time { .. } => "time",
-        SqlType::DateTime => "datetime",
-        SqlType::SmallDateTime => "smalldatetime",
-        SqlType::DateTime2 { .. } => "datetime2",
-        SqlType::DateTimeOffset { .. } => "datetimeoffset",
-        SqlType::Char { .. } => "char",
-        SqlType::VarChar { .. } => "varchar",
-        SqlType::NChar { .. } => "nchar",
-        SqlType::NVarChar { .. } => "nvarchar",
-        SqlType::Binary { .. } => "binary",
-        SqlType::VarBinary { .. } => "varbinary",
-        SqlType::UniqueIdentifier => "uniqueidentifier",
-        other => return Err(SqlError::unsupported(format!("a sql_variant of {other:?} is not supported"))),
-    };
-    Ok(Value::Variant(Box::new((nvarchar(Len::N(128)), Value::nvarchar(name)))))
+    let months = count
+        * match part {
+            "year" => 12,
+            "quarter" => 3,
+            "month" => 1,
+            _ => return None,
+        };
+    let (year, month, day) = datetime::civil(at.days);
+    let total = year * 12 + month - 1 + months;
+    let (year, month) = (total.div_euclid(12), total.rem_euclid(12) + 1);
+    let days = datetime::days_from(year, month, day.min(datetime::month_length(year, month)))?;
+    Some(Moment { days, ..at })
+}
+
+fn date_diff(part: &str, from: Moment, to: Moment) -> i64 {
+    let (a, b) = (datetime::civil(from.days), datetime::civil(to.days));
+    match part {
+        "year" => b.0 - a.0,
+        "quarter" => (b.0 * 4 + (b.1 - 1) / 3) - (a.0 * 4 + (a.1 - 1) / 3),
+        "month" => (b.0 * 12 + b.1) - (a.0 * 12 + a.1),
+        "week" => (to.days + 1).div_euclid(7) - (from.days + 1).div_euclid(7),
+        _ => {
+            let unit = part_ticks(part).unwrap_or(TICKS_DAY);
+            let start = from.days.min(to.days);
+            let count = |m: Moment| ((m.days - start) * TICKS_DAY + m.ticks).div_euclid(unit);
+            count(to) - count(from)
+        }
+    }
+}
+
+fn date_part(part: &str, at: Moment) -> i64 {
+    let (year, month, day) = datetime::civil(at.days);
+    match part {
+        "year" => year,
+        "quarter" => (month - 1) / 3 + 1,
+        "month" => month,
+        "day" => day,
+        "weekday" => (at.days + 1).rem_euclid(7) + 1,
+        "dayofyear" => at.days - datetime::days_from(year, 1, 1).unwrap_or(0) + 1,
+        "hour" => at.ticks / 36_000_000_000,
+        "minute" => at.ticks / 600_000_000 % 60,
+        "second" => at.ticks / 10_000_000 % 60,
+        "millisecond" => at.ticks / 10_000 % 1000,
+        "microsecond" => at.ticks / 10 % 1_000_000,
+        _ => at.ticks % 10_000_000 * 100,
+    }
 }

@@ -1,248 +1,233 @@
-//! A server: its databases, logins and sessions, shared by all connections.
+//! One server: its databases, logins and sessions.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::catalog::{ServerView, SessionRow};
-use crate::session::Session;
-use crate::storage::Database;
-use crate::value::{Column, EnvChange, Flow, Output, SqlError, Value};
+use rusqlite::Connection;
 
-/// What a client asks for when it logs in.
-#[derive(Debug, Clone, Default)]
-pub struct LoginRequest {
-    pub user: String,
-    pub password: String,
-    pub database: String,
+use crate::error::error;
+use crate::value::SqlError;
+
+/// What `sys.databases` shows of one database.
+#[derive(Debug, Clone)]
+pub struct DatabaseInfo {
+    pub id: i64,
+    pub name: String,
+    pub path: PathBuf,
+    /// The database of which this is a snapshot.
+    pub source: Option<i64>,
+    pub allow_snapshot: bool,
+    pub read_committed_snapshot: bool,
+}
+
+/// What `sys.dm_exec_sessions` shows of one session.
+#[derive(Debug, Clone)]
+pub struct SessionInfo {
+    pub spid: u16,
+    pub login: String,
     pub application: String,
     pub host: String,
-    pub read_only_intent: bool,
-    /// The client asked for ODBC's defaults, TEXTSIZE among them.
-    pub odbc: bool,
+    pub isolation: i64,
+    pub deadlock_priority: i64,
+    pub lock_timeout: i64,
+    pub text_size: i64,
+    pub transactions: u32,
+    pub encrypted: bool,
 }
 
-/// A batch that was received.
 #[derive(Debug, Clone)]
-pub struct LoggedBatch {
-    pub spid: u16,
-    pub application: String,
-    pub sql: String,
+pub(crate) struct Login {
+    pub password: String,
+    /// Logins made by the host program own everything; those made by CREATE LOGIN have only what is granted.
+    pub admin: bool,
 }
 
-/// A statement of a script that failed, with the line where its batch begins.
+#[derive(Default)]
+struct State {
+    databases: Vec<DatabaseInfo>,
+    logins: HashMap<String, Login>,
+    sessions: HashMap<u16, SessionInfo>,
+    log: Vec<String>,
+    next_database: i64,
+    next_spid: u16,
+}
+
+/// All databases of one server, shared by its sessions.
+pub struct Instance {
+    directory: PathBuf,
+    state: Mutex<State>,
+}
+
+/// A script that failed: the line (from 1) where its batch begins, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("line {line}: {error}")]
+#[error("batch at line {line}: {error}")]
 pub struct ScriptError {
     pub line: usize,
     pub error: SqlError,
 }
 
-/// A login: its password, and whether it sees masked columns as they are.
-struct Login {
-    password: String,
-    unmask: bool,
-}
-
-/// See the module.
-#[derive(Default)]
-pub struct Instance {
-    databases: RwLock<BTreeMap<String, Arc<Database>>>,
-    logins: Mutex<HashMap<String, Login>>,
-    log: Mutex<Vec<LoggedBatch>>,
-    pub(crate) sessions: Mutex<BTreeMap<i32, SessionRow>>,
-    next_session: AtomicU16,
-    read_only: AtomicBool,
-}
-
 impl Instance {
-    /// A server with an empty `master`.
-    pub fn new() -> Arc<Self> {
-        let instance = Self { next_session: AtomicU16::new(51), ..Self::default() };
-        instance.add(Database::new("master"));
-        Arc::new(instance)
+    /// A server whose SQLite files lie in `directory`; `master` exists at once.
+    pub fn new(directory: &Path) -> Result<Arc<Self>, SqlError> {
+        let state = State { next_database: 1, next_spid: 51, ..State::default() };
+        let instance = Self { directory: directory.to_owned(), state: Mutex::new(state) };
+        instance.create_database("master")?;
+        Ok(Arc::new(instance))
     }
 
-    fn add(&self, database: Database) {
-        let key = database.name.to_lowercase();
-        self.databases.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(database));
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every change is one assignment, so the state behind a poisoned lock is whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A login that may do everything.
+    /// A login with every right.
     pub fn create_login(&self, name: &str, password: &str) {
         self.add_login(name, password, true);
     }
 
-    /// A login that sees masked columns masked.
-    pub fn create_masked_login(&self, name: &str, password: &str) {
-        self.add_login(name, password, false);
+    pub(crate) fn add_login(&self, name: &str, password: &str, admin: bool) {
+        self.state().logins.insert(name.to_lowercase(), Login { password: password.to_owned(), admin });
     }
 
-    fn add_login(&self, name: &str, password: &str, unmask: bool) {
-        let login = Login { password: password.to_owned(), unmask };
-        self.logins.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_lowercase(), login);
+    pub(crate) fn login(&self, name: &str) -> Option<Login> {
+        self.state().logins.get(&name.to_lowercase()).cloned()
     }
 
-    pub(crate) fn check_login(&self, login: &LoginRequest) -> Result<(), SqlError> {
-        let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = logins.get(&login.user.to_lowercase()).is_some_and(|known| known.password == login.password);
-        if known {
-            return Ok(());
-        }
-        Err(SqlError::new(18456, 14, format!("Login failed for user '{}'.", login.user)))
-    }
-
-    pub(crate) fn may_unmask(&self, user: &str) -> bool {
-        let logins = self.logins.lock().unwrap_or_else(PoisonError::into_inner);
-        logins.get(&user.to_lowercase()).is_none_or(|login| login.unmask)
-    }
-
+    /// An empty database.
     pub fn create_database(&self, name: &str) -> Result<(), SqlError> {
-        self.create(name, None)
+        let path = self.add_database(name, None)?;
+        let connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.execute_batch(crate::catalog::SCHEMA)?;
+        Ok(())
     }
 
-    pub(crate) fn create(&self, name: &str, snapshot_of: Option<&str>) -> Result<(), SqlError> {
-        if self.database_name(name).is_some() {
-            return Err(SqlError::new(
-                1801,
-                16,
-                format!("Database '{name}' already exists. Choose a different database name."),
-            ));
+    fn add_database(&self, name: &str, source: Option<i64>) -> Result<PathBuf, SqlError> {
+        if self.database(name).is_some() {
+            return Err(error(1801, format!("Database '{name}' already exists. Choose a different database name.")));
         }
-        match snapshot_of {
-            None => self.add(Database::new(name)),
-            Some(source) => {
-                let source = self.database(source)?;
-                let mut copy = source.as_ref().clone();
-                copy.snapshot_of = Some(source.name.clone());
-                copy.name = name.to_owned();
-                self.add(copy);
-            }
+        let mut state = self.state();
+        let id = state.next_database;
+        // master is 1; 2 to 4 are tempdb, model and msdb on a real server.
+        state.next_database = if id == 1 { 5 } else { id + 1 };
+        let path = self.directory.join(format!("{id}.sqlite"));
+        state.databases.push(DatabaseInfo {
+            id,
+            name: name.to_owned(),
+            path: path.clone(),
+            source,
+            allow_snapshot: source.is_some(),
+            read_committed_snapshot: false,
+        });
+        Ok(path)
+    }
+
+    /// A copy of a database's present state under another name.
+    pub(crate) fn create_snapshot(&self, name: &str, of: &str) -> Result<(), SqlError> {
+        let source = self.database(of).ok_or_else(|| {
+            error(911, format!("Database '{of}' does not exist. Make sure that the name is entered correctly."))
+        })?;
+        let path = self.add_database(name, Some(source.id))?;
+        let copied = Connection::open(&source.path).and_then(|connection| {
+            connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
+            Connection::open(&path)?.pragma_update(None, "journal_mode", "WAL")
+        });
+        if let Err(failure) = copied {
+            self.state().databases.retain(|database| database.name != name);
+            return Err(failure.into());
         }
         Ok(())
     }
 
     pub(crate) fn drop_database(&self, name: &str) -> Result<(), SqlError> {
-        let gone = self.databases.write().unwrap_or_else(PoisonError::into_inner).remove(&name.to_lowercase());
-        gone.map(|_| ()).ok_or_else(|| {
-            SqlError::new(3701, 11, format!("Cannot drop the database '{name}', because it does not exist."))
-        })
-    }
-
-    pub fn has_database(&self, name: &str) -> bool {
-        self.database_name(name).is_some()
-    }
-
-    /// The database's name as it was created.
-    pub(crate) fn database_name(&self, name: &str) -> Option<String> {
-        let databases = self.databases.read().unwrap_or_else(PoisonError::into_inner);
-        databases.get(&name.to_lowercase()).map(|database| database.name.clone())
-    }
-
-    /// The database's present state; it does not change any more.
-    pub(crate) fn database(&self, name: &str) -> Result<Arc<Database>, SqlError> {
-        let databases = self.databases.read().unwrap_or_else(PoisonError::into_inner);
-        databases
-            .get(&name.to_lowercase())
-            .cloned()
-            .ok_or_else(|| SqlError::new(911, 16, format!("Database '{name}' does not exist.")))
-    }
-
-    pub(crate) fn change<R>(
-        &self,
-        name: &str,
-        act: impl FnOnce(&mut Database) -> Result<R, SqlError>,
-    ) -> Result<R, SqlError> {
-        let mut databases = self.databases.write().unwrap_or_else(PoisonError::into_inner);
-        let database = databases
-            .get_mut(&name.to_lowercase())
-            .ok_or_else(|| SqlError::new(911, 16, format!("Database '{name}' does not exist.")))?;
-        // Readers keep the state that they hold; copying it costs a pointer a table.
-        act(Arc::make_mut(database))
-    }
-
-    /// From now on clients that ask for it are told that the database is read-only.
-    pub fn set_read_only(&self, read_only: bool) {
-        self.read_only.store(read_only, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_read_only(&self) -> bool {
-        self.read_only.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn new_session_id(&self) -> u16 {
-        self.next_session.fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(crate) fn publish(&self, row: SessionRow) {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).insert(row.id, row);
-    }
-
-    pub(crate) fn server_view(&self) -> ServerView {
-        let databases = self.databases.read().unwrap_or_else(PoisonError::into_inner);
-        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        ServerView {
-            databases: databases
-                .values()
-                .map(|database| (database.name.clone(), database.snapshot_allowed, database.snapshot_of.clone()))
-                .collect(),
-            sessions: sessions.values().cloned().collect(),
-        }
-    }
-
-    pub(crate) fn record(&self, spid: u16, application: &str, sql: &str) {
-        let entry = LoggedBatch { spid, application: application.to_owned(), sql: sql.to_owned() };
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
-    }
-
-    /// Every batch received so far.
-    pub fn log(&self) -> Vec<LoggedBatch> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Runs a T-SQL script; batches end at lines that say GO.
-    pub fn run_script(self: &Arc<Self>, database: &str, script: &str) -> Result<(), ScriptError> {
-        let name = format!("script {}", self.new_session_id());
-        self.create_login(&name, "");
-        let login = LoginRequest { user: name, database: database.to_owned(), odbc: true, ..LoginRequest::default() };
-        let mut session = Session::open(self.clone(), &login).map_err(|error| ScriptError { line: 1, error })?;
-        let mut batch = String::new();
-        let mut line = 1;
-        for (number, text) in script.lines().chain(["GO"]).enumerate() {
-            if text.trim().eq_ignore_ascii_case("GO") {
-                session.batch(&batch, &[], &mut Nowhere).map_err(|error| ScriptError { line, error })?;
-                batch.clear();
-                line = number + 2;
-            } else {
-                batch.push_str(text);
-                batch.push('\n');
-            }
+        let found = self.database(name).ok_or_else(|| {
+            error(
+                3701,
+                format!("Cannot drop the database '{name}', because it does not exist or you do not have permission."),
+            )
+        })?;
+        self.state().databases.retain(|database| database.id != found.id);
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = found.path.clone().into_os_string();
+            path.push(suffix);
+            // A session may still read the file; the directory is the caller's to remove.
+            let _ = std::fs::remove_file(path);
         }
         Ok(())
     }
+
+    pub(crate) fn alter_database(&self, name: &str, change: impl FnOnce(&mut DatabaseInfo)) -> Result<(), SqlError> {
+        let mut state = self.state();
+        let found = state.databases.iter_mut().find(|database| crate::bind::same(&database.name, name));
+        change(found.ok_or_else(|| error(5011, format!("User does not have permission to alter database '{name}', the database does not exist, or the database is not in a state that allows access checks.")))?);
+        Ok(())
+    }
+
+    pub(crate) fn databases(&self) -> Vec<DatabaseInfo> {
+        self.state().databases.clone()
+    }
+
+    pub(crate) fn database(&self, name: &str) -> Option<DatabaseInfo> {
+        self.state().databases.iter().find(|database| crate::bind::same(&database.name, name)).cloned()
+    }
+
+    pub(crate) fn sessions(&self) -> Vec<SessionInfo> {
+        self.state().sessions.values().cloned().collect()
+    }
+
+    pub(crate) fn next_spid(&self) -> u16 {
+        let mut state = self.state();
+        state.next_spid += 1;
+        state.next_spid
+    }
+
+    pub(crate) fn show(&self, session: SessionInfo) {
+        self.state().sessions.insert(session.spid, session);
+    }
+
+    pub(crate) fn forget(&self, spid: u16) {
+        self.state().sessions.remove(&spid);
+    }
+
+    pub(crate) fn note(&self, batch: &str) {
+        self.state().log.push(batch.to_owned());
+    }
+
+    /// The batches received so far, in order.
+    pub fn log(&self) -> Vec<String> {
+        self.state().log.clone()
+    }
+
+    /// Runs a script in a database, batch by batch, parted by lines that say GO.
+    pub fn run_script(self: &Arc<Self>, database: &str, tsql: &str) -> Result<(), ScriptError> {
+        let fail = |line| move |error| ScriptError { line, error };
+        let mut session = crate::session::Session::internal(Arc::clone(self), database).map_err(fail(1))?;
+        for (line, batch) in crate::script::batches(tsql) {
+            session.batch(&batch, &[], &mut Silent).map_err(fail(line))?;
+        }
+        Ok(())
+    }
+
+    /// TPC-H's eight tables at a scale factor, generated whenever they are read.
+    pub fn attach_tpch(self: &Arc<Self>, database: &str, scale: f64) -> Result<(), SqlError> {
+        crate::tpch_schema::attach(self, database, scale)
+    }
 }
 
-/// Takes results and forgets them.
-struct Nowhere;
+/// Takes a script's results, which nobody asked for.
+struct Silent;
 
-impl Output for Nowhere {
-    fn columns(&mut self, _: &[Column]) -> Flow {
-        Flow::Continue
+impl crate::value::Output for Silent {
+    fn columns(&mut self, _: &[crate::value::Column]) -> crate::value::Flow {
+        crate::value::Flow::Continue
     }
-
-    fn row(&mut self, _: &[Value<'_>]) -> Flow {
-        Flow::Continue
+    fn row(&mut self, _: &[crate::value::Value<'_>]) -> crate::value::Flow {
+        crate::value::Flow::Continue
     }
-
-    fn done(&mut self, _: Option<u64>) -> Flow {
-        Flow::Continue
+    fn done(&mut self, _: Option<u64>) -> crate::value::Flow {
+        crate::value::Flow::Continue
     }
-
-    fn poll(&mut self) -> Flow {
-        Flow::Continue
-    }
-
     fn info(&mut self, _: &SqlError) {}
-
-    fn env_change(&mut self, _: &EnvChange) {}
+    fn env_change(&mut self, _: &crate::value::EnvChange) {}
 }

@@ -1,605 +1,349 @@
-//! Runs queries: from, where, group by, projection, order by. A scan of one table streams; everything else is collected.
+//! Whole queries: SELECT with everything around it, set operations, common table expressions.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use sqlparser::ast::{
+    Distinct, Expr, GroupByExpr, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TopQuantity, Value as Literal,
+};
 
-use crate::ast::{Expr, Item, Join, JoinKind, Operator, Query, Relation};
-use crate::bind::{Binder, Bound, Node, ScopeColumn, SessionValues, to_type};
-use crate::catalog;
-use crate::compare::order;
-use crate::convert::exact;
-use crate::eval::{eval, is_true};
-use crate::storage::{Database, Row};
-use crate::types::collation_of;
-use crate::value::{Collation, Column, Flow, Output, SqlError, SqlType, Value};
+use crate::bind::{Binder, Bound, BoundQuery, OutColumn, Scope, Source, quote, same};
+use crate::error::{error, unsupported};
+use crate::expr::parts;
+use crate::types::common;
+use crate::value::{SqlError, Value};
 
-/// What a query runs against.
-pub struct Engine<'a> {
-    pub database: &'a Database,
-    pub session: &'a dyn SessionValues,
-    /// Catalog views that look beyond the database.
-    pub server: &'a catalog::ServerView,
-    pub may_unmask: bool,
-}
-
-/// Rows with the columns that they have.
-struct Rows {
-    scope: Vec<ScopeColumn>,
-    rows: Arc<Vec<Row>>,
-}
-
-type Queried<T> = Result<T, SqlError>;
-
-impl Engine<'_> {
-    /// Runs a query and hands its rows to `out`; the count of rows and whether to go on.
-    pub fn run(&self, query: &Query, out: &mut dyn Output, truncate: usize) -> Queried<(u64, Flow)> {
-        let with = self.with(query, &HashMap::new())?;
-        let plan = self.plan(query, &with)?;
-        if out.columns(&plan.columns) == Flow::Stop {
-            return Ok((0, Flow::Stop));
-        }
-        let mut count = 0;
-        let mut flow = Flow::Continue;
-        plan.each(&mut |row| {
-            count += 1;
-            flow = if truncate < usize::MAX { out.row(&cut(&row, &plan.columns, truncate)) } else { out.row(&row) };
-            flow == Flow::Continue
-        })?;
-        Ok((count, flow))
-    }
-
-    /// All rows of a query, with its columns.
-    pub fn collect(&self, query: &Query) -> Queried<(Vec<Column>, Vec<Row>)> {
-        let with = self.with(query, &HashMap::new())?;
-        let plan = self.plan(query, &with)?;
-        let mut rows = Vec::new();
-        plan.each(&mut |row| {
-            rows.push(row.into_boxed_slice());
-            true
-        })?;
-        Ok((plan.columns, rows))
-    }
-
-    /// The columns of a query.
-    pub fn columns_of(&self, query: &Query) -> Queried<Vec<Column>> {
-        let with = self.with(query, &HashMap::new())?;
-        Ok(self.plan(query, &with)?.columns)
-    }
-
-    fn with(&self, query: &Query, outer: &With) -> Queried<With> {
-        let mut with = outer.clone();
-        for (name, inner) in &query.with {
-            let rows = self.derived(inner, &with, name)?;
-            with.insert(name.to_lowercase(), Arc::new(rows));
-        }
-        Ok(with)
-    }
-
-    fn derived(&self, query: &Query, with: &With, alias: &str) -> Queried<Rows> {
-        let with = self.with(query, with)?;
-        let plan = self.plan(query, &with)?;
-        let mut rows = Vec::new();
-        plan.each(&mut |row| {
-            rows.push(row.into_boxed_slice());
-            true
-        })?;
-        let scope = plan
-            .columns
-            .into_iter()
-            .map(|column| ScopeColumn {
-                qualifier: Some(alias.to_owned()),
-                name: column.name,
-                kind: column.sql_type,
-                nullable: column.nullable,
-                identity: column.identity,
-            })
-            .collect();
-        Ok(Rows { scope, rows: Arc::new(rows) })
-    }
-
-    fn relation(&self, relation: &Relation, with: &With) -> Queried<Rows> {
-        match relation {
-            Relation::Derived { query, alias } => self.derived(query, with, alias),
-            Relation::Values { rows, alias, columns } => self.values(rows, alias, columns),
-            Relation::Table { name, alias } => {
-                let last = name.last().map_or("", String::as_str);
-                let alias = alias.as_deref().unwrap_or(last);
-                if name.len() == 1
-                    && let Some(rows) = with.get(&last.to_lowercase())
-                {
-                    let mut scope = rows.scope.clone();
-                    scope.iter_mut().for_each(|column| column.qualifier = Some(alias.to_owned()));
-                    return Ok(Rows { scope, rows: rows.rows.clone() });
+impl Binder<'_> {
+    /// A query; its columns are named `c0`, `c1` and so on in SQLite's SQL.
+    pub fn query(&self, query: &Query, outer: Option<&Scope<'_>>) -> Result<BoundQuery, SqlError> {
+        let known = self.ctes.borrow().len();
+        if let Some(with) = &query.with {
+            for cte in &with.cte_tables {
+                let mut bound = self.query(&cte.query, outer)?;
+                for (column, alias) in bound.columns.iter_mut().zip(&cte.alias.columns) {
+                    column.name.clone_from(&alias.name.value);
                 }
-                let schema = if name.len() > 1 { name[name.len() - 2].as_str() } else { "dbo" };
-                if schema.eq_ignore_ascii_case("sys") {
-                    return self.catalog_view(last, alias);
-                }
-                self.table(schema, last, alias)
+                self.ctes.borrow_mut().push((cte.alias.name.value.clone(), bound));
             }
         }
+        let order: &[OrderByExpr] = match query.order_by.as_ref().map(|order| &order.kind) {
+            Some(OrderByKind::Expressions(items)) => items,
+            Some(OrderByKind::All(_)) => return Err(unsupported("ORDER BY ALL")),
+            None => &[],
+        };
+        let limit = self.limit(query)?;
+        let bound = match query.body.as_ref() {
+            SetExpr::Select(select) => self.select(select, order, &limit, outer),
+            body => self.wrapped(self.body(body, outer)?, order, &limit),
+        };
+        self.ctes.borrow_mut().truncate(known);
+        bound
     }
 
-    fn values(&self, rows: &[Vec<Expr>], alias: &str, columns: &[String]) -> Queried<Rows> {
-        let mut found: Vec<Row> = Vec::new();
-        let mut scope: Vec<ScopeColumn> = Vec::new();
-        let with = HashMap::new();
-        for row in rows {
-            let mut values = Vec::new();
-            for (index, expr) in row.iter().enumerate() {
-                let bound = self.bind(expr, &[], &with)?;
-                if scope.len() == index {
-                    let name = columns.get(index).cloned().unwrap_or_default();
-                    scope.push(ScopeColumn {
-                        qualifier: Some(alias.to_owned()),
-                        name,
-                        kind: bound.kind.clone(),
-                        nullable: true,
-                        identity: false,
-                    });
-                }
-                let kind = scope[index].kind.clone();
-                values.push(eval(&to_type(bound, &kind), &[])?);
+    fn limit(&self, query: &Query) -> Result<String, SqlError> {
+        let mut sql = String::new();
+        let count = |expr: &Expr| -> Result<i64, SqlError> {
+            let scope = Scope { sources: &[], outer: None };
+            match self.value(expr, &scope)?.constant {
+                Some(Value::Int(count)) => Ok(i64::from(count)),
+                Some(Value::BigInt(count)) => Ok(count),
+                _ => Err(error(
+                    1060,
+                    "The number of rows provided for a TOP or FETCH clauses row count parameter must be an integer.",
+                )),
             }
-            found.push(values.into());
-        }
-        Ok(Rows { scope, rows: Arc::new(found) })
-    }
-
-    fn catalog_view(&self, name: &str, alias: &str) -> Queried<Rows> {
-        let view = catalog::view(name, self.database, self.server)
-            .ok_or_else(|| SqlError::new(208, 16, format!("Invalid object name 'sys.{name}'.")))?;
-        let scope = view
-            .columns
-            .into_iter()
-            .map(|(name, kind)| ScopeColumn {
-                qualifier: Some(alias.to_owned()),
-                name,
-                kind,
-                nullable: true,
-                identity: false,
-            })
-            .collect();
-        Ok(Rows { scope, rows: Arc::new(view.rows) })
-    }
-
-    fn table(&self, schema: &str, name: &str, alias: &str) -> Queried<Rows> {
-        let key = Database::key(schema, name);
-        if let Some(view) = self.database.views.get(&key) {
-            return self.derived(&view.query, &HashMap::new(), alias);
-        }
-        let table = self
-            .database
-            .tables
-            .get(&key)
-            .ok_or_else(|| SqlError::new(208, 16, format!("Invalid object name '{schema}.{name}'.")))?;
-        let scope: Vec<ScopeColumn> = table
-            .columns
-            .iter()
-            .map(|column| ScopeColumn {
-                qualifier: Some(alias.to_owned()),
-                name: column.name.clone(),
-                kind: column.declared.sql_type.clone(),
-                nullable: column.nullable,
-                identity: column.identity.is_some(),
-            })
-            .collect();
-        let mut rows = table.rows.clone();
-        let masked: Vec<usize> =
-            table.columns.iter().enumerate().filter(|(_, column)| column.masked).map(|(at, _)| at).collect();
-        if !masked.is_empty() && !self.may_unmask {
-            let mask = |row: &Row| {
-                let mut row = row.clone();
-                masked.iter().for_each(|at| row[*at] = catalog::mask(&scope[*at].kind));
-                row
-            };
-            rows = Arc::new(rows.iter().map(mask).collect());
-        }
-        Ok(Rows { scope, rows })
-    }
-
-    fn bind(&self, expr: &Expr, scope: &[ScopeColumn], with: &With) -> Queried<Bound> {
-        let subquery = |query: &Query| -> Queried<(SqlType, Vec<Value<'static>>)> {
-            let rows = self.derived(query, with, "")?;
-            let kind = rows.scope.first().map_or(SqlType::Int, |column| column.kind.clone());
-            Ok((kind, rows.rows.iter().map(|row| row[0].clone()).collect()))
         };
-        Binder { scope, database: self.database, session: self.session, subquery: &subquery }.bind(expr)
-    }
-
-    /// A constant expression.
-    pub fn constant(&self, expr: &Expr) -> Queried<(SqlType, Value<'static>)> {
-        let bound = self.bind(expr, &[], &HashMap::new())?;
-        let value = eval(&bound, &[])?;
-        Ok((bound.kind, value))
-    }
-
-    /// An expression over the columns of a table.
-    pub fn bind_row(&self, expr: &Expr, scope: &[ScopeColumn]) -> Queried<Bound> {
-        self.bind(expr, scope, &HashMap::new())
-    }
-
-    fn plan(&self, query: &Query, with: &With) -> Queried<Plan> {
-        let mut plan = self.plan_one(query, with)?;
-        for other in &query.union {
-            let mut rows = Vec::new();
-            let kinds: Vec<SqlType> = plan.columns.iter().map(|column| column.sql_type.clone()).collect();
-            self.plan_one(other, with)?.each_converted(&kinds, &mut |row| rows.push(row))?;
-            plan.appended.extend(rows);
+        if let Some(fetch) = &query.fetch
+            && let Some(quantity) = &fetch.quantity
+        {
+            sql = format!(" LIMIT {}", count(quantity)?);
         }
-        Ok(plan)
+        if let Some(LimitClause::LimitOffset { limit, offset: Some(offset), .. }) = &query.limit_clause {
+            if limit.is_some() {
+                return Err(unsupported("LIMIT"));
+            }
+            if sql.is_empty() {
+                sql.push_str(" LIMIT -1");
+            }
+            sql.push_str(&format!(" OFFSET {}", count(&offset.value)?));
+        } else if query.limit_clause.is_some() {
+            return Err(unsupported("LIMIT"));
+        }
+        Ok(sql)
     }
 
-    fn plan_one(&self, query: &Query, with: &With) -> Queried<Plan> {
-        let mut input = match &query.from {
-            Some(relation) => self.relation(relation, with)?,
-            None => Rows { scope: Vec::new(), rows: Arc::new(vec![Vec::new().into()]) },
-        };
-        for join in &query.joins {
-            input = self.join(input, join, with)?;
+    fn body(&self, body: &SetExpr, outer: Option<&Scope<'_>>) -> Result<BoundQuery, SqlError> {
+        match body {
+            SetExpr::Select(select) => self.select(select, &[], "", outer),
+            SetExpr::Query(query) => self.query(query, outer),
+            SetExpr::Values(values) => {
+                let empty = Scope { sources: &[], outer };
+                let mut rows: Vec<Vec<Bound>> = Vec::new();
+                for row in &values.rows {
+                    let bound: Result<Vec<Bound>, SqlError> =
+                        row.content.iter().map(|expr| self.value(expr, &empty)).collect();
+                    rows.push(bound?);
+                }
+                self.rows(rows)
+            }
+            SetExpr::SetOperation { left, op, set_quantifier, right } => {
+                let (left, right) = (self.body(left, outer)?, self.body(right, outer)?);
+                self.combine(left, op, *set_quantifier, right)
+            }
+            other => Err(unsupported(&other.to_string())),
         }
-        let filter = query.filter.as_ref().map(|filter| self.bind(filter, &input.scope, with)).transpose()?;
-        let mut items = expand(query, &input.scope);
-        let mut order_by = query.order_by.clone();
-        let grouped = !query.group_by.is_empty() || items.iter().any(|(expr, _)| has_aggregate(expr));
-        let filter = if grouped {
-            input = crate::aggregate::group(
-                &|expr, scope| self.bind(expr, scope, with),
-                query,
-                &mut items,
-                &mut order_by,
-                &input.scope,
-                filtered(&input.rows, filter.as_ref())?,
-            )
-            .map(|(scope, rows)| Rows { scope, rows: Arc::new(rows) })?;
-            None
-        } else {
-            filter
-        };
-        let filter = self.number_rows(&mut input, &mut items, filter, with)?;
+    }
+
+    /// Rows of expressions as a query of their common types.
+    pub fn rows(&self, rows: Vec<Vec<Bound>>) -> Result<BoundQuery, SqlError> {
+        let width = rows.first().map_or(0, Vec::len);
+        if rows.iter().any(|row| row.len() != width) {
+            return Err(error(
+                10709,
+                "The number of columns for each row in a table value constructor must be the same.",
+            ));
+        }
         let mut columns = Vec::new();
-        let mut outputs = Vec::new();
-        for (expr, name) in &items {
-            let bound = self.bind(expr, &input.scope, with)?;
-            let identity = matches!(bound.node, Node::Column(at) if input.scope[at].identity);
-            columns.push(Column {
-                name: name.clone(),
-                sql_type: bound.kind.clone(),
-                nullable: bound.nullable,
-                identity,
-            });
-            outputs.push(bound);
+        for at in 0..width {
+            let cells: Vec<Bound> = rows.iter().map(|row| row[at].clone()).collect();
+            let nullable = cells.iter().any(|cell| cell.nullable);
+            let bound = Bound { nullable, ..Bound::new(String::new(), self.common_type(&cells)) };
+            columns.push(OutColumn { name: format!("column{}", at + 1), bound });
         }
-        let order = self.order(&order_by, &items, &input.scope, with)?;
-        let top = match &query.top {
-            Some(top) => Some(exact(&self.constant(top)?.1).map_or(0, |(number, _)| number.max(0) as u64)),
-            None => None,
-        };
-        Ok(Plan {
-            columns,
-            outputs,
-            rows: input.rows,
-            filter,
-            order,
-            top,
-            distinct: query.distinct,
-            appended: Vec::new(),
-        })
-    }
-
-    /// Sort keys: output columns by name or number, else any expression.
-    fn order(
-        &self,
-        order_by: &[(Expr, bool)],
-        items: &[(Expr, String)],
-        scope: &[ScopeColumn],
-        with: &With,
-    ) -> Queried<Vec<(Bound, bool)>> {
-        order_by
-            .iter()
-            .map(|(expr, descending)| {
-                let named = match expr {
-                    Expr::Column(name) if name.len() == 1 => {
-                        items.iter().find(|(_, item)| item.eq_ignore_ascii_case(&name[0]))
-                    }
-                    Expr::Literal(Value::Int(number), _) => items.get((*number as usize).wrapping_sub(1)),
-                    _ => None,
-                };
-                let expr = named.map_or(expr, |(expr, _)| expr);
-                Ok((self.bind(expr, scope, with)?, *descending))
-            })
-            .collect()
-    }
-
-    /// ROW_NUMBER becomes a further column of the (filtered) input.
-    fn number_rows(
-        &self,
-        input: &mut Rows,
-        items: &mut [(Expr, String)],
-        filter: Option<Bound>,
-        with: &With,
-    ) -> Queried<Option<Bound>> {
-        let Some((Expr::RowNumber(order), _)) =
-            items.iter().find(|(expr, _)| matches!(expr, Expr::RowNumber(_))).cloned()
-        else {
-            return Ok(filter);
-        };
-        let keys: Vec<(Bound, bool)> = order
-            .iter()
-            .map(|(expr, descending)| Ok((self.bind(expr, &input.scope, with)?, *descending)))
-            .collect::<Queried<_>>()?;
-        let mut rows = filtered(&input.rows, filter.as_ref())?;
-        sort(&mut rows, &keys)?;
-        let numbered = rows
-            .into_iter()
-            .zip(1_i64..)
-            .map(|(row, number)| row.into_vec().into_iter().chain([Value::BigInt(number)]).collect::<Vec<_>>().into())
-            .collect();
-        input.rows = Arc::new(numbered);
-        input.scope.push(ScopeColumn {
-            qualifier: None,
-            name: "\u{1}row_number".to_owned(),
-            kind: SqlType::BigInt,
-            nullable: false,
-            identity: false,
-        });
-        for (expr, _) in items.iter_mut() {
-            if matches!(expr, Expr::RowNumber(_)) {
-                *expr = Expr::Column(vec!["\u{1}row_number".to_owned()]);
-            }
-        }
-        Ok(None)
-    }
-
-    fn join(&self, left: Rows, join: &Join, with: &With) -> Queried<Rows> {
-        let right = self.relation(&join.relation, with)?;
-        let width = left.scope.len();
-        let mut scope = left.scope;
-        scope.extend(right.scope);
-        let on = join.on.as_ref().map(|on| self.bind(on, &scope, with)).transpose()?;
-        let keys = on.as_ref().and_then(|on| equal_columns(on, width));
-        let mut buckets: HashMap<String, Vec<usize>> = HashMap::new();
-        if let Some((_, at)) = keys {
-            for (index, row) in right.rows.iter().enumerate() {
-                buckets.entry(hash_key(&row[at - width])).or_default().push(index);
-            }
-        }
-        let everything: Vec<usize> = (0..right.rows.len()).collect();
-        let nothing = Vec::new();
-        let mut rows: Vec<Row> = Vec::new();
-        for left_row in left.rows.iter() {
-            let candidates = match keys {
-                Some((at, _)) => buckets.get(&hash_key(&left_row[at])).unwrap_or(&nothing),
-                None => &everything,
-            };
-            let mut matched = false;
-            for index in candidates {
-                let row: Row = left_row.iter().chain(right.rows[*index].iter()).cloned().collect();
-                if on.as_ref().map_or(Ok(true), |on| is_true(on, &row))? {
-                    matched = true;
-                    rows.push(row);
-                }
-            }
-            if !matched && join.kind == JoinKind::Left {
-                rows.push(left_row.iter().cloned().chain((width..scope.len()).map(|_| Value::Null)).collect());
-            }
-        }
-        Ok(Rows { scope, rows: Arc::new(rows) })
-    }
-}
-
-type With = HashMap<String, Arc<Rows>>;
-
-/// `left.a = right.b` somewhere among the conjuncts of a join's condition.
-fn equal_columns(on: &Bound, width: usize) -> Option<(usize, usize)> {
-    match &on.node {
-        Node::Logic { and: true, left, right } => equal_columns(left, width).or_else(|| equal_columns(right, width)),
-        Node::Compare { operator: Operator::Equal, left, right, .. } => match (&left.node, &right.node) {
-            (Node::Column(a), Node::Column(b)) if *a < width && *b >= width => Some((*a, *b)),
-            (Node::Column(b), Node::Column(a)) if *a < width && *b >= width => Some((*a, *b)),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// Values that may be equal have the same key; the condition itself decides.
-fn hash_key(value: &Value<'static>) -> String {
-    match value {
-        Value::VarChar(_) | Value::NVarChar(_) => {
-            let text = crate::convert::text_of(value, &Collation::default()).unwrap_or_default();
-            text.trim_end_matches(' ').to_lowercase()
-        }
-        other => match exact(other) {
-            Some((number, 0)) => number.to_string(),
-            Some((number, scale)) => {
-                crate::convert::decimal_text(number, scale).trim_end_matches('0').trim_end_matches('.').to_owned()
-            }
-            None => format!("{other:?}"),
-        },
-    }
-}
-
-fn filtered(rows: &Arc<Vec<Row>>, filter: Option<&Bound>) -> Queried<Vec<Row>> {
-    let Some(filter) = filter else { return Ok(rows.as_ref().clone()) };
-    let mut kept = Vec::new();
-    for row in rows.iter() {
-        if is_true(filter, row)? {
-            kept.push(row.clone());
-        }
-    }
-    Ok(kept)
-}
-
-/// Names of the output columns; `*` becomes all of them.
-fn expand(query: &Query, scope: &[ScopeColumn]) -> Vec<(Expr, String)> {
-    let mut items = Vec::new();
-    for item in &query.items {
-        match item {
-            Item::Expr(expr, alias) => {
-                let name = alias.clone().unwrap_or_else(|| match expr {
-                    Expr::Column(name) => name.last().cloned().unwrap_or_default(),
-                    _ => String::new(),
-                });
-                items.push((expr.clone(), name));
-            }
-            Item::Star(wanted) => {
-                for column in scope {
-                    let own = wanted.as_ref().is_none_or(|wanted| {
-                        column.qualifier.as_ref().is_some_and(|qualifier| qualifier.eq_ignore_ascii_case(wanted))
-                    });
-                    if own {
-                        let name: Vec<String> = column.qualifier.iter().cloned().chain([column.name.clone()]).collect();
-                        items.push((Expr::Column(name), column.name.clone()));
-                    }
-                }
-            }
-        }
-    }
-    items
-}
-
-pub fn has_aggregate(expr: &Expr) -> bool {
-    match expr {
-        Expr::Call { name, arguments } => crate::aggregate::is_aggregate(name) || arguments.iter().any(has_aggregate),
-        Expr::Binary(_, left, right) => has_aggregate(left) || has_aggregate(right),
-        Expr::Cast { expr, .. } | Expr::Not(expr) | Expr::Negate(expr) | Expr::IsNull { expr, .. } => {
-            has_aggregate(expr)
-        }
-        Expr::Case { branches, otherwise, .. } => {
-            branches.iter().any(|(when, then)| has_aggregate(when) || has_aggregate(then))
-                || otherwise.as_ref().is_some_and(|expr| has_aggregate(expr))
-        }
-        _ => false,
-    }
-}
-
-fn sort(rows: &mut Vec<Row>, keys: &[(Bound, bool)]) -> Queried<()> {
-    let mut keyed: Vec<(Vec<Value<'static>>, Row)> = Vec::with_capacity(rows.len());
-    for row in rows.drain(..) {
-        let key = keys.iter().map(|(bound, _)| eval(bound, &row)).collect::<Queried<Vec<_>>>()?;
-        keyed.push((key, row));
-    }
-    keyed.sort_by(|(left, _), (right, _)| compare_keys(left, right, keys));
-    rows.extend(keyed.into_iter().map(|(_, row)| row));
-    Ok(())
-}
-
-/// NULL comes first, as SQL Server has it.
-fn compare_keys(left: &[Value<'static>], right: &[Value<'static>], keys: &[(Bound, bool)]) -> std::cmp::Ordering {
-    use std::cmp::Ordering;
-    for ((a, b), (bound, descending)) in left.iter().zip(right).zip(keys) {
-        let collation = collation_of(&bound.kind).cloned().unwrap_or_default();
-        let found = match (a.is_null(), b.is_null()) {
-            (true, true) => Ordering::Equal,
-            (true, false) => Ordering::Less,
-            (false, true) => Ordering::Greater,
-            _ => order(a, b, &collation).unwrap_or(Ordering::Equal),
-        };
-        let found = if *descending { found.reverse() } else { found };
-        if found != Ordering::Equal {
-            return found;
-        }
-    }
-    Ordering::Equal
-}
-
-/// A query ready to run.
-struct Plan {
-    columns: Vec<Column>,
-    outputs: Vec<Bound>,
-    rows: Arc<Vec<Row>>,
-    filter: Option<Bound>,
-    order: Vec<(Bound, bool)>,
-    top: Option<u64>,
-    distinct: bool,
-    /// Rows of further SELECTs of a UNION ALL.
-    appended: Vec<Vec<Value<'static>>>,
-}
-
-impl Plan {
-    /// Calls `take` for each output row until it says no.
-    fn each(&self, take: &mut dyn FnMut(Vec<Value<'static>>) -> bool) -> Queried<()> {
-        let sorted;
-        let rows: &[Row] = if self.order.is_empty() {
-            &self.rows
-        } else {
-            let mut rows = filtered(&self.rows, self.filter.as_ref())?;
-            sort(&mut rows, &self.order)?;
-            sorted = rows;
-            &sorted
-        };
-        let mut seen = std::collections::HashSet::new();
-        let mut left = self.top.unwrap_or(u64::MAX);
+        let mut selects = Vec::new();
         for row in rows {
-            if left == 0 {
-                return Ok(());
+            let mut cells = Vec::new();
+            for (at, cell) in row.into_iter().enumerate() {
+                cells.push(format!("{} AS \"c{at}\"", self.cast(cell, &columns[at].bound.sql_type)?.sql));
             }
-            if self.order.is_empty()
-                && let Some(filter) = &self.filter
-                && !is_true(filter, row)?
-            {
-                continue;
-            }
-            let output: Vec<Value<'static>> =
-                self.outputs.iter().map(|bound| eval(bound, row)).collect::<Queried<_>>()?;
-            if self.distinct && !seen.insert(format!("{output:?}")) {
-                continue;
-            }
-            left -= 1;
-            if !take(output) {
-                return Ok(());
-            }
+            selects.push(format!("SELECT {}", cells.join(", ")));
         }
-        for row in &self.appended {
-            if !take(row.clone()) {
-                return Ok(());
-            }
-        }
-        Ok(())
+        Ok(BoundQuery { sql: selects.join(" UNION ALL "), columns })
     }
 
-    fn each_converted(&self, kinds: &[SqlType], take: &mut dyn FnMut(Vec<Value<'static>>)) -> Queried<()> {
-        let mut failed = None;
-        self.each(&mut |row| {
-            let converted: Queried<Vec<_>> = row
-                .into_iter()
-                .zip(&self.columns)
-                .zip(kinds)
-                .map(|((value, column), kind)| crate::convert::convert(value, &column.sql_type, kind, None))
-                .collect();
-            match converted {
-                Ok(row) => take(row),
-                Err(error) => failed = Some(error),
+    fn combine(
+        &self,
+        left: BoundQuery,
+        op: &SetOperator,
+        quantifier: SetQuantifier,
+        right: BoundQuery,
+    ) -> Result<BoundQuery, SqlError> {
+        if left.columns.len() != right.columns.len() {
+            return Err(error(
+                205,
+                "All queries combined using a UNION, INTERSECT or EXCEPT operator must have an equal number of expressions in their target lists.",
+            ));
+        }
+        let columns: Vec<OutColumn> = left
+            .columns
+            .iter()
+            .zip(&right.columns)
+            .map(|(a, b)| {
+                let literal_null = |column: &OutColumn| matches!(column.bound.constant, Some(Value::Null));
+                let sql_type = if literal_null(a) {
+                    b.bound.sql_type.clone()
+                } else if literal_null(b) {
+                    a.bound.sql_type.clone()
+                } else {
+                    common(&a.bound.sql_type, &b.bound.sql_type)
+                };
+                let bound =
+                    Bound { nullable: a.bound.nullable || b.bound.nullable, ..Bound::new(String::new(), sql_type) };
+                OutColumn { name: a.name.clone(), bound }
+            })
+            .collect();
+        let (a, b) = (self.recast(left, &columns)?, self.recast(right, &columns)?);
+        let word = match (op, quantifier) {
+            (SetOperator::Union, SetQuantifier::All) => "UNION ALL",
+            (SetOperator::Union, _) => "UNION",
+            (SetOperator::Except, _) => "EXCEPT",
+            (SetOperator::Intersect, _) => "INTERSECT",
+            (SetOperator::Minus, _) => return Err(unsupported("MINUS")),
+        };
+        Ok(BoundQuery { sql: format!("SELECT * FROM ({a}) {word} SELECT * FROM ({b})"), columns })
+    }
+
+    fn recast(&self, query: BoundQuery, columns: &[OutColumn]) -> Result<String, SqlError> {
+        let alias = quote(&self.fresh());
+        let mut cells = Vec::new();
+        for (at, (own, wanted)) in query.columns.iter().zip(columns).enumerate() {
+            let cell = Bound { sql: format!("{alias}.\"c{at}\""), constant: None, ..own.bound.clone() };
+            let null = matches!(own.bound.constant, Some(Value::Null));
+            let sql = if null { "NULL".to_owned() } else { self.cast(cell, &wanted.bound.sql_type)?.sql };
+            cells.push(format!("{sql} AS \"c{at}\""));
+        }
+        Ok(format!("SELECT {} FROM ({}) AS {alias}", cells.join(", "), query.sql))
+    }
+
+    /// Orders and limits a query by its own columns.
+    fn wrapped(&self, query: BoundQuery, order: &[OrderByExpr], limit: &str) -> Result<BoundQuery, SqlError> {
+        if order.is_empty() && limit.is_empty() {
+            return Ok(query);
+        }
+        let alias = self.fresh();
+        let columns: Vec<OutColumn> = outward(&query, &alias);
+        let source =
+            Source { alias: alias.clone(), table: None, columns: columns.iter().map(OutColumn::scoped).collect() };
+        let scope = Scope { sources: std::slice::from_ref(&source), outer: None };
+        let order = self.order(order, &columns, &scope)?;
+        Ok(BoundQuery { sql: format!("SELECT * FROM ({}) AS {}{order}{limit}", query.sql, quote(&alias)), columns })
+    }
+
+    /// ORDER BY: an ordinal or an output column's name first, else any expression.
+    pub fn order(&self, order: &[OrderByExpr], columns: &[OutColumn], scope: &Scope<'_>) -> Result<String, SqlError> {
+        let mut items = Vec::new();
+        for item in order {
+            let bound = match &item.expr {
+                Expr::Value(value) => match &value.value {
+                    Literal::Number(text, _) => text
+                        .parse::<usize>()
+                        .ok()
+                        .and_then(|at| columns.get(at.wrapping_sub(1)))
+                        .map(|column| column.bound.clone())
+                        .ok_or_else(|| error(108, format!("The ORDER BY position number {text} is out of range of the number of items in the select list.")))?,
+                    _ => self.value(&item.expr, scope)?,
+                },
+                Expr::Identifier(ident) => match columns.iter().find(|column| same(&column.name, &ident.value)) {
+                    Some(column) => column.bound.clone(),
+                    None => self.value(&item.expr, scope)?,
+                },
+                // SQL Server's usual "any order will do".
+                Expr::Subquery(_) => Bound::new("NULL".to_owned(), crate::value::SqlType::Int),
+                other => self.value(other, scope)?,
+            };
+            let direction =
+                if matches!(item.options.sort, Some(sqlparser::ast::OrderBySort::Desc)) { " DESC" } else { "" };
+            items.push(format!("{}{direction}", self.key(&bound)));
+        }
+        Ok(if items.is_empty() { String::new() } else { format!(" ORDER BY {}", items.join(", ")) })
+    }
+
+    fn select(
+        &self,
+        select: &Select,
+        order: &[OrderByExpr],
+        limit: &str,
+        outer: Option<&Scope<'_>>,
+    ) -> Result<BoundQuery, SqlError> {
+        if select.into.is_some() {
+            return Err(unsupported("SELECT INTO"));
+        }
+        let mut sources = Vec::new();
+        let from = self.from(&select.from, &mut sources, outer)?;
+        let scope = Scope { sources: &sources, outer };
+        let mut sql = String::new();
+        if let Some(condition) = &select.selection {
+            sql.push_str(&format!(" WHERE {}", self.predicate(condition, &scope)?));
+        }
+        let columns = self.projection(&select.projection, &scope)?;
+        if let GroupByExpr::Expressions(items, _) = &select.group_by
+            && !items.is_empty()
+        {
+            let keys: Result<Vec<String>, SqlError> =
+                items.iter().map(|item| Ok(self.key(&self.value(item, &scope)?))).collect();
+            sql.push_str(&format!(" GROUP BY {}", keys?.join(", ")));
+        }
+        if let Some(having) = &select.having {
+            sql.push_str(&format!(" HAVING {}", self.predicate(having, &scope)?));
+        }
+        let cells: Vec<String> =
+            columns.iter().enumerate().map(|(at, column)| format!("{} AS \"c{at}\"", column.bound.sql)).collect();
+        let limit = match &select.top {
+            Some(top) if top.percent || top.with_ties => return Err(unsupported("TOP PERCENT / WITH TIES")),
+            Some(top) => match &top.quantity {
+                Some(TopQuantity::Constant(count)) => format!(" LIMIT {count}"),
+                Some(TopQuantity::Expr(expr)) => {
+                    let count = self.value(expr, &Scope { sources: &[], outer: None })?;
+                    format!(" LIMIT {}", count.sql)
+                }
+                None => String::new(),
+            },
+            None => limit.to_owned(),
+        };
+        let head = format!("SELECT {}{from}{sql}", cells.join(", "));
+        if matches!(select.distinct, Some(Distinct::Distinct)) {
+            let alias = self.fresh();
+            let inner = BoundQuery { sql: head, columns };
+            let outward = outward(&inner, &alias);
+            let keys: Vec<String> = outward.iter().map(|column| self.key(&column.bound)).collect();
+            let distinct = BoundQuery {
+                sql: format!("SELECT * FROM ({}) AS {} GROUP BY {}", inner.sql, quote(&alias), keys.join(", ")),
+                columns: outward,
+            };
+            return self.wrapped(distinct, order, &limit);
+        }
+        let order = self.order(order, &columns, &scope)?;
+        Ok(BoundQuery { sql: format!("{head}{order}{limit}"), columns })
+    }
+
+    fn projection(&self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Vec<OutColumn>, SqlError> {
+        let mut columns = Vec::new();
+        for item in items {
+            match item {
+                SelectItem::UnnamedExpr(expr) => {
+                    let name = match expr {
+                        Expr::Identifier(ident) if !ident.value.starts_with('@') => ident.value.clone(),
+                        Expr::CompoundIdentifier(idents) => {
+                            idents.last().map_or(String::new(), |ident| ident.value.clone())
+                        }
+                        _ => String::new(),
+                    };
+                    columns.push(OutColumn { name, bound: self.value(expr, scope)? });
+                }
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    columns.push(OutColumn { name: alias.value.clone(), bound: self.value(expr, scope)? });
+                }
+                SelectItem::Wildcard(_) => {
+                    if scope.sources.is_empty() {
+                        return Err(error(263, "Must specify table to select from."));
+                    }
+                    scope.sources.iter().for_each(|source| columns.extend(star(source)));
+                }
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                    let alias = parts(name).pop().unwrap_or_default();
+                    let source = scope
+                        .sources
+                        .iter()
+                        .find(|source| same(&source.alias, &alias))
+                        .ok_or_else(|| error(107, format!("The column prefix '{alias}' does not match with a table name or alias name used in the query.")))?;
+                    columns.extend(star(source));
+                }
+                other => return Err(unsupported(&other.to_string())),
             }
-            failed.is_none()
-        })?;
-        failed.map_or(Ok(()), Err)
+        }
+        Ok(columns)
     }
 }
 
-/// SET TEXTSIZE cuts large values, silently, as the real one does.
-fn cut(row: &[Value<'static>], columns: &[Column], limit: usize) -> Vec<Value<'static>> {
-    row.iter()
-        .zip(columns)
-        .map(|(value, column)| {
-            let large = matches!(
-                column.sql_type,
-                SqlType::VarChar { len: crate::value::Len::Max, .. }
-                    | SqlType::NVarChar { len: crate::value::Len::Max, .. }
-                    | SqlType::VarBinary { len: crate::value::Len::Max }
-                    | SqlType::Text { .. }
-                    | SqlType::NText { .. }
-                    | SqlType::Image
-            );
-            match value {
-                Value::VarChar(bytes) if large && bytes.len() > limit => Value::VarChar(bytes[..limit].to_vec().into()),
-                Value::NVarChar(bytes) if large && bytes.len() > limit => {
-                    Value::NVarChar(bytes[..limit / 2 * 2].to_vec().into())
-                }
-                Value::Binary(bytes) if large && bytes.len() > limit => Value::Binary(bytes[..limit].to_vec().into()),
-                other => other.clone(),
-            }
+fn star(source: &Source) -> Vec<OutColumn> {
+    let hidden = |name: &str| {
+        source
+            .table
+            .as_ref()
+            .is_some_and(|table| table.columns.iter().any(|column| column.hidden && column.name == name))
+    };
+    source
+        .columns
+        .iter()
+        .filter(|column| !hidden(&column.name))
+        .map(|column| OutColumn { name: column.name.clone(), bound: column.bound.clone() })
+        .collect()
+}
+
+/// A query's columns as seen from outside, under an alias.
+pub fn outward(query: &BoundQuery, alias: &str) -> Vec<OutColumn> {
+    query
+        .columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| OutColumn {
+            name: column.name.clone(),
+            bound: Bound { sql: format!("{}.\"c{at}\"", quote(alias)), constant: None, ..column.bound.clone() },
         })
         .collect()
+}
+
+impl OutColumn {
+    /// The column as a name in a scope.
+    pub fn scoped(&self) -> crate::bind::ScopeColumn {
+        crate::bind::ScopeColumn { name: self.name.clone(), bound: self.bound.clone() }
+    }
 }

@@ -1,168 +1,80 @@
-//! Types by name, their catalog facts, and collations.
+//! Names, sizes and ranks of SQL Server's types: how they are written in T-SQL and what `sys.types` says of them.
 
-use encoding_rs::Encoding;
-
-use crate::ast::TypeName;
+use crate::error::error;
 use crate::value::{Collation, Len, SqlError, SqlType};
 
-impl Collation {
-    /// The code page of char and varchar under this collation.
-    pub fn code_page(&self) -> u16 {
-        let name = self.0.to_lowercase();
-        let starts = |words: &[&str]| words.iter().any(|word| name.starts_with(word));
-        if name.contains("_utf8") {
-            65001
-        } else if name.contains("_cp437_") {
-            437
-        } else if name.contains("_cp850_") {
-            850
-        } else if starts(&["cyrillic", "ukrainian", "macedonian"]) {
-            1251
-        } else if starts(&["japanese"]) {
-            932
-        } else if starts(&["chinese_prc", "chinese_simplified"]) {
-            936
-        } else if starts(&["korean"]) {
-            949
-        } else if starts(&["chinese_taiwan", "chinese_hong", "chinese_traditional"]) {
-            950
-        } else if starts(&["czech", "polish", "hungarian", "slovak", "croatian", "romanian", "albanian"]) {
-            1250
-        } else if starts(&["greek"]) {
-            1253
-        } else if starts(&["turkish"]) {
-            1254
-        } else if starts(&["hebrew"]) {
-            1255
-        } else if starts(&["arabic"]) {
-            1256
-        } else if starts(&["lithuanian", "latvian", "estonian"]) {
-            1257
-        } else if starts(&["vietnamese"]) {
-            1258
-        } else if starts(&["thai"]) {
-            874
-        } else {
-            1252
-        }
-    }
+/// The server's collation, and that of every database made without one.
+pub const DEFAULT_COLLATION: &str = "SQL_Latin1_General_CP1_CI_AS";
 
-    fn encoding(&self) -> Option<&'static Encoding> {
-        Some(match self.code_page() {
-            65001 => encoding_rs::UTF_8,
-            874 => encoding_rs::WINDOWS_874,
-            932 => encoding_rs::SHIFT_JIS,
-            936 => encoding_rs::GBK,
-            949 => encoding_rs::EUC_KR,
-            950 => encoding_rs::BIG5,
-            1250 => encoding_rs::WINDOWS_1250,
-            1251 => encoding_rs::WINDOWS_1251,
-            1252 => encoding_rs::WINDOWS_1252,
-            1253 => encoding_rs::WINDOWS_1253,
-            1254 => encoding_rs::WINDOWS_1254,
-            1255 => encoding_rs::WINDOWS_1255,
-            1256 => encoding_rs::WINDOWS_1256,
-            1257 => encoding_rs::WINDOWS_1257,
-            1258 => encoding_rs::WINDOWS_1258,
-            _ => return None,
-        })
-    }
-
-    /// The text in this code page, or nothing if a character is not in it.
-    pub fn encode(&self, text: &str) -> Option<Vec<u8>> {
-        if text.is_ascii() {
-            return Some(text.as_bytes().to_vec());
-        }
-        let (bytes, _, lossy) = self.encoding()?.encode(text);
-        (!lossy).then(|| bytes.into_owned())
-    }
-
-    pub fn decode(&self, bytes: &[u8]) -> String {
-        if bytes.is_ascii() {
-            return String::from_utf8_lossy(bytes).into_owned();
-        }
-        self.encoding().map_or_else(
-            || bytes.iter().map(|byte| char::from(*byte)).collect(),
-            |encoding| encoding.decode_without_bom_handling(bytes).0.into_owned(),
-        )
-    }
-
-    pub fn ignores_case(&self) -> bool {
-        self.0.contains("_CI")
-    }
-}
-
-/// Base type names with their ids in `sys.types`.
-pub const SYSTEM_TYPES: [(&str, i32); 36] = [
-    ("image", 34),
-    ("text", 35),
-    ("uniqueidentifier", 36),
-    ("date", 40),
-    ("time", 41),
-    ("datetime2", 42),
-    ("datetimeoffset", 43),
-    ("tinyint", 48),
-    ("smallint", 52),
-    ("int", 56),
-    ("smalldatetime", 58),
-    ("real", 59),
-    ("money", 60),
-    ("datetime", 61),
-    ("float", 62),
-    ("sql_variant", 98),
-    ("ntext", 99),
-    ("bit", 104),
-    ("decimal", 106),
-    ("numeric", 108),
-    ("smallmoney", 122),
-    ("bigint", 127),
-    ("varbinary", 165),
-    ("varchar", 167),
-    ("binary", 173),
-    ("char", 175),
-    ("timestamp", 189),
-    ("nvarchar", 231),
-    ("nchar", 239),
-    ("xml", 241),
-    ("json", 244),
-    ("vector", 255),
-    ("sysname", 256),
-    ("hierarchyid", 128),
-    ("geometry", 129),
-    ("geography", 130),
+/// Rows of `sys.types`: name, system_type_id, user_type_id, max_length, precision, scale, is a string.
+pub const SYSTEM_TYPES: &[(&str, i32, i32, i32, i32, i32, bool)] = &[
+    ("image", 34, 34, 16, 0, 0, false),
+    ("text", 35, 35, 16, 0, 0, true),
+    ("uniqueidentifier", 36, 36, 16, 0, 0, false),
+    ("date", 40, 40, 3, 10, 0, false),
+    ("time", 41, 41, 5, 16, 7, false),
+    ("datetime2", 42, 42, 8, 27, 7, false),
+    ("datetimeoffset", 43, 43, 10, 34, 7, false),
+    ("tinyint", 48, 48, 1, 3, 0, false),
+    ("smallint", 52, 52, 2, 5, 0, false),
+    ("int", 56, 56, 4, 10, 0, false),
+    ("smalldatetime", 58, 58, 4, 16, 0, false),
+    ("real", 59, 59, 4, 24, 0, false),
+    ("money", 60, 60, 8, 19, 4, false),
+    ("datetime", 61, 61, 8, 23, 3, false),
+    ("float", 62, 62, 8, 53, 0, false),
+    ("sql_variant", 98, 98, 8016, 0, 0, false),
+    ("ntext", 99, 99, 16, 0, 0, true),
+    ("bit", 104, 104, 1, 1, 0, false),
+    ("decimal", 106, 106, 17, 38, 38, false),
+    ("numeric", 108, 108, 17, 38, 38, false),
+    ("smallmoney", 122, 122, 4, 10, 4, false),
+    ("bigint", 127, 127, 8, 19, 0, false),
+    ("hierarchyid", 240, 128, 892, 0, 0, false),
+    ("geometry", 240, 129, -1, 0, 0, false),
+    ("geography", 240, 130, -1, 0, 0, false),
+    ("varbinary", 165, 165, 8000, 0, 0, false),
+    ("varchar", 167, 167, 8000, 0, 0, true),
+    ("binary", 173, 173, 8000, 0, 0, false),
+    ("char", 175, 175, 8000, 0, 0, true),
+    ("timestamp", 189, 189, 8, 0, 0, false),
+    ("nvarchar", 231, 231, 8000, 0, 0, true),
+    ("nchar", 239, 239, 8000, 0, 0, true),
+    ("xml", 241, 241, -1, 0, 0, false),
+    ("sysname", 231, 256, 256, 0, 0, true),
+    ("json", 244, 244, -1, 0, 0, false),
+    ("vector", 255, 255, 8000, 0, 0, false),
 ];
 
-/// A declared type: what values are, and what the catalog calls it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Declared {
-    pub sql_type: SqlType,
-    /// The name in `sys.types`, such as `json`, which clients see as nvarchar(max).
-    pub name: String,
-    /// The alias type's schema and name.
-    pub alias: Option<(String, String)>,
-}
-
-/// The type of a system type name.
-pub fn system_type(written: &TypeName, collation: &Collation) -> Result<Declared, SqlError> {
-    let name = written.name.last().cloned().unwrap_or_default().to_lowercase();
-    let argument = |index: usize| written.arguments.get(index).and_then(|text| text.parse::<u16>().ok());
-    let max = written.arguments.first().is_some_and(|text| text == "max");
-    let n = |default: u16| if max { Len::Max } else { Len::N(argument(0).unwrap_or(default)) };
-    let fixed = |default: u16| argument(0).unwrap_or(default);
-    let collation = || collation.clone();
-    let digits = |default: u8| argument(0).map_or(default, |digits| digits as u8);
-    let mut catalog = name.clone();
-    let sql_type = match name.as_str() {
+/// A type as T-SQL text (`decimal(15, 2)`), with the collation that its strings get.
+///
+/// `bare` is the length of a string type written without one: 30 in a cast, 1 in a declaration.
+pub fn parse_type(text: &str, collation: &str, bare: u16) -> Result<SqlType, SqlError> {
+    let lower = text.trim().to_ascii_lowercase().replace(['[', ']', '"'], "");
+    let (name, arguments) = match lower.split_once('(') {
+        Some((name, rest)) => (name.trim().to_owned(), rest.trim_end_matches(')').to_owned()),
+        None => (lower.clone(), String::new()),
+    };
+    let name = name.strip_prefix("sys.").unwrap_or(&name).to_owned();
+    let numbers: Vec<u16> = arguments.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+    let max = arguments.trim() == "max";
+    let first = numbers.first().copied();
+    let collation = || Collation(collation.to_owned());
+    let length = || if max { Len::Max } else { Len::N(first.unwrap_or(bare)) };
+    let fixed = first.unwrap_or(bare);
+    let scale = |default: u8| first.map_or(default, |n| n.min(7) as u8);
+    Ok(match name.as_str() {
         "bit" => SqlType::Bit,
         "tinyint" => SqlType::TinyInt,
         "smallint" => SqlType::SmallInt,
-        "int" | "integer" => {
-            catalog = "int".to_owned();
-            SqlType::Int
-        }
+        "int" | "integer" => SqlType::Int,
         "bigint" => SqlType::BigInt,
+        "real" => SqlType::Real,
+        "float" | "double precision" if first.is_some_and(|bits| bits <= 24) => SqlType::Real,
+        "float" | "double precision" | "double" => SqlType::Float,
         "decimal" | "dec" | "numeric" => {
-            let (precision, scale) = (digits(18), argument(1).unwrap_or(0) as u8);
+            let precision = first.unwrap_or(18).min(38) as u8;
+            let scale = numbers.get(1).copied().unwrap_or(0).min(38) as u8;
             if name == "numeric" {
                 SqlType::Numeric { precision, scale }
             } else {
@@ -171,58 +83,126 @@ pub fn system_type(written: &TypeName, collation: &Collation) -> Result<Declared
         }
         "money" => SqlType::Money,
         "smallmoney" => SqlType::SmallMoney,
-        "real" => SqlType::Real,
-        "float" if argument(0).is_some_and(|bits| bits <= 24) => {
-            catalog = "real".to_owned();
-            SqlType::Real
-        }
-        "float" => SqlType::Float,
         "date" => SqlType::Date,
-        "time" => SqlType::Time { scale: digits(7) },
+        "time" => SqlType::Time { scale: scale(7) },
         "datetime" => SqlType::DateTime,
         "smalldatetime" => SqlType::SmallDateTime,
-        "datetime2" => SqlType::DateTime2 { scale: digits(7) },
-        "datetimeoffset" => SqlType::DateTimeOffset { scale: digits(7) },
-        "char" => SqlType::Char { len: fixed(1), collation: collation() },
-        "varchar" => SqlType::VarChar { len: n(1), collation: collation() },
-        "nchar" => SqlType::NChar { len: fixed(1), collation: collation() },
-        "nvarchar" => SqlType::NVarChar { len: n(1), collation: collation() },
+        "datetime2" => SqlType::DateTime2 { scale: scale(7) },
+        "datetimeoffset" => SqlType::DateTimeOffset { scale: scale(7) },
+        "char" | "character" => SqlType::Char { len: fixed, collation: collation() },
+        "varchar" | "char varying" | "character varying" => SqlType::VarChar { len: length(), collation: collation() },
+        "nchar" | "national char" => SqlType::NChar { len: fixed, collation: collation() },
+        "nvarchar" => SqlType::NVarChar { len: length(), collation: collation() },
         "sysname" => SqlType::NVarChar { len: Len::N(128), collation: collation() },
         "text" => SqlType::Text { collation: collation() },
         "ntext" => SqlType::NText { collation: collation() },
-        "binary" => SqlType::Binary { len: fixed(1) },
-        "varbinary" => SqlType::VarBinary { len: n(1) },
-        "image" => SqlType::Image,
-        "uniqueidentifier" => SqlType::UniqueIdentifier,
-        "xml" => SqlType::Xml,
-        "rowversion" | "timestamp" => {
-            catalog = "timestamp".to_owned();
-            SqlType::RowVersion
-        }
-        "sql_variant" => SqlType::SqlVariant,
-        "hierarchyid" | "geometry" | "geography" => SqlType::Udt { name: name.clone() },
         "json" | "vector" => SqlType::NVarChar { len: Len::Max, collation: collation() },
-        _ => return Err(SqlError::new(243, 16, format!("Type {name} is not a defined system type."))),
-    };
-    Ok(Declared { sql_type, name: catalog, alias: None })
+        "binary" => SqlType::Binary { len: fixed },
+        "varbinary" => SqlType::VarBinary { len: length() },
+        "image" => SqlType::Image,
+        "uniqueidentifier" | "uuid" => SqlType::UniqueIdentifier,
+        "xml" => SqlType::Xml,
+        "rowversion" | "timestamp" => SqlType::RowVersion,
+        "sql_variant" => SqlType::SqlVariant,
+        "hierarchyid" | "geometry" | "geography" => SqlType::Udt { name },
+        _ => return Err(error(243, format!("Type {text} is not a defined system type."))),
+    })
 }
 
-/// `max_length`, `precision` and `scale` as `sys.columns` has them.
-pub fn catalog_lengths(declared: &Declared, vector_dimensions: Option<u16>) -> (i16, u8, u8) {
-    let bytes = |len: &Len, unit: i16| match len {
-        Len::N(n) => *n as i16 * unit,
-        Len::Max => -1,
-    };
-    if declared.name == "vector" {
-        return (vector_dimensions.map_or(8, |dimensions| dimensions as i16 * 4 + 8), 0, 0);
+/// The type's own name, as `sys.types` has it.
+pub fn type_name(sql_type: &SqlType) -> &str {
+    match sql_type {
+        SqlType::Bit => "bit",
+        SqlType::TinyInt => "tinyint",
+        SqlType::SmallInt => "smallint",
+        SqlType::Int => "int",
+        SqlType::BigInt => "bigint",
+        SqlType::Real => "real",
+        SqlType::Float => "float",
+        SqlType::Decimal { .. } => "decimal",
+        SqlType::Numeric { .. } => "numeric",
+        SqlType::Money => "money",
+        SqlType::SmallMoney => "smallmoney",
+        SqlType::Date => "date",
+        SqlType::Time { .. } => "time",
+        SqlType::DateTime => "datetime",
+        SqlType::SmallDateTime => "smalldatetime",
+        SqlType::DateTime2 { .. } => "datetime2",
+        SqlType::DateTimeOffset { .. } => "datetimeoffset",
+        SqlType::Char { .. } => "char",
+        SqlType::VarChar { .. } => "varchar",
+        SqlType::NChar { .. } => "nchar",
+        SqlType::NVarChar { .. } => "nvarchar",
+        SqlType::Text { .. } => "text",
+        SqlType::NText { .. } => "ntext",
+        SqlType::Binary { .. } => "binary",
+        SqlType::VarBinary { .. } => "varbinary",
+        SqlType::Image => "image",
+        SqlType::UniqueIdentifier => "uniqueidentifier",
+        SqlType::Xml => "xml",
+        SqlType::RowVersion => "timestamp",
+        SqlType::SqlVariant => "sql_variant",
+        SqlType::Udt { name } => name,
     }
-    match &declared.sql_type {
-        SqlType::Bit | SqlType::TinyInt => (1, if declared.name == "bit" { 1 } else { 3 }, 0),
-        SqlType::SmallInt => (2, 5, 0),
-        SqlType::Int => (4, 10, 0),
-        SqlType::BigInt => (8, 19, 0),
-        SqlType::Real => (4, 24, 0),
-        SqlType::Float => (8, 53, 0),
+}
+
+/// The type as T-SQL text that [`parse_type`] reads back, without its collation.
+pub fn type_text(sql_type: &SqlType) -> String {
+    let name = type_name(sql_type);
+    match sql_type {
+        SqlType::Decimal { precision, scale } | SqlType::Numeric { precision, scale } => {
+            format!("{name}({precision},{scale})")
+        }
+        SqlType::Time { scale } | SqlType::DateTime2 { scale } | SqlType::DateTimeOffset { scale } => {
+            format!("{name}({scale})")
+        }
+        SqlType::Char { len, .. } | SqlType::NChar { len, .. } | SqlType::Binary { len } => {
+            format!("{name}({len})")
+        }
+        SqlType::VarChar { len, .. } | SqlType::NVarChar { len, .. } | SqlType::VarBinary { len } => match len {
+            Len::N(len) => format!("{name}({len})"),
+            Len::Max => format!("{name}(max)"),
+        },
+        _ => name.to_owned(),
+    }
+}
+
+/// The collation of a character type.
+pub fn collation_of(sql_type: &SqlType) -> Option<&str> {
+    match sql_type {
+        SqlType::Char { collation, .. }
+        | SqlType::VarChar { collation, .. }
+        | SqlType::NChar { collation, .. }
+        | SqlType::NVarChar { collation, .. }
+        | SqlType::Text { collation }
+        | SqlType::NText { collation } => Some(&collation.0),
+        _ => None,
+    }
+}
+
+/// The same type under another collation.
+pub fn with_collation(sql_type: &SqlType, name: &str) -> SqlType {
+    parse_type(&type_text(sql_type), name, 1).unwrap_or_else(|_| sql_type.clone())
+}
+
+/// Whether values are UTF-16.
+pub fn is_wide(sql_type: &SqlType) -> bool {
+    matches!(sql_type, SqlType::NChar { .. } | SqlType::NVarChar { .. } | SqlType::NText { .. } | SqlType::Xml)
+}
+
+/// Whether values are characters of either width.
+pub fn is_string(sql_type: &SqlType) -> bool {
+    collation_of(sql_type).is_some()
+}
+
+/// max_length, precision and scale as `sys.columns` shows them.
+pub fn catalog_size(sql_type: &SqlType) -> (i32, i32, i32) {
+    let time = |scale: u8| match scale {
+        0..=2 => 3,
+        3 | 4 => 4,
+        _ => 5,
+    };
+    match sql_type {
         SqlType::Decimal { precision, scale } | SqlType::Numeric { precision, scale } => {
             let bytes = match precision {
                 0..=9 => 5,
@@ -230,37 +210,118 @@ pub fn catalog_lengths(declared: &Declared, vector_dimensions: Option<u16>) -> (
                 20..=28 => 13,
                 _ => 17,
             };
-            (bytes, *precision, *scale)
+            (bytes, i32::from(*precision), i32::from(*scale))
         }
-        SqlType::Money => (8, 19, 4),
-        SqlType::SmallMoney => (4, 10, 4),
-        SqlType::Date => (3, 10, 0),
-        SqlType::Time { scale } => (5, 16, *scale),
-        SqlType::DateTime => (8, 23, 3),
-        SqlType::SmallDateTime => (4, 16, 0),
-        SqlType::DateTime2 { scale } => (8, 27, *scale),
-        SqlType::DateTimeOffset { scale } => (10, 34, *scale),
-        SqlType::Char { len, .. } | SqlType::Binary { len } => (*len as i16, 0, 0),
-        SqlType::VarChar { len, .. } | SqlType::VarBinary { len } => (bytes(len, 1), 0, 0),
-        SqlType::NChar { len, .. } => (*len as i16 * 2, 0, 0),
-        SqlType::NVarChar { len, .. } => (bytes(len, 2), 0, 0),
-        SqlType::Text { .. } | SqlType::NText { .. } | SqlType::Image | SqlType::UniqueIdentifier => (16, 0, 0),
-        SqlType::RowVersion => (8, 0, 0),
-        SqlType::SqlVariant => (8016, 0, 0),
-        SqlType::Udt { name } if name == "hierarchyid" => (892, 0, 0),
-        SqlType::Xml | SqlType::Udt { .. } => (-1, 0, 0),
+        SqlType::Time { scale } => (time(*scale), 8 + i32::from(*scale) + i32::from(*scale > 0), i32::from(*scale)),
+        SqlType::DateTime2 { scale } => {
+            (3 + time(*scale), 19 + i32::from(*scale) + i32::from(*scale > 0), i32::from(*scale))
+        }
+        SqlType::DateTimeOffset { scale } => {
+            (5 + time(*scale), 26 + i32::from(*scale) + i32::from(*scale > 0), i32::from(*scale))
+        }
+        SqlType::Char { len, .. } | SqlType::Binary { len } => (i32::from(*len), 0, 0),
+        SqlType::NChar { len, .. } => (2 * i32::from(*len), 0, 0),
+        SqlType::VarChar { len, .. } | SqlType::VarBinary { len } => match len {
+            Len::N(len) => (i32::from(*len), 0, 0),
+            Len::Max => (-1, 0, 0),
+        },
+        SqlType::NVarChar { len, .. } => match len {
+            Len::N(len) => (2 * i32::from(*len), 0, 0),
+            Len::Max => (-1, 0, 0),
+        },
+        other => {
+            SYSTEM_TYPES.iter().find(|row| row.0 == type_name(other)).map_or((0, 0, 0), |row| (row.3, row.4, row.5))
+        }
     }
 }
 
-/// The collation of a character type.
-pub fn collation_of(sql_type: &SqlType) -> Option<&Collation> {
+/// Precision and scale that a number has as a decimal.
+pub fn decimal_shape(sql_type: &SqlType) -> (u8, u8) {
     match sql_type {
-        SqlType::Char { collation, .. }
-        | SqlType::VarChar { collation, .. }
-        | SqlType::NChar { collation, .. }
-        | SqlType::NVarChar { collation, .. }
-        | SqlType::Text { collation }
-        | SqlType::NText { collation } => Some(collation),
+        SqlType::Decimal { precision, scale } | SqlType::Numeric { precision, scale } => (*precision, *scale),
+        SqlType::Bit => (1, 0),
+        SqlType::TinyInt => (3, 0),
+        SqlType::SmallInt => (5, 0),
+        SqlType::Int => (10, 0),
+        SqlType::BigInt => (19, 0),
+        SqlType::Money => (19, 4),
+        SqlType::SmallMoney => (10, 4),
+        _ => (38, 10),
+    }
+}
+
+/// Rank in SQL Server's data type precedence: the higher type wins where two meet.
+pub fn precedence(sql_type: &SqlType) -> u8 {
+    match sql_type {
+        SqlType::Udt { .. } => 30,
+        SqlType::SqlVariant => 29,
+        SqlType::Xml => 28,
+        SqlType::DateTimeOffset { .. } => 27,
+        SqlType::DateTime2 { .. } => 26,
+        SqlType::DateTime => 25,
+        SqlType::SmallDateTime => 24,
+        SqlType::Date => 23,
+        SqlType::Time { .. } => 22,
+        SqlType::Float => 21,
+        SqlType::Real => 20,
+        SqlType::Decimal { .. } | SqlType::Numeric { .. } => 19,
+        SqlType::Money => 18,
+        SqlType::SmallMoney => 17,
+        SqlType::BigInt => 16,
+        SqlType::Int => 15,
+        SqlType::SmallInt => 14,
+        SqlType::TinyInt => 13,
+        SqlType::Bit => 12,
+        SqlType::NText { .. } => 11,
+        SqlType::Text { .. } => 10,
+        SqlType::Image => 9,
+        SqlType::RowVersion => 8,
+        SqlType::UniqueIdentifier => 7,
+        SqlType::NVarChar { .. } => 6,
+        SqlType::NChar { .. } => 5,
+        SqlType::VarChar { .. } => 4,
+        SqlType::Char { .. } => 3,
+        SqlType::VarBinary { .. } => 2,
+        SqlType::Binary { .. } => 1,
+    }
+}
+
+/// Length in units of a string or binary type; `None` is `(max)` or a type without one.
+pub fn length_of(sql_type: &SqlType) -> Option<u32> {
+    match sql_type {
+        SqlType::Char { len, .. } | SqlType::NChar { len, .. } | SqlType::Binary { len } => Some(u32::from(*len)),
+        SqlType::VarChar { len: Len::N(len), .. }
+        | SqlType::NVarChar { len: Len::N(len), .. }
+        | SqlType::VarBinary { len: Len::N(len) } => Some(u32::from(*len)),
+        SqlType::RowVersion => Some(8),
         _ => None,
+    }
+}
+
+/// The type that holds both: what CASE, UNION and COALESCE have as their result.
+pub fn common(left: &SqlType, right: &SqlType) -> SqlType {
+    if left == right {
+        return left.clone();
+    }
+    let (high, low) = if precedence(left) >= precedence(right) { (left, right) } else { (right, left) };
+    let both_sized = || match (length_of(left), length_of(right)) {
+        (Some(a), Some(b)) => Len::N(a.max(b) as u16),
+        _ => Len::Max,
+    };
+    match high {
+        SqlType::Decimal { .. } | SqlType::Numeric { .. } if precedence(low) >= 12 => {
+            let ((p1, s1), (p2, s2)) = (decimal_shape(left), decimal_shape(right));
+            let scale = s1.max(s2);
+            let precision = ((p1 - s1).max(p2 - s2) + scale).min(38);
+            SqlType::Decimal { precision, scale: scale.min(precision) }
+        }
+        SqlType::NVarChar { collation, .. } | SqlType::NChar { collation, .. } if is_string(low) => {
+            SqlType::NVarChar { len: both_sized(), collation: collation.clone() }
+        }
+        SqlType::VarChar { collation, .. } | SqlType::Char { collation, .. } if is_string(low) => {
+            SqlType::VarChar { len: both_sized(), collation: collation.clone() }
+        }
+        SqlType::VarBinary { .. } | SqlType::Binary { .. } => SqlType::VarBinary { len: both_sized() },
+        _ => high.clone(),
     }
 }

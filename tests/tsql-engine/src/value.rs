@@ -192,8 +192,6 @@ pub trait Output {
     fn row(&mut self, row: &[Value<'_>]) -> Flow;
     /// A statement ended; `rows` is the count that DONE carries, `None` where DONE_COUNT is not set.
     fn done(&mut self, rows: Option<u64>) -> Flow;
-    /// Whether to go on, asked by statements that take long without rows.
-    fn poll(&mut self) -> Flow;
     fn info(&mut self, message: &SqlError);
     fn env_change(&mut self, change: &EnvChange);
 }
@@ -203,9 +201,9 @@ impl SqlError {
         Self { number, state: 1, class, message: message.into() }
     }
 
-    /// What this engine does not know is an error that says so, never a guess.
+    /// What this simulator does not know is an error that says so, never a guess.
     pub fn unsupported(what: impl Into<String>) -> Self {
-        Self::new(40_001, 16, format!("simulator: {}", what.into()))
+        Self::new(40_000, 16, format!("simulator: {}", what.into()))
     }
 }
 
@@ -215,7 +213,15 @@ impl Default for Collation {
     }
 }
 
+impl Collation {
+    /// The code page of char and varchar under this collation.
+    pub fn code_page(&self) -> u16 {
+        crate::collation::code_page(&self.0)
+    }
+}
+
 impl Value<'_> {
+    /// The text as nvarchar.
     pub fn nvarchar(text: &str) -> Value<'static> {
         Value::NVarChar(text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>().into())
     }

@@ -1,0 +1,223 @@
+//! T-SQL's scalar functions inside SQLite: `ts(spec, arguments…)`, where the spec names function and types.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use rusqlite::functions::{Aggregate, Context, FunctionFlags};
+use rusqlite::types::{Value as Stored, ValueRef};
+
+use crate::codec::{load, store};
+use crate::error::{encode, error};
+use crate::functions::evaluate;
+use crate::types::{collation_of, parse_type, type_text};
+use crate::value::{SqlError, SqlType, Value};
+
+/// What one call of `ts` does: a function, its constant option, and its types.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    pub name: String,
+    pub option: String,
+    pub arguments: Vec<SqlType>,
+    pub result: SqlType,
+}
+
+impl Call {
+    /// The call as the text that SQLite hands back for each row.
+    pub fn spec(&self) -> String {
+        let mut spec = format!("{}\n{}", self.name, self.option);
+        for sql_type in self.arguments.iter().chain(std::iter::once(&self.result)) {
+            spec.push('\n');
+            spec.push_str(&type_text(sql_type));
+            spec.push('|');
+            spec.push_str(collation_of(sql_type).unwrap_or(""));
+        }
+        spec
+    }
+
+    fn parse(spec: &str) -> Result<Self, SqlError> {
+        let mut lines = spec.split('\n');
+        let (name, option) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
+        let mut types = Vec::new();
+        for line in lines {
+            let (text, collation) = line.split_once('|').unwrap_or((line, ""));
+            types.push(parse_type(text, collation, 1)?);
+        }
+        let result = types.pop().ok_or_else(|| error(40_004, "simulator: a call without a type"))?;
+        Ok(Self { name: name.to_owned(), option: option.to_owned(), arguments: types, result })
+    }
+
+    /// Runs the function on values of its argument types.
+    pub fn run(&self, values: Vec<Value<'_>>) -> Result<Value<'static>, SqlError> {
+        evaluate(self, values)
+    }
+}
+
+/// Text that SQLite carries back as an error.
+pub fn raise(failure: &SqlError) -> rusqlite::Error {
+    rusqlite::Error::UserFunctionError(encode(failure).into())
+}
+
+fn parsed(context: &Context<'_>) -> rusqlite::Result<Arc<Call>> {
+    context
+        .get_or_create_aux(0, |value| -> Result<Call, SqlError> {
+            Call::parse(value.as_str().map_err(|_| error(40_004, "simulator: a call without a spec"))?)
+        })
+        .map_err(|failure| match failure {
+            rusqlite::Error::UserFunctionError(_) => failure,
+            other => raise(&SqlError::from(other)),
+        })
+}
+
+fn invoke(context: &Context<'_>) -> rusqlite::Result<Stored> {
+    let call = parsed(context)?;
+    let mut values = Vec::with_capacity(call.arguments.len());
+    for (at, sql_type) in call.arguments.iter().enumerate() {
+        values.push(load(context.get_raw(at + 1), sql_type).map_err(|failure| raise(&failure))?);
+    }
+    let value = call.run(values).map_err(|failure| raise(&failure))?;
+    Ok(store(&value, &call.result))
+}
+
+fn sort_key(context: &Context<'_>) -> rusqlite::Result<Stored> {
+    match context.get_raw(0) {
+        ValueRef::Blob(bytes) => {
+            let wide = context.get::<i64>(1)? != 0;
+            let name = context.get_raw(2).as_str().unwrap_or("");
+            let key = crate::collation::sort_key(bytes, wide, name).map_err(|failure| raise(&failure))?;
+            Ok(Stored::Blob(key))
+        }
+        _ => Ok(Stored::Null),
+    }
+}
+
+/// MIN, MAX, SUM, AVG and STRING_AGG where SQLite's own would not know the type.
+struct Fold;
+
+struct Folded {
+    call: Option<Arc<Call>>,
+    best: Option<Value<'static>>,
+    key: Vec<u8>,
+    count: i64,
+}
+
+impl Aggregate<Folded, Stored> for Fold {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Folded> {
+        Ok(Folded { call: None, best: None, key: Vec::new(), count: 0 })
+    }
+
+    fn step(&self, context: &mut Context<'_>, state: &mut Folded) -> rusqlite::Result<()> {
+        if state.call.is_none() {
+            let text = context.get_raw(0).as_str().unwrap_or("").to_owned();
+            state.call = Some(Arc::new(Call::parse(&text).map_err(|failure| raise(&failure))?));
+        }
+        let Some(call) = state.call.clone() else { return Ok(()) };
+        let Some(sql_type) = call.arguments.first() else { return Ok(()) };
+        let value = load(context.get_raw(1), sql_type).map_err(|failure| raise(&failure))?;
+        if matches!(value, Value::Null) {
+            return Ok(());
+        }
+        state.count += 1;
+        state.fold(&call, value).map_err(|failure| raise(&failure))
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, state: Option<Folded>) -> rusqlite::Result<Stored> {
+        let Some(Folded { call: Some(call), best: Some(value), count, .. }) = state else {
+            return Ok(Stored::Null);
+        };
+        let value = if call.name == "avg" {
+            crate::functions::average(value, count, &call).map_err(|failure| raise(&failure))?
+        } else {
+            value
+        };
+        Ok(store(&value, &call.result))
+    }
+}
+
+impl Folded {
+    fn fold(&mut self, call: &Call, value: Value<'_>) -> Result<(), SqlError> {
+        match call.name.as_str() {
+            "min" | "max" => {
+                let (bytes, wide) = match &value {
+                    Value::VarChar(bytes) => (bytes, false),
+                    Value::NVarChar(bytes) => (bytes, true),
+                    _ => return Err(error(40_004, "simulator: MIN or MAX of this type")),
+                };
+                let name = collation_of(&call.result).unwrap_or("");
+                let key = crate::collation::sort_key(bytes, wide, name)?;
+                let better = self.best.is_none() || if call.name == "min" { key < self.key } else { key > self.key };
+                if better {
+                    self.key = key;
+                    self.best = Some(value.into_static());
+                }
+            }
+            "string_agg" => {
+                let text = crate::convert::text_of(&value, &call.arguments[0])?;
+                let mut so_far = match &self.best {
+                    Some(best) => crate::convert::text_of(best, &call.result)?,
+                    None => String::new(),
+                };
+                if self.count > 1 {
+                    so_far.push_str(&call.option);
+                }
+                so_far.push_str(&text);
+                self.best = Some(crate::convert_text::text_value(&so_far, &call.result)?);
+            }
+            _ => {
+                let value = crate::convert::convert(value, &call.arguments[0], &call.result, 0)?;
+                self.best = Some(match self.best.take() {
+                    None => value.into_static(),
+                    Some(sum) => crate::functions::add(&sum, &value, &call.result)?,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes the functions known to a connection.
+pub fn register(connection: &Connection) -> Result<(), SqlError> {
+    let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    connection.create_scalar_function("ts", -1, pure, invoke)?;
+    connection.create_scalar_function("tsv", -1, FunctionFlags::SQLITE_UTF8, invoke)?;
+    connection.create_scalar_function("ck", 3, pure, sort_key)?;
+    connection.create_scalar_function("code_page", 1, pure, |context| match context.get_raw(0) {
+        ValueRef::Blob(name) => {
+            let name = crate::collation::decode_utf16(name);
+            Ok(Stored::Integer(i64::from(crate::collation::code_page(&name))))
+        }
+        _ => Ok(Stored::Null),
+    })?;
+    connection.create_scalar_function("u16", 1, pure, |context| {
+        Ok(match context.get_raw(0) {
+            ValueRef::Text(text) => Stored::Blob(crate::collation::encode_utf16(&String::from_utf8_lossy(text))),
+            _ => Stored::Null,
+        })
+    })?;
+    connection.create_scalar_function("need", 2, pure, |context| {
+        let cell = context.get_raw(0);
+        if matches!(cell, ValueRef::Null) {
+            let text = context.get_raw(1).as_str().unwrap_or("");
+            return Err(raise(&error(515, text.to_owned())));
+        }
+        context.get::<Stored>(0)
+    })?;
+    connection.create_scalar_function("cat", 3, pure, |context| {
+        let text: String = context.get(0)?;
+        crate::catalog_views::fact(&text, context.get(2)?).map_err(|failure| raise(&failure))
+    })?;
+    connection.create_scalar_function("pad2", 1, pure, |context| {
+        let text: String = context.get(0)?;
+        Ok(Stored::Blob(format!("{text:<2}").into_bytes()))
+    })?;
+    connection.create_scalar_function("variant_int", 1, pure, |context| {
+        Ok(match context.get::<Option<i64>>(0)? {
+            Some(value) => {
+                let inner = (SqlType::BigInt, Value::BigInt(value));
+                store(&Value::Variant(Box::new(inner)), &SqlType::SqlVariant)
+            }
+            None => Stored::Null,
+        })
+    })?;
+    connection.create_aggregate_function("fold", -1, FunctionFlags::SQLITE_UTF8, Fold)?;
+    Ok(())
+}

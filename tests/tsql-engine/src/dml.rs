@@ -1,0 +1,325 @@
+//! INSERT, UPDATE and DELETE.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use rusqlite::functions::FunctionFlags;
+use rusqlite::params;
+use sqlparser::ast::{
+    AssignmentTarget, Delete, Expr, FromTable, Insert, SetExpr, Statement, TableFactor, TableObject, TableWithJoins,
+    Update,
+};
+
+use crate::bind::{Binder, Bound, BoundQuery, Scope, quote, text_literal};
+use crate::catalog::{Table, TableColumn};
+use crate::error::{error, unsupported};
+use crate::expr::parts;
+use crate::session::Session;
+use crate::value::{SqlError, SqlType, Value};
+
+/// Runs one change; the number of rows it touched.
+pub fn run(session: &mut Session, change: &Statement) -> Result<u64, SqlError> {
+    session.connection.execute_batch("SAVEPOINT change")?;
+    let result = match change {
+        Statement::Insert(insert) => insert_rows(session, insert),
+        Statement::Update(update) => update_rows(session, update),
+        Statement::Delete(delete) => delete_rows(session, delete),
+        other => Err(unsupported(&other.to_string())),
+    };
+    session.connection.execute_batch(if result.is_ok() {
+        "RELEASE change"
+    } else {
+        "ROLLBACK TO change; RELEASE change"
+    })?;
+    result
+}
+
+fn find(session: &Session, names: &[String]) -> Result<Table, SqlError> {
+    let Some((name, rest)) = names.split_last() else { return Err(unsupported("a change without a table")) };
+    let schema = rest.last().map_or("dbo", String::as_str);
+    let table = crate::catalog::find(&session.connection, schema, name)?
+        .ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;
+    if table.view.is_some() || table.tpch.is_some() {
+        return Err(unsupported(&format!("a change of {}", names.join("."))));
+    }
+    Ok(table)
+}
+
+/// Failures of SQLite's unique indexes in SQL Server's words.
+fn duplicate(session: &Session, table: &Table, failure: rusqlite::Error) -> SqlError {
+    let found = SqlError::from(failure);
+    if found.number != 2601 {
+        return found;
+    }
+    let text = found.message;
+    let object = format!("{}.{}", table.schema, table.name);
+    let columns: Vec<&str> = text.split(", ").filter_map(|part| part.strip_prefix(&format!("{object}."))).collect();
+    let named = text.split('/').nth(1).map(|name| name.trim_end_matches('\'').to_owned()).or_else(|| {
+        session
+            .connection
+            .query_row(
+                "SELECT i.name FROM \"$indexes\" i WHERE i.object_id = ?1 AND i.is_unique AND
+                 (SELECT group_concat(c.name, ', ') FROM (SELECT column_id FROM \"$index_columns\" k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND NOT k.included ORDER BY k.key_ordinal) k
+                  JOIN \"$columns\" c ON c.object_id = ?1 AND c.column_id = k.column_id) = ?2",
+                params![table.id, columns.join(", ")],
+                |row| row.get(0),
+            )
+            .ok()
+    });
+    let name = named.unwrap_or_default();
+    let kind: Option<String> = session
+        .connection
+        .query_row("SELECT type FROM \"$objects\" WHERE parent = ?1 AND name = ?2", params![table.id, name], |row| {
+            row.get(0)
+        })
+        .ok();
+    match kind.as_deref() {
+        Some("PK") => error(
+            2627,
+            format!("Violation of PRIMARY KEY constraint '{name}'. Cannot insert duplicate key in object '{object}'."),
+        ),
+        Some("UQ") => error(
+            2627,
+            format!("Violation of UNIQUE KEY constraint '{name}'. Cannot insert duplicate key in object '{object}'."),
+        ),
+        _ => error(2601, format!("Cannot insert duplicate key row in object '{object}' with unique index '{name}'.")),
+    }
+}
+
+/// An expression as a column takes it: converted, and refused where it is NULL and may not be.
+fn fitted(
+    binder: &Binder<'_>,
+    table: &Table,
+    column: &TableColumn,
+    bound: Bound,
+    verb: &str,
+) -> Result<String, SqlError> {
+    let place = format!("table '{}.{}.{}', column '{}'", binder.env.database, table.schema, table.name, column.name);
+    let nullable = bound.nullable;
+    let sql = if bound.sql_type == column.sql_type && bound.constant.is_none() {
+        bound.sql
+    } else if matches!(bound.constant, Some(Value::Null)) {
+        "NULL".to_owned()
+    } else {
+        binder.call("assign", &place, &[bound], column.sql_type.clone())?.sql
+    };
+    if column.nullable || !nullable {
+        return Ok(sql);
+    }
+    let message = format!(
+        "Cannot insert the value NULL into column '{}', table '{}.{}.{}'; column does not allow nulls. {verb} fails.",
+        column.name, binder.env.database, table.schema, table.name
+    );
+    Ok(format!("need({sql}, {})", text_literal(&message)))
+}
+
+fn insert_rows(session: &mut Session, insert: &Insert) -> Result<u64, SqlError> {
+    let TableObject::TableName(name) = &insert.table else { return Err(unsupported("INSERT into no table")) };
+    let table = find(session, &parts(name))?;
+    let explicit = session.settings.identity_insert == Some(table.id);
+    let given: Vec<&TableColumn> = if insert.columns.is_empty() {
+        table
+            .columns
+            .iter()
+            .filter(|column| {
+                column.computed.is_none()
+                    && column.generated == 0
+                    && (explicit || !column.identity)
+                    && !matches!(column.sql_type, SqlType::RowVersion)
+            })
+            .collect()
+    } else {
+        let columns: Result<Vec<&TableColumn>, SqlError> =
+            insert.columns.iter().map(|column| table.column(&parts(column).pop().unwrap_or_default())).collect();
+        columns?
+    };
+    if let Some(identity) = given.iter().find(|column| column.identity)
+        && !explicit
+    {
+        let _ = identity;
+        return Err(error(
+            544,
+            format!(
+                "Cannot insert explicit value for identity column in table '{}' when IDENTITY_INSERT is set to OFF.",
+                table.name
+            ),
+        ));
+    }
+    let counter = Arc::new(AtomicI64::new(0));
+    let (mut names, mut extra) = (Vec::new(), Vec::new());
+    let mut state = None;
+    let sql = {
+        let env = session.env();
+        let binder = Binder::new(&env);
+        let empty = Scope { sources: &[], outer: None };
+        let rows: Option<Vec<Vec<Bound>>> = match insert.source.as_ref().map(|query| query.body.as_ref()) {
+            Some(SetExpr::Values(values)) => {
+                let mut rows = Vec::new();
+                for row in &values.rows {
+                    if row.content.len() != given.len() {
+                        return Err(error(
+                            110,
+                            "There are fewer columns in the INSERT statement than values specified in the VALUES clause. The number of values in the VALUES clause must match the number of columns specified in the INSERT statement.",
+                        ));
+                    }
+                    let mut cells = Vec::new();
+                    for (expr, column) in row.content.iter().zip(&given) {
+                        let default = matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"));
+                        cells.push(if default { default_of(&binder, column)? } else { binder.value(expr, &empty)? });
+                    }
+                    rows.push(cells);
+                }
+                Some(rows)
+            }
+            Some(_) => None,
+            None => Some(vec![Vec::new()]),
+        };
+        for column in &table.columns {
+            if given.iter().any(|own| own.id == column.id) || column.computed.is_some() {
+                continue;
+            }
+            let sql = if column.identity {
+                let (seed, step, last): (i64, i64, Option<i64>) = session.connection.query_row(
+                    "SELECT seed, increment, last_value FROM \"$columns\" WHERE object_id = ?1 AND column_id = ?2",
+                    params![table.id, column.id],
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                )?;
+                counter.store(last.unwrap_or(seed - step), Ordering::Relaxed);
+                state = Some((column.id, step));
+                let shared = Arc::clone(&counter);
+                session.connection.create_scalar_function(
+                    "next_identity",
+                    0,
+                    FunctionFlags::SQLITE_UTF8,
+                    move |_| Ok(shared.fetch_add(step, Ordering::Relaxed) + step),
+                )?;
+                let whole = Bound { nullable: false, ..Bound::new("next_identity()".to_owned(), SqlType::BigInt) };
+                if matches!(column.sql_type, SqlType::Decimal { .. } | SqlType::Numeric { .. }) {
+                    fitted(&binder, &table, column, whole, "INSERT")?
+                } else {
+                    whole.sql
+                }
+            } else if matches!(column.sql_type, SqlType::RowVersion) {
+                row_version(session)?
+            } else if column.generated > 0 {
+                let end = crate::expr::text_constant("9999-12-31T23:59:59.9999999", false)?;
+                let moment = if column.generated == 1 { binder.scalar("sysutcdatetime", &[])? } else { end };
+                fitted(&binder, &table, column, moment, "INSERT")?
+            } else {
+                fitted(&binder, &table, column, default_of(&binder, column)?, "INSERT")?
+            };
+            names.push(quote(&column.name));
+            extra.push(sql);
+        }
+        let all: Vec<String> = given.iter().map(|column| quote(&column.name)).chain(names).collect();
+        let source = if let Some(rows) = rows {
+            let mut lines = Vec::new();
+            for row in rows {
+                let mut cells = Vec::new();
+                for (bound, column) in row.into_iter().zip(&given) {
+                    cells.push(fitted(&binder, &table, column, bound, "INSERT")?);
+                }
+                cells.extend(extra.iter().cloned());
+                lines.push(format!("({})", cells.join(",")));
+            }
+            format!("VALUES {}", lines.join(","))
+        } else {
+            let Some(query) = &insert.source else { return Err(unsupported("INSERT")) };
+            let BoundQuery { sql, columns } = binder.query(query, None)?;
+            if columns.len() != given.len() {
+                return Err(error(
+                    121,
+                    "The select list for the INSERT statement contains more or fewer items than the insert list.",
+                ));
+            }
+            let mut cells = Vec::new();
+            for (at, (own, column)) in columns.into_iter().zip(&given).enumerate() {
+                let bound = Bound { sql: format!("s.\"c{at}\""), constant: None, ..own.bound };
+                cells.push(fitted(&binder, &table, column, bound, "INSERT")?);
+            }
+            cells.extend(extra.iter().cloned());
+            format!("SELECT {} FROM ({sql}) AS s", cells.join(","))
+        };
+        format!("INSERT INTO {}({}) {source}", table.stored(), all.join(","))
+    };
+    let count = session.connection.execute(&sql, []).map_err(|failure| duplicate(session, &table, failure))? as u64;
+    if let (Some((column, _)), true) = (state, count > 0) {
+        let last = counter.load(Ordering::Relaxed);
+        session.connection.execute(
+            "UPDATE \"$columns\" SET last_value = ?3 WHERE object_id = ?1 AND column_id = ?2",
+            params![table.id, column, last],
+        )?;
+        session.settings.identity = Some(last);
+    } else if let (Some(column), true) = (given.iter().find(|column| column.identity), explicit) {
+        session.connection.execute(
+            &format!("UPDATE \"$columns\" SET last_value = max(coalesce(last_value, 0), (SELECT max({}) FROM {})) WHERE object_id = ?1 AND column_id = ?2 AND typeof((SELECT max({}) FROM {})) = 'integer'", quote(&column.name), table.stored(), quote(&column.name), table.stored()),
+            params![table.id, column.id],
+        )?;
+    }
+    Ok(count)
+}
+
+/// The next row version, as a literal; every row of one statement gets the same.
+fn row_version(session: &Session) -> Result<String, SqlError> {
+    let version = crate::catalog::next_counter(&session.connection, "rowversion", 1)?;
+    Ok(format!("x'{version:016X}'"))
+}
+
+fn default_of(binder: &Binder<'_>, column: &TableColumn) -> Result<Bound, SqlError> {
+    match &column.default {
+        Some(text) => binder.value(&crate::script::parse_expr(text)?, &Scope { sources: &[], outer: None }),
+        None => Ok(crate::expr::null()),
+    }
+}
+
+fn target(session: &Session, table: &TableWithJoins) -> Result<Table, SqlError> {
+    match &table.relation {
+        TableFactor::Table { name, .. } if table.joins.is_empty() => find(session, &parts(name)),
+        other => Err(unsupported(&format!("a change of {other}"))),
+    }
+}
+
+fn update_rows(session: &Session, update: &Update) -> Result<u64, SqlError> {
+    if update.from.is_some() {
+        return Err(unsupported("UPDATE … FROM"));
+    }
+    let table = target(session, &update.table)?;
+    let env = session.env();
+    let binder = Binder::new(&env);
+    let source = crate::ddl::own_scope(&table, &format!("{}.", table.stored()));
+    let scope = Scope { sources: std::slice::from_ref(&source), outer: None };
+    let mut sets = Vec::new();
+    for assignment in &update.assignments {
+        let AssignmentTarget::ColumnName(name) = &assignment.target else {
+            return Err(unsupported("UPDATE of several columns at once"));
+        };
+        let column = table.column(&parts(name).pop().unwrap_or_default())?;
+        let bound = binder.value(&assignment.value, &scope)?;
+        sets.push(format!("{} = {}", quote(&column.name), fitted(&binder, &table, column, bound, "UPDATE")?));
+    }
+    for column in &table.columns {
+        if matches!(column.sql_type, SqlType::RowVersion) {
+            sets.push(format!("{} = {}", quote(&column.name), row_version(session)?));
+        }
+    }
+    let mut sql = format!("UPDATE {} SET {}", table.stored(), sets.join(", "));
+    if let Some(condition) = &update.selection {
+        sql.push_str(&format!(" WHERE {}", binder.predicate(condition, &scope)?));
+    }
+    Ok(session.connection.execute(&sql, []).map_err(|failure| duplicate(session, &table, failure))? as u64)
+}
+
+fn delete_rows(session: &Session, delete: &Delete) -> Result<u64, SqlError> {
+    let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
+    let [only] = from.as_slice() else { return Err(unsupported("DELETE from several tables")) };
+    let table = target(session, only)?;
+    let env = session.env();
+    let binder = Binder::new(&env);
+    let source = crate::ddl::own_scope(&table, &format!("{}.", table.stored()));
+    let scope = Scope { sources: std::slice::from_ref(&source), outer: None };
+    let mut sql = format!("DELETE FROM {}", table.stored());
+    if let Some(condition) = &delete.selection {
+        sql.push_str(&format!(" WHERE {}", binder.predicate(condition, &scope)?));
+    }
+    Ok(session.connection.execute(&sql, [])? as u64)
+}

@@ -1,0 +1,402 @@
+//! Scalar expressions and predicates of T-SQL in SQLite's SQL.
+
+use sqlparser::ast::{BinaryOperator, CastKind, Expr, Ident, ObjectName, UnaryOperator, Value as Literal};
+
+use crate::bind::{Binder, Bound, Scope};
+use crate::convert_text::{parse_decimal, text_value};
+use crate::error::{error, unsupported};
+use crate::types::{
+    DEFAULT_COLLATION, common, decimal_shape, is_string, is_wide, length_of, parse_type, precedence, with_collation,
+};
+use crate::value::{Collation, Len, SqlError, SqlType, Value};
+
+/// The parts of an object name.
+pub fn parts(name: &ObjectName) -> Vec<String> {
+    name.0.iter().filter_map(|part| part.as_ident()).map(|ident| ident.value.clone()).collect()
+}
+
+/// nvarchar of a length in the default collation.
+pub fn nvarchar(len: Len) -> SqlType {
+    SqlType::NVarChar { len, collation: Collation(DEFAULT_COLLATION.to_owned()) }
+}
+
+/// varchar of a length in the default collation.
+pub fn varchar(len: Len) -> SqlType {
+    SqlType::VarChar { len, collation: Collation(DEFAULT_COLLATION.to_owned()) }
+}
+
+impl Binder<'_> {
+    /// A type of a cast, alias types included.
+    pub fn type_of(&self, text: &str) -> Result<SqlType, SqlError> {
+        parse_type(text, DEFAULT_COLLATION, 30).or_else(|failure| {
+            match crate::catalog::alias_type(self.env.connection, text)? {
+                Some((base, ..)) => parse_type(&base, DEFAULT_COLLATION, 1),
+                None => Err(failure),
+            }
+        })
+    }
+
+    /// An expression that yields a value.
+    pub fn value(&self, expr: &Expr, scope: &Scope<'_>) -> Result<Bound, SqlError> {
+        match expr {
+            Expr::Nested(inner) => self.value(inner, scope),
+            Expr::Value(literal) => constant(&literal.value),
+            Expr::Identifier(ident) => self.identifier(std::slice::from_ref(ident), scope),
+            Expr::CompoundIdentifier(idents) => self.identifier(idents, scope),
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr } => {
+                let bound = self.value(expr, scope)?;
+                let sql_type = bound.sql_type.clone();
+                self.call("neg", "", &[bound], sql_type)
+            }
+            Expr::UnaryOp { op: UnaryOperator::Plus, expr } => self.value(expr, scope),
+            Expr::BinaryOp { left, op, right } => self.arithmetic(left, op, right, scope),
+            Expr::Cast { kind, expr, data_type, .. } => {
+                let to = self.type_of(&data_type.to_string())?;
+                let bound = self.value(expr, scope)?;
+                self.converted(bound, to, "0", !matches!(kind, CastKind::Cast))
+            }
+            Expr::Convert { is_try, expr, data_type: Some(data_type), styles, .. } => {
+                let to = self.type_of(&data_type.to_string())?;
+                let style = match styles.first() {
+                    Some(style) => match self.value(style, scope)?.constant {
+                        Some(Value::Int(style)) => style.to_string(),
+                        _ => return Err(unsupported(&format!("CONVERT with style {style}"))),
+                    },
+                    None => "0".to_owned(),
+                };
+                self.converted(self.value(expr, scope)?, to, &style, *is_try)
+            }
+            Expr::Case { operand, conditions, else_result, .. } => {
+                let mut results = Vec::new();
+                let mut tests = Vec::new();
+                for when in conditions {
+                    tests.push(match operand {
+                        Some(operand) => self.comparison(operand, "=", &when.condition, scope)?,
+                        None => self.predicate(&when.condition, scope)?,
+                    });
+                    results.push(self.value(&when.result, scope)?);
+                }
+                let otherwise = match else_result {
+                    Some(expr) => self.value(expr, scope)?,
+                    None => null(),
+                };
+                results.push(otherwise);
+                self.cases(&tests, results)
+            }
+            Expr::Collate { expr, collation } => {
+                let bound = self.value(expr, scope)?;
+                let name = parts(collation).join(".");
+                let name = if name.eq_ignore_ascii_case("database_default") { DEFAULT_COLLATION } else { &name };
+                let sql_type = with_collation(&bound.sql_type, name);
+                self.cast(Bound { constant: None, ..bound }, &sql_type)
+            }
+            Expr::Subquery(query) => {
+                let bound = self.query(query, Some(scope))?;
+                let column = bound.columns.first().ok_or_else(|| unsupported("a subquery without a column"))?;
+                Ok(Bound::new(format!("({})", bound.sql), column.bound.sql_type.clone()))
+            }
+            Expr::Function(function) => self.function(function, scope),
+            Expr::Substring { expr, substring_from: Some(from), substring_for: Some(length), .. } => {
+                self.named("substring", &[expr, from, length], scope)
+            }
+            Expr::Floor { expr, .. } => self.named("floor", &[expr], scope),
+            Expr::Ceil { expr, .. } => self.named("ceiling", &[expr], scope),
+            Expr::Trim { expr, .. } => self.named("trim", &[expr], scope),
+            other => Err(unsupported(&other.to_string())),
+        }
+    }
+
+    fn named(&self, name: &str, arguments: &[&Expr], scope: &Scope<'_>) -> Result<Bound, SqlError> {
+        let bound: Result<Vec<Bound>, SqlError> =
+            arguments.iter().map(|argument| self.value(argument, scope)).collect();
+        self.scalar(name, &bound?)
+    }
+
+    fn converted(&self, bound: Bound, to: SqlType, style: &str, tries: bool) -> Result<Bound, SqlError> {
+        if tries {
+            return self.call("try_convert", style, &[bound], to);
+        }
+        let to = if is_string(&to) && is_string(&bound.sql_type) {
+            with_collation(&to, crate::types::collation_of(&bound.sql_type).unwrap_or(DEFAULT_COLLATION))
+        } else {
+            to
+        };
+        if style == "0" { self.cast(bound, &to) } else { self.call("convert", style, &[bound], to) }
+    }
+
+    /// CASE from finished tests; the last result is ELSE.
+    pub fn cases(&self, tests: &[String], results: Vec<Bound>) -> Result<Bound, SqlError> {
+        let sql_type = self.common_type(&results);
+        let nullable = results.iter().any(|result| result.nullable);
+        let mut sql = "CASE".to_owned();
+        for (at, result) in results.into_iter().enumerate() {
+            let cast = self.cast(result, &sql_type)?;
+            match tests.get(at) {
+                Some(test) => sql.push_str(&format!(" WHEN {test} THEN {}", cast.sql)),
+                None => sql.push_str(&format!(" ELSE {}", cast.sql)),
+            }
+        }
+        sql.push_str(" END");
+        Ok(Bound { nullable, ..Bound::new(sql, sql_type) })
+    }
+
+    /// The common type of several results; a bare NULL has no say.
+    pub fn common_type(&self, results: &[Bound]) -> SqlType {
+        results
+            .iter()
+            .filter(|result| !matches!(result.constant, Some(Value::Null)))
+            .map(|result| result.sql_type.clone())
+            .reduce(|left, right| common(&left, &right))
+            .unwrap_or(SqlType::Int)
+    }
+
+    fn identifier(&self, idents: &[Ident], scope: &Scope<'_>) -> Result<Bound, SqlError> {
+        let names: Vec<String> = idents.iter().map(|ident| ident.value.clone()).collect();
+        if let [name] = names.as_slice() {
+            if let Some(system) = name.strip_prefix("@@") {
+                return self.system_variable(system);
+            }
+            if name.starts_with('@') {
+                let (sql_type, value) = self.env.variable(name)?;
+                return Ok(Bound::constant(value, sql_type));
+            }
+            if idents[0].quote_style.is_none()
+                && ["current_timestamp", "current_user", "session_user", "system_user"]
+                    .contains(&name.to_lowercase().as_str())
+            {
+                return self.scalar(&name.to_lowercase(), &[]);
+            }
+        }
+        if let Some((last, rest)) = names.split_last()
+            && last.eq_ignore_ascii_case("STSrid")
+            && !rest.is_empty()
+        {
+            let column = scope.find(rest)?;
+            return self.call("udt_srid", "", &[column], SqlType::Int);
+        }
+        scope.find(&names)
+    }
+
+    fn arithmetic(&self, left: &Expr, op: &BinaryOperator, right: &Expr, scope: &Scope<'_>) -> Result<Bound, SqlError> {
+        let name = match op {
+            BinaryOperator::Plus => "add",
+            BinaryOperator::Minus => "sub",
+            BinaryOperator::Multiply => "mul",
+            BinaryOperator::Divide => "div",
+            BinaryOperator::Modulo => "mod",
+            BinaryOperator::BitwiseAnd => "and",
+            BinaryOperator::BitwiseOr => "or",
+            BinaryOperator::BitwiseXor => "xor",
+            other => return Err(unsupported(&format!("operator {other} as a value"))),
+        };
+        let (left, right) = (self.value(left, scope)?, self.value(right, scope)?);
+        let text = |bound: &Bound| is_string(&bound.sql_type);
+        let bytes = |bound: &Bound| matches!(bound.sql_type, SqlType::Binary { .. } | SqlType::VarBinary { .. });
+        if name == "add" && (text(&left) && text(&right) || bytes(&left) && bytes(&right)) {
+            let joined = joined_type(&left, &right);
+            let wide = is_wide(&joined);
+            let widen = |bound: Bound| {
+                if wide && !is_wide(&bound.sql_type) {
+                    let len = length_of(&bound.sql_type).map_or(Len::Max, |length| Len::N(length as u16));
+                    self.cast(bound, &nvarchar(len))
+                } else {
+                    Ok(bound)
+                }
+            };
+            let (left, right) = (widen(left)?, widen(right)?);
+            return self.call("add", "", &[left, right], joined);
+        }
+        if precedence(&left.sql_type) >= 22 || precedence(&right.sql_type) >= 22 {
+            // datetime + number of days.
+            if matches!(left.sql_type, SqlType::DateTime) && name == "add" {
+                let sql_type = left.sql_type.clone();
+                return self.call("dateadd", "day", &[right, left], sql_type);
+            }
+            return Err(error(402, "The data types are incompatible in the operator."));
+        }
+        let operand = match common(&left.sql_type, &right.sql_type) {
+            SqlType::Bit => SqlType::Int,
+            other => other,
+        };
+        if matches!(operand, SqlType::Decimal { .. } | SqlType::Numeric { .. }) {
+            let own = |bound: &Bound, other: &Bound| {
+                let shape = if is_string(&bound.sql_type) {
+                    decimal_shape(&other.sql_type)
+                } else {
+                    decimal_shape(&bound.sql_type)
+                };
+                SqlType::Decimal { precision: shape.0, scale: shape.1 }
+            };
+            let (to_left, to_right) = (own(&left, &right), own(&right, &left));
+            let result = decimal_result(name, decimal_shape(&to_left), decimal_shape(&to_right));
+            let (left, right) = (self.cast(left, &to_left)?, self.cast(right, &to_right)?);
+            return self.call(name, "", &[left, right], result);
+        }
+        let (left, right) = (self.cast(left, &operand)?, self.cast(right, &operand)?);
+        self.call(name, "", &[left, right], operand)
+    }
+
+    /// An expression that is true, false or unknown.
+    pub fn predicate(&self, expr: &Expr, scope: &Scope<'_>) -> Result<String, SqlError> {
+        let negate = |negated: bool, sql: String| if negated { format!("(NOT {sql})") } else { sql };
+        Ok(match expr {
+            Expr::Nested(inner) => format!("({})", self.predicate(inner, scope)?),
+            Expr::UnaryOp { op: UnaryOperator::Not, expr } => format!("(NOT {})", self.predicate(expr, scope)?),
+            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+                format!("({} AND {})", self.predicate(left, scope)?, self.predicate(right, scope)?)
+            }
+            Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
+                format!("({} OR {})", self.predicate(left, scope)?, self.predicate(right, scope)?)
+            }
+            Expr::BinaryOp { left, op, right } => {
+                let operator = match op {
+                    BinaryOperator::Eq => "=",
+                    BinaryOperator::NotEq => "<>",
+                    BinaryOperator::Lt => "<",
+                    BinaryOperator::LtEq => "<=",
+                    BinaryOperator::Gt => ">",
+                    BinaryOperator::GtEq => ">=",
+                    _ => {
+                        return Err(error(
+                            4145,
+                            "An expression of non-boolean type specified in a context where a condition is expected.",
+                        ));
+                    }
+                };
+                self.comparison(left, operator, right, scope)?
+            }
+            Expr::IsNull(inner) => format!("({} IS NULL)", self.value(inner, scope)?.sql),
+            Expr::IsNotNull(inner) => format!("({} IS NOT NULL)", self.value(inner, scope)?.sql),
+            Expr::InList { expr, list, negated } => {
+                let tests: Result<Vec<String>, SqlError> =
+                    list.iter().map(|item| self.comparison(expr, "=", item, scope)).collect();
+                negate(*negated, format!("({})", tests?.join(" OR ")))
+            }
+            Expr::InSubquery { expr, subquery, negated } => {
+                let value = self.value(expr, scope)?;
+                let query = self.query(subquery, Some(scope))?;
+                let Some(column) = query.columns.first() else { return Err(unsupported(&expr.to_string())) };
+                let alias = self.fresh();
+                let name = crate::bind::quote(&alias);
+                let inner = Bound::new(format!("{name}.\"c0\""), column.bound.sql_type.clone());
+                let (left, right) = self.unify(value, inner)?;
+                let sql =
+                    format!("({} IN (SELECT {} FROM ({}) AS {name}))", self.key(&left), self.key(&right), query.sql);
+                negate(*negated, sql)
+            }
+            Expr::Between { expr, negated, low, high } => negate(
+                *negated,
+                format!(
+                    "({} AND {})",
+                    self.comparison(expr, ">=", low, scope)?,
+                    self.comparison(expr, "<=", high, scope)?
+                ),
+            ),
+            Expr::Like { negated, expr, pattern, escape_char, .. } => {
+                let mut arguments = vec![self.value(expr, scope)?, self.value(pattern, scope)?];
+                if let Some(escape) = escape_char {
+                    arguments.push(self.value(escape, scope)?);
+                }
+                negate(*negated, format!("({})", self.call("like", "", &arguments, SqlType::Bit)?.sql))
+            }
+            Expr::Exists { subquery, negated } => {
+                negate(*negated, format!("EXISTS ({})", self.query(subquery, Some(scope))?.sql))
+            }
+            other => return Err(unsupported(&format!("condition {other}"))),
+        })
+    }
+
+    fn comparison(&self, left: &Expr, operator: &str, right: &Expr, scope: &Scope<'_>) -> Result<String, SqlError> {
+        let (left, right) = self.unify(self.value(left, scope)?, self.value(right, scope)?)?;
+        Ok(format!("({} {operator} {})", self.key(&left), self.key(&right)))
+    }
+}
+
+/// The type of two strings (or binaries) joined.
+fn joined_type(left: &Bound, right: &Bound) -> SqlType {
+    let wide = is_wide(&left.sql_type) || is_wide(&right.sql_type);
+    let limit = if wide { 4000 } else { 8000 };
+    let len = match (length_of(&left.sql_type), length_of(&right.sql_type)) {
+        (Some(a), Some(b)) => Len::N((a + b).min(limit) as u16),
+        _ => Len::Max,
+    };
+    let column = if left.constant.is_none() { left } else { right };
+    match crate::types::collation_of(&column.sql_type) {
+        Some(name) => {
+            let plain = if wide { nvarchar(len) } else { varchar(len) };
+            with_collation(&plain, name)
+        }
+        None => SqlType::VarBinary { len },
+    }
+}
+
+/// Precision and scale of a decimal operation, after SQL Server's rules.
+fn decimal_result(name: &str, (p1, s1): (u8, u8), (p2, s2): (u8, u8)) -> SqlType {
+    let (p1, s1, p2, s2) = (i32::from(p1), i32::from(s1), i32::from(p2), i32::from(s2));
+    let (precision, scale) = match name {
+        "mul" => (p1 + p2 + 1, s1 + s2),
+        "div" => {
+            let scale = (s1 + p2 + 1).max(6);
+            (p1 - s1 + s2 + scale, scale)
+        }
+        "mod" => ((p1 - s1).min(p2 - s2) + s1.max(s2), s1.max(s2)),
+        _ => ((p1 - s1).max(p2 - s2) + s1.max(s2) + 1, s1.max(s2)),
+    };
+    let (precision, scale) = if precision > 38 {
+        let whole = precision - scale;
+        (38, (38 - whole).max(scale.min(6)).min(scale).max(0))
+    } else {
+        (precision, scale)
+    };
+    SqlType::Decimal { precision: precision as u8, scale: scale as u8 }
+}
+
+/// An untyped NULL, which SQL Server calls int.
+pub fn null() -> Bound {
+    Bound::constant(Value::Null, SqlType::Int)
+}
+
+/// A string constant.
+pub fn text_constant(text: &str, wide: bool) -> Result<Bound, SqlError> {
+    let units = if wide { text.encode_utf16().count() } else { text.chars().count() };
+    let len = if units > if wide { 4000 } else { 8000 } { Len::Max } else { Len::N(units.max(1) as u16) };
+    let sql_type = if wide { nvarchar(len) } else { varchar(len) };
+    Ok(Bound::constant(text_value(text, &sql_type)?, sql_type))
+}
+
+fn constant(literal: &Literal) -> Result<Bound, SqlError> {
+    Ok(match literal {
+        Literal::Null => null(),
+        Literal::SingleQuotedString(text) => text_constant(text, false)?,
+        Literal::NationalStringLiteral(text) => text_constant(text, true)?,
+        Literal::HexStringLiteral(digits) => {
+            let bytes = crate::convert::unhex(digits).ok_or_else(|| unsupported(digits))?;
+            let len = if bytes.len() > 8000 { Len::Max } else { Len::N(bytes.len().max(1) as u16) };
+            Bound::constant(Value::Binary(bytes.into()), SqlType::VarBinary { len })
+        }
+        Literal::Number(text, _) => number(text)?,
+        Literal::Placeholder(text) => return Err(unsupported(text)),
+        other => return Err(unsupported(&other.to_string())),
+    })
+}
+
+fn number(text: &str) -> Result<Bound, SqlError> {
+    if text.contains(['e', 'E']) {
+        let value: f64 = text.parse().map_err(|_| unsupported(text))?;
+        return Ok(Bound::constant(Value::Float(value), SqlType::Float));
+    }
+    if let Ok(value) = text.parse::<i32>() {
+        return Ok(Bound::constant(Value::Int(value), SqlType::Int));
+    }
+    let (value, scale) = parse_decimal(text)
+        .ok_or_else(|| error(1007, format!("The number '{text}' is out of the range for numeric representation.")))?;
+    let digits = value.unsigned_abs().to_string().len() as u8;
+    let precision = digits.max(scale).max(1);
+    if precision > 38 {
+        return Err(error(
+            1007,
+            format!("The number '{text}' is out of the range for numeric representation (maximum precision 38)."),
+        ));
+    }
+    Ok(Bound::constant(Value::Decimal { value, scale }, SqlType::Numeric { precision, scale }))
+}

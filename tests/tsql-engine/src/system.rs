@@ -1,0 +1,206 @@
+//! Functions and `@@` variables that tell of the server, the database and the session.
+
+use crate::bind::{Binder, Bound, text_literal};
+use crate::convert::{make_moment, text_of};
+use crate::datetime::{DAYS_1970, Moment};
+use crate::error::unsupported;
+use crate::expr::{null, nvarchar, text_constant};
+use crate::value::{Len, SqlError, SqlType, Value};
+
+/// The version that clients may rely on: SQL Server 2022's.
+pub const VERSION: &str = "16.0.1000.6";
+
+/// The present moment, in UTC.
+pub fn now() -> Moment {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let seconds = since.as_secs() as i64;
+    Moment {
+        days: seconds / 86_400 + DAYS_1970,
+        ticks: seconds % 86_400 * 10_000_000 + i64::from(since.subsec_nanos() / 100),
+        offset: None,
+    }
+}
+
+fn text(value: &str) -> Result<Bound, SqlError> {
+    let mut bound = text_constant(value, true)?;
+    bound.sql_type = nvarchar(Len::N(256));
+    Ok(bound)
+}
+
+fn int(value: i64) -> Bound {
+    Bound::constant(Value::Int(value as i32), SqlType::Int)
+}
+
+fn argument(arguments: &[Bound], at: usize) -> Result<Option<String>, SqlError> {
+    match arguments.get(at).map(|bound| (&bound.constant, &bound.sql_type)) {
+        Some((Some(Value::Null), _)) | None => Ok(None),
+        Some((Some(value), sql_type)) => Ok(Some(text_of(value, sql_type)?)),
+        Some((None, _)) => Err(unsupported("a varying argument of a metadata function")),
+    }
+}
+
+/// A metadata function of an id: a lookup in the catalog for each row.
+fn lookup(sql: String, sql_type: SqlType) -> Bound {
+    Bound::new(format!("({sql})"), sql_type)
+}
+
+/// `None` where the name is no system function.
+pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<Option<Bound>, SqlError> {
+    let env = binder.env;
+    let sysname = || nvarchar(Len::N(128));
+    let id = || arguments.first().map_or("NULL", |bound| bound.sql.as_str());
+    let at = |sql_type: SqlType| match make_moment(now(), &sql_type) {
+        Some(value) => Bound::constant(value, sql_type),
+        None => null(),
+    };
+    Ok(Some(match name {
+        "getdate" | "getutcdate" | "current_timestamp" => at(SqlType::DateTime),
+        "sysutcdatetime" | "sysdatetime" => at(SqlType::DateTime2 { scale: 7 }),
+        "sysdatetimeoffset" => at(SqlType::DateTimeOffset { scale: 7 }),
+        "db_name" if arguments.is_empty() => text(env.database)?,
+        "db_name" => {
+            let wanted = argument(arguments, 0)?.and_then(|id| id.parse::<i64>().ok());
+            match env.instance.databases().into_iter().find(|database| Some(database.id) == wanted) {
+                Some(database) => text(&database.name)?,
+                None => null(),
+            }
+        }
+        "db_id" => {
+            let wanted = argument(arguments, 0)?.unwrap_or_else(|| env.database.to_owned());
+            match env.instance.databases().into_iter().find(|database| database.name.eq_ignore_ascii_case(&wanted)) {
+                Some(database) => int(database.id),
+                None => null(),
+            }
+        }
+        "object_id" => {
+            let wanted = argument(arguments, 0)?.unwrap_or_default().replace(['[', ']', '"'], "");
+            let pieces: Vec<&str> = wanted.split('.').collect();
+            let (schema, object) = match pieces.as_slice() {
+                [.., schema, object] if !schema.is_empty() => (*schema, *object),
+                [.., object] => ("dbo", *object),
+                [] => ("dbo", ""),
+            };
+            lookup(
+                format!(
+                    "SELECT object_id FROM \"$objects\" WHERE name = {} COLLATE NOCASE AND schema_id = (SELECT schema_id FROM \"$schemas\" WHERE name = {} COLLATE NOCASE)",
+                    text_literal(object),
+                    text_literal(schema)
+                ),
+                SqlType::Int,
+            )
+        }
+        "object_name" => lookup(format!("SELECT u16(name) FROM \"$objects\" WHERE object_id = {}", id()), sysname()),
+        "object_schema_name" => lookup(
+            format!(
+                "SELECT u16(s.name) FROM \"$objects\" o JOIN \"$schemas\" s USING (schema_id) WHERE o.object_id = {}",
+                id()
+            ),
+            sysname(),
+        ),
+        "schema_name" if arguments.is_empty() => text("dbo")?,
+        "schema_name" => lookup(format!("SELECT u16(name) FROM \"$schemas\" WHERE schema_id = {}", id()), sysname()),
+        "schema_id" => {
+            let wanted = argument(arguments, 0)?.unwrap_or_else(|| "dbo".to_owned());
+            lookup(
+                format!("SELECT schema_id FROM \"$schemas\" WHERE name = {} COLLATE NOCASE", text_literal(&wanted)),
+                SqlType::Int,
+            )
+        }
+        "type_name" => {
+            let sql = crate::catalog_views::types_sql();
+            lookup(format!("SELECT name FROM ({sql}) WHERE user_type_id = {}", id()), sysname())
+        }
+        "col_name" => {
+            let column = arguments.get(1).map_or("NULL", |bound| bound.sql.as_str());
+            lookup(
+                format!("SELECT u16(name) FROM \"$columns\" WHERE object_id = {} AND column_id = {column}", id()),
+                sysname(),
+            )
+        }
+        "suser_sname" | "suser_name" | "original_login" | "system_user" => text(env.login)?,
+        "user_name" | "current_user" | "session_user" => text(if env.admin { "dbo" } else { env.login })?,
+        "app_name" => text(env.application)?,
+        "host_name" => text(env.host)?,
+        "is_srvrolemember" | "is_member" | "is_rolemember" => int(i64::from(env.admin)),
+        "has_perms_by_name" => int(i64::from(env.has_permission(argument(arguments, 0)?, argument(arguments, 2)?)?)),
+        "serverproperty" => property(&argument(arguments, 0)?.unwrap_or_default())?,
+        "databasepropertyex" => {
+            let value = match argument(arguments, 1)?.unwrap_or_default().to_ascii_lowercase().as_str() {
+                "updateability" if env.read_only => "READ_ONLY",
+                "updateability" => "READ_WRITE",
+                "collation" => crate::types::DEFAULT_COLLATION,
+                "status" => "ONLINE",
+                _ => return Ok(Some(null())),
+            };
+            variant(text(value)?)
+        }
+        "collationproperty" if arguments.first().is_some_and(|collation| collation.constant.is_none()) => {
+            match argument(arguments, 1)?.unwrap_or_default().to_ascii_lowercase().as_str() {
+                "codepage" => Bound::new(format!("code_page({})", arguments[0].sql), SqlType::Int),
+                _ => return Err(unsupported("COLLATIONPROPERTY of a column other than its CodePage")),
+            }
+        }
+        "collationproperty" => {
+            let collation = argument(arguments, 0)?.unwrap_or_default();
+            match argument(arguments, 1)?.unwrap_or_default().to_ascii_lowercase().as_str() {
+                "codepage" => variant(int(i64::from(crate::collation::code_page(&collation)))),
+                "lcid" => variant(int(1033)),
+                "comparisonstyle" => {
+                    variant(int(if collation.to_ascii_uppercase().contains("_BIN") { 0 } else { 196_609 }))
+                }
+                _ => null(),
+            }
+        }
+        _ => return Ok(None),
+    }))
+}
+
+fn variant(bound: Bound) -> Bound {
+    match bound.constant {
+        Some(value) => Bound::constant(Value::Variant(Box::new((bound.sql_type, value))), SqlType::SqlVariant),
+        None => bound,
+    }
+}
+
+fn property(name: &str) -> Result<Bound, SqlError> {
+    Ok(variant(match name.to_ascii_lowercase().as_str() {
+        "productversion" => text(VERSION)?,
+        "productmajorversion" => text("16")?,
+        "productlevel" => text("RTM")?,
+        "engineedition" => int(3),
+        "edition" => text("Developer Edition (simulator)")?,
+        "collation" => text(crate::types::DEFAULT_COLLATION)?,
+        "servername" | "machinename" => text("SIMULATOR")?,
+        "isintegratedsecurityonly" | "isclustered" | "ishadrenabled" => int(0),
+        _ => return Ok(Bound { sql_type: SqlType::SqlVariant, ..null() }),
+    }))
+}
+
+impl Binder<'_> {
+    /// `@@NAME`.
+    pub fn system_variable(&self, name: &str) -> Result<Bound, SqlError> {
+        let env = self.env;
+        let settings = env.settings;
+        Ok(match name.to_ascii_lowercase().as_str() {
+            "version" => text(&format!(
+                "Microsoft SQL Server 2022 (simulator, not a Microsoft product) - {VERSION} (X64) on SQLite"
+            ))?,
+            "spid" => Bound::constant(Value::SmallInt(env.spid as i16), SqlType::SmallInt),
+            "trancount" => int(i64::from(settings.transactions)),
+            "rowcount" => int(settings.row_count as i64),
+            "error" => int(i64::from(settings.last_error)),
+            "servername" => text("SIMULATOR")?,
+            "language" => text(&settings.language)?,
+            "textsize" => int(settings.text_size),
+            "options" => int(5496),
+            "lock_timeout" => int(settings.lock_timeout),
+            "microsoftversion" => int(0x1000_03E8),
+            "identity" => Bound::constant(
+                settings.identity.map_or(Value::Null, |value| Value::Decimal { value: i128::from(value), scale: 0 }),
+                SqlType::Numeric { precision: 38, scale: 0 },
+            ),
+            "max_precision" => Bound::constant(Value::TinyInt(38), SqlType::TinyInt),
+            other => return Err(unsupported(&format!("@@{other}"))),
+        })
+    }
+}
