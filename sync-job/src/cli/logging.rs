@@ -12,9 +12,10 @@ use crate::progress::Display;
 /// Starts logging. `RUST_LOG` overrides the command line.
 pub fn init(global: &Global, display: &Display) {
     let level = match (global.quiet, global.verbose) {
-        (true, _) => "warn",
-        (false, 0) => "warn,sync_job=info",
-        (false, 1) => "info,sync_job=debug",
+        // The driver logs every error that it also returns; said once is enough.
+        (true, _) => "warn,tiberius=off",
+        (false, 0) => "warn,tiberius=off,sync_job=info",
+        (false, 1) => "info,tiberius=off,sync_job=debug",
         (false, _) => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

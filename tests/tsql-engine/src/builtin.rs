@@ -24,6 +24,7 @@ fn date_part(text: &str) -> Result<&'static str, SqlError> {
         "millisecond" | "ms" => "millisecond",
         "microsecond" | "mcs" => "microsecond",
         "nanosecond" | "ns" => "nanosecond",
+        "tzoffset" | "tz" => "tzoffset",
         other => return Err(error(155, format!("'{other}' is not a recognized datepart option."))),
     })
 }

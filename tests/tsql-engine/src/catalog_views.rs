@@ -89,8 +89,8 @@ pub fn view(env: &Env<'_>, schema: &str, name: &str) -> Result<Option<View>, Sql
             format!("{object_columns} type_desc:d"),
         ),
         "tables" => (
-            format!("SELECT {object}, u16('USER_TABLE') AS type_desc, o.temporal AS temporal_type, o.memory AS is_memory_optimized, 0 AS is_external, o.history AS history_table_id, 0 AS is_filetable, 0 AS is_node, 0 AS is_edge, 0 AS durability FROM \"$objects\" o WHERE o.type = 'U'"),
-            format!("{object_columns} type_desc:d temporal_type:t is_memory_optimized:b is_external:b history_table_id is_filetable:b is_node:b is_edge:b durability:t"),
+            format!("SELECT {object}, u16('USER_TABLE') AS type_desc, o.temporal AS temporal_type, u16(CASE o.temporal WHEN 0 THEN 'NON_TEMPORAL_TABLE' WHEN 1 THEN 'HISTORY_TABLE' ELSE 'SYSTEM_VERSIONED_TEMPORAL_TABLE' END) AS temporal_type_desc, o.memory AS is_memory_optimized, 0 AS is_external, o.history AS history_table_id, 0 AS is_filetable, 0 AS is_node, 0 AS is_edge, 0 AS durability FROM \"$objects\" o WHERE o.type = 'U'"),
+            format!("{object_columns} type_desc:d temporal_type:t temporal_type_desc:d is_memory_optimized:b is_external:b history_table_id is_filetable:b is_node:b is_edge:b durability:t"),
         ),
         "views" => (
             format!("SELECT {object}, u16('VIEW') AS type_desc FROM \"$objects\" o WHERE o.type = 'V'"),

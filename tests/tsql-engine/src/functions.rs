@@ -499,6 +499,7 @@ fn date_part(part: &str, at: Moment) -> i64 {
         "second" => at.ticks / 10_000_000 % 60,
         "millisecond" => at.ticks / 10_000 % 1000,
         "microsecond" => at.ticks / 10 % 1_000_000,
+        "tzoffset" => at.offset.map_or(0, i64::from),
         _ => at.ticks % 10_000_000 * 100,
     }
 }

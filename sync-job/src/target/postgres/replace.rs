@@ -62,9 +62,9 @@ fn statements(table: &TablePlan, target: &str, staging: &str) -> Vec<String> {
                 format!("{name} = s.{name}")
             })
             .collect();
-        // *<> compares the stored bytes: -0 and 0 differ, and so do json texts, which have no equality.
+        // The images are the stored bytes: -0 and 0 differ, and so do json texts, which have no equality.
         statements.push(format!(
-            "UPDATE {target} AS t SET {} FROM {staging} AS s WHERE {same_key} AND ROW({}) *<> ROW({})",
+            "UPDATE {target} AS t SET {} FROM {staging} AS s WHERE {same_key} AND record_image_ne(ROW({}), ROW({}))",
             sets.join(", "),
             qualified_columns(rest.iter().copied(), "t"),
             qualified_columns(rest.iter().copied(), "s"),
