@@ -294,7 +294,10 @@ impl Binder<'_> {
     }
 
     fn coalesce(&self, name: &str, arguments: &[Bound]) -> Result<Bound, SqlError> {
-        let sql_type = if name == "isnull" { arguments[0].sql_type.clone() } else { self.common_type(arguments) };
+        // An untyped NULL leaves the type to the second argument.
+        let typed = arguments.first().is_some_and(|first| first.sql != "NULL");
+        let sql_type =
+            if name == "isnull" && typed { arguments[0].sql_type.clone() } else { self.common_type(arguments) };
         let mut cells = Vec::new();
         for argument in arguments {
             cells.push(self.cast(argument.clone(), &sql_type)?.sql);

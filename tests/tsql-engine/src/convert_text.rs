@@ -147,7 +147,21 @@ pub fn format_value(value: &Value<'_>, from: &SqlType, style: i32) -> Result<Str
 /// hierarchyid's path, a geometry's WKT (its SRID is a number and a semicolon before it).
 pub fn udt_text(bytes: &[u8], name: &str) -> String {
     let text = String::from_utf8_lossy(bytes).into_owned();
-    if name == "hierarchyid" { text } else { text.split_once(';').map_or(text.clone(), |(_, wkt)| wkt.to_owned()) }
+    if name == "hierarchyid" { text } else { canonical_wkt(text.split_once(';').map_or(&text, |(_, wkt)| wkt)) }
+}
+
+/// Well-known text with SQL Server's spaces: `POINT (1 2)`, `LINESTRING (0 0, 1 1)`.
+fn canonical_wkt(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 4);
+    for c in text.chars() {
+        match c {
+            '(' if out.ends_with(|before: char| before.is_ascii_alphabetic()) => out.push_str(" ("),
+            ' ' if out.ends_with(' ') => {}
+            ',' => out.push_str(", "),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 fn moment_text(value: &Value<'_>, from: &SqlType, style: i32) -> Result<String, SqlError> {

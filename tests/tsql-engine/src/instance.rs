@@ -129,13 +129,16 @@ impl Instance {
             error(911, format!("Database '{of}' does not exist. Make sure that the name is entered correctly."))
         })?;
         let path = self.add_database(name, Some(source.id))?;
-        let copied = Connection::open(&source.path).and_then(|connection| {
+        let copy = || -> Result<(), SqlError> {
+            let connection = Connection::open(&source.path)?;
+            // Computed columns and checks call the engine's functions, also while they are copied.
+            crate::call::register(&connection)?;
             connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
-            Connection::open(&path)?.pragma_update(None, "journal_mode", "WAL")
-        });
-        if let Err(failure) = copied {
+            Ok(Connection::open(&path)?.pragma_update(None, "journal_mode", "WAL")?)
+        };
+        if let Err(failure) = copy() {
             self.state().databases.retain(|database| database.name != name);
-            return Err(failure.into());
+            return Err(failure);
         }
         Ok(())
     }

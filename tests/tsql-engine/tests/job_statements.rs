@@ -1,0 +1,266 @@
+//! The statements that the job sends, errors that it must tell apart, and transactions.
+#![allow(clippy::expect_used, reason = "a test that cannot be prepared has failed")]
+
+mod support;
+
+use support::{Collected, error, lines, login, run, server, session, show, value};
+use tsql_engine::Session;
+use tsql_engine::value::{EnvChange, Flow, Parameter, SqlType, Value};
+
+/// The statements of the job's catalog, from its source, so that this test follows what the job asks.
+fn catalog_statements() -> Vec<(String, String)> {
+    let source = include_str!("../../../sync-job/src/source/sqlserver/catalog.rs");
+    let found: Vec<_> = source
+        .split("\nconst ")
+        .skip(1)
+        .filter_map(|part| {
+            let (name, rest) = part.split_once(": &str = \"\\\n")?;
+            Some((name.to_owned(), rest.split_once("\";")?.0.to_owned()))
+        })
+        .collect();
+    assert!(found.len() >= 10, "the catalog's statements were not found in its source");
+    found
+}
+
+fn shop() -> support::Server {
+    let instance = server();
+    let script = "CREATE SCHEMA sales
+GO
+CREATE TYPE dbo.Phone FROM nvarchar(20) NOT NULL
+GO
+CREATE TABLE sales.customer (
+    id int IDENTITY(10, 5) NOT NULL CONSTRAINT pk_customer PRIMARY KEY CLUSTERED,
+    name nvarchar(40) COLLATE Latin1_General_CS_AS NOT NULL,
+    phone dbo.Phone NULL,
+    mail varchar(50) MASKED WITH (FUNCTION = 'email()') NULL,
+    created datetime2(3) NOT NULL CONSTRAINT df_created DEFAULT ('2024-01-01'),
+    shout AS (UPPER(name)),
+    CONSTRAINT uq_name UNIQUE NONCLUSTERED (name DESC)
+);
+CREATE TABLE sales.[order] (
+    id bigint NOT NULL PRIMARY KEY,
+    customer int NOT NULL CONSTRAINT fk_customer FOREIGN KEY REFERENCES sales.customer (id) ON DELETE CASCADE,
+    total decimal(12,2) NOT NULL,
+    place geography NULL, path hierarchyid NULL, any_value sql_variant NULL, tag xml NULL
+);
+CREATE INDEX ix_total ON sales.[order] (total DESC, id) INCLUDE (customer) WHERE total > 0
+GO
+CREATE VIEW sales.big AS SELECT id, total FROM sales.[order] WHERE total > 100
+GO
+INSERT INTO sales.customer (name, phone) VALUES (N'Ana', N'1'), (N'ana', NULL);
+INSERT INTO sales.[order] VALUES
+  (1, 10, 99.5, geography::STGeomFromText('POINT(1 2)', 4326), hierarchyid::Parse('/1/2/'), CAST('2024-01-01' AS date), N'<a/>'),
+  (2, 15, 100.5, NULL, NULL, CAST(1.5 AS money), NULL)
+GO
+";
+    instance.run_script("shop", script).expect("the script runs on SQL Server, too");
+    instance
+}
+
+#[test]
+fn the_catalog_tells_what_the_script_made() {
+    let instance = shop();
+    let mut session = session(&instance);
+    for (name, sql) in catalog_statements() {
+        let mut out = Collected::default();
+        if let Err(error) = session.batch(&sql, &[], &mut out) {
+            panic!("{name}: {error}");
+        }
+        let rows: Vec<String> = out.rows.iter().map(|row| row.iter().map(show).collect::<Vec<_>>().join("|")).collect();
+        match name.as_str() {
+            "COLUMNS" => {
+                assert_eq!(rows.len(), 6 + 7 + 2);
+                let phone = rows.iter().find(|row| row.contains("|phone|")).expect("the column exists");
+                assert!(phone.starts_with("sales|customer|U |phone|Phone|dbo|nvarchar|1|0|40|"), "{phone}");
+                assert!(rows.iter().any(|row| row.starts_with("sales|big|V |total|decimal|sys|decimal|0|0|9|12|2|")));
+            }
+            "INDEXES" => {
+                assert!(
+                    rows.contains(&"sales|customer|uq_name|NONCLUSTERED|1|0|1|0|NULL|0|name|1|1|0".to_owned()),
+                    "{rows:#?}"
+                );
+                assert!(rows.iter().any(|row| row.starts_with("sales|order|ix_total|NONCLUSTERED|0|0|0|1|")));
+            }
+            "FOREIGN_KEYS" => {
+                assert_eq!(rows, ["sales|order|fk_customer|customer|sales|customer|id|CASCADE|NO_ACTION|0|0"]);
+            }
+            "IDENTITIES" => assert_eq!(rows, ["sales|customer|id|10|5"]),
+            "DEFAULTS" => assert_eq!(rows.len(), 1),
+            "SIZES" => assert!(rows.iter().any(|row| row.starts_with("sales|order|2|")), "{rows:?}"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn masking_is_seen_by_a_login_without_unmask() {
+    let instance = shop();
+    let grant = "CREATE LOGIN reader WITH PASSWORD = 'r'; CREATE USER reader FOR LOGIN reader";
+    run(&mut session(&instance), grant);
+    let mut session = Session::open(instance.clone(), &login("reader", "r", "shop")).expect("the login exists");
+    let masked = catalog_statements().into_iter().find(|(name, _)| name == "MASKED").expect("the statement exists").1;
+    assert_eq!(lines(&mut session, &masked), ["sales|customer|mail"]);
+}
+
+#[test]
+fn the_settings_of_the_job_are_seen_by_others() {
+    let instance = shop();
+    let mut session = session(&instance);
+    let sql = "SET NOCOUNT ON; SET XACT_ABORT ON; SET ANSI_NULLS ON; SET TEXTSIZE 2147483647; SET LANGUAGE us_english; \
+               SET DATEFORMAT ymd; SET ROWCOUNT 0; SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT 5000; \
+               SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
+    run(&mut session, sql);
+    let sql = "SELECT program_name, deadlock_priority, lock_timeout, text_size, transaction_isolation_level \
+               FROM sys.dm_exec_sessions WHERE session_id = @@SPID";
+    assert_eq!(lines(&mut session, sql), ["tests|-5|5000|2147483647|2"]);
+    assert_eq!(instance.log().last().map(String::as_str), Some(sql));
+}
+
+#[test]
+fn the_job_reads_every_kind_of_column() {
+    let instance = shop();
+    let mut session = session(&instance);
+    let sql = "SELECT CAST(CAST([path].ToString() AS nvarchar(4000)) AS varbinary(8000)) FROM [sales].[order] WHERE [id] >= 1 AND [id] < 2";
+    let bytes = |text: &str| Value::Binary(text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>().into());
+    assert_eq!(value(&mut session, sql), bytes("/1/2/"));
+    let sql = "SELECT CAST(CAST('SRID=' + CAST([place].STSrid AS varchar(11)) + ';' + [place].AsTextZM() AS nvarchar(max)) \
+               AS varbinary(max)) FROM [sales].[order] WHERE [id] = 1";
+    assert_eq!(value(&mut session, sql), bytes("SRID=4326;POINT (1 2)"));
+    let sql = "SELECT CAST(CAST([tag] AS nvarchar(max)) AS varbinary(max)) FROM [sales].[order] WHERE [id] = 1";
+    assert_eq!(value(&mut session, sql), bytes("<a/>"));
+    let sql = "SELECT CASE CAST(SQL_VARIANT_PROPERTY([any_value], 'BaseType') AS nvarchar(128)) \
+               WHEN N'date' THEN CONVERT(nvarchar(4000), CAST([any_value] AS date), 121) \
+               WHEN N'money' THEN CONVERT(nvarchar(4000), CAST([any_value] AS money), 2) \
+               ELSE CAST([any_value] AS nvarchar(4000)) END FROM [sales].[order] WHERE ([total] > 0) ORDER BY id";
+    assert_eq!(lines(&mut session, sql), ["2024-01-01", "1.5000"]);
+    assert_eq!(lines(&mut session, "SELECT MIN([id]), MAX([id]), COUNT_BIG(*) FROM [sales].[order]"), ["1|2|2"]);
+}
+
+#[test]
+fn errors_have_sql_servers_numbers() {
+    let instance = shop();
+    let refused = |user: &str, password: &str, database: &str| {
+        Session::open(instance.clone(), &login(user, password, database)).err().map(|error| error.number)
+    };
+    assert_eq!(refused("sa", "wrong", "shop"), Some(18456));
+    assert_eq!(refused("sa", "secret", "nowhere"), Some(4060));
+    let mut session = session(&instance);
+    run(&mut session, "CREATE TABLE narrow (n tinyint NOT NULL PRIMARY KEY, s varchar(2) NULL)");
+    run(&mut session, "CREATE UNIQUE INDEX ux ON narrow (s)");
+    run(&mut session, "INSERT INTO narrow VALUES (1, 'a')");
+    let cases = [
+        ("SELECT * FROM nothing", 208),
+        ("SELECT nothing FROM narrow", 207),
+        ("SELECT FROM", 102),
+        ("INSERT INTO narrow VALUES (1, 'b')", 2627),
+        ("INSERT INTO narrow VALUES (2, 'A')", 2601),
+        ("INSERT INTO narrow VALUES (NULL, 'c')", 515),
+        ("INSERT INTO narrow VALUES (256, 'c')", 220),
+        ("INSERT INTO narrow VALUES (3, 'ccc')", 2628),
+        ("INSERT INTO sales.[order] (id, customer, total) VALUES (9, 999, 1)", 547),
+        ("SELECT CAST('x' AS int)", 245),
+        ("SELECT CAST('x' AS decimal(9,2))", 8114),
+        ("SELECT CAST(1000 AS decimal(3,1))", 8115),
+        ("SELECT 1 / 0", 8134),
+        ("USE nowhere", 911),
+        ("COMMIT", 3902),
+        ("DROP TABLE nothing", 3701),
+        ("SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION; SELECT * FROM narrow", 3952),
+    ];
+    let mut wrong = Vec::new();
+    for (sql, number) in cases {
+        let mut out = Collected::default();
+        let found = session.batch(sql, &[], &mut out).err();
+        if found.as_ref().map(|error| error.number) != Some(number) {
+            wrong.push(format!("{sql}: {found:?}, not {number}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_snapshot_transaction_reads_one_state_of_all_tables() {
+    let instance = shop();
+    let (mut reader, mut writer) = (session(&instance), session(&instance));
+    run(&mut writer, "ALTER DATABASE shop SET ALLOW_SNAPSHOT_ISOLATION ON");
+    let begun = run(&mut reader, "SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION");
+    assert!(matches!(begun.changes.as_slice(), [EnvChange::BeginTransaction(_)]));
+    assert_eq!(lines(&mut reader, "SELECT COUNT(*) FROM sales.customer"), ["2"]);
+    run(&mut writer, "DELETE FROM sales.[order]; DELETE FROM sales.customer");
+    assert_eq!(lines(&mut reader, "SELECT COUNT(*) FROM sales.[order]"), ["2"]);
+    let ended = run(&mut reader, "COMMIT TRANSACTION; SET TRANSACTION ISOLATION LEVEL READ COMMITTED");
+    assert!(matches!(ended.changes.as_slice(), [EnvChange::CommitTransaction(_)]));
+    assert_eq!(lines(&mut reader, "SELECT COUNT(*) FROM sales.[order]"), ["0"]);
+}
+
+#[test]
+fn a_reader_that_ends_within_its_transaction_undoes_nobodys_work() {
+    let instance = shop();
+    let (mut reader, mut writer) = (session(&instance), session(&instance));
+    run(&mut reader, "BEGIN TRANSACTION");
+    run(&mut writer, "INSERT INTO sales.customer (name) VALUES (N'Zoë')");
+    drop(reader);
+    assert_eq!(lines(&mut writer, "SELECT COUNT(*) FROM sales.customer"), ["3"]);
+}
+
+#[test]
+fn a_rolled_back_transaction_leaves_no_trace() {
+    let instance = shop();
+    let mut session = session(&instance);
+    run(&mut session, "BEGIN TRANSACTION; DELETE FROM sales.[order]; ROLLBACK TRANSACTION");
+    assert_eq!(lines(&mut session, "SELECT COUNT(*) FROM sales.[order]"), ["2"]);
+}
+
+#[test]
+fn a_database_snapshot_keeps_its_state_until_it_is_dropped() {
+    let instance = shop();
+    let mut session = session(&instance);
+    let file = lines(&mut session, "SELECT name FROM sys.database_files WHERE type_desc = N'ROWS'").remove(0);
+    run(
+        &mut session,
+        &format!("CREATE DATABASE [snap] ON (NAME = [{file}], FILENAME = N'/x.ss') AS SNAPSHOT OF [shop]"),
+    );
+    run(&mut session, "DELETE FROM sales.[order]");
+    let mut old = Session::open(instance.clone(), &login("sa", "secret", "snap")).expect("the snapshot exists");
+    assert_eq!(lines(&mut old, "SELECT COUNT(*) FROM sales.[order]"), ["2"]);
+    assert_eq!(error(&mut old, "DELETE FROM sales.[order]"), 3906);
+    drop(old);
+    let names = "SELECT name FROM sys.databases WHERE source_database_id IS NOT NULL";
+    assert_eq!(lines(&mut session, names), ["snap"]);
+    run(
+        &mut session,
+        "IF EXISTS (SELECT name FROM sys.databases WHERE name = N'snap' AND source_database_id IS NOT NULL) DROP DATABASE [snap]",
+    );
+    assert!(lines(&mut session, names).is_empty());
+}
+
+#[test]
+fn a_client_that_stops_gets_no_more_rows() {
+    let instance = shop();
+    let mut session = session(&instance);
+    let mut out = Collected { stop_after: Some(1), ..Collected::default() };
+    let flow = session.batch("SELECT id FROM sales.[order]; SELECT 1", &[], &mut out);
+    assert_eq!(flow, Ok(Flow::Stop));
+    assert_eq!(out.rows.len(), 1);
+}
+
+#[test]
+fn parameters_and_variables_have_values() {
+    let instance = shop();
+    let mut session = session(&instance);
+    let parameter = Parameter { name: "@P1".to_owned(), sql_type: SqlType::Int, value: Value::Int(2) };
+    let mut out = Collected::default();
+    session.batch("SELECT id FROM sales.[order] WHERE id = @P1", &[parameter], &mut out).expect("it runs");
+    assert_eq!(out.rows, [[Value::BigInt(2)]]);
+    let sql = "DECLARE @i int = 0; WHILE @i < 3 BEGIN SET @i = @i + 1 END; SELECT @i";
+    assert_eq!(value(&mut session, sql), Value::Int(3));
+}
+
+#[test]
+fn textsize_cuts_text() {
+    let instance = shop();
+    let mut session = session(&instance);
+    run(&mut session, "SET TEXTSIZE 10");
+    let found = value(&mut session, "SELECT CAST(REPLICATE('a', 100) AS varchar(max))");
+    assert_eq!(show(&found), "a".repeat(10));
+}
