@@ -264,3 +264,38 @@ fn textsize_cuts_text() {
     let found = value(&mut session, "SELECT CAST(REPLICATE('a', 100) AS varchar(max))");
     assert_eq!(show(&found), "a".repeat(10));
 }
+
+#[test]
+fn the_server_tells_what_it_is() {
+    let instance = shop();
+    let mut session = session(&instance);
+    let cases = [
+        ("SELECT CAST(SERVERPROPERTY('ProductMajorVersion') AS nvarchar(128))", "16"),
+        ("SELECT HAS_PERMS_BY_NAME(N'sales.customer', 'OBJECT', 'SELECT')", "1"),
+        ("SELECT CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128))", "READ_WRITE"),
+        ("SELECT DB_NAME() + ' ' + SUSER_SNAME()", "shop sa"),
+        (
+            "SELECT COUNT(*) FROM sys.master_files AS f JOIN sys.databases AS d ON d.database_id = f.database_id WHERE d.name = N'shop' AND f.type_desc = N'ROWS'",
+            "1",
+        ),
+        ("SELECT collation_name FROM sys.databases WHERE name = N'shop'", "SQL_Latin1_General_CP1_CI_AS"),
+        ("SELECT CASE WHEN OBJECT_ID(N'sales.customer') IS NULL THEN 0 ELSE 1 END", "1"),
+        ("EXEC sp_executesql N'SELECT @n + 1', N'@n int', @n = 41", "42"),
+        (
+            "CREATE TABLE j (s varchar(10) COLLATE Japanese_CI_AS); INSERT INTO j VALUES (CAST(0x81 AS varbinary(10))); SELECT CAST(s AS varbinary(10)) FROM j",
+            "[81]",
+        ),
+    ];
+    let mut wrong = Vec::new();
+    for (sql, expected) in cases {
+        let mut out = Collected::default();
+        let found = match session.batch(sql, &[], &mut out) {
+            Ok(_) => out.rows.first().and_then(|row| row.first()).map_or("no row".to_owned(), show),
+            Err(error) => error.to_string(),
+        };
+        if found != expected {
+            wrong.push(format!("{sql}: {found}, not {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
