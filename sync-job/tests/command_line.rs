@@ -1,5 +1,7 @@
 //! The real binary, as far as it goes without servers: what it prints where, and with which exit status.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails here, with its reason")]
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 

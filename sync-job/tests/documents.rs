@@ -1,5 +1,7 @@
 //! What the documents show is what the program takes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails here, with its reason")]
+
 use clap::Parser as _;
 use sync_job::cli::Cli;
 use sync_job::config::JobConfig;

@@ -1,5 +1,7 @@
 //! Every bad job file with its exact message, and the example job files of `config/`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails here, with its reason")]
+
 use std::fmt::Write as _;
 
 use sync_job::config::{Consistency, JobConfig, NameCase, NulPolicy};

@@ -1,6 +1,8 @@
 //! The plan as people and programs get it, made without a database and compared with files in `golden/`.
 //! After a change that is meant: `BLESS=1 cargo test -p sync-job --test plan`, then read the difference.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails here, with its reason")]
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;

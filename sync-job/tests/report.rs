@@ -1,6 +1,8 @@
 //! The report as people and programs get it, compared with files in `golden/`.
 //! After a change that is meant: `BLESS=1 cargo test -p sync-job --test report`, then read the difference.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails here, with its reason")]
+
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta};

@@ -148,7 +148,7 @@ async fn drop_staging<S: Source, T: Target>(context: &Context<S, T>, staging: &S
         match context.target.drop_staging(staging).await {
             Ok(()) => return,
             Err(error) => {
-                tracing::warn!(staging = %staging.name, attempt, error = error.chain(), "the staging table could not be dropped")
+                tracing::warn!(staging = %staging.name, attempt, error = error.chain(), "the staging table could not be dropped");
             }
         }
         tokio::time::sleep(crate::retry::backoff(attempt)).await;

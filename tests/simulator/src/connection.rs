@@ -25,7 +25,7 @@ pub struct Shared {
 }
 
 /// A stalled or hanging connection is kept this long at most.
-const LONGEST_SILENCE: Duration = Duration::from_secs(600);
+const LONGEST_SILENCE: Duration = Duration::from_mins(10);
 
 /// Talks to a client until it leaves.
 pub fn serve(mut socket: TcpStream, shared: &Shared) -> io::Result<()> {

@@ -49,7 +49,9 @@ pub fn prelogin_answer(encryption: u8) -> Vec<u8> {
         offset += data.len();
     }
     out.push(TERMINATOR);
-    options.iter().for_each(|(_, data)| out.extend_from_slice(data));
+    for (_, data) in options {
+        out.extend_from_slice(data);
+    }
     out
 }
 

@@ -288,7 +288,7 @@ impl<W: Write> Output for Response<'_, W> {
             EnvChange::BeginTransaction(id) => environment(&mut self.token, 8, &with_length(&id.to_le_bytes()), &[0]),
             EnvChange::CommitTransaction(id) => environment(&mut self.token, 9, &[0], &with_length(&id.to_le_bytes())),
             EnvChange::RollbackTransaction(id) => {
-                environment(&mut self.token, 10, &[0], &with_length(&id.to_le_bytes()))
+                environment(&mut self.token, 10, &[0], &with_length(&id.to_le_bytes()));
             }
         }
         self.send();

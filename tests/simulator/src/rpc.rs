@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
         if !binary {
             self.take(5)?;
         }
-        let bytes = if declared == 0xFFFF { self.partial()? } else { self.short()? };
+        let bytes = if declared == 0xFFFF { self.partial()? } else { self.short()? }.pop();
         let national = matches!(token, types::NVARCHAR | types::NCHAR);
         let len = if declared == 0xFFFF { Len::Max } else { Len::N(if national { declared / 2 } else { declared }) };
         let collation = Collation::default();
@@ -160,21 +160,23 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn short(&mut self) -> Option<Option<Vec<u8>>> {
+    /// NULL is an empty list.
+    fn short(&mut self) -> Option<Vec<Vec<u8>>> {
         let length = self.u16()?;
-        if length == 0xFFFF { Some(None) } else { Some(Some(self.take(usize::from(length))?.to_vec())) }
+        if length == 0xFFFF { Some(Vec::new()) } else { Some(vec![self.take(usize::from(length))?.to_vec()]) }
     }
 
-    fn partial(&mut self) -> Option<Option<Vec<u8>>> {
+    /// NULL is an empty list.
+    fn partial(&mut self) -> Option<Vec<Vec<u8>>> {
         let total = u64::from_le_bytes(self.take(8)?.try_into().ok()?);
         if total == u64::MAX {
-            return Some(None);
+            return Some(Vec::new());
         }
         let mut bytes = Vec::new();
         loop {
             let length = u32::from_le_bytes(self.take(4)?.try_into().ok()?) as usize;
             if length == 0 {
-                return Some(Some(bytes));
+                return Some(vec![bytes]);
             }
             bytes.extend_from_slice(self.take(length)?);
         }

@@ -59,11 +59,11 @@ pub fn collation_bytes(collation: &Collation) -> [u8; 5] {
     if name.contains("_ai") && !binary {
         flags |= 1 << 21;
     }
-    if !binary {
+    if binary {
+        flags |= if name.ends_with("_bin2") { 1 << 25 } else { 1 << 24 };
+    } else {
         // Width and kana are ignored unless the name says otherwise.
         flags |= u32::from(!name.contains("_ws")) << 23 | u32::from(!name.contains("_ks")) << 22;
-    } else {
-        flags |= if name.ends_with("_bin2") { 1 << 25 } else { 1 << 24 };
     }
     if collation.code_page() == 65001 {
         flags |= 1 << 26;

@@ -25,9 +25,9 @@ pub struct SqlServer {
 }
 
 /// Catalog statements on servers with many thousands of tables take a while.
-const CATALOG_PATIENCE: Duration = Duration::from_secs(300);
+const CATALOG_PATIENCE: Duration = Duration::from_mins(5);
 /// Making a database snapshot waits for a checkpoint.
-const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(600);
+const SNAPSHOT_PATIENCE: Duration = Duration::from_mins(10);
 
 const FACTS: &str = "\
 SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version,
