@@ -63,7 +63,7 @@ CREATE INDEX ix_products_category ON catalog.products (category_id, list_price D
 CREATE INDEX ix_products_on_sale ON catalog.products (category_id) WHERE discontinued = 0;
 GO
 
--- The prices of today and those of the past; 03-temporal.sql ties them together.
+-- The prices of today and those of the past.
 CREATE TABLE catalog.prices (
     product_id int NOT NULL CONSTRAINT pk_prices PRIMARY KEY
         CONSTRAINT fk_prices_product REFERENCES catalog.products (product_id),
@@ -137,7 +137,7 @@ CREATE TABLE sales.order_lines (
     quantity smallint NOT NULL,
     unit_price decimal(19, 4) NOT NULL,
     discount decimal(5, 4) NOT NULL,
-    line_total AS CAST(quantity * unit_price AS decimal(19, 4)),
+    line_total AS (CAST(quantity * unit_price AS decimal(19, 4))),
     CONSTRAINT pk_order_lines PRIMARY KEY (order_id, line_no)
 );
 CREATE INDEX ix_lines_product ON sales.order_lines (product_id);

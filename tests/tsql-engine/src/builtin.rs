@@ -64,6 +64,16 @@ impl Binder<'_> {
                 let test = self.predicate(condition, scope)?;
                 self.cases(&[test], vec![self.value(yes, scope)?, self.value(no, scope)?])
             }
+            ("choose", [index, choices @ ..]) if !choices.is_empty() => {
+                let index = self.value(index, scope)?;
+                let tests: Vec<String> =
+                    (1..=choices.len()).map(|number| format!("{} = {number}", index.sql)).collect();
+                let results: Result<Vec<Bound>, SqlError> =
+                    choices.iter().map(|choice| self.value(choice, scope)).collect();
+                // Beyond the list there is nothing to choose.
+                let chosen = self.cases(&tests, results?)?;
+                Ok(Bound { nullable: true, ..chosen })
+            }
             ("nullif", [left, right]) => {
                 let (a, b) = (self.value(left, scope)?, self.value(right, scope)?);
                 let (x, y) = self.unify(a.clone(), b)?;
