@@ -82,7 +82,7 @@ pub fn run(options: &Options) -> Result<()> {
 impl Bench {
     fn measure(&self, tables: &[&str]) -> Result<Run> {
         let (source, target) = (Server(self.source.process_id()), Server(self.target.process_id()));
-        self.sql("DROP SCHEMA IF EXISTS parts CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public, CREATE SCHEMA parts")?;
+        self.sql("DROP SCHEMA IF EXISTS parts CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE SCHEMA parts")?;
 
         let (rows, read) = measure(source, target, |cost| self.read_and_discard(tables, cost))?;
         let report = workspace::tools().join("bench/report.json");
