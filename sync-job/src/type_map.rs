@@ -78,6 +78,9 @@ pub enum ReadAs {
     OffsetMinutes,
 }
 
+/// A datetimeoffset's loss, which a column of [`ReadAs::OffsetMinutes`] beside it makes good.
+pub const OFFSET_LOSS: &str = "the instant is kept, the original offset is not (offset_column = true keeps it beside)";
+
 /// How one column travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
@@ -132,8 +135,9 @@ pub fn postgres(source: &SourceType) -> Result<Mapping, String> {
         S::DateTime => plain("timestamp(3)", F::Timestamp { digits: 3 }),
         S::SmallDateTime => plain("timestamp(0)", F::Timestamp { digits: 0 }),
         S::DateTime2 { digits } => fraction(*digits, "timestamp", |digits| F::Timestamp { digits }),
-        S::DateTimeOffset { digits } => fraction(*digits, "timestamptz", |digits| F::TimestampTz { digits })
-            .with_loss("the instant is kept, the original offset is not (offset_column = true keeps it beside)"),
+        S::DateTimeOffset { digits } => {
+            fraction(*digits, "timestamptz", |digits| F::TimestampTz { digits }).with_loss(OFFSET_LOSS)
+        }
         S::Char { bytes, code_page } => Mapping::new(
             format!("character({bytes})"),
             F::Char { length: u32::from(*bytes) },

@@ -88,7 +88,7 @@ async fn verify_and_index<S: Source, T: Target>(
 ) -> Staged<crate::digest::TableDigest> {
     let name = table.target.to_string();
     let target = &context.target;
-    let mut retries = 0;
+    let (mut retries, mut index_retries) = (0, 0);
     let digest = async {
         let started = Instant::now();
         let what = format!("{name}: digest");
@@ -103,7 +103,10 @@ async fn verify_and_index<S: Source, T: Target>(
         if table.has_conversions() {
             target.convert(table, staging).await.map_err(|error| ("convert", error))?;
         }
-        target.build_indexes(table, staging).await.map_err(|error| ("index", error))?;
+        context
+            .retrying(&format!("{name}: indexes"), &mut index_retries, || target.build_indexes(table, staging))
+            .await
+            .map_err(|error| ("index", error))?;
         Ok(started.elapsed().as_secs_f64())
     };
     let ((held, verified), indexed) = if table.has_conversions() {
@@ -114,7 +117,7 @@ async fn verify_and_index<S: Source, T: Target>(
     };
     report.stages.verify = verified;
     report.stages.index = indexed;
-    report.retries += retries;
+    report.retries += retries + index_retries;
     Ok(held)
 }
 
@@ -136,7 +139,8 @@ pub(super) fn losses(table: &TablePlan, counts: &crate::load::LossCounts) -> Vec
     for (index, column) in table.columns.iter().enumerate() {
         for loss in Loss::ALL {
             let rows = counts.get(index, loss);
-            if rows > 0 {
+            let made_good = loss == Loss::OffsetDropped && table.keeps_offset(column);
+            if rows > 0 && !made_good {
                 lines.push(LossLine { column: column.target.clone(), what: loss.describe().to_owned(), rows });
             }
         }

@@ -298,8 +298,13 @@ fn plan_columns(
             Ok(mapping) => {
                 let renamed = own.and_then(|own| own.rename.iter().find(|(name, _)| same(name, &column.name)));
                 let name = renamed.map_or_else(|| settings.names.apply(&column.name), |(_, name)| name.clone());
-                planned.push(column_plan(column, name, mapping, settings));
-                planned.extend(companion(column, &planned, settings));
+                let mut plan = column_plan(column, name, mapping, settings);
+                let companion = companion(column, &plan, settings);
+                if companion.is_some() {
+                    plan.mapping.losses.retain(|loss| loss != type_map::OFFSET_LOSS);
+                }
+                planned.push(plan);
+                planned.extend(companion);
             }
             Err(problem) => refuse(
                 "unmapped-type",
@@ -328,7 +333,7 @@ fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings
 }
 
 /// The column beside a datetimeoffset or sql_variant that keeps what its own column loses.
-fn companion(column: &SourceColumn, planned: &[ColumnPlan], settings: &TableSettings) -> Option<ColumnPlan> {
+fn companion(column: &SourceColumn, beside: &ColumnPlan, settings: &TableSettings) -> Option<ColumnPlan> {
     let (suffix, target_type, form, read) = match column.source_type {
         SourceType::DateTimeOffset { .. } if settings.offset_column => {
             ("offset", "integer", Form::Int4, ReadAs::OffsetMinutes)
@@ -338,7 +343,6 @@ fn companion(column: &SourceColumn, planned: &[ColumnPlan], settings: &TableSett
         }
         _ => return None,
     };
-    let beside = planned.last()?;
     Some(ColumnPlan {
         target: format!("{}_{suffix}", beside.target),
         mapping: Mapping { target_type: target_type.to_owned(), form, read, convert_to: None, losses: Vec::new() },

@@ -177,6 +177,12 @@ impl TablePlan {
             .or_else(|| self.indexes.iter().filter(unique).find(never_null))
     }
 
+    /// Whether the offset of this datetimeoffset travels in a column beside it.
+    pub fn keeps_offset(&self, column: &ColumnPlan) -> bool {
+        let beside = |other: &ColumnPlan| other.source == column.source && other.mapping.read == ReadAs::OffsetMinutes;
+        self.columns.iter().any(beside)
+    }
+
     /// Whether the target changes columns after the verification.
     pub fn has_conversions(&self) -> bool {
         self.columns.iter().any(|column| column.mapping.convert_to.is_some())

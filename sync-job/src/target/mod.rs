@@ -74,7 +74,7 @@ pub trait Target: Send + Sync + 'static {
     /// Changes columns to the types that the job file asks for beyond what can be verified.
     fn convert(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<()>> + Send;
 
-    /// Builds the indexes and keys of the staging table.
+    /// Builds the indexes and keys of the staging table; what a try that broke off left of them goes first.
     fn build_indexes(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<()>> + Send;
 
     /// Exact row count of the table that readers see now.

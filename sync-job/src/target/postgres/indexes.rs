@@ -15,8 +15,12 @@ pub(super) fn temporary_name(staging: &TableName, index: usize) -> String {
     format!("{}_i{index}", staging.name)
 }
 
-/// Builds everything; the planner gets its statistics at the same time.
+/// Drops what an earlier try left behind, then builds everything; the planner gets its statistics at the same time.
 pub(super) async fn build(target: &Postgres, table: &TablePlan, staging: &TableName) -> Result<()> {
+    if table.indexes.is_empty() {
+        return target.run(&format!("ANALYZE {}", sql::qualified(staging))).await;
+    }
+    target.run(&drop_leftovers(table, staging)).await?;
     let mut statements: Vec<(bool, String)> = table
         .indexes
         .iter()
@@ -36,6 +40,26 @@ pub(super) async fn build(target: &Postgres, table: &TablePlan, staging: &TableN
         try_join_all(batch.iter().map(|(_, statement)| target.run(statement))).await?;
     }
     target.run(&format!("ANALYZE {}", sql::qualified(staging))).await
+}
+
+/// A server notices that its client is gone only when a build ends, so an earlier try may be under way still. The lock waits
+/// for its end (it conflicts with every build) and not for the digest, which reads at the same time.
+fn drop_leftovers(table: &TablePlan, staging: &TableName) -> String {
+    let relation = sql::qualified(staging);
+    let drops: String = table
+        .indexes
+        .iter()
+        .enumerate()
+        .map(|(number, index)| {
+            let name = temporary_name(staging, number);
+            if is_constraint(index) {
+                format!("ALTER TABLE {relation} DROP CONSTRAINT IF EXISTS {}; ", sql::quote(&name))
+            } else {
+                format!("DROP INDEX IF EXISTS {}; ", sql::qualified(&TableName::new(&staging.schema, name)))
+            }
+        })
+        .collect();
+    format!("BEGIN; LOCK TABLE {relation} IN SHARE UPDATE EXCLUSIVE MODE; {drops}COMMIT")
 }
 
 fn is_constraint(index: &IndexPlan) -> bool {
