@@ -54,6 +54,8 @@ fn links_between_documents_lead_somewhere() {
         ("CONTRIBUTING.md", include_str!("../../CONTRIBUTING.md")),
         ("docs/job-file.md", include_str!("../../docs/job-file.md")),
         ("docs/limits.md", include_str!("../../docs/limits.md")),
+        ("docs/verification.md", include_str!("../../docs/verification.md")),
+        ("ARCHITECTURE.md", include_str!("../../ARCHITECTURE.md")),
     ] {
         let folder = root.join(name).parent().unwrap().to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
