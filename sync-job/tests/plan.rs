@@ -17,6 +17,7 @@ use sync_job::schema::{
 use sync_job::source::sqlserver::SqlServer;
 use sync_job::source::{Catalog, Source as _};
 use sync_job::text::CodePage;
+use sync_job::type_map::ReadAs;
 
 const CONNECTIONS: &str = r#"
 [job]
@@ -193,6 +194,14 @@ fn two_tables_that_are_new() {
     );
     let plan = planned(&config, vec![orders(), lines()], &HashMap::new());
     assert_eq!(plan.refusals().count(), 0);
+    let orders = &plan.tables[0];
+    let kept: Vec<&str> = orders
+        .columns
+        .iter()
+        .filter(|column| orders.keeps_offset(column) && column.mapping.read == ReadAs::Plain)
+        .map(|column| column.target.as_str())
+        .collect();
+    assert_eq!(kept, ["shipped_at"], "its offset lies beside it and is no loss");
     compare("new", &config, &plan);
 }
 

@@ -92,3 +92,26 @@ async fn a_user_that_may_not_create_tables() {
     let outcome = job.run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
     assert_untouched(&target, &outcome, "grant");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_fails_for_a_passing_reason_is_built_again() {
+    let (source, target) = (TestSource::new().await.unwrap(), TestTarget::new().unwrap());
+    let sql = "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, size int, colour int); \
+               CREATE INDEX ix_size ON dbo.items (size); CREATE INDEX ix_colour ON dbo.items (colour); \
+               INSERT INTO dbo.items (id, size, colour) VALUES (1, 2, 3)";
+    source.run(sql).await.unwrap();
+    // A sequence goes on whatever is rolled back: the first index fails as if a serialization had, when the key is there already.
+    target
+        .run(
+            "CREATE SEQUENCE tries; \
+             CREATE FUNCTION fail_once() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN \
+               IF nextval('public.tries') = 1 THEN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END IF; END $$; \
+             CREATE EVENT TRIGGER fail_once ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION fail_once()",
+        )
+        .unwrap();
+    let outcome = job(&source, &target).run().unwrap().expect_code(0).unwrap();
+    assert!(outcome.stderr.contains("not now"), "nothing was tried again: {}", outcome.stderr);
+    let indexes = target.rows("SELECT indexname FROM pg_indexes WHERE tablename = 'items' ORDER BY 1").unwrap();
+    assert_eq!(indexes, ["ix_colour", "ix_size", "pk_items"]);
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
