@@ -165,8 +165,9 @@ fn request_message(
             response.finish(false)?;
         }
         Some(Ending::Attention) => {
+            // A row cut off in the middle would swallow the acknowledgement: what is begun is sent to its last byte.
             // The attention itself is read before it is acknowledged.
-            drop(response);
+            response.abandon()?;
             match packet::read(stream)? {
                 Some(message) if message.kind == packet::ATTENTION => {}
                 _ => return Ok(false),
