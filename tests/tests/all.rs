@@ -8,5 +8,6 @@ mod cases {
     mod memory;
     mod readers;
     mod regressions;
+    mod source_trouble;
     mod target_trouble;
 }

@@ -165,8 +165,9 @@ fn request_message(
             response.finish(false)?;
         }
         Some(Ending::Attention) => {
+            // A row cut off in the middle would swallow the acknowledgement: what is begun is sent to its last byte.
             // The attention itself is read before it is acknowledged.
-            drop(response);
+            response.abandon()?;
             match packet::read(stream)? {
                 Some(message) if message.kind == packet::ATTENTION => {}
                 _ => return Ok(false),
@@ -197,15 +198,39 @@ fn fail<W: Write>(session: &mut Session, response: &mut Response<'_, W>, error: 
 
 /// Requests of the transaction manager (2.2.6.9) as statements.
 fn transaction(data: &[u8]) -> Result<rpc::Call, SqlError> {
+    let unknown = || SqlError::unsupported("this transaction manager request is not supported");
     let body = rpc::skip_headers(data).unwrap_or_default();
-    let request = body.get(..2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
+    let (request, rest) = body.split_at_checked(2).ok_or_else(unknown)?;
     let sql = match request {
-        Some(5) => "BEGIN TRANSACTION",
-        Some(7) => "COMMIT TRANSACTION",
-        Some(8) => "ROLLBACK TRANSACTION",
-        _ => return Err(SqlError::unsupported("this transaction manager request is not supported")),
+        [5, 0] => begin(rest.first().copied())?,
+        [end @ (7 | 8), 0] => {
+            let statement = if *end == 7 { "COMMIT TRANSACTION" } else { "ROLLBACK TRANSACTION" };
+            // The name's length and the name, then flags: fBeginXact asks for the next transaction at once.
+            let after_name = rest.split_first().and_then(|(length, rest)| rest.get(usize::from(*length)..));
+            match after_name {
+                Some([flags, level @ ..]) if flags & 1 != 0 => {
+                    format!("{statement}; {}", begin(level.first().copied())?)
+                }
+                _ => statement.to_owned(),
+            }
+        }
+        _ => return Err(unknown()),
     };
-    Ok(rpc::Call { sql: sql.to_owned(), parameters: Vec::new() })
+    Ok(rpc::Call { sql, parameters: Vec::new() })
+}
+
+/// Begins a transaction; level 0 keeps the session's isolation.
+fn begin(level: Option<u8>) -> Result<String, SqlError> {
+    let level = match level {
+        None | Some(0) => return Ok("BEGIN TRANSACTION".to_owned()),
+        Some(1) => "READ UNCOMMITTED",
+        Some(2) => "READ COMMITTED",
+        Some(3) => "REPEATABLE READ",
+        Some(4) => "SERIALIZABLE",
+        Some(5) => "SNAPSHOT",
+        Some(other) => return Err(SqlError::unsupported(format!("isolation level {other} is not supported"))),
+    };
+    Ok(format!("SET TRANSACTION ISOLATION LEVEL {level}; BEGIN TRANSACTION"))
 }
 
 /// `EXEC simulator_fault 'action', 'match', skip, times, rows`, `EXEC simulator_disarm 'match'` and
@@ -243,5 +268,25 @@ fn control<W: Write>(sql: &str, shared: &Shared, response: &mut Response<'_, W>)
             Ok(response.done(Some(fired.len() as u64)))
         }
         _ => Err(SqlError::unsupported(format!("{name} is not known"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement(body: &[u8]) -> String {
+        let headers = 4_u32.to_le_bytes();
+        transaction(&[&headers, body].concat()).map_or_else(|error| error.message, |call| call.sql)
+    }
+
+    #[test]
+    fn a_commit_may_begin_the_next_transaction() {
+        assert_eq!(statement(&[5, 0, 0, 0]), "BEGIN TRANSACTION");
+        assert_eq!(statement(&[5, 0, 5, 0]), "SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION");
+        assert_eq!(statement(&[7, 0, 0, 0]), "COMMIT TRANSACTION");
+        assert_eq!(statement(&[7, 0, 0, 1, 0, 0]), "COMMIT TRANSACTION; BEGIN TRANSACTION");
+        assert_eq!(statement(&[8, 0, 2, b'a', 0, 1, 0, 0]), "ROLLBACK TRANSACTION; BEGIN TRANSACTION");
+        assert!(statement(&[1, 0]).contains("not supported"));
     }
 }

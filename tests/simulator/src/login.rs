@@ -83,7 +83,9 @@ pub fn login7(message: &[u8]) -> Option<Login> {
         database: text(68)?,
         read_only_intent: type_flags & 0x20 != 0,
     };
-    Some(Login { request, packet_size: packet_size.clamp(512, 32_767), odbc: flags2 & 0x02 != 0 })
+    // 0 leaves the size to the server (2.2.6.4).
+    let packet_size = if packet_size == 0 { 4096 } else { packet_size.clamp(512, 32_767) };
+    Some(Login { request, packet_size, odbc: flags2 & 0x02 != 0 })
 }
 
 /// UTF-16LE text.

@@ -204,7 +204,11 @@ impl<'a, W: Write> Response<'a, W> {
         self.token.push(COLMETADATA);
         self.token.extend_from_slice(&(self.columns.len() as u16).to_le_bytes());
         for column in &self.columns {
-            let user_type = if column.sql_type == SqlType::RowVersion { 80_u32 } else { 0 };
+            let user_type: u32 = match column.sql_type {
+                SqlType::RowVersion => 80,
+                SqlType::Udt { .. } => 240,
+                _ => 0,
+            };
             self.token.extend_from_slice(&user_type.to_le_bytes());
             let flags = u16::from(column.nullable) | u16::from(column.identity) << 4 | 0x08;
             self.token.extend_from_slice(&flags.to_le_bytes());

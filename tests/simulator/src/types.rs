@@ -25,6 +25,7 @@ pub const TEXT: u8 = 0x23;
 pub const NTEXT: u8 = 0x63;
 pub const IMAGE: u8 = 0x22;
 pub const VARIANT: u8 = 0x62;
+pub const UDT: u8 = 0xF0;
 
 /// Lengths of (max) types.
 const MAX: u16 = 0xFFFF;
@@ -129,8 +130,7 @@ pub fn type_info(kind: &SqlType, out: &mut Vec<u8>) {
             out.extend_from_slice(&length(*len, 1));
         }
         SqlType::Xml => out.extend_from_slice(&[XML, 0]),
-        // Clients without the CLR types get what their ToString gives.
-        SqlType::Udt { .. } => text(out, NVARCHAR, MAX.to_le_bytes(), &Collation::default()),
+        SqlType::Udt { name } => udt(name, out),
         SqlType::SqlVariant => {
             out.push(VARIANT);
             out.extend_from_slice(&8009_u32.to_le_bytes());
@@ -139,6 +139,18 @@ pub fn type_info(kind: &SqlType, out: &mut Vec<u8>) {
         SqlType::NText { collation } => large(out, NTEXT, 0x7FFF_FFFE, Some(collation)),
         SqlType::Image => large(out, IMAGE, 0x7FFF_FFFF, None),
     }
+}
+
+/// UDT_INFO in column metadata (2.2.5.5.2): the longest value, then the type's names; its assembly is not told.
+fn udt(name: &str, out: &mut Vec<u8>) {
+    let longest: u16 = if name.eq_ignore_ascii_case("hierarchyid") { 892 } else { MAX };
+    out.push(UDT);
+    out.extend_from_slice(&longest.to_le_bytes());
+    for part in ["", "sys", name] {
+        out.push(part.encode_utf16().count() as u8);
+        out.extend(part.encode_utf16().flat_map(u16::to_le_bytes));
+    }
+    out.extend_from_slice(&0_u16.to_le_bytes());
 }
 
 /// text, ntext and image also name their table; there is one part, and it is empty.
@@ -167,5 +179,21 @@ pub fn time_length(scale: u8) -> usize {
         0..=2 => 3,
         3..=4 => 4,
         _ => 5,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clr_type_is_named_and_not_passed_off_as_text() {
+        let mut out = Vec::new();
+        type_info(&SqlType::Udt { name: "hierarchyid".to_owned() }, &mut out);
+        let name = "hierarchyid".bytes().flat_map(|byte| [byte, 0]);
+        let schema = [3, b's', 0, b'y', 0, b's', 0];
+        let expected: Vec<u8> =
+            [0xF0, 0x7C, 0x03, 0].into_iter().chain(schema).chain([11]).chain(name).chain([0, 0]).collect();
+        assert_eq!(out, expected);
     }
 }

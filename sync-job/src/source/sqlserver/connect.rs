@@ -118,6 +118,8 @@ pub fn classify(error: tiberius::error::Error, message: String) -> Error {
     use tiberius::error::Error as Driver;
     let kind = match &error {
         Driver::Io { kind: std::io::ErrorKind::TimedOut, .. } => Kind::Stalled,
+        // A connection that breaks off under TLS, without its closing alert, is a broken connection.
+        Driver::Io { kind: std::io::ErrorKind::UnexpectedEof, .. } => Kind::Connection,
         // rustls reports a refused certificate through the I/O error of the handshake.
         Driver::Io { message, .. } if is_tls_message(message) => Kind::Tls,
         Driver::Io { .. } | Driver::Protocol(_) | Driver::Routing { .. } => Kind::Connection,
@@ -133,9 +135,7 @@ pub fn classify(error: tiberius::error::Error, message: String) -> Error {
 }
 
 fn is_tls_message(message: &str) -> bool {
-    ["certificate", "invalid peer", "UnknownIssuer", "TLS", "tls", "handshake"]
-        .iter()
-        .any(|word| message.contains(word))
+    ["certificate", "invalid peer", "UnknownIssuer", "HandshakeFailure"].iter().any(|word| message.contains(word))
 }
 
 fn server_kind(number: u32) -> Kind {
