@@ -3,10 +3,10 @@
 //! Source of the formats: PostgreSQL documentation, "COPY, Binary Format", and the `*_send` functions of
 //! `src/backend/utils/adt`. Each cell is written once; its hash is taken from the bytes written.
 
-use crate::cell::{Cell, TICKS_PER_DAY};
+use super::values::{cut, narrow, write_text};
+use crate::cell::Cell;
 use crate::digest::{RowHash, TableDigest, hash_bytes, hash_u32};
 use crate::load::{CellError, Loss, LossCounts, RowEncoder, TextPolicy};
-use crate::text::{strip_nul, utf16_into};
 use crate::type_map::Form;
 
 /// Days from 0001-01-01 to 2000-01-01, PostgreSQL's epoch.
@@ -177,7 +177,7 @@ fn write_payload(
         (Form::Uuid, Cell::Uuid(bytes)) => out.extend_from_slice(&bytes),
         (Form::Bytes, Cell::Bytes(bytes)) => out.extend_from_slice(bytes),
         (Form::Text { limit } | Form::Char { length: limit @ 1.. }, text @ (Cell::Utf16(_) | Cell::Encoded(..))) => {
-            write_text(out, text, column.policy, losses, index)?;
+            write_text(out, text, column.policy, false, losses, index)?;
             finish_text(out, start, column.form, limit)?;
         }
         (Form::Text { limit }, other) if !matches!(other, Cell::Bytes(_)) => {
@@ -185,10 +185,10 @@ fn write_payload(
             finish_text(out, start, column.form, limit)?;
         }
         (Form::Json | Form::Xml, text @ (Cell::Utf16(_) | Cell::Encoded(..))) => {
-            write_text(out, text, column.policy, losses, index)?;
+            write_text(out, text, column.policy, false, losses, index)?;
         }
         (Form::FloatArray, text @ Cell::Utf16(_)) => {
-            write_text(out, text, column.policy, losses, index)?;
+            write_text(out, text, column.policy, false, losses, index)?;
             float_array(out, start)?;
         }
         (form, cell) => return Err(CellError::Mismatch { form: format!("{form:?}"), cell: cell.describe() }),
@@ -196,52 +196,8 @@ fn write_payload(
     Ok(())
 }
 
-fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T, CellError> {
-    T::try_from(value).map_err(|_| CellError::OutOfRange { value: value.to_string() })
-}
-
-/// Ticks of 100 ns to microseconds, cut (never rounded: 23:59:59.9999999 stays within its day) to `digits`.
-fn cut(ticks: u64, digits: u8, losses: &mut LossCounts, index: usize) -> i64 {
-    debug_assert!(ticks < TICKS_PER_DAY);
-    let step = 10_u64.pow(u32::from(7 - digits.min(6)));
-    let kept = ticks - ticks % step;
-    if kept != ticks {
-        losses.count(index, Loss::FractionCut, 1);
-    }
-    (kept / 10) as i64
-}
-
 fn timestamp(days: i32, microseconds: i64) -> i64 {
     i64::from(days - DAYS_TO_2000) * MICROSECONDS_PER_DAY + microseconds
-}
-
-fn write_text(
-    out: &mut Vec<u8>,
-    text: Cell<'_>,
-    policy: TextPolicy,
-    losses: &mut LossCounts,
-    index: usize,
-) -> Result<(), CellError> {
-    let start = out.len();
-    let replaced = match text {
-        Cell::Utf16(bytes) => utf16_into(bytes, out),
-        Cell::Encoded(bytes, code_page) => code_page.decode_into(bytes, out),
-        _ => 0,
-    };
-    if replaced > 0 {
-        if !policy.replace_undecodable {
-            return Err(CellError::Undecodable);
-        }
-        losses.count(index, Loss::Undecodable, 1);
-    }
-    if out[start..].contains(&0) {
-        if !policy.strip_nul {
-            return Err(CellError::Nul);
-        }
-        strip_nul(out, start);
-        losses.count(index, Loss::NulStripped, 1);
-    }
-    Ok(())
 }
 
 /// Pads `character(n)` as PostgreSQL stores it, and refuses what a limited column would refuse.

@@ -11,7 +11,10 @@ use crate::schema::TableName;
 use crate::swap::SwapTicket;
 
 pub mod copy_binary;
+pub mod load_data;
+pub mod mysql;
 pub mod postgres;
+mod values;
 
 /// What is known of the target server before anything is planned.
 #[derive(Debug, Clone)]

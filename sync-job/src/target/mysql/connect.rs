@@ -1,0 +1,135 @@
+//! Connections to MySQL: TLS, session settings, and the kinds of its errors.
+
+use mysql_async::prelude::{FromRow, Queryable as _};
+use mysql_async::{Conn, DriverError, Opts, OptsBuilder, SslOpts};
+
+use crate::config::{TargetConfig, TlsMode};
+use crate::error::{Error, Kind, Result, Side};
+
+/// Opens a connection. Every session setting that the job relies on is stated.
+pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<Conn> {
+    let attempt =
+        format!("could not connect to MySQL at {}:{}, database {}", config.host, config.port, config.database);
+    let password = config.password.read().map_err(|error| {
+        Error::new(Side::Target, Kind::Login, "the target's password could not be read").with_source(error)
+    })?;
+    let options: Opts = OptsBuilder::default()
+        .ip_or_hostname(config.host.clone())
+        .tcp_port(config.port)
+        .db_name(Some(config.database.clone()))
+        .user(Some(config.user.clone()))
+        .pass(Some(password.expose()))
+        .prefer_socket(false)
+        .stmt_cache_size(0)
+        .connect_attribute("program_name", application_name)
+        .ssl_opts(ssl(config))
+        .into();
+    let mut connection = tokio::time::timeout(config.connect_timeout, Conn::new(options))
+        .await
+        .map_err(|_| {
+            let seconds = config.connect_timeout.as_secs();
+            Error::new(Side::Target, Kind::Connection, format!("{attempt}: no answer in {seconds} s"))
+        })?
+        .map_err(|error| classify(error, attempt))?;
+    for statement in SESSION {
+        execute(&mut connection, statement).await?;
+    }
+    Ok(connection)
+}
+
+fn ssl(config: &TargetConfig) -> Option<SslOpts> {
+    let options = SslOpts::default();
+    match config.tls.mode {
+        TlsMode::Disable => None,
+        TlsMode::Require => Some(options.with_danger_accept_invalid_certs(true)),
+        TlsMode::VerifyFull => Some(match &config.tls.ca_file {
+            Some(file) => options.with_root_certs(vec![file.clone().into()]).with_disable_built_in_roots(true),
+            None => options,
+        }),
+    }
+}
+
+/// Stated instead of assumed: nothing is cut or zeroed silently, backslash escapes, times are taken as they are, and a COMMIT
+/// ends its transaction. Checks of keys stay on.
+const SESSION: [&str; 3] = [
+    "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,\
+     NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', autocommit = 1, unique_checks = 1, foreign_key_checks = 1, \
+     sql_safe_updates = 0, sql_big_selects = 1, completion_type = 0",
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
+];
+
+/// Runs one statement that returns nothing of interest.
+pub async fn execute(connection: &mut Conn, sql: &str) -> Result<()> {
+    tracing::debug!(sql, "target");
+    connection
+        .query_drop(sql)
+        .await
+        .map_err(|error| classify(error, format!("the target did not accept: {}", shorten(sql))))
+}
+
+/// The rows of a query.
+pub async fn rows<T: FromRow + Send + 'static>(connection: &mut Conn, sql: &str) -> Result<Vec<T>> {
+    tracing::debug!(sql, "target");
+    connection.query(sql).await.map_err(|error| classify(error, format!("the target did not answer: {}", shorten(sql))))
+}
+
+/// The first row of a query.
+pub async fn row<T: FromRow + Send + 'static>(connection: &mut Conn, sql: &str) -> Result<Option<T>> {
+    Ok(rows(connection, sql).await?.into_iter().next())
+}
+
+/// Closes politely; a server that is gone already is no concern.
+pub async fn close(connection: Conn) {
+    if let Err(error) = connection.disconnect().await {
+        tracing::debug!(%error, "closing the target connection");
+    }
+}
+
+fn shorten(sql: &str) -> String {
+    sql.chars().take(160).collect()
+}
+
+/// The kind of a driver error, by number (MySQL 8.0 Error Message Reference).
+pub fn classify(error: mysql_async::Error, message: impl Into<String>) -> Error {
+    use mysql_async::Error as E;
+    let kind = match &error {
+        E::Server(server) => number_kind(server.code),
+        E::Io(mysql_async::IoError::Tls(_)) => Kind::Tls,
+        E::Io(mysql_async::IoError::Io(error)) if is_tls(error) => Kind::Tls,
+        E::Io(_) | E::Driver(DriverError::ConnectionClosed | DriverError::PoolDisconnected) => Kind::Connection,
+        E::Driver(DriverError::NoClientSslFlagFromServer) => Kind::Tls,
+        E::Driver(_) | E::Url(_) | E::Other(_) => Kind::Internal,
+    };
+    let source = match &error {
+        E::Server(server) => format!("{} (error {}, SQLSTATE {})", server.message, server.code, server.state),
+        other => other.to_string(),
+    };
+    Error::new(Side::Target, kind, message).with_source(source)
+}
+
+fn is_tls(error: &std::io::Error) -> bool {
+    let text = error.to_string();
+    ["certificate", "invalid peer", "UnknownIssuer", "received fatal alert"].iter().any(|word| text.contains(word))
+}
+
+fn number_kind(number: u16) -> Kind {
+    match number {
+        // Deadlock; read-only (a writer that became a reader); too many connections; shutting down; out of resources; aborted
+        // by group replication or a failover; killed (the session, by an administrator or a failover).
+        1213 | 1290 | 1836 | 1792 | 1040 | 1203 | 1226 | 1053 | 1041 | 3101 | 1927 | 1180 => Kind::Transient,
+        // Lock wait timeout, also for metadata locks; NOWAIT.
+        1205 | 3572 => Kind::LockTimeout,
+        // Disk full, table full, temporary file.
+        1021 | 1114 | 3 | 28 => Kind::Full,
+        // Access denied to a database, table, column or privilege.
+        1044 | 1142 | 1143 | 1227 | 1370 | 1410 | 3118 => Kind::Permission,
+        // Access denied for the user, unknown database, host not allowed, expired password, not supported authentication.
+        1045 | 1049 | 1130 | 1698 | 1820 | 1862 | 1251 | 3159 => Kind::Login,
+        1317 | 3024 | 1969 => Kind::Stalled,
+        // Duplicate key, NULL in a NOT NULL column, out of range, too long, wrong value, invalid JSON, wrong characters.
+        1062 | 1048 | 1264 | 1265 | 1292 | 1366 | 1406 | 1411 | 3140 | 1300 | 1451 | 1452 | 1586 | 3819 | 4025 => Kind::Data,
+        1152..=1161 | 2000..=2061 => Kind::Connection,
+        _ => Kind::Statement,
+    }
+}

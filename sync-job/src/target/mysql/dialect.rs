@@ -1,0 +1,187 @@
+//! What the plan must know of MySQL.
+
+use crate::plan::{ColumnPlan, IndexPlan, TablePlan};
+use crate::schema::{IndexKind, SourceType};
+use crate::target::Dialect;
+use crate::type_map::{self, Form, Mapping};
+
+use super::sql;
+
+/// The row's limit over all columns but the contents of BLOB and TEXT (MySQL 8.0 Reference Manual, 10.4.7 "Limits on Table
+/// Column Count and Row Size"), in bytes.
+const MOST_ROW_BYTES: u64 = 65_535;
+/// An index key's limit in a page of 16 KiB, in bytes.
+const MOST_KEY_BYTES: u64 = 3_072;
+/// Bytes of one character of utf8mb4.
+const BYTES_A_CHARACTER: u64 = 4;
+/// What a BLOB or TEXT takes in the row itself.
+const POINTER_BYTES: u64 = 12;
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub struct MySqlDialect;
+
+impl Dialect for MySqlDialect {
+    fn mapping(&self, source: &SourceType) -> Result<Mapping, String> {
+        type_map::mysql(source)
+    }
+
+    fn mapping_as(&self, source: &SourceType, wanted: &str) -> Result<Mapping, String> {
+        type_map::mysql_override(source, wanted)
+    }
+
+    fn default_schema<'a>(&self, database: &'a str) -> &'a str {
+        database
+    }
+
+    fn longest_name(&self) -> (usize, &'static str) {
+        (64, "characters")
+    }
+
+    fn name_length(&self, name: &str) -> usize {
+        name.chars().count()
+    }
+
+    fn most_columns(&self) -> usize {
+        // InnoDB's own limit.
+        1_017
+    }
+
+    fn most_key_columns(&self) -> usize {
+        16
+    }
+
+    fn index_names_belong_to_tables(&self) -> bool {
+        true
+    }
+
+    fn same_type(&self, found: &str, wanted: &str) -> bool {
+        canonical(found) == canonical(wanted)
+    }
+
+    fn refuse_index(&self, index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String> {
+        refuse_key(index, columns)
+    }
+
+    fn keeps_included_columns(&self) -> bool {
+        false
+    }
+
+    fn fit(&self, table: &mut TablePlan) {
+        fit_row(table);
+        for column in &table.columns {
+            if column.identity.is_some() && !sql::counts_up(table, column) {
+                table.not_created.push(format!(
+                    "identity of {}: AUTO_INCREMENT must lead the primary key and count upwards",
+                    column.target
+                ));
+            }
+        }
+    }
+}
+
+fn refuse_key(index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String> {
+    let mut bytes = 0;
+    for (name, _) in &index.columns {
+        let column = columns.iter().find(|column| &column.target == name)?;
+        let target_type = column.mapping.final_type();
+        if sql::is_large(target_type) || target_type.starts_with("json") || target_type.starts_with("geometry") {
+            return Some(format!("{target_type} cannot be indexed as a whole"));
+        }
+        bytes += stored_bytes(column);
+    }
+    (bytes > MOST_KEY_BYTES)
+        .then(|| format!("its key may be {bytes} bytes long, and {MOST_KEY_BYTES} can be indexed"))
+}
+
+/// Wide columns become TEXT or BLOB from the widest down until the row fits; columns of keys stay what they are.
+fn fit_row(table: &mut TablePlan) {
+    let keyed: Vec<String> =
+        table.indexes.iter().flat_map(|index| index.columns.iter().map(|(name, _)| name.clone())).collect();
+    loop {
+        let total: u64 = table.columns.iter().map(stored_bytes).sum();
+        // A bit a column for NULL.
+        if total + table.columns.len() as u64 / 8 + 1 <= MOST_ROW_BYTES {
+            return;
+        }
+        let widest = table
+            .columns
+            .iter_mut()
+            .filter(|column| matches!(column.mapping.form, Form::Text { .. } | Form::Bytes))
+            .filter(|column| !sql::is_large(&column.mapping.target_type) && !keyed.contains(&column.target))
+            .max_by_key(|column| stored_bytes(column));
+        let Some(column) = widest.filter(|column| stored_bytes(column) > POINTER_BYTES) else { return };
+        let wide = if column.mapping.form == Form::Bytes { "blob" } else { "text" };
+        let collation = column.mapping.target_type.split_once(" collate ").map(|(_, name)| format!(" collate {name}"));
+        let narrow = std::mem::replace(
+            &mut column.mapping.target_type,
+            format!("{wide}{}", collation.unwrap_or_default()),
+        );
+        let note = format!("{narrow} becomes {wide}, since a row takes {MOST_ROW_BYTES} bytes; no value is changed");
+        table.not_created.push(format!("{}: {note}", column.target));
+    }
+}
+
+/// Bytes that the column may take in the row.
+fn stored_bytes(column: &ColumnPlan) -> u64 {
+    let target_type = column.mapping.target_type.as_str();
+    let length = |default: u64| {
+        target_type
+            .split_once('(')
+            .and_then(|(_, rest)| rest.split([',', ')']).next())
+            .and_then(|digits| digits.trim().parse().ok())
+            .unwrap_or(default)
+    };
+    let fraction = length(0).div_ceil(2);
+    match target_type.split(['(', ' ']).next().unwrap_or_default() {
+        "varchar" => length(1) * BYTES_A_CHARACTER + 2,
+        "char" if target_type.contains("ascii") => length(1),
+        "char" => length(1) * BYTES_A_CHARACTER,
+        "varbinary" => length(1) + 2,
+        "binary" => length(1),
+        // Nine digits take four bytes.
+        "decimal" => length(10) / 2 + 4,
+        "tinyint" => 1,
+        "smallint" => 2,
+        "int" | "float" => 4,
+        "date" => 3,
+        "time" => 3 + fraction,
+        "datetime" => 5 + fraction,
+        "bigint" | "double" => 8,
+        _ => POINTER_BYTES,
+    }
+}
+
+/// `information_schema` of MariaDB, and of old tables, shows integers with a display width, and json as longtext.
+fn canonical(text: &str) -> String {
+    let mut text = text.to_lowercase();
+    if let Some((bare, _)) = text.split_once(" collate ") {
+        text = bare.to_owned();
+    }
+    if let Some((bare, _)) = text.split_once(" character set ") {
+        text = bare.to_owned();
+    }
+    for name in ["smallint", "int", "bigint", "tinyint"] {
+        let Some(rest) = text.strip_prefix(name).and_then(|rest| rest.strip_prefix('(')) else { continue };
+        let Some((width, unsigned)) = rest.split_once(')') else { continue };
+        if name != "tinyint" || width != "1" {
+            text = format!("{name}{unsigned}");
+        }
+        break;
+    }
+    if text == "json" { "longtext".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_compared_by_meaning() {
+        let same = |a, b| MySqlDialect.same_type(a, b);
+        assert!(same("int(11)", "int") && same("tinyint(3) unsigned", "tinyint unsigned"));
+        assert!(same("char(36)", "char(36) character set ascii"));
+        assert!(same("longtext", "json"));
+        assert!(!same("tinyint(1)", "tinyint") && !same("varchar(20)", "varchar(30)"));
+    }
+}

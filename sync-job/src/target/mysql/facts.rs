@@ -1,0 +1,126 @@
+//! What is known of the server before anything is planned.
+
+use mysql_async::Conn;
+
+use super::connect::{row, rows};
+use crate::config::TargetConfig;
+use crate::error::{Error, Kind, Result, Side};
+use crate::target::TargetFacts;
+
+/// The server's names for the collations that come closest to the source's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collations {
+    pub accents_and_case_ignored: &'static str,
+    pub case_ignored: &'static str,
+    pub exact_words: &'static str,
+}
+
+/// Names of MySQL 8.0.
+const MYSQL: Collations = Collations {
+    accents_and_case_ignored: "utf8mb4_0900_ai_ci",
+    case_ignored: "utf8mb4_0900_as_ci",
+    exact_words: "utf8mb4_0900_as_cs",
+};
+
+/// Names of MariaDB 10.10 and later, which has none of the above before 11.4.
+const MARIADB: Collations = Collations {
+    accents_and_case_ignored: "utf8mb4_uca1400_ai_ci",
+    case_ignored: "utf8mb4_uca1400_as_ci",
+    exact_words: "utf8mb4_uca1400_as_cs",
+};
+
+/// Compares bytes, and pads with spaces as SQL Server does.
+const BINARY: &str = "utf8mb4_bin";
+
+impl Default for Collations {
+    fn default() -> Self {
+        Self { accents_and_case_ignored: BINARY, case_ignored: BINARY, exact_words: BINARY }
+    }
+}
+
+impl Collations {
+    /// The closest to a SQL Server collation. There is none that minds case and ignores accents; the stricter one keeps all rows.
+    pub fn closest(&self, source: &str) -> &'static str {
+        let says = |part: &str| source.split('_').any(|word| word.eq_ignore_ascii_case(part));
+        match (says("CI"), says("AI")) {
+            _ if says("BIN") || says("BIN2") => BINARY,
+            (true, true) => self.accents_and_case_ignored,
+            (true, false) => self.case_ignored,
+            (false, _) if says("CS") => self.exact_words,
+            (false, _) => BINARY,
+        }
+    }
+}
+
+/// Facts for the plan, and the names of collations.
+pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Result<(TargetFacts, Collations)> {
+    type Answer = (String, String, u64, u64, u64, u64, u64);
+    let found: Option<Answer> = row(
+        connection,
+        "SELECT VERSION(), @@version_comment, @@read_only, @@innodb_read_only, @@local_infile, @@lower_case_table_names, \
+         @@max_allowed_packet",
+    )
+    .await?;
+    let (version, comment, read_only, innodb_read_only, local_infile, lower_case, packet) =
+        found.ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
+    let mut problems = Vec::new();
+    let is_mariadb = version.contains("MariaDB");
+    let (oldest, product) = if is_mariadb { ((10, 6), "MariaDB") } else { ((8, 0), "MySQL") };
+    if number(&version) < oldest {
+        problems.push((
+            format!("{product} {version} is too old"),
+            format!("Version {}.{} or later is needed.", oldest.0, oldest.1),
+        ));
+    }
+    if innodb_read_only > 0 || read_only > 0 {
+        problems.push((
+            format!("{} is a reader: it cannot be written to", config.host),
+            "Give the cluster's writer endpoint in target.host.".to_owned(),
+        ));
+    }
+    let names: Vec<String> = rows(
+        connection,
+        "SELECT collation_name FROM information_schema.collations WHERE collation_name LIKE '%0900_as_ci' \
+         OR collation_name LIKE '%uca1400_as_ci'",
+    )
+    .await?;
+    let has = |part: &str| names.iter().any(|name| name.contains(part));
+    let collations = match (has("0900"), has("uca1400")) {
+        (true, _) => MYSQL,
+        (_, true) => MARIADB,
+        _ => Collations::default(),
+    };
+    let facts = TargetFacts {
+        version: if is_mariadb { version } else { format!("MySQL {version}, {comment}") },
+        problems,
+        bulk_load_forbidden: local_infile == 0,
+        lower_case_names: lower_case > 0,
+        largest_value: Some(packet),
+    };
+    Ok((facts, collations))
+}
+
+/// Major and minor version.
+fn number(version: &str) -> (u32, u32) {
+    let mut parts = version.split(['.', '-']).map(|part| part.parse().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn collations_are_matched_by_what_they_ignore() {
+        assert_eq!(MYSQL.closest("SQL_Latin1_General_CP1_CI_AS"), "utf8mb4_0900_as_ci");
+        assert_eq!(MYSQL.closest("Latin1_General_100_CI_AI_SC_UTF8"), "utf8mb4_0900_ai_ci");
+        assert_eq!(MARIADB.closest("Japanese_CS_AS_KS_WS"), "utf8mb4_uca1400_as_cs");
+        assert_eq!(MYSQL.closest("Latin1_General_BIN2"), "utf8mb4_bin");
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(number("10.11.19-MariaDB") >= (10, 6));
+        assert!(number("9.7.4-2") >= (8, 0) && number("5.7.44") < (8, 0));
+    }
+}

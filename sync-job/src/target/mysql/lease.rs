@@ -1,0 +1,65 @@
+//! The lease: a named lock of the server, gone with its connection.
+
+use mysql_async::Conn;
+use tokio::sync::Mutex;
+
+use super::MySql;
+use super::connect::{close, row};
+use super::sql::literal;
+use crate::error::{Error, Kind, Result, Side};
+use crate::target;
+
+/// See the module.
+pub struct Lease {
+    connection: Mutex<Conn>,
+    name: String,
+}
+
+/// Named locks are the server's, not the database's, and at most 64 characters long.
+fn lock_name(target: &MySql) -> String {
+    format!("stopgap_{:08x}_{:08x}", target.job_hash, target.database_hash())
+}
+
+pub(super) async fn acquire(target: &MySql) -> Result<Lease> {
+    let mut connection = target.connect().await?;
+    let name = lock_name(target);
+    let taken: Option<Option<i64>> = row(&mut connection, &format!("SELECT GET_LOCK({}, 0)", literal(&name))).await?;
+    if taken.flatten() == Some(1) {
+        return Ok(Lease { connection: Mutex::new(connection), name });
+    }
+    let holder = holder(&mut connection, &name).await;
+    close(connection).await;
+    Err(Error::new(
+        Side::Job,
+        Kind::Refused,
+        format!("another run of the job {} is under way on this target{holder}", target.job),
+    ))
+}
+
+/// Who holds the lock, as far as it can be seen.
+async fn holder(connection: &mut Conn, name: &str) -> String {
+    let query = format!(
+        "SELECT CAST(p.id AS CHAR), p.host, CAST(p.time AS CHAR) FROM information_schema.processlist AS p \
+         WHERE p.id = IS_USED_LOCK({})",
+        literal(name)
+    );
+    match row::<(String, String, String)>(connection, &query).await {
+        Ok(Some((id, host, seconds))) => format!(" (connection {id}, from {host}, idle for {seconds} s)"),
+        _ => String::new(),
+    }
+}
+
+impl target::Lease for Lease {
+    async fn check(&self) -> Result<()> {
+        let mut connection = self.connection.lock().await;
+        let query = format!("SELECT IS_USED_LOCK({}) = CONNECTION_ID()", literal(&self.name));
+        let lost =
+            || Error::new(Side::Target, Kind::Refused, "the lease that keeps other runs of this job out was lost");
+        let held: Option<Option<i64>> = row(&mut connection, &query).await.map_err(|error| lost().with_source(error))?;
+        if held.flatten() == Some(1) { Ok(()) } else { Err(lost()) }
+    }
+
+    async fn release(self) {
+        close(self.connection.into_inner()).await;
+    }
+}

@@ -1,0 +1,225 @@
+//! MySQL 8.0 and later, Aurora MySQL 3 included. MariaDB 10.6 and later works, too, where it does the same; where it differs
+//! the code follows MySQL and says so.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use mysql_async::Conn;
+
+use crate::config::TargetConfig;
+use crate::digest::{TableDigest, hash_bytes};
+use crate::error::{Error, Kind, Result, Side};
+use crate::plan::{SwapMethod, TablePlan, TargetTable};
+use crate::schema::TableName;
+use crate::target::load_data::LoadDataEncoder;
+use crate::target::{Dialect, Staging, SwapItem, Target, TargetFacts};
+
+mod connect;
+mod dialect;
+mod facts;
+mod indexes;
+mod inspect;
+mod lease;
+mod load;
+mod permissions;
+mod replace;
+mod sql;
+mod swap;
+
+use connect::{close, connect, execute, row, rows};
+
+/// Tables of every run start with this.
+const PREFIX: &str = "stopgap_";
+
+/// A MySQL server's database to write to.
+#[derive(Debug, Clone)]
+pub struct MySql {
+    config: TargetConfig,
+    job: String,
+    run_id: String,
+    /// Tells this job's staging tables and its lease from other jobs'.
+    job_hash: u32,
+    application_name: String,
+    /// Ids of the connections that this run opened.
+    connections: Arc<Mutex<BTreeSet<u32>>>,
+    /// Names of the server's collations, once known.
+    collations: Arc<OnceLock<facts::Collations>>,
+}
+
+impl MySql {
+    pub fn new(config: TargetConfig, job: &str, run_id: &str) -> Self {
+        Self {
+            config,
+            job: job.to_owned(),
+            run_id: run_id.to_owned(),
+            job_hash: hash_bytes(job.as_bytes()) as u32,
+            application_name: format!("stopgap/{job}"),
+            connections: Arc::default(),
+            collations: Arc::default(),
+        }
+    }
+
+    fn prefix(&self) -> String {
+        format!("{PREFIX}{:08x}_", self.job_hash)
+    }
+
+    fn database_hash(&self) -> u32 {
+        hash_bytes(self.config.database.as_bytes()) as u32
+    }
+
+    async fn connect(&self) -> Result<Conn> {
+        let connection = connect(&self.config, &self.application_name).await?;
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).insert(connection.id());
+        Ok(connection)
+    }
+
+    /// For `NOT IN (…)`; 0 is nobody's id.
+    fn own_connections(&self) -> String {
+        let ids = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::once(0).chain(ids.iter().copied()).map(|id| id.to_string()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Runs statements, one after the other, over a connection of their own.
+    async fn run(&self, statements: &[String]) -> Result<()> {
+        let mut connection = self.connect().await?;
+        for statement in statements {
+            execute(&mut connection, statement).await?;
+        }
+        close(connection).await;
+        Ok(())
+    }
+
+    /// Databases of the server that the plan may have put tables in: all that the user sees but the server's own.
+    async fn leftovers(&self, connection: &mut Conn) -> Result<Vec<TableName>> {
+        let query = format!(
+            "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' \
+             AND table_name REGEXP {} AND table_schema NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys') \
+             ORDER BY 1, 2",
+            sql::literal(&format!("^{}[0-9a-f]{{8}}_[0-9]+[co]?$", self.prefix()))
+        );
+        let found = rows::<(String, String)>(connection, &query).await?;
+        Ok(found.into_iter().map(|(schema, name)| TableName::new(schema, name)).collect())
+    }
+}
+
+/// The digest of a relation, over a given connection (and so inside its transaction).
+async fn digest_of(connection: &mut Conn, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
+    let found: Option<(u64, String)> = row(connection, &sql::digest(table, relation)).await?;
+    found
+        .and_then(|(rows, sum)| Some(TableDigest { rows, sum: sum.parse().ok()? }))
+        .ok_or_else(|| Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}")))
+}
+
+impl Target for MySql {
+    type Encoder = LoadDataEncoder;
+    type Lease = lease::Lease;
+    type Loader = load::ChunkLoader;
+
+    fn dialect(&self) -> &dyn Dialect {
+        &dialect::MySqlDialect
+    }
+
+    async fn facts(&self) -> Result<TargetFacts> {
+        let mut connection = self.connect().await?;
+        let (facts, collations) = facts::gather(&mut connection, &self.config).await?;
+        close(connection).await;
+        // Asked for twice, it is the same server.
+        let _ = self.collations.set(collations);
+        Ok(facts)
+    }
+
+    async fn inspect(&self, names: &[TableName]) -> Result<HashMap<TableName, TargetTable>> {
+        let mut connection = self.connect().await?;
+        let found = inspect::tables(&mut connection, names).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
+    async fn missing_permissions(&self, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
+        let mut connection = self.connect().await?;
+        let found = permissions::missing(&mut connection, tables).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
+    async fn acquire_lease(&self) -> Result<lease::Lease> {
+        lease::acquire(self).await
+    }
+
+    async fn clean(&self) -> Result<Vec<String>> {
+        let mut connection = self.connect().await?;
+        let mut dropped = Vec::new();
+        let leftovers = self.leftovers(&mut connection).await?;
+        if !leftovers.is_empty() {
+            // Staging tables may refer to each other.
+            execute(&mut connection, "SET SESSION foreign_key_checks = 0").await?;
+        }
+        for name in leftovers {
+            execute(&mut connection, &format!("DROP TABLE IF EXISTS {}", sql::qualified(&name))).await?;
+            dropped.push(name.to_string());
+        }
+        close(connection).await;
+        Ok(dropped)
+    }
+
+    fn staging(&self, table: &TablePlan, number: usize) -> Staging {
+        let run = hash_bytes(self.run_id.as_bytes()) as u32;
+        Staging { name: TableName::new(&table.target.schema, format!("{}{run:08x}_{number}", self.prefix())) }
+    }
+
+    fn encoder(&self, table: &TablePlan) -> LoadDataEncoder {
+        LoadDataEncoder::new(table.columns.iter().map(sql::load_column))
+    }
+
+    async fn create_staging(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        let collations = self.collations.get().cloned().unwrap_or_default();
+        let ledger = sql::qualified(&load::ledger(&staging.name));
+        let name = sql::qualified(&staging.name);
+        self.run(&[
+            // What a try left whose reply was lost.
+            format!("DROP TABLE IF EXISTS {name}, {ledger}"),
+            format!("CREATE TABLE {ledger} (token bigint NOT NULL PRIMARY KEY) ENGINE = InnoDB"),
+            sql::create_staging(table, &staging.name, &collations),
+        ])
+        .await
+    }
+
+    async fn drop_staging(&self, staging: &Staging) -> Result<()> {
+        let ledger = load::ledger(&staging.name);
+        self.run(&[
+            "SET SESSION foreign_key_checks = 0".to_owned(),
+            format!("DROP TABLE IF EXISTS {}, {}", sql::qualified(&staging.name), sql::qualified(&ledger)),
+        ])
+        .await
+    }
+
+    async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<load::ChunkLoader> {
+        load::open(self, table, &staging.name).await
+    }
+
+    async fn digest(&self, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
+        let mut connection = self.connect().await?;
+        let digest = digest_of(&mut connection, table, relation).await?;
+        close(connection).await;
+        Ok(digest)
+    }
+
+    async fn convert(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        self.run(&sql::convert(table, &staging.name)).await
+    }
+
+    async fn build_indexes(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        indexes::build(self, table, &staging.name).await
+    }
+
+    async fn count(&self, relation: &TableName) -> Result<u64> {
+        let mut connection = self.connect().await?;
+        let found = row(&mut connection, &format!("SELECT COUNT(*) FROM {}", sql::qualified(relation))).await?;
+        close(connection).await;
+        Ok(found.unwrap_or(0))
+    }
+
+    async fn swap(&self, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
+        swap::swap(self, items).await
+    }
+}

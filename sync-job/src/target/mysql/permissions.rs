@@ -1,0 +1,114 @@
+//! What the target's user needs and lacks.
+
+use std::collections::BTreeSet;
+
+use mysql_async::Conn;
+
+use super::connect::{row, rows};
+use super::sql::{literal, quote};
+use crate::error::Result;
+use crate::plan::TablePlan;
+
+/// Privileges that staging tables, loading and the swap take.
+const NEEDED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"];
+
+/// Each missing permission with the statement that grants it. What roles give is not looked into: with a role in effect nothing
+/// is called missing, and the server has the last word.
+pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
+    let me: String = row(connection, "SELECT CURRENT_USER()").await?.unwrap_or_default();
+    let grants: Vec<Grant> =
+        rows::<String>(connection, "SHOW GRANTS").await?.iter().filter_map(|line| Grant::parse(line)).collect();
+    let databases: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).collect();
+    let mut missing = Vec::new();
+    for database in databases {
+        let query = format!("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {}", literal(database));
+        let present = row::<u64>(connection, &query).await?.unwrap_or(0) > 0;
+        if !present {
+            missing.push((
+                format!("the database {database} does not exist, or {me} may not see it"),
+                format!("CREATE DATABASE {} CHARACTER SET utf8mb4; {}", quote(database), grant_statement(database, &me)),
+            ));
+            continue;
+        }
+        let lacking: Vec<&str> = NEEDED.into_iter().filter(|needed| !is_granted(&grants, database, needed)).collect();
+        if !lacking.is_empty() {
+            missing.push((
+                format!("{me} lacks {} on the database {database}", lacking.join(", ")),
+                grant_statement(database, &me),
+            ));
+        }
+    }
+    Ok(missing)
+}
+
+fn grant_statement(database: &str, me: &str) -> String {
+    let (user, host) = me.rsplit_once('@').unwrap_or((me, "%"));
+    format!("GRANT {} ON {}.* TO {}@{};", NEEDED.join(", "), quote(database), literal(user), literal(host))
+}
+
+/// A line of `SHOW GRANTS`, as far as it concerns whole databases.
+#[derive(Debug, PartialEq)]
+enum Grant {
+    /// Privileges on databases whose name is like a pattern.
+    On { privileges: Vec<String>, pattern: String },
+    Role,
+}
+
+impl Grant {
+    fn parse(line: &str) -> Option<Self> {
+        let rest = line.strip_prefix("GRANT ")?;
+        let Some((privileges, rest)) = rest.split_once(" ON ") else { return Some(Grant::Role) };
+        let (object, _) = rest.split_once(" TO ")?;
+        let database = object.strip_suffix(".*")?;
+        let pattern = match database {
+            "*" => "%".to_owned(),
+            quoted => quoted.trim_matches('`').replace("``", "`"),
+        };
+        Some(Grant::On { privileges: privileges.split(", ").map(str::to_owned).collect(), pattern })
+    }
+}
+
+fn is_granted(grants: &[Grant], database: &str, needed: &str) -> bool {
+    grants.iter().any(|grant| match grant {
+        Grant::Role => true,
+        Grant::On { privileges, pattern } => {
+            let has = privileges.iter().any(|privilege| privilege == needed || privilege == "ALL PRIVILEGES");
+            has && like(pattern.as_bytes(), database.as_bytes())
+        }
+    })
+}
+
+/// SQL's LIKE, with `%`, `_` and the backslash.
+fn like(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern, text) {
+        ([], []) => true,
+        ([b'%', rest @ ..], _) => like(rest, text) || (!text.is_empty() && like(pattern, &text[1..])),
+        ([b'_', rest @ ..], [_, more @ ..]) => like(rest, more),
+        ([b'\\', wanted, rest @ ..], [found, more @ ..]) | ([wanted, rest @ ..], [found, more @ ..]) => {
+            wanted.eq_ignore_ascii_case(found) && like(rest, more)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grants_are_read_by_database() {
+        let grants: Vec<Grant> = [
+            "GRANT USAGE ON *.* TO `me`@`%` IDENTIFIED BY PASSWORD '*1'",
+            "GRANT SELECT, INSERT ON `sales\\_eu`.* TO `me`@`%`",
+            "GRANT ALL PRIVILEGES ON `erp%`.* TO `me`@`%`",
+            "GRANT SELECT ON `erp`.`orders` TO `me`@`%`",
+        ]
+        .into_iter()
+        .filter_map(Grant::parse)
+        .collect();
+        assert_eq!(grants.len(), 3);
+        assert!(is_granted(&grants, "sales_eu", "INSERT") && !is_granted(&grants, "salesXeu", "INSERT"));
+        assert!(is_granted(&grants, "erp_2", "DROP") && !is_granted(&grants, "sales_eu", "DROP"));
+        assert!(is_granted(&[Grant::Role], "any", "DROP"));
+    }
+}

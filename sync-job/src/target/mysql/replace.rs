@@ -1,0 +1,151 @@
+//! The swap that keeps the tables and changes their rows in one transaction: for tables that a rename would tear from what
+//! depends on them. Readers are never blocked and see the old rows or the new ones, whatever their isolation level.
+
+use mysql_async::Conn;
+
+use super::connect::{execute, row, rows as query};
+use super::load::{fate, ledger};
+use super::{MySql, digest_of, sql};
+use crate::error::{Error, Kind, Result, Side};
+use crate::plan::{ColumnPlan, IndexPlan, TablePlan};
+use crate::schema::TableName;
+use crate::target::SwapItem;
+use crate::type_map::Form;
+
+/// Makes the tables' rows equal to their staging tables', proves it, and commits. Foreign keys are not followed row by row (that
+/// would delete children of parents that come back a moment later): they are checked as a whole before the end.
+pub(super) async fn rows(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'_>]) -> Result<()> {
+    execute(connection, "SET SESSION foreign_key_checks = 0").await?;
+    let result = transaction(target, connection, items).await;
+    // Where this fails the connection is gone.
+    let restored = execute(connection, "SET SESSION foreign_key_checks = 1").await;
+    result.and(restored)
+}
+
+async fn transaction(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'_>]) -> Result<()> {
+    execute(connection, "START TRANSACTION").await?;
+    for item in items {
+        for statement in statements(item.table, &item.table.target, &item.staging.name) {
+            execute(connection, &statement).await?;
+        }
+    }
+    for item in items {
+        let table = item.table;
+        let held = digest_of(connection, table, &table.target).await?;
+        if held != item.ticket.digest() && !table.has_conversions() {
+            return Err(Error::new(
+                Side::Target,
+                Kind::Mismatch,
+                format!(
+                    "{}: after its rows were replaced it does not hold what was read; the old rows were kept",
+                    table.target
+                ),
+            ));
+        }
+        refuse_orphans(connection, &table.target).await?;
+    }
+    let Some(first) = items.first() else { return Ok(()) };
+    let token: i64 = rand::random();
+    let ledger = sql::qualified(&ledger(&first.staging.name));
+    execute(connection, &format!("INSERT INTO {ledger} (token) VALUES ({token})")).await?;
+    match execute(connection, "COMMIT").await {
+        Err(error) if error.kind == Kind::Connection => {
+            let committed = format!("SELECT COUNT(*) FROM {ledger} WHERE token = {token} LOCK IN SHARE MODE");
+            fate(target, &committed, error).await
+        }
+        result => result,
+    }
+}
+
+/// With a key only the rows that differ are touched; without one all are. A changed row is deleted and comes back: updates would
+/// trip over unique keys where two rows exchange their values.
+fn statements(table: &TablePlan, target: &TableName, staging: &TableName) -> Vec<String> {
+    let (target, staging) = (sql::qualified(target), sql::qualified(staging));
+    let columns = sql::columns(table);
+    let selected = qualified_columns(table, "s");
+    let Some(key) = table.merge_key() else {
+        return vec![
+            format!("DELETE FROM {target}"),
+            format!("INSERT INTO {target} ({columns}) SELECT {selected} FROM {staging} AS s"),
+        ];
+    };
+    let same_key = join(key, |column| format!("s.{column} = t.{column}"), " AND ");
+    let (first, _) = &key.columns[0];
+    let absent = |alias: &str| format!("{alias}.{} IS NULL", sql::quote(first));
+    let same: Vec<String> = table.columns.iter().map(same_bytes).collect();
+    vec![
+        format!(
+            "DELETE t FROM {target} AS t LEFT JOIN {staging} AS s ON {same_key} WHERE {} OR NOT ({})",
+            absent("s"),
+            same.join(" AND ")
+        ),
+        format!(
+            "INSERT INTO {target} ({columns}) SELECT {selected} FROM {staging} AS s LEFT JOIN {target} AS t ON {same_key} WHERE {}",
+            absent("t")
+        ),
+    ]
+}
+
+/// Equal in every bit: 'a' and 'A' differ whatever the collation, and so do -0 and 0.
+fn same_bytes(column: &ColumnPlan) -> String {
+    let name = sql::quote(&column.target);
+    match column.mapping.form {
+        Form::Text { .. } | Form::Char { .. } | Form::Json | Form::Xml | Form::FloatArray | Form::Uuid => {
+            format!("CAST(s.{name} AS BINARY) <=> CAST(t.{name} AS BINARY)")
+        }
+        Form::Float4 | Form::Float8 => format!("POINT(s.{name}, 0) <=> POINT(t.{name}, 0)"),
+        _ => format!("s.{name} <=> t.{name}"),
+    }
+}
+
+fn qualified_columns(table: &TablePlan, alias: &str) -> String {
+    table.columns.iter().map(|column| format!("{alias}.{}", sql::quote(&column.target))).collect::<Vec<_>>().join(", ")
+}
+
+fn join(key: &IndexPlan, each: impl Fn(&str) -> String, separator: &str) -> String {
+    key.columns.iter().map(|(column, _)| each(&sql::quote(column))).collect::<Vec<_>>().join(separator)
+}
+
+/// Looks for rows of this table without the parent that a foreign key names, and for rows elsewhere whose parent went away.
+async fn refuse_orphans(connection: &mut Conn, table: &TableName) -> Result<()> {
+    type Part = (String, String, String, String, String, String, String);
+    let name = format!("({}, {})", sql::literal(&table.schema), sql::literal(&table.name));
+    let parts: Vec<Part> = query(
+        connection,
+        &format!(
+            "SELECT k.constraint_name, k.table_schema, k.table_name, k.column_name, k.referenced_table_schema, \
+             k.referenced_table_name, k.referenced_column_name FROM information_schema.key_column_usage AS k \
+             WHERE k.referenced_table_name IS NOT NULL AND ((k.table_schema, k.table_name) = {name} \
+             OR (k.referenced_table_schema, k.referenced_table_name) = {name}) \
+             ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position"
+        ),
+    )
+    .await?;
+    for key in parts.chunk_by(|a, b| (&a.0, &a.1, &a.2) == (&b.0, &b.1, &b.2)) {
+        let (constraint, schema, child, _, parent_schema, parent, _) = &key[0];
+        let child = TableName::new(schema, child);
+        let parent = TableName::new(parent_schema, parent);
+        let on: Vec<String> =
+            key.iter().map(|part| format!("p.{} = c.{}", sql::quote(&part.6), sql::quote(&part.3))).collect();
+        let filled: Vec<String> = key.iter().map(|part| format!("c.{} IS NOT NULL", sql::quote(&part.3))).collect();
+        let orphans = format!(
+            "SELECT COUNT(*) FROM {} AS c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})",
+            sql::qualified(&child),
+            filled.join(" AND "),
+            sql::qualified(&parent),
+            on.join(" AND ")
+        );
+        let found: u64 = row(connection, &orphans).await?.unwrap_or(0);
+        if found > 0 {
+            return Err(Error::new(
+                Side::Target,
+                Kind::Data,
+                format!(
+                    "with the new rows {found} row(s) of {child} would refer to no row of {parent} (foreign key {constraint}); \
+                     the old rows were kept"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}

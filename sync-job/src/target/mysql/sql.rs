@@ -1,0 +1,178 @@
+//! The one place where identifiers and literals of MySQL are quoted, and the statements made of a plan.
+
+use crate::plan::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan};
+use crate::schema::{IndexKind, TableName};
+use crate::target::load_data::LoadColumn;
+use crate::type_map::Form;
+
+/// `` `name` ``, with backticks doubled.
+pub fn quote(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// `'text'`, with quotes and backslashes doubled; `NO_BACKSLASH_ESCAPES` is never in the job's `sql_mode`.
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+/// `` `database`.`name` ``.
+pub fn qualified(name: &TableName) -> String {
+    format!("{}.{}", quote(&name.schema), quote(&name.name))
+}
+
+/// `` `a`, `b` ``.
+pub fn list<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    names.into_iter().map(|name| quote(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// All target columns, in order.
+pub fn columns(table: &TablePlan) -> String {
+    list(table.columns.iter().map(|column| &column.target))
+}
+
+/// `CREATE TABLE` of a staging table. InnoDB keeps rows in the order of the primary key, so that key is there from the start:
+/// adding it later would write every row again. An `AUTO_INCREMENT` column needs a key from the start, too.
+pub fn create_staging(table: &TablePlan, staging: &TableName, comment: &str) -> String {
+    let mut parts: Vec<String> = table.columns.iter().map(|column| column_definition(table, column)).collect();
+    if let Some(index) = primary_key(table) {
+        parts.push(format!("PRIMARY KEY ({})", key_columns(index)));
+    }
+    format!(
+        "CREATE TABLE {} ({}) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT = {}",
+        qualified(staging),
+        parts.join(", "),
+        literal(comment)
+    )
+}
+
+/// The planned primary key.
+pub fn primary_key(table: &TablePlan) -> Option<&IndexPlan> {
+    table.indexes.iter().find(|index| index.kind == IndexKind::PrimaryKey)
+}
+
+/// Whether the column counts up by itself. MySQL has one such column a table, and it must lead an index; only the primary key is
+/// there from the start, so it must lead that.
+pub fn counts_up(table: &TablePlan, column: &ColumnPlan) -> bool {
+    let leads = |index: &IndexPlan| index.columns.first().is_some_and(|(name, _)| name == &column.target);
+    column.identity.is_some_and(|identity| identity.increment > 0) && primary_key(table).is_some_and(leads)
+}
+
+fn column_definition(table: &TablePlan, column: &ColumnPlan) -> String {
+    let mut sql = format!("{} {}", quote(&column.target), column.mapping.target_type);
+    // `explicit_defaults_for_timestamp` is of no concern: no column is of type TIMESTAMP.
+    sql.push_str(if column.nullable { " NULL" } else { " NOT NULL" });
+    if counts_up(table, column) {
+        sql.push_str(" AUTO_INCREMENT");
+    }
+    sql
+}
+
+fn key_columns(index: &IndexPlan) -> String {
+    index
+        .columns
+        .iter()
+        .map(|(column, descending)| format!("{}{}", quote(column), if *descending { " DESC" } else { "" }))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// `LOAD DATA LOCAL INFILE` with its default field and line handling, all of it stated.
+pub fn load(table: &TablePlan, staging: &TableName) -> String {
+    format!(
+        "LOAD DATA LOCAL INFILE 'stopgap' INTO TABLE {} CHARACTER SET binary \
+         FIELDS TERMINATED BY '\\t' ENCLOSED BY '' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' STARTING BY '' ({})",
+        qualified(staging),
+        columns(table)
+    )
+}
+
+/// How the encoder must write a column; see [`crate::target::load_data`].
+pub fn load_column(column: &ColumnPlan) -> LoadColumn {
+    LoadColumn { form: column.mapping.form, policy: column.policy, large: is_large(&column.mapping.target_type) }
+}
+
+/// Types whose values, or several of them joined, can exceed `max_allowed_packet`.
+pub fn is_large(target_type: &str) -> bool {
+    target_type.contains("text") || target_type.contains("blob")
+}
+
+/// The digest of all rows; see [`crate::target::load_data`]. MD5 would do, but MySQL 9.6 dropped it.
+pub fn digest(table: &TablePlan, relation: &TableName) -> String {
+    let cells: Vec<String> = table.columns.iter().map(canonical).collect();
+    format!(
+        "SELECT COUNT(*), CAST(COALESCE(SUM(CAST(CONV(LEFT(SHA2(CONCAT_WS(',', {}), 256), 16), 16, 10) AS UNSIGNED)), 0) AS CHAR) \
+         FROM {}",
+        cells.join(", "),
+        qualified(relation)
+    )
+}
+
+/// The cell's canonical bytes. `CONCAT_WS` leaves NULL arguments out, so each cell has one argument that is never NULL.
+fn canonical(column: &ColumnPlan) -> String {
+    let name = quote(&column.target);
+    let load_column = load_column(column);
+    let or_null = |expression: String| {
+        if column.nullable { format!("IFNULL({expression}, '~')") } else { expression }
+    };
+    if load_column.large {
+        return or_null(format!("SHA2({name}, 256)"));
+    }
+    match column.mapping.form {
+        Form::Text { .. } | Form::Char { .. } | Form::Bytes | Form::Json | Form::Xml | Form::FloatArray => {
+            format!("{}, {name}", or_null(format!("LENGTH({name})")))
+        }
+        // A point is kept as its SRID, byte order and type, then the bits of its coordinates (MySQL 8.0 Reference Manual,
+        // 13.4.3 "Internal Geometry Storage Format"); a double's text would not show them all alike on every version.
+        Form::Float4 | Form::Float8 => or_null(format!("LOWER(HEX(SUBSTR(POINT({name}, 0), 10, 8)))")),
+        _ => or_null(name),
+    }
+}
+
+/// `ADD PRIMARY KEY`, `ADD UNIQUE KEY` or `ADD KEY`, for one `ALTER TABLE`.
+pub fn add_index(index: &IndexPlan) -> String {
+    let kind = match index.kind {
+        IndexKind::PrimaryKey => return format!("ADD PRIMARY KEY ({})", key_columns(index)),
+        IndexKind::UniqueConstraint | IndexKind::Unique => "UNIQUE KEY",
+        IndexKind::Plain => "KEY",
+    };
+    format!("ADD {kind} {} ({})", quote(&index.name), key_columns(index))
+}
+
+/// `ADD CONSTRAINT … FOREIGN KEY`, referring to `referenced` (a staging table during the run).
+pub fn foreign_key(table: &TableName, key: &ForeignKeyPlan, referenced: &TableName) -> String {
+    format!(
+        "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}",
+        qualified(table),
+        quote(&key.name),
+        list(&key.columns),
+        qualified(referenced),
+        list(&key.referenced_columns),
+        key.on_delete,
+        key.on_update,
+    )
+}
+
+/// The change of column types after the verification, or nothing.
+pub fn convert(table: &TablePlan, staging: &TableName) -> Vec<String> {
+    let name = qualified(staging);
+    table
+        .columns
+        .iter()
+        .filter_map(|column| {
+            let wanted = column.mapping.convert_to.as_ref()?;
+            let null = if column.nullable { "NULL" } else { "NOT NULL" };
+            Some(format!("ALTER TABLE {name} MODIFY {} {wanted} {null}", quote(&column.target)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_cannot_be_escaped_from() {
+        assert_eq!(quote("a`b"), "`a``b`");
+        assert_eq!(literal("it's \\"), "'it''s \\\\'");
+    }
+}
