@@ -8,6 +8,8 @@ mod cases {
     mod memory;
     mod readers;
     mod regressions;
+    mod source_faults;
     mod source_trouble;
+    mod target_faults;
     mod target_trouble;
 }
