@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "everything here is a test, and a failed step is a failed test")]
 
 mod cases {
+    mod chunk_keys;
     mod harness;
     mod interruption;
     mod memory;
@@ -10,6 +11,7 @@ mod cases {
     mod regressions;
     mod source_faults;
     mod source_trouble;
+    mod swaps;
     mod target_faults;
     mod target_trouble;
 }
