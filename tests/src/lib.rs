@@ -8,6 +8,7 @@
 pub mod cases;
 pub mod certificates;
 pub mod job;
+pub mod matrix;
 pub mod source;
 pub mod target;
 

@@ -6,6 +6,7 @@ mod cases {
     mod chunk_keys;
     mod harness;
     mod interruption;
+    mod matrix;
     mod memory;
     mod readers;
     mod regressions;
