@@ -4,6 +4,7 @@
 
 mod cases {
     mod chunk_keys;
+    mod digests;
     mod harness;
     mod interruption;
     mod matrix;
