@@ -141,7 +141,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
             context.progress.rows(&name, rows, bytes);
         };
         let encoder = context.target.encoder(&self.table);
-        let mut sink = Sink::new(encoder, loader, context.buffer_bytes(), &tell);
+        let mut sink = Sink::new(encoder, loader, &context.memory, &tell);
         let snapshot = self.table.consistency == Consistency::Snapshot;
         in_snapshot(&mut reader, snapshot, async |reader| {
             reader.read(&self.table, &self.chunk, &mut sink).await?;

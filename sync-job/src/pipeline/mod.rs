@@ -35,6 +35,7 @@ pub struct Context<S: Source, T: Target> {
     readers: Semaphore,
     /// One permit for each table under way.
     tables: Semaphore,
+    memory: sink::Memory,
     /// Connections that have finished a chunk and can read another.
     idle: Mutex<Vec<S::Reader>>,
 }
@@ -51,27 +52,9 @@ impl<S: Source, T: Target> Context<S, T> {
         let readers = Semaphore::new(limits.readers);
         let tables = Semaphore::new(limits.tables);
         let patience = Patience { retries: limits.retries, cancel: cancel.clone() };
-        Self {
-            source,
-            target,
-            limits,
-            progress,
-            cancel,
-            patience,
-            snapshot,
-            readers,
-            tables,
-            idle: Mutex::new(Vec::new()),
-        }
-    }
-
-    /// Bytes of encoded rows that a reader collects before it hands them on. A reader has up to four such buffers: one being
-    /// filled, one waiting, one being sent, one on its way back.
-    fn buffer_bytes(&self) -> usize {
-        const SMALLEST: u64 = 64 << 10;
-        // Larger ones no longer make the load faster.
-        const LARGEST: u64 = 512 << 10;
-        (self.limits.memory / (self.limits.readers as u64 * 8)).clamp(SMALLEST, LARGEST) as usize
+        let memory = sink::Memory::new(limits.memory, limits.readers);
+        let idle = Mutex::new(Vec::new());
+        Self { source, target, limits, progress, cancel, patience, snapshot, readers, tables, memory, idle }
     }
 
     async fn take_reader(&self) -> Result<S::Reader> {
