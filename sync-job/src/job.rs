@@ -13,6 +13,7 @@ use crate::plan::{self, RunPlan, Severity, TablePlan};
 use crate::precheck;
 use crate::progress::Progress;
 use crate::report::{Failure, RunReport};
+use crate::retry::Patience;
 use crate::schema::SourceFacts;
 use crate::source::Source;
 use crate::target::{Lease as _, Target};
@@ -39,6 +40,16 @@ pub struct Planned {
 /// A run's name: when it began, and something that two runs of one second do not share.
 pub fn new_run_id() -> String {
     format!("{}-{:04x}", Utc::now().format("%Y%m%dT%H%M%SZ"), rand::random::<u16>())
+}
+
+/// Whether a text has the form of [`new_run_id`].
+fn is_run_id(text: &str) -> bool {
+    text.len() == 21
+        && text.bytes().zip(b"00000000T000000Z-xxxx").all(|(found, form)| match form {
+            b'0' => found.is_ascii_digit(),
+            b'x' => found.is_ascii_hexdigit(),
+            other => found == *other,
+        })
 }
 
 impl<S: Source, T: Target> Job<S, T> {
@@ -82,11 +93,14 @@ impl<S: Source, T: Target> Job<S, T> {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
     ) -> std::result::Result<(), (&'static str, Error)> {
-        let planned = interruptible(&cancel, self.plan()).await.map_err(|error| ("plan", error))?;
+        let planned = self.plan_patiently(&cancel).await.map_err(|error| ("plan", error))?;
         describe(report, &planned.plan);
         report.refusals = planned.plan.refusals().cloned().collect();
         refuse(&planned.plan).map_err(|error| ("precheck", error))?;
-        let lease = interruptible(&cancel, self.target.acquire_lease()).await.map_err(|error| ("lease", error))?;
+        let patience = self.patience(&cancel);
+        let mut retries = 0;
+        let lease = patience.repeat("lease", &mut retries, || self.target.acquire_lease());
+        let lease = interruptible(&cancel, lease).await.map_err(|error| ("lease", error))?;
         let result = self.under_lease(report, planned, progress, cancel, &lease).await;
         lease.release().await;
         result
@@ -100,11 +114,18 @@ impl<S: Source, T: Target> Job<S, T> {
         cancel: CancellationToken,
         lease: &T::Lease,
     ) -> std::result::Result<(), (&'static str, Error)> {
-        let leftovers = self.target.clean().await.map_err(|error| ("cleaning up", error))?;
+        let patience = self.patience(&cancel);
+        let leftovers = patience
+            .repeat("cleaning up", &mut 0, || self.target.clean())
+            .await
+            .map_err(|error| ("cleaning up", error))?;
         if !leftovers.is_empty() {
             report.notes.push(format!("dropped what an earlier run left behind: {}", leftovers.join(", ")));
         }
-        let snapshot = self.make_snapshot(&planned).await.map_err(|error| ("database snapshot", error))?;
+        let snapshot = patience
+            .repeat("database snapshot", &mut 0, || self.make_snapshot(&planned))
+            .await
+            .map_err(|error| ("database snapshot", error))?;
         let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
         let context = Arc::new(self.context(progress, cancel, snapshot.clone()));
         report.tables = pipeline::copy_all(&context, &tables, lease).await;
@@ -120,7 +141,7 @@ impl<S: Source, T: Target> Job<S, T> {
     /// Compares both sides without writing anything.
     pub async fn verify(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
         let mut report = self.blank("verify");
-        match interruptible(&cancel, self.plan()).await {
+        match self.plan_patiently(&cancel).await {
             Ok(planned) => {
                 describe(&mut report, &planned.plan);
                 // What refuses one table for writing need not keep the others from being compared.
@@ -141,6 +162,16 @@ impl<S: Source, T: Target> Job<S, T> {
         report
     }
 
+    /// Nobody stands by at night: what passes is waited for, as with chunks.
+    async fn plan_patiently(&self, cancel: &CancellationToken) -> Result<Planned> {
+        let patience = self.patience(cancel);
+        interruptible(cancel, patience.repeat("plan", &mut 0, || self.plan())).await
+    }
+
+    fn patience(&self, cancel: &CancellationToken) -> Patience {
+        Patience { retries: self.config.limits.retries, cancel: cancel.clone() }
+    }
+
     fn context(
         &self,
         progress: Arc<dyn Progress>,
@@ -158,7 +189,10 @@ impl<S: Source, T: Target> Job<S, T> {
         }
         let prefix = format!("{SNAPSHOT_PREFIX}{}_", self.config.name);
         for old in self.source.snapshots(&prefix).await? {
-            self.source.drop_snapshot(&old).await?;
+            // The job "erp" has nothing to do with the snapshots of the job "erp_eu".
+            if is_run_id(&old[prefix.len()..]) {
+                self.source.drop_snapshot(&old).await?;
+            }
         }
         let name = format!("{prefix}{}", self.run_id);
         self.source.create_snapshot(&name, &planned.facts).await?;
@@ -214,4 +248,15 @@ fn cancel_after(cancel: CancellationToken, after: Duration) -> tokio::task::Join
         tracing::error!("the job's deadline has passed: stopping");
         cancel.cancel();
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn run_ids_are_told_from_names_that_go_on() {
+        assert!(is_run_id(&new_run_id()));
+        assert!(!is_run_id("eu_20261121T021603Z-00ff") && !is_run_id(""));
+    }
 }

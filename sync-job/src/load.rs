@@ -1,5 +1,7 @@
 //! What both ends of a load agree on: the encoder that a row is visited into, its errors, and what was lost on the way.
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::cell::Cell;
 use crate::digest::TableDigest;
 
@@ -17,6 +19,13 @@ pub trait RowEncoder: Send {
     fn take(&mut self, empty: Vec<u8>) -> Vec<u8>;
     /// The rest of the stream, the digest of all rows, and what was lost.
     fn finish(self) -> (Vec<u8>, TableDigest, LossCounts);
+}
+
+/// Encoded rows on their way to the target, with their share of the run's memory, which is given back when they are gone.
+#[derive(Debug)]
+pub struct Weighed {
+    pub bytes: Vec<u8>,
+    pub share: OwnedSemaphorePermit,
 }
 
 /// What to do with text that the target cannot hold as it is.

@@ -8,6 +8,7 @@
 pub mod cases;
 pub mod certificates;
 pub mod job;
+pub mod matrix;
 pub mod source;
 pub mod target;
 
@@ -19,7 +20,7 @@ pub fn root() -> &'static Path {
 }
 
 /// A binary of this workspace: the one that `variable` names, else the one beside the test binary's directory.
-fn program(variable: &str, name: &str) -> anyhow::Result<PathBuf> {
+pub fn program(variable: &str, name: &str) -> anyhow::Result<PathBuf> {
     if let Some(named) = std::env::var_os(variable) {
         return Ok(named.into());
     }

@@ -99,10 +99,14 @@ pub struct TestSource {
 }
 
 impl TestSource {
-    /// An empty database.
+    /// An empty database on the server that all tests share.
     pub async fn new() -> Result<Self> {
+        Self::at(shared()?).await
+    }
+
+    /// An empty database on a given server.
+    pub async fn at(address: Address) -> Result<Self> {
         static COUNTER: AtomicU32 = AtomicU32::new(1);
-        let address = shared()?;
         // A real server is shared with other runs, hence the process number.
         let database = format!("stopgap_test_{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
         let source = Self { address, database };

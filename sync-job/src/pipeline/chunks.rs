@@ -74,7 +74,8 @@ async fn chunks<S: Source, T: Target>(
         return Ok(vec![Chunk::whole()]);
     }
     let bounds = context
-        .retrying(&format!("{}: finding chunk bounds", table.source), retries, async || {
+        .patience
+        .repeat(&format!("{}: finding chunk bounds", table.source), retries, async || {
             let _permit = permit(&context.readers).await?;
             let mut reader = context.take_reader().await?;
             let bounds = reader.bounds(table, table.chunks).await?;
@@ -116,7 +117,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
                     attempt += 1;
                     let (rows, bytes) = (told.0.load(Ordering::Relaxed), told.1.load(Ordering::Relaxed));
                     self.context.progress.undo(&self.table.target.to_string(), rows, bytes);
-                    self.context.wait_before_retry(&self.name, attempt, error).await?;
+                    self.context.patience.wait(&self.name, attempt, error).await?;
                     self.retries.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -140,7 +141,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
             context.progress.rows(&name, rows, bytes);
         };
         let encoder = context.target.encoder(&self.table);
-        let mut sink = Sink::new(encoder, loader, context.buffer_bytes(), &tell);
+        let mut sink = Sink::new(encoder, loader, &context.memory, &tell);
         let snapshot = self.table.consistency == Consistency::Snapshot;
         in_snapshot(&mut reader, snapshot, async |reader| {
             reader.read(&self.table, &self.chunk, &mut sink).await?;

@@ -1,15 +1,14 @@
 //! Concurrency, retries, memory and cancellation: joins a source and a target, and knows the SQL of neither.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::progress::Progress;
-use crate::retry;
+use crate::retry::Patience;
 use crate::source::{Reader, Source};
 use crate::target::Target;
 
@@ -29,12 +28,14 @@ pub struct Context<S: Source, T: Target> {
     pub limits: Limits,
     pub progress: Arc<dyn Progress>,
     pub cancel: CancellationToken,
+    pub patience: Patience,
     /// The database snapshot to read from, where the run made one.
     pub snapshot: Option<String>,
     /// One permit for each connection to the source that may read at the same time.
     readers: Semaphore,
     /// One permit for each table under way.
     tables: Semaphore,
+    memory: sink::Memory,
     /// Connections that have finished a chunk and can read another.
     idle: Mutex<Vec<S::Reader>>,
 }
@@ -50,16 +51,10 @@ impl<S: Source, T: Target> Context<S, T> {
     ) -> Self {
         let readers = Semaphore::new(limits.readers);
         let tables = Semaphore::new(limits.tables);
-        Self { source, target, limits, progress, cancel, snapshot, readers, tables, idle: Mutex::new(Vec::new()) }
-    }
-
-    /// Bytes of encoded rows that a reader collects before it hands them on. A reader has up to four such buffers: one being
-    /// filled, one waiting, one being sent, one on its way back.
-    fn buffer_bytes(&self) -> usize {
-        const SMALLEST: u64 = 64 << 10;
-        // Larger ones no longer make the load faster.
-        const LARGEST: u64 = 512 << 10;
-        (self.limits.memory / (self.limits.readers as u64 * 8)).clamp(SMALLEST, LARGEST) as usize
+        let patience = Patience { retries: limits.retries, cancel: cancel.clone() };
+        let memory = sink::Memory::new(limits.memory, limits.readers);
+        let idle = Mutex::new(Vec::new());
+        Self { source, target, limits, progress, cancel, patience, snapshot, readers, tables, memory, idle }
     }
 
     async fn take_reader(&self) -> Result<S::Reader> {
@@ -73,36 +68,6 @@ impl<S: Source, T: Target> Context<S, T> {
     /// Only readers whose last statement was read to its end come back.
     async fn give_back(&self, reader: S::Reader) {
         self.idle.lock().await.push(reader);
-    }
-
-    /// Repeats what failed for a passing reason. `retries` counts how often.
-    async fn retrying<R, F>(&self, what: &str, retries: &mut u32, mut act: impl FnMut() -> F) -> Result<R>
-    where
-        F: Future<Output = Result<R>>,
-    {
-        let mut attempt = 0;
-        loop {
-            match act().await {
-                Ok(done) => return Ok(done),
-                Err(error) => {
-                    attempt += 1;
-                    *retries += 1;
-                    self.wait_before_retry(what, attempt, error).await?;
-                }
-            }
-        }
-    }
-
-    /// Waits before try `attempt + 1`, or gives the error back where another try is not worth it.
-    async fn wait_before_retry(&self, what: &str, attempt: u32, error: Error) -> Result<()> {
-        if attempt > self.limits.retries || !retry::worth_retrying(error.kind) {
-            return Err(error);
-        }
-        tracing::warn!(what, attempt, error = error.chain(), "trying again");
-        tokio::select! {
-            () = tokio::time::sleep(retry::backoff(attempt)) => Ok(()),
-            () = self.cancel.cancelled() => Err(Error::cancelled()),
-        }
     }
 }
 

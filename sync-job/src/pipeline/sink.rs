@@ -1,10 +1,44 @@
 //! Where a reader's rows go: into the target's loader, or nowhere but the digest.
 
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
 use crate::digest::TableDigest;
-use crate::error::Result;
-use crate::load::{LossCounts, RowEncoder};
+use crate::error::{Error, Result};
+use crate::load::{LossCounts, RowEncoder, Weighed};
 use crate::source::RowSink;
 use crate::target::Loader;
+
+/// What rows between source and target may take, over all readers.
+#[derive(Debug)]
+pub struct Memory {
+    /// A permit for each KiB.
+    budget: Arc<Semaphore>,
+    whole: u32,
+    buffer_bytes: usize,
+}
+
+impl Memory {
+    /// Shares `bytes` among `readers`. A reader has up to four buffers: one being filled, one waiting, one being sent, one on
+    /// its way back; of these the two that wait and are sent are weighed, since one huge value makes a huge buffer.
+    pub fn new(bytes: u64, readers: usize) -> Self {
+        const SMALLEST: u64 = 64 << 10;
+        // Larger ones no longer make the load faster.
+        const LARGEST: u64 = 512 << 10;
+        let whole = u32::try_from(bytes / 2 / 1024).unwrap_or(u32::MAX).max(1);
+        let buffer_bytes = (bytes / (readers as u64 * 8)).clamp(SMALLEST, LARGEST) as usize;
+        let permits = (whole as usize).min(Semaphore::MAX_PERMITS);
+        Self { budget: Arc::new(Semaphore::new(permits)), whole, buffer_bytes }
+    }
+
+    /// Waits until the budget has room. A buffer larger than the whole budget waits until it is alone.
+    async fn weigh(&self, bytes: Vec<u8>) -> Result<Weighed> {
+        let wanted = u32::try_from(bytes.capacity().div_ceil(1024)).unwrap_or(u32::MAX).min(self.whole);
+        let share = self.budget.clone().acquire_many_owned(wanted).await.map_err(|_| Error::cancelled())?;
+        Ok(Weighed { bytes, share })
+    }
+}
 
 /// Called with the rows and bytes that went on.
 pub type Tell<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
@@ -14,7 +48,9 @@ pub struct Sink<'a, E: RowEncoder, L: Loader> {
     encoder: E,
     loader: Option<L>,
     spare: Vec<u8>,
+    /// Bytes that a buffer collects before it leaves.
     limit: usize,
+    memory: &'a Memory,
     rows_told: u64,
     pub bytes: u64,
     tell: Tell<'a>,
@@ -28,8 +64,18 @@ pub struct ChunkResult {
 }
 
 impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
-    pub fn new(encoder: E, loader: Option<L>, limit: usize, tell: Tell<'a>) -> Self {
-        Self { encoder, loader, spare: Vec::with_capacity(limit + limit / 8), limit, rows_told: 0, bytes: 0, tell }
+    pub fn new(encoder: E, loader: Option<L>, memory: &'a Memory, tell: Tell<'a>) -> Self {
+        let limit = memory.buffer_bytes;
+        Self {
+            encoder,
+            loader,
+            spare: Vec::with_capacity(limit + limit / 8),
+            limit,
+            memory,
+            rows_told: 0,
+            bytes: 0,
+            tell,
+        }
     }
 
     /// Sends the rest and makes the rows permanent.
@@ -37,7 +83,7 @@ impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
         let (rest, digest, losses) = self.encoder.finish();
         let last = rest.len() as u64;
         if let Some(mut loader) = self.loader.take() {
-            loader.send(rest).await?;
+            loader.send(self.memory.weigh(rest).await?).await?;
             loader.commit().await?;
         }
         (self.tell)(digest.rows - self.rows_told, last);
@@ -60,7 +106,7 @@ impl<E: RowEncoder, L: Loader> RowSink for Sink<'_, E, L> {
         let full = self.encoder.take(std::mem::take(&mut self.spare));
         let sent = full.len() as u64;
         self.spare = match &mut self.loader {
-            Some(loader) => loader.send(full).await?,
+            Some(loader) => loader.send(self.memory.weigh(full).await?).await?,
             None => full,
         };
         self.spare.clear();
@@ -74,5 +120,21 @@ impl<E: RowEncoder, L: Loader> RowSink for Sink<'_, E, L> {
         (self.tell)(rows - self.rows_told, sent);
         self.rows_told = rows;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waits_never_exceeds_the_budget() {
+        let memory = Memory::new(4 << 20, 1);
+        let large = memory.weigh(vec![0; 64 << 20]).await.unwrap();
+        let next = memory.weigh(vec![0; 1024]);
+        tokio::pin!(next);
+        assert!(futures_util::poll!(&mut next).is_pending(), "a second buffer got in beside one that fills the budget");
+        drop(large);
+        assert_eq!(next.await.unwrap().bytes.len(), 1024);
     }
 }

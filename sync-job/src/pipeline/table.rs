@@ -58,9 +58,8 @@ pub async fn prepare<S: Source, T: Target>(
     let started = Instant::now();
     let mut retries = 0;
     context
-        .retrying(&format!("{name}: creating the staging table"), &mut retries, || {
-            target.create_staging(table, staging)
-        })
+        .patience
+        .repeat(&format!("{name}: creating the staging table"), &mut retries, || target.create_staging(table, staging))
         .await
         .map_err(|error| ("staging", error))?;
     let loaded = chunks::load(context, table, Some(staging.clone())).await.map_err(|error| ("load", error))?;
@@ -93,7 +92,8 @@ async fn verify_and_index<S: Source, T: Target>(
         let started = Instant::now();
         let what = format!("{name}: digest");
         let held = context
-            .retrying(&what, &mut retries, || target.digest(table, &staging.name))
+            .patience
+            .repeat(&what, &mut retries, || target.digest(table, &staging.name))
             .await
             .map_err(|error| ("verify", error))?;
         Ok((held, started.elapsed().as_secs_f64()))
@@ -101,10 +101,15 @@ async fn verify_and_index<S: Source, T: Target>(
     let index = async {
         let started = Instant::now();
         if table.has_conversions() {
-            target.convert(table, staging).await.map_err(|error| ("convert", error))?;
+            context
+                .patience
+                .repeat(&format!("{name}: converting"), &mut index_retries, || target.convert(table, staging))
+                .await
+                .map_err(|error| ("convert", error))?;
         }
         context
-            .retrying(&format!("{name}: indexes"), &mut index_retries, || target.build_indexes(table, staging))
+            .patience
+            .repeat(&format!("{name}: indexes"), &mut index_retries, || target.build_indexes(table, staging))
             .await
             .map_err(|error| ("index", error))?;
         Ok(started.elapsed().as_secs_f64())
@@ -131,7 +136,7 @@ async fn present_rows<S: Source, T: Target>(
         return Ok(None);
     }
     let what = format!("{}: counting the old rows", table.target);
-    context.retrying(&what, &mut report.retries, || context.target.count(&table.target)).await.map(Some)
+    context.patience.repeat(&what, &mut report.retries, || context.target.count(&table.target)).await.map(Some)
 }
 
 pub(super) fn losses(table: &TablePlan, counts: &crate::load::LossCounts) -> Vec<LossLine> {

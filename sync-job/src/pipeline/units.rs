@@ -60,20 +60,23 @@ async fn copy_unit<S: Source, T: Target>(
     }))
     .await;
     let (mut reports, results): (Vec<TableReport>, Vec<Staged<SwapTicket>>) = prepared.into_iter().unzip();
-    let failed = results.iter().any(Result::is_err);
+    let failed = results.iter().position(Result::is_err).map(|position| &tables[unit[position]].target);
     let mut items = Vec::new();
     for (position, result) in results.into_iter().enumerate() {
         let table = &tables[unit[position]];
         match result {
-            Ok(ticket) if !failed => items.push(SwapItem { table, staging: stagings[position].clone(), ticket }),
+            Ok(ticket) if failed.is_none() => {
+                items.push(SwapItem { table, staging: stagings[position].clone(), ticket });
+            }
             Ok(_) => {
-                let message = format!("{} is ready, but another table of its group failed", table.target);
+                let other = failed.map(ToString::to_string).unwrap_or_default();
+                let message = format!("{} is ready, but {other}, which is of its group, failed", table.target);
                 fail(&mut reports[position], "group", &Error::new(Side::Job, Kind::Refused, message));
             }
             Err((stage, error)) => fail(&mut reports[position], stage, &error),
         }
     }
-    if !failed {
+    if failed.is_none() {
         swap(context, &items, &mut reports, lease).await;
     }
     drop(items);

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use crate::digest::TableDigest;
 use crate::error::Result;
-use crate::load::RowEncoder;
+use crate::load::{RowEncoder, Weighed};
 use crate::plan::{SwapMethod, TablePlan, TargetTable};
 use crate::schema::TableName;
 use crate::swap::SwapTicket;
@@ -98,7 +98,7 @@ pub trait Lease: Send + Sync {
 /// A chunk being loaded, in a transaction of its own.
 pub trait Loader: Send + 'static {
     /// Takes the next bytes of the stream and gives back a buffer to go on with.
-    fn send(&mut self, bytes: Vec<u8>) -> impl Future<Output = Result<Vec<u8>>> + Send;
+    fn send(&mut self, next: Weighed) -> impl Future<Output = Result<Vec<u8>>> + Send;
 
     /// Makes the rows permanent. Where the reply is lost it finds out what became of them, so that the rows are loaded
     /// exactly once: an error means that none of them stayed.

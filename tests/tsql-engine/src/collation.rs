@@ -71,13 +71,32 @@ fn encoding(page: u16) -> Result<&'static Encoding, SqlError> {
     })
 }
 
+/// The upper half of the code pages of DOS that collations know.
+fn dos_table(page: u16) -> Option<&'static [char; 128]> {
+    match page {
+        437 => Some(&oem_cp::code_table::DECODING_TABLE_CP437),
+        850 => Some(&oem_cp::code_table::DECODING_TABLE_CP850),
+        _ => None,
+    }
+}
+
 /// Text of code-page bytes; what cannot be decoded becomes U+FFFD.
 pub fn decode(bytes: &[u8], collation: &str) -> Result<String, SqlError> {
+    if let Some(table) = dos_table(code_page(collation)) {
+        return Ok(oem_cp::decode_string_complete_table(bytes, table));
+    }
     Ok(encoding(code_page(collation))?.decode_without_bom_handling(bytes).0.into_owned())
 }
 
 /// Code-page bytes of text; what the code page lacks becomes `?`, as SQL Server does.
 pub fn encode(text: &str, collation: &str) -> Result<Vec<u8>, SqlError> {
+    if let Some(table) = dos_table(code_page(collation)) {
+        let byte = |character: char| {
+            let high = || table.iter().position(|own| *own == character).map(|at| at as u8 + 128);
+            if character.is_ascii() { character as u8 } else { high().unwrap_or(b'?') }
+        };
+        return Ok(text.chars().map(byte).collect());
+    }
     let encoding = encoding(code_page(collation))?;
     if text.is_ascii() {
         return Ok(text.as_bytes().to_vec());

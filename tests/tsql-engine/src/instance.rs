@@ -214,7 +214,7 @@ impl Instance {
 
     /// TPC-H's eight tables at a scale factor, generated whenever they are read.
     pub fn attach_tpch(self: &Arc<Self>, database: &str, scale: f64) -> Result<(), SqlError> {
-        crate::tpch_schema::attach(self, database, scale)
+        crate::tpch::attach(self, database, scale)
     }
 }
 

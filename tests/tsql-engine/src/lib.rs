@@ -50,7 +50,6 @@ mod server_views;
 mod session;
 mod system;
 mod tpch;
-mod tpch_schema;
 mod types;
 pub mod value;
 

@@ -10,7 +10,7 @@ use tiberius::Row;
 
 use super::connect::{Connection, rows};
 use super::types::{TypeFacts, declared, source_type};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::schema::{
     Identity, IndexColumn, IndexKind, SourceColumn, SourceForeignKey, SourceIndex, SourceKind, SourceTable, TableName,
 };
@@ -154,10 +154,19 @@ impl Fields<'_> {
     }
 }
 
+/// One of the queries, with an error that says what was looked for instead of how.
+async fn part(connection: &mut Connection, what: &str, sql: &str, patience: Duration) -> Result<Vec<Row>> {
+    rows(connection, sql, patience).await.map_err(|error| {
+        let message = format!("the {what} could not be read from the source's catalog");
+        let cause = error.source.map_or(error.message, |cause| cause.to_string());
+        Error::new(error.side, error.kind, message).with_source(cause)
+    })
+}
+
 /// Reads the whole catalog over one connection.
 pub async fn read(connection: &mut Connection, patience: Duration) -> Result<Catalog> {
     let mut catalog = Catalog::default();
-    for row in rows(connection, COLUMNS, patience).await? {
+    for row in part(connection, "columns", COLUMNS, patience).await? {
         let fields = Fields(&row);
         let name = fields.table();
         if catalog.tables.last().is_none_or(|table| table.name != name) {
@@ -169,13 +178,13 @@ pub async fn read(connection: &mut Connection, patience: Duration) -> Result<Cat
     }
     let places: HashMap<TableName, usize> =
         catalog.tables.iter().enumerate().map(|(index, table)| (table.name.clone(), index)).collect();
-    for row in rows(connection, INDEXES, patience).await? {
+    for row in part(connection, "indexes", INDEXES, patience).await? {
         let fields = Fields(&row);
         if let Some(&place) = places.get(&fields.table()) {
             add_index_column(&mut catalog.tables[place].indexes, &fields);
         }
     }
-    for row in rows(connection, FOREIGN_KEYS, patience).await? {
+    for row in part(connection, "foreign keys", FOREIGN_KEYS, patience).await? {
         let fields = Fields(&row);
         if let Some(&place) = places.get(&fields.table()) {
             add_foreign_key_column(&mut catalog.tables[place].foreign_keys, &fields);

@@ -81,15 +81,26 @@ async fn open(config: &SourceConfig, mut driver: Config) -> Result<Connection> {
                 driver.port(port);
                 address = (host, port);
             }
-            Err(error) => return Err(classify(error, attempt)),
+            Err(error) => return Err(login_failure(config, error, attempt)),
         }
     }
     Err(Error::new(Side::Source, Kind::Connection, format!("{} redirects more than once", config.host)))
 }
 
+/// A server that takes the connection and then says nothing is not reached either.
+fn login_failure(config: &SourceConfig, error: tiberius::error::Error, attempt: String) -> Error {
+    match classify(error, attempt.clone()) {
+        Error { kind: Kind::Stalled, .. } => {
+            let seconds = config.connect_timeout.as_secs();
+            Error::new(Side::Source, Kind::Connection, format!("{attempt}: no answer to the login in {seconds} s"))
+        }
+        other => other,
+    }
+}
+
 /// Runs statements that return nothing of interest.
 pub async fn execute(connection: &mut Connection, sql: &str, patience: Duration) -> Result<()> {
-    let attempt = || format!("the source did not accept: {}", sql.chars().take(120).collect::<String>());
+    let attempt = || format!("the source did not accept: {}", beginning(sql));
     let run = async {
         let stream = connection.simple_query(sql).await?;
         stream.into_results().await
@@ -101,9 +112,14 @@ pub async fn execute(connection: &mut Connection, sql: &str, patience: Duration)
     }
 }
 
+/// Enough of a statement to know it by, on one line.
+fn beginning(sql: &str) -> String {
+    sql.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(120).collect()
+}
+
 /// The rows of the last result set of `sql`.
 pub async fn rows(connection: &mut Connection, sql: &str, patience: Duration) -> Result<Vec<tiberius::Row>> {
-    let attempt = || format!("the source did not answer: {}", sql.chars().take(120).collect::<String>());
+    let attempt = || format!("the source did not answer: {}", beginning(sql));
     let run = async { connection.simple_query(sql).await?.into_first_result().await };
     match tokio::time::timeout(patience, run).await {
         Ok(Ok(rows)) => Ok(rows),
@@ -129,6 +145,9 @@ pub fn classify(error: tiberius::error::Error, message: String) -> Error {
     };
     let error_text = match &error {
         Driver::Server(token) => format!("Msg {}, Level {}: {}", token.code(), token.class(), token.message()),
+        Driver::Io { kind: std::io::ErrorKind::UnexpectedEof, .. } => "the server closed the connection".to_owned(),
+        // The driver's own words say "performing I/O" twice before the cause.
+        Driver::Io { message, .. } => message.rsplit("performing I/O: ").next().unwrap_or(message).to_owned(),
         other => other.to_string(),
     };
     Error::new(Side::Source, kind, message).with_source(error_text)

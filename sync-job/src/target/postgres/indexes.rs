@@ -53,7 +53,7 @@ fn drop_leftovers(table: &TablePlan, staging: &TableName) -> String {
         .map(|(number, index)| {
             let name = temporary_name(staging, number);
             if is_constraint(index) {
-                format!("ALTER TABLE {relation} DROP CONSTRAINT IF EXISTS {}; ", sql::quote(&name))
+                format!("{}; ", sql::drop_constraint(staging, &name))
             } else {
                 format!("DROP INDEX IF EXISTS {}; ", sql::qualified(&TableName::new(&staging.schema, name)))
             }

@@ -9,6 +9,7 @@ use super::Postgres;
 use super::connect::{classify, close, connect, execute, rows};
 use super::sql;
 use crate::error::{Error, Kind, Result, Side};
+use crate::load::Weighed;
 use crate::plan::TablePlan;
 use crate::retry;
 use crate::schema::TableName;
@@ -19,7 +20,7 @@ const FATE_ATTEMPTS: u32 = 10;
 
 /// A chunk being loaded over its own connection, by a task of its own, so that reading and sending overlap.
 pub struct ChunkLoader {
-    full: mpsc::Sender<Vec<u8>>,
+    full: mpsc::Sender<Weighed>,
     empty: mpsc::Receiver<Vec<u8>>,
     task: JoinHandle<Result<()>>,
     /// Rows may only be committed after the last buffer was handed over on purpose, not because the reader broke off.
@@ -56,7 +57,7 @@ struct Copy {
     target: Postgres,
     /// The transaction's id, with which its fate can be found out should the reply to COMMIT be lost.
     transaction: String,
-    incoming: mpsc::Receiver<Vec<u8>>,
+    incoming: mpsc::Receiver<Weighed>,
     outgoing: mpsc::Sender<Vec<u8>>,
     completed: oneshot::Receiver<()>,
 }
@@ -65,8 +66,9 @@ impl Copy {
     async fn run(mut self, mut connection: PgConnection) -> Result<()> {
         let failed = |error| classify(error, format!("loading {} failed", self.table));
         let mut copy = connection.copy_in_raw(&self.statement).await.map_err(failed)?;
-        while let Some(mut bytes) = self.incoming.recv().await {
+        while let Some(Weighed { mut bytes, share }) = self.incoming.recv().await {
             copy.send(bytes.as_slice()).await.map_err(failed)?;
+            drop(share);
             bytes.clear();
             // A buffer that nobody waits for is dropped.
             let _ = self.outgoing.try_send(bytes);
@@ -92,8 +94,8 @@ impl Copy {
 }
 
 impl Loader for ChunkLoader {
-    async fn send(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        if self.full.send(bytes).await.is_err() {
+    async fn send(&mut self, next: Weighed) -> Result<Vec<u8>> {
+        if self.full.send(next).await.is_err() {
             // The task ended before its time; its result says why.
             return Err(join(&mut self.task).await.err().unwrap_or_else(Error::cancelled));
         }

@@ -148,6 +148,10 @@ pub fn foreign_key(table: &TableName, key: &ForeignKeyPlan, referenced: &TableNa
     )
 }
 
+pub fn drop_constraint(table: &TableName, name: &str) -> String {
+    format!("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", qualified(table), quote(name))
+}
+
 /// The change of column types after the verification, or nothing.
 pub fn convert(table: &TablePlan, staging: &TableName) -> Option<String> {
     let changes: Vec<String> = table

@@ -21,7 +21,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Swaps all items in one transaction, trying again while locks are held by others, for at most `swap_wait`.
 pub(super) async fn swap(target: &Postgres, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
     let mut connection = target.connect().await?;
-    add_foreign_keys(&mut connection, items).await?;
     let deadline = Instant::now() + target.config.swap_wait;
     let mut methods: Vec<SwapMethod> = items.iter().map(|item| item.table.swap.method).collect();
     if methods.contains(&SwapMethod::Rename)
@@ -29,11 +28,11 @@ pub(super) async fn swap(target: &Postgres, items: &[SwapItem<'_>]) -> Result<Ve
     {
         fall_back(items, &mut methods, &holder)?;
     }
+    let mut keys_are_there = false;
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let result = transaction(target, &mut connection, items, &methods).await;
-        let error = match result {
+        let error = match try_once(target, &mut connection, items, &methods, &mut keys_are_there).await {
             Ok(()) => {
                 close(connection).await;
                 return Ok(methods);
@@ -41,14 +40,31 @@ pub(super) async fn swap(target: &Postgres, items: &[SwapItem<'_>]) -> Result<Ve
             Err(error) => error,
         };
         // A failed transaction only needs its end; where even that fails the connection is gone, and with it the transaction.
-        let ended = execute(&mut connection, "ROLLBACK").await.is_ok();
-        let again = matches!(error.kind, Kind::LockTimeout | Kind::Transient) && ended && Instant::now() < deadline;
-        if !again {
+        if execute(&mut connection, "ROLLBACK").await.is_err()
+            && let Ok(new) = target.connect().await
+        {
+            connection = new;
+        }
+        if !retry::worth_retrying(error.kind) || Instant::now() >= deadline {
             return Err(Error { message: format!("swapping {} failed", names(items)), ..explain(error) });
         }
-        tracing::info!(tables = names(items), attempt, "the swap waits for a lock that others hold");
+        tracing::info!(tables = names(items), attempt, error = error.chain(), "the swap waits and is tried again");
         tokio::time::sleep(retry::backoff(attempt)).await;
     }
+}
+
+async fn try_once(
+    target: &Postgres,
+    connection: &mut PgConnection,
+    items: &[SwapItem<'_>],
+    methods: &[SwapMethod],
+    keys_are_there: &mut bool,
+) -> Result<()> {
+    if !*keys_are_there {
+        add_foreign_keys(connection, items).await?;
+        *keys_are_there = true;
+    }
+    transaction(target, connection, items, methods).await
 }
 
 /// Foreign keys among the group's staging tables, checked against all rows before readers see them.
@@ -57,7 +73,10 @@ async fn add_foreign_keys(connection: &mut PgConnection, items: &[SwapItem<'_>])
         for key in &item.table.foreign_keys {
             let referenced = items.iter().find(|other| other.table.target == key.referenced);
             if let Some(referenced) = referenced {
-                execute(connection, &sql::foreign_key(&item.staging.name, key, &referenced.staging.name)).await?;
+                // What a try left whose reply was lost goes first.
+                let add = sql::foreign_key(&item.staging.name, key, &referenced.staging.name);
+                let drop = sql::drop_constraint(&item.staging.name, &key.name);
+                execute(connection, &format!("{drop}; {add}")).await?;
             }
         }
     }

@@ -1,0 +1,1 @@
+SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN '!' ELSE '' END, ', ' ORDER BY attnum), (SELECT id || name || colour || weight FROM parts), has_table_privilege('pg_monitor', 'parts', 'SELECT'), obj_description('parts'::regclass) FROM pg_attribute WHERE attrelid = 'parts'::regclass AND attnum > 0

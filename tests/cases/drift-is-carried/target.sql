@@ -1,0 +1,1 @@
+CREATE TABLE parts (id integer NOT NULL PRIMARY KEY, weight numeric(8,2), name varchar(20) NOT NULL, gone text); INSERT INTO parts VALUES (1, 2.50, 'nut', 'x'); GRANT SELECT ON parts TO PUBLIC; COMMENT ON TABLE parts IS 'of machines'

@@ -1,0 +1,1 @@
+SELECT id, body, pg_typeof(body) FROM settings ORDER BY 1

@@ -1,0 +1,1 @@
+CREATE TABLE settings (id integer NOT NULL PRIMARY KEY, body jsonb); INSERT INTO settings VALUES (7, '[]')

@@ -1,0 +1,1 @@
+SELECT count(*), count(what), (SELECT count(*) FROM latest) FROM events

@@ -1,0 +1,89 @@
+//! TPC-H tables that are generated while they are read, so that a benchmark's source costs neither disk nor loading.
+//!
+//! [`direct`] answers the reads that the job sends (ranges of the primary key, extremes, counts, every n-th key) straight from
+//! the generator; for other queries [`materialize`] makes a temporary copy that the engine reads.
+
+mod answer;
+mod cells;
+mod keys;
+mod parse;
+mod plan;
+mod scan;
+mod schema;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use sqlparser::ast::Query;
+
+use crate::bind::quote;
+use crate::catalog;
+use crate::instance::Instance;
+use crate::session::{Env, Session};
+use crate::value::{Flow, Output, SqlError, Value};
+use schema::Table;
+
+/// Defines the eight tables in a database. `scale` is TPC-H's scale factor (1 is about 6 million line items); from 0.01 up all
+/// primary keys are unique, below, the specification's formula gives some parts the same supplier twice.
+pub fn attach(instance: &Arc<Instance>, database: &str, scale: f64) -> Result<(), SqlError> {
+    let script: Vec<String> = Table::ALL.into_iter().map(Table::create).collect();
+    instance.run_script(database, &script.join("\n")).map_err(|failure| failure.error)?;
+    let session = Session::internal(Arc::clone(instance), database)?;
+    let names: Vec<String> = Table::ALL.into_iter().map(|table| format!("'{}'", table.name())).collect();
+    session.connection.execute(
+        &format!(
+            "UPDATE \"$objects\" SET tpch = ?1 WHERE type = 'U' AND schema_id = 1 AND name IN ({})",
+            names.join(",")
+        ),
+        [scale],
+    )?;
+    Ok(())
+}
+
+/// Rows of a table at a scale factor, exactly.
+pub fn row_count(name: &str, scale: f64) -> u64 {
+    Table::find(name).map_or(0, |table| keys::count(table, scale))
+}
+
+/// Runs a plain SELECT of one TPC-H table; `None` where the query is anything else, and nothing has been handed out then.
+///
+/// Answered are, over `[dbo].table [AS a] [WITH (…)] [WHERE …]` with comparisons of primary key columns and integers, `IS NULL`,
+/// AND and OR: columns and their casts to varbinary(n) and decimal(p,s), TOP (n), ORDER BY the primary key; MIN and MAX of key
+/// columns, COUNT(*), COUNT_BIG(*); and every n-th key by ROW_NUMBER.
+pub fn direct(session: &Session, query: &Query, out: &mut dyn Output) -> Result<Option<(u64, Flow)>, SqlError> {
+    let Some(plan) = parse::plan(query).filter(|_| session.settings.row_limit == 0) else { return Ok(None) };
+    // The plan goes by the name alone; whether the session's database has that table, and as a generated one, is in its catalog.
+    let Some(table) = catalog::find(&session.connection, "dbo", plan.table.name())? else { return Ok(None) };
+    let Some(scale) = table.tpch else { return Ok(None) };
+    session.env().may_select(&table)?;
+    let sent = answer::answer(&plan, scale, out)?;
+    Ok(Some(sent.map_or((0, Flow::Stop), |rows| (rows, Flow::Continue))))
+}
+
+/// A temporary copy, for queries that the generator cannot answer itself; made once a session.
+pub fn materialize(env: &Env<'_>, table: &catalog::Table, scale: f64) -> Result<String, SqlError> {
+    let name = format!("copy of {}.{}", table.schema, table.name);
+    let copy = format!("temp.{}", quote(&name));
+    let names: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
+    let exists: i64 =
+        env.connection
+            .query_row("SELECT count(*) FROM temp.sqlite_schema WHERE name = ?1", [name], |row| row.get(0))?;
+    let Some(generated) = Table::find(&table.name).filter(|_| exists == 0) else { return Ok(copy) };
+    env.connection.execute_batch(&format!("CREATE TABLE {copy}({})", names.join(",")))?;
+    let marks = vec!["?"; names.len()].join(",");
+    let mut insert = env.connection.prepare(&format!("INSERT INTO {copy} VALUES ({marks})"))?;
+    let mut failed = None;
+    answer::each(generated, scale, &mut |row: &[Value<'_>]| {
+        let cells = row.iter().zip(&table.columns).map(|(value, column)| crate::codec::store(value, &column.sql_type));
+        match insert.execute(rusqlite::params_from_iter(cells)) {
+            Ok(_) => Flow::Continue,
+            Err(error) => {
+                failed = Some(error);
+                Flow::Stop
+            }
+        }
+    });
+    failed.map_or(Ok(copy), |error| Err(error.into()))
+}
