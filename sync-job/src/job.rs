@@ -56,16 +56,17 @@ impl<S: Source, T: Target> Job<S, T> {
     /// Looks at both sides and decides everything. Writes nothing.
     pub async fn plan(&self) -> Result<Planned> {
         let config = &self.config;
+        let dialect = self.target.dialect();
         let (facts, target_facts) = tokio::try_join!(self.source.facts(), self.target.facts())?;
         let catalog = self.source.catalog().await?;
-        let draft = plan::draft(config, &catalog, &self.only);
+        let draft = plan::draft(config, &catalog, &self.only, dialect);
         let present = self.target.inspect(&draft.targets()).await?;
         let source = format!("{}:{}/{} ({})", config.source.host, config.source.port, facts.database, facts.version);
         let target = format!(
             "{}:{}/{} ({})",
             config.target.host, config.target.port, config.target.database, target_facts.version
         );
-        let mut plan = plan::complete(config, draft, &present, source, target);
+        let mut plan = plan::complete(config, draft, &present, source, target, dialect);
         let missing = self.target.missing_permissions(&plan.tables).await?;
         let findings = precheck::judge(config, &plan, &facts, &target_facts, &missing);
         plan.findings.extend(findings);

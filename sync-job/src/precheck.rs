@@ -49,6 +49,9 @@ pub fn judge(
     for (problem, remedy) in &target.problems {
         findings.push(Finding::new("target-unusable", Severity::Refusal, problem, remedy));
     }
+    for (problem, remedy) in &target.warnings {
+        findings.push(Finding::new("target-slower", Severity::Warning, problem, remedy));
+    }
     for (problem, remedy) in missing_permissions {
         findings.push(Finding::new("target-permission", Severity::Refusal, problem, remedy));
     }

@@ -143,7 +143,7 @@ const BAD: &[(Change, &str)] = &[
     (Swap("password_env = \"SOURCE_PASSWORD\"", "password = \"hunter2\""),
      "job.toml: source.password: a job file holds no passwords; use password_env or password_file"),
     (Swap("engine = \"postgres\"", "engine = \"oracle\""),
-     "job.toml: target.engine: found \"oracle\"; allowed: \"postgres\""),
+     "job.toml: target.engine: found \"oracle\"; allowed: \"postgres\", \"mysql\""),
     (Swap("engine = \"postgres\"", ""),
      "job.toml: target.engine: this key is required"),
     (Swap("password_env = \"TARGET_PASSWORD\"", ""),

@@ -16,6 +16,7 @@ use sync_job::schema::{
 };
 use sync_job::source::sqlserver::SqlServer;
 use sync_job::source::{Catalog, Source as _};
+use sync_job::target::postgres::PostgresDialect;
 use sync_job::text::CodePage;
 use sync_job::type_map::ReadAs;
 
@@ -159,13 +160,14 @@ fn vault() -> SourceTable {
 
 fn planned(config: &JobConfig, tables: Vec<SourceTable>, present: &HashMap<TableName, TargetTable>) -> RunPlan {
     let catalog = Catalog { tables, missing: Vec::new() };
-    let draft = plan::draft(config, &catalog, &[]);
+    let draft = plan::draft(config, &catalog, &[], &PostgresDialect);
     plan::complete(
         config,
         draft,
         present,
         "erp.example.internal:1433/erp (SQL Server 2019)".to_owned(),
         "aurora.example.internal:5432/erp (PostgreSQL 16.4)".to_owned(),
+        &PostgresDialect,
     )
 }
 

@@ -9,7 +9,7 @@ use std::{
     process::{Command, ExitStatus, Stdio},
     time::Duration,
 };
-use stopgap_servers::{ScratchDir, guard::Guarded, postgres};
+use stopgap_servers::{ScratchDir, guard::Guarded};
 
 /// No job of a test takes longer, even on a busy machine with debug builds.
 const LIMIT: Duration = Duration::from_mins(3);
@@ -42,11 +42,12 @@ impl Job {
             quoted(&address.user),
         );
         let mut target_section = format!(
-            "engine = \"postgres\"\nhost = {}\nport = {}\ndatabase = {}\nuser = {}\npassword_env = \"{TARGET_PASSWORD}\"\n",
-            quoted(target.server().host()),
-            target.server().port(),
+            "engine = \"{}\"\nhost = {}\nport = {}\ndatabase = {}\nuser = {}\npassword_env = \"{TARGET_PASSWORD}\"\n",
+            target.engine.key(),
+            quoted(target.host()),
+            target.port(),
             quoted(&target.database),
-            quoted(postgres::USER),
+            quoted(target.user()),
         );
         match target.authority() {
             Some(file) => writeln!(target_section, "ca_file = {}", quoted(&file.display().to_string()))?,
@@ -60,7 +61,7 @@ impl Job {
             rest: String::new(),
             environment: vec![
                 (SOURCE_PASSWORD.to_owned(), address.password.clone()),
-                (TARGET_PASSWORD.to_owned(), postgres::PASSWORD.to_owned()),
+                (TARGET_PASSWORD.to_owned(), target.password().to_owned()),
             ],
         })
     }

@@ -1,4 +1,4 @@
-//! The target of a test: an empty database of its own on one server that all tests of the binary share.
+//! The target of a test: an empty database of its own on a server that all tests of the binary share, one for each engine.
 
 use crate::certificates::{self, Authority, Flavour};
 use anyhow::{Context, Result, anyhow};
@@ -10,79 +10,180 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
 };
-use stopgap_servers::postgres::{Options, PASSWORD, PrivateServer, USER};
+use stopgap_servers::{mysql, postgres};
+
+/// What a test may write to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Postgres,
+    MariaDb,
+    MySql,
+}
+
+impl Engine {
+    /// Every engine that can be started here. MySQL itself may be missing; the test run says so at its end.
+    pub fn all() -> Vec<Engine> {
+        let mut all = vec![Engine::Postgres, Engine::MariaDb];
+        if mysql::Flavour::MySql.is_available() {
+            all.push(Engine::MySql);
+        }
+        all
+    }
+
+    /// As the job file calls it.
+    pub fn key(self) -> &'static str {
+        if self == Engine::Postgres { "postgres" } else { "mysql" }
+    }
+
+    /// Of two ways to say the same, the one of this engine.
+    pub fn pick<T>(self, postgres: T, mysql: T) -> T {
+        if self == Engine::Postgres { postgres } else { mysql }
+    }
+}
+
+#[derive(Debug)]
+enum Running {
+    Postgres(postgres::PrivateServer),
+    Mysql(mysql::PrivateServer),
+}
 
 struct Shared {
-    server: PrivateServer,
+    server: Running,
     authority: PathBuf,
 }
 
 /// Started by the first test that needs it. A static is never dropped: the server's watchdog ends it with the process.
-fn shared() -> Result<&'static Shared> {
-    static SHARED: OnceLock<Result<Shared, String>> = OnceLock::new();
+fn shared(engine: Engine) -> Result<&'static Shared> {
+    static SHARED: [OnceLock<Result<Shared, String>>; 3] = [const { OnceLock::new() }; 3];
     let start = || -> Result<Shared> {
         let authority = Authority::new("Stopgap tests")?;
-        let tls = Some(authority.server(Flavour::Good)?);
-        let server = PrivateServer::start(Options { tls, settings: Vec::new() })?;
+        let server = start(engine, Some(authority.server(Flavour::Good)?), &[])?;
         // In the server's own directory, which goes with it.
         let authority = certificates::write(server.directory(), "authority.pem", &authority.pem())?;
         Ok(Shared { server, authority })
     };
-    let shared = SHARED.get_or_init(|| start().map_err(|error| format!("{error:#}")));
+    let shared = SHARED[engine as usize].get_or_init(|| start().map_err(|error| format!("{error:#}")));
     shared.as_ref().map_err(|error| anyhow!("{error}"))
 }
 
-/// An empty PostgreSQL database.
+fn start(engine: Engine, tls: Option<(String, String)>, settings: &[(&str, &str)]) -> Result<Running> {
+    let flavour = match engine {
+        Engine::Postgres => {
+            let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            return postgres::PrivateServer::start(postgres::Options { tls, settings }).map(Running::Postgres);
+        }
+        Engine::MariaDb => mysql::Flavour::MariaDb,
+        Engine::MySql => mysql::Flavour::MySql,
+    };
+    let arguments = settings.iter().map(|(name, value)| format!("--{name}={value}")).collect();
+    mysql::PrivateServer::start(flavour, mysql::Options { tls, arguments }).map(Running::Mysql)
+}
+
+impl Running {
+    fn directory(&self) -> &Path {
+        match self {
+            Running::Postgres(server) => server.directory(),
+            Running::Mysql(server) => server.directory(),
+        }
+    }
+
+    fn create_database(&self, name: &str) -> Result<()> {
+        match self {
+            Running::Postgres(server) => server.create_database(name),
+            Running::Mysql(server) => server.create_database(name),
+        }
+    }
+}
+
+/// An empty database.
 #[derive(Debug)]
 pub struct TestTarget {
     server: Server,
     authority: Option<PathBuf>,
+    pub engine: Engine,
     pub database: String,
 }
 
 #[derive(Debug)]
 enum Server {
-    Shared(&'static PrivateServer),
-    Own(Box<PrivateServer>),
+    Shared(&'static Running),
+    Own(Box<Running>),
 }
 
 impl TestTarget {
-    /// A new database on the shared server, which speaks TLS with a good certificate.
+    /// A new database on the shared PostgreSQL, which speaks TLS with a good certificate.
     pub fn new() -> Result<Self> {
-        static COUNTER: AtomicU32 = AtomicU32::new(1);
-        let shared = shared()?;
-        let database = format!("target_{}", COUNTER.fetch_add(1, Ordering::Relaxed));
-        shared.server.create_database(&database)?;
-        Ok(Self { server: Server::Shared(&shared.server), authority: Some(shared.authority.clone()), database })
+        Self::on(Engine::Postgres)
     }
 
-    /// A server for this test alone: with settings of its own, a bad certificate, or one that will be crashed.
+    /// A new database on the shared server of an engine.
+    pub fn on(engine: Engine) -> Result<Self> {
+        static COUNTER: AtomicU32 = AtomicU32::new(1);
+        let shared = shared(engine)?;
+        let database = format!("target_{}", COUNTER.fetch_add(1, Ordering::Relaxed));
+        shared.server.create_database(&database)?;
+        Ok(Self { server: Server::Shared(&shared.server), authority: Some(shared.authority.clone()), engine, database })
+    }
+
+    /// A PostgreSQL for this test alone: with settings of its own, a bad certificate, or one that will be crashed.
     pub fn with_own_server(certificate: Option<Flavour>, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::with_own(Engine::Postgres, certificate, settings)
+    }
+
+    /// As [`TestTarget::with_own_server`], of any engine.
+    pub fn with_own(engine: Engine, certificate: Option<Flavour>, settings: &[(&str, &str)]) -> Result<Self> {
         let authority = Authority::new("Stopgap tests")?;
         let tls = certificate.map(|flavour| authority.server(flavour)).transpose()?;
-        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let server = PrivateServer::start(Options { tls, settings })?;
+        let server = start(engine, tls, settings)?;
         let authority = match certificate {
             Some(_) => Some(certificates::write(server.directory(), "authority.pem", &authority.pem())?),
             None => None,
         };
         let database = "target".to_owned();
         server.create_database(&database)?;
-        Ok(Self { server: Server::Own(Box::new(server)), authority, database })
+        Ok(Self { server: Server::Own(Box::new(server)), authority, engine, database })
     }
 
-    pub fn server(&self) -> &PrivateServer {
+    fn running(&self) -> &Running {
         match &self.server {
             Server::Shared(server) => server,
             Server::Own(server) => server,
         }
     }
 
-    /// The server, to be crashed and started again; an error when other tests use it too.
-    pub fn own_server(&mut self) -> Result<&mut PrivateServer> {
+    pub fn host(&self) -> &'static str {
+        "127.0.0.1"
+    }
+
+    pub fn port(&self) -> u16 {
+        match self.running() {
+            Running::Postgres(server) => server.port(),
+            Running::Mysql(server) => server.port(),
+        }
+    }
+
+    /// The account that may do everything.
+    pub fn user(&self) -> &'static str {
+        self.engine.pick(postgres::USER, mysql::USER)
+    }
+
+    pub fn password(&self) -> &'static str {
+        self.engine.pick(postgres::PASSWORD, mysql::PASSWORD)
+    }
+
+    /// Where tables of the source's schema `dbo` arrive.
+    pub fn schema(&self) -> &str {
+        if self.engine == Engine::Postgres { "public" } else { &self.database }
+    }
+
+    /// The PostgreSQL server, to be crashed and started again; an error when other tests use it too.
+    pub fn own_server(&mut self) -> Result<&mut postgres::PrivateServer> {
         match &mut self.server {
+            Server::Own(server) => match server.as_mut() {
+                Running::Postgres(server) => Ok(server),
+                Running::Mysql(_) => Err(anyhow!("it is not a PostgreSQL")),
+            },
             Server::Shared(_) => Err(anyhow!("the shared server is not this test's to crash")),
-            Server::Own(server) => Ok(server),
         }
     }
 
@@ -91,31 +192,46 @@ impl TestTarget {
         self.authority.as_deref()
     }
 
-    /// A connection to the database as the superuser.
+    /// A connection to the PostgreSQL database as the superuser.
     pub async fn connect(&self) -> Result<PgConnection> {
         let options = PgConnectOptions::new_without_pgpass()
-            .host(self.server().host())
-            .port(self.server().port())
-            .username(USER)
-            .password(PASSWORD)
+            .host(self.host())
+            .port(self.port())
+            .username(self.user())
+            .password(self.password())
             .database(&self.database);
         PgConnection::connect_with(&options).await.context("connecting to the test's target")
     }
 
     /// Runs SQL, whatever it is.
     pub fn run(&self, sql: &str) -> Result<()> {
-        self.server().psql(&self.database, sql, &[]).map(drop)
+        match self.running() {
+            Running::Postgres(server) => server.psql(&self.database, sql, &[]).map(drop),
+            Running::Mysql(server) => server.query(&self.database, sql).map(drop),
+        }
     }
 
     /// What a query returns: a line for each row, columns separated by `|`, NULL as `∅`.
     pub fn rows(&self, sql: &str) -> Result<Vec<String>> {
-        let text = self.server().psql(&self.database, sql, &["-At", "-P", "null=∅"])?;
-        Ok(text.lines().map(str::to_owned).collect())
+        match self.running() {
+            Running::Postgres(server) => {
+                let text = server.psql(&self.database, sql, &["-At", "-P", "null=∅"])?;
+                Ok(text.lines().map(str::to_owned).collect())
+            }
+            Running::Mysql(server) => {
+                let text = server.query(&self.database, sql)?;
+                let shown = |field: &str| if field == "NULL" { "∅".to_owned() } else { field.to_owned() };
+                Ok(text.lines().map(|line| line.split('\t').map(shown).collect::<Vec<_>>().join("|")).collect())
+            }
+        }
     }
 
     /// What runs have left: everything that carries the job's prefix. After a run's end there must be nothing.
     pub fn leftovers(&self) -> Result<Vec<String>> {
-        self.rows("SELECT relname FROM pg_class WHERE relname LIKE 'stopgap\\_%' ORDER BY 1")
+        self.rows(self.engine.pick(
+            "SELECT relname FROM pg_class WHERE relname LIKE 'stopgap\\_%' ORDER BY 1",
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'stopgap\\_%' ORDER BY 1",
+        ))
     }
 
     /// The first column of the first row.

@@ -4,6 +4,7 @@ mod bench;
 mod certificates;
 mod demo;
 mod lint;
+mod mysql;
 mod packages;
 mod setup;
 mod test;

@@ -24,6 +24,17 @@ const NEEDS: &[Need] = &[
         why: "clients that check the SQL Server simulator",
         present: || ["tsql", "bsqldb", "freebcp"].iter().all(|name| on_path(name)),
     },
+    Need {
+        package: "mariadb-server-core",
+        why: "a target that speaks MySQL's protocol",
+        present: || ["mariadbd", "mariadb-install-db"].iter().all(|name| on_path(name)),
+    },
+    Need { package: "mariadb-client-core", why: "the client for it", present: || on_path("mariadb") },
+    Need {
+        package: "debootstrap",
+        why: "MySQL itself, which Debian's stable release lacks",
+        present: || on_path("debootstrap"),
+    },
     Need { package: "openssl", why: "certificates for the demo's servers", present: || on_path("openssl") },
     Need {
         package: "python3-venv",
@@ -33,7 +44,7 @@ const NEEDS: &[Need] = &[
 ];
 
 /// How commands are run as root.
-enum Root {
+pub enum Root {
     Ourselves,
     Sudo,
 }
@@ -118,7 +129,7 @@ fn write_settings(root: &Root, content: &str) -> Result<()> {
     Ok(())
 }
 
-fn find_root() -> Option<Root> {
+pub fn find_root() -> Option<Root> {
     use std::os::unix::fs::MetadataExt;
     if Path::new("/proc/self").metadata().is_ok_and(|entry| entry.uid() == 0) {
         return Some(Root::Ourselves);
@@ -126,7 +137,7 @@ fn find_root() -> Option<Root> {
     quiet(Command::new("sudo").args(["-n", "true"])).then_some(Root::Sudo)
 }
 
-fn as_root(root: &Root, words: &[&str]) -> Command {
+pub fn as_root(root: &Root, words: &[&str]) -> Command {
     let all: Vec<&str> = match root {
         Root::Ourselves => words.to_vec(),
         Root::Sudo => ["sudo", "-n"].iter().chain(words).copied().collect(),

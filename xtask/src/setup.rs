@@ -1,6 +1,6 @@
 //! Everything that the tests and the demo need besides Rust and a C compiler.
 
-use crate::{packages, workspace};
+use crate::{mysql, packages, workspace};
 use anyhow::{Context, Result};
 use std::{
     path::{Path, PathBuf},
@@ -16,6 +16,8 @@ pub struct Tools {
     pub venv: PathBuf,
     /// The directory with PostgreSQL's programs.
     pub postgres: PathBuf,
+    /// The directory into which MySQL was unpacked, or why there is none.
+    pub mysql: Result<PathBuf, String>,
 }
 
 /// Makes sure that everything is there; when it is, this takes a moment and prints one line.
@@ -26,8 +28,13 @@ pub fn run() -> Result<Tools> {
         make_venv(&venv)?;
     }
     let postgres = postgres::find_binaries().context("PostgreSQL's programs were not found")?;
+    let mysql = mysql::unpack();
     println!("Ready: PostgreSQL in {}, Python clients in {}", postgres.display(), venv.display());
-    Ok(Tools { venv, postgres })
+    match &mysql {
+        Ok(root) => println!("Ready: MySQL in {}, and MariaDB", root.display()),
+        Err(reason) => println!("Ready: MariaDB; no MySQL here: {reason}"),
+    }
+    Ok(Tools { venv, postgres, mysql })
 }
 
 /// The requirements that an environment was made for, written last: a broken attempt is made again.

@@ -3,6 +3,7 @@
 use crate::{setup, workspace};
 use anyhow::{Context, Result};
 use std::time::Instant;
+use stopgap_servers::mysql::UNPACKED;
 
 /// Sets up, builds the programs that the tests run, and tests.
 pub fn run(arguments: &[String]) -> Result<()> {
@@ -18,7 +19,18 @@ pub fn run(arguments: &[String]) -> Result<()> {
         .env("STOPGAP_PG_BIN", &tools.postgres)
         .env("STOPGAP_SYNC_JOB", job)
         .env("STOPGAP_SIMULATOR", simulator);
+    match &tools.mysql {
+        Ok(root) => {
+            tests.env(UNPACKED, root);
+        }
+        // In CI both must run.
+        Err(reason) if std::env::var_os("CI").is_some() => anyhow::bail!("MySQL could not be set up: {reason}"),
+        Err(_) => {}
+    }
     workspace::run(&mut tests).context("tests failed")?;
+    if let Err(reason) = &tools.mysql {
+        println!("\nMySQL itself was NOT tested, MariaDB stood in for it: {reason}");
+    }
     println!("\nAll tests passed in {}", workspace::seconds(start.elapsed()));
     Ok(())
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Cli, Command, Format, Init, Selected};
 use crate::config::write::{self, Connection};
-use crate::config::{Consistency, Intent, JobConfig, PasswordSource, Pattern, SourceConfig, Tls, TlsMode};
+use crate::config::{Consistency, Engine, Intent, JobConfig, PasswordSource, Pattern, SourceConfig, Tls, TlsMode};
 use crate::exit::ExitStatus;
 use crate::job::{Job, Planned, new_run_id};
 use crate::plan::{self, TablePlan};
@@ -18,9 +18,24 @@ use crate::progress::Display;
 use crate::report::{Failure, RunReport, failure_status, render};
 use crate::source::Source;
 use crate::source::sqlserver::SqlServer;
+use crate::target::mysql::MySql;
 use crate::target::postgres::Postgres;
 
-type ThisJob = Job<SqlServer, Postgres>;
+/// A job between the sides that its file names.
+enum AnyJob {
+    Postgres(Job<SqlServer, Postgres>),
+    Mysql(Job<SqlServer, MySql>),
+}
+
+/// The one place that tells targets apart.
+macro_rules! with_job {
+    ($any:expr, $job:ident => $work:expr) => {
+        match $any {
+            AnyJob::Postgres($job) => $work,
+            AnyJob::Mysql($job) => $work,
+        }
+    };
+}
 
 /// Runs the command. Errors are of the configuration; what happens later is in reports.
 pub async fn run(cli: Cli, display: &Display, cancel: CancellationToken) -> anyhow::Result<ExitStatus> {
@@ -33,7 +48,7 @@ pub async fn run(cli: Cli, display: &Display, cancel: CancellationToken) -> anyh
             if let Some(path) = &report {
                 can_be_written(path)?;
             }
-            let done = Box::pin(job.run(display.start(), cancel)).await;
+            let done = with_job!(&job, job => Box::pin(job.run(display.start(), cancel)).await);
             if let Some(path) = &report {
                 write_json(path, &done)?;
             }
@@ -41,7 +56,7 @@ pub async fn run(cli: Cli, display: &Display, cancel: CancellationToken) -> anyh
         }
         Command::Verify { selected } => {
             let job = open(&selected)?;
-            let done = Box::pin(job.verify(display.start(), cancel)).await;
+            let done = with_job!(&job, job => Box::pin(job.verify(display.start(), cancel)).await);
             answer(&done, selected.format)
         }
         Command::Check { selected } => unless(&cancel, check(&selected)).await,
@@ -61,7 +76,7 @@ async fn unless(
     }
 }
 
-fn open(selected: &Selected) -> anyhow::Result<ThisJob> {
+fn open(selected: &Selected) -> anyhow::Result<AnyJob> {
     let config = JobConfig::load(&selected.config)?;
     let file = selected.config.display();
     let sides = [
@@ -77,12 +92,16 @@ fn open(selected: &Selected) -> anyhow::Result<ThisJob> {
         .map(|text| Pattern::new(text).map_err(|problem| anyhow::anyhow!("--table: {problem}")))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let run_id = new_run_id();
-    Ok(Job {
-        source: Arc::new(SqlServer::new(config.source.clone(), config.limits.stall_timeout)),
-        target: Arc::new(Postgres::new(config.target.clone(), &config.name, &run_id)),
-        config,
-        run_id,
-        only,
+    let source = Arc::new(SqlServer::new(config.source.clone(), config.limits.stall_timeout));
+    Ok(match config.target.engine {
+        Engine::Postgres => {
+            let target = Arc::new(Postgres::new(config.target.clone(), &config.name, &run_id));
+            AnyJob::Postgres(Job { config, source, target, run_id, only })
+        }
+        Engine::Mysql => {
+            let target = Arc::new(MySql::new(config.target.clone(), &config.name, &run_id));
+            AnyJob::Mysql(Job { config, source, target, run_id, only })
+        }
     })
 }
 
@@ -116,7 +135,7 @@ async fn plan(selected: &Selected) -> anyhow::Result<ExitStatus> {
         Ok(planned) => planned.plan,
         Err(status) => return Ok(status),
     };
-    let source = job.source.clone();
+    let source = with_job!(&job, job => job.source.clone());
     let select = move |table: &TablePlan| source.select(table, &crate::chunk::Chunk::whole());
     match selected.format {
         Format::Text => print(&plan::text::render(&plan, &select))?,
@@ -126,8 +145,8 @@ async fn plan(selected: &Selected) -> anyhow::Result<ExitStatus> {
 }
 
 /// The plan, or the status after the failure was printed.
-async fn planned(job: &ThisJob, format: Format) -> anyhow::Result<Result<Planned, ExitStatus>> {
-    match Box::pin(job.plan()).await {
+async fn planned(job: &AnyJob, format: Format) -> anyhow::Result<Result<Planned, ExitStatus>> {
+    match with_job!(job, job => Box::pin(job.plan()).await) {
         Ok(planned) => Ok(Ok(planned)),
         Err(error) => {
             let failure = Failure::new("plan", &error);

@@ -8,8 +8,8 @@ use super::file;
 use super::names::Pattern;
 use super::password::PasswordSource;
 use super::{
-    Consistency, JobConfig, Limits, SchemaMapping, Selection, SourceConfig, TableConfig, TableSettings, TargetConfig,
-    TargetName, Tls, TlsMode, units,
+    Consistency, Engine, JobConfig, Limits, SchemaMapping, Selection, SourceConfig, TableConfig, TableSettings,
+    TargetConfig, TargetName, Tls, TlsMode, units,
 };
 use crate::schema::TableName;
 
@@ -34,6 +34,7 @@ const DEFAULT_SWAP_WAIT: Duration = Duration::from_mins(1);
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const SQL_SERVER_PORT: u16 = 1433;
 const POSTGRES_PORT: u16 = 5432;
+const MYSQL_PORT: u16 = 3306;
 
 pub fn job(typed: file::JobFile) -> Checked<JobConfig> {
     let name = job_name(typed.job.name.clone())?;
@@ -111,10 +112,14 @@ fn target(typed: file::Target) -> Checked<TargetConfig> {
     if typed.schema.is_some() && !typed.schemas.is_empty() {
         return Err("target.schema: given together with [target.schemas]; one of them is allowed".to_owned());
     }
+    let default_port = match typed.engine {
+        Engine::Postgres => POSTGRES_PORT,
+        Engine::Mysql => MYSQL_PORT,
+    };
     Ok(TargetConfig {
         engine: typed.engine,
         host: filled("target.host", typed.host)?,
-        port: port("target.port", typed.port, POSTGRES_PORT)?,
+        port: port("target.port", typed.port, default_port)?,
         database: filled("target.database", typed.database)?,
         user: filled("target.user", typed.user)?,
         password: password("target", typed.password_env, typed.password_file)?,

@@ -137,6 +137,7 @@ pub enum Consistency {
 #[serde(rename_all = "kebab-case")]
 pub enum Engine {
     Postgres,
+    Mysql,
 }
 
 /// Source schema → target schema.

@@ -79,8 +79,8 @@ fn snake_case(name: &str) -> String {
 }
 
 impl SchemaMapping {
-    /// The target schema of a source schema. Unless told otherwise `dbo` becomes `public` and the others keep their name.
-    pub fn target(&self, source: &str, names: NameCase) -> String {
+    /// The target schema of a source schema. Unless told otherwise `dbo` becomes `default` and the others keep their name.
+    pub fn target(&self, source: &str, names: NameCase, default: &str) -> String {
         if let Some(fixed) = &self.fixed {
             return fixed.clone();
         }
@@ -88,7 +88,7 @@ impl SchemaMapping {
         if let Some((_, target)) = self.map.iter().find(|(from, _)| from.to_lowercase() == lower) {
             return target.clone();
         }
-        if lower == "dbo" { "public".to_owned() } else { names.apply(source) }
+        if lower == "dbo" { default.to_owned() } else { names.apply(source) }
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn dbo_becomes_public() {
         let mapping = SchemaMapping::default();
-        assert_eq!(mapping.target("dbo", NameCase::Lower), "public");
-        assert_eq!(mapping.target("Sales", NameCase::Lower), "sales");
+        assert_eq!(mapping.target("dbo", NameCase::Lower, "public"), "public");
+        assert_eq!(mapping.target("Sales", NameCase::Lower, "public"), "sales");
     }
 }

@@ -1,6 +1,6 @@
 //! What the target has already, and how it differs from what it shall have.
 
-use super::{ColumnPlan, SwapMethod, SwapPlan};
+use super::{ColumnPlan, Dialect, SwapMethod, SwapPlan};
 use crate::schema::TableName;
 
 /// A column that the target has now.
@@ -53,13 +53,13 @@ impl std::fmt::Display for Drift {
 }
 
 /// The differences, in the order of the plan's columns, then the dropped ones.
-pub fn compare(planned: &[ColumnPlan], present: &TargetTable) -> Vec<Drift> {
+pub fn compare(planned: &[ColumnPlan], present: &TargetTable, dialect: &dyn Dialect) -> Vec<Drift> {
     let mut drift = Vec::new();
     for column in planned {
         let wanted = column.mapping.final_type();
         match present.columns.iter().find(|present| present.name == column.target) {
             None => drift.push(Drift::New { column: column.target.clone(), column_type: wanted.to_owned() }),
-            Some(found) if !same_type(&found.column_type, wanted) => drift.push(Drift::Retyped {
+            Some(found) if !dialect.same_type(&found.column_type, wanted) => drift.push(Drift::Retyped {
                 column: column.target.clone(),
                 from: found.column_type.clone(),
                 to: wanted.to_owned(),
@@ -82,20 +82,6 @@ pub fn compare(planned: &[ColumnPlan], present: &TargetTable) -> Vec<Drift> {
     drift
 }
 
-/// `format_type` spells some types in its own way.
-fn same_type(found: &str, wanted: &str) -> bool {
-    fn canonical(text: &str) -> String {
-        let text = text.to_lowercase();
-        let text = text.replace(" with time zone", "tz").replace(" without time zone", "");
-        // timestamp(3)tz and timestamptz(3) are the same type.
-        match (text.strip_suffix("tz"), text.find('(')) {
-            (Some(rest), Some(open)) => format!("{}tz{}", &text[..open], &rest[open..]),
-            _ => text,
-        }
-    }
-    canonical(found) == canonical(wanted)
-}
-
 /// Whether a tie is a foreign key of this table. The target names it `foreign key k of schema.table`.
 pub fn is_foreign_key_of(tie: &str, table: &TableName) -> bool {
     tie.starts_with("foreign key ") && tie.replace('"', "").ends_with(&format!(" of {table}"))
@@ -114,19 +100,5 @@ pub fn swap_plan(present: Option<&TargetTable>) -> SwapPlan {
         Some(table) => {
             SwapPlan { method: SwapMethod::Replace, reason: format!("kept because of {}", table.ties.join(", ")) }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn types_are_compared_by_meaning() {
-        assert!(same_type("timestamp(3) without time zone", "timestamp(3)"));
-        assert!(same_type("timestamp(6) with time zone", "timestamptz(6)"));
-        assert!(same_type("time(6) without time zone", "time(6)"));
-        assert!(!same_type("timestamp(6) without time zone", "timestamptz(6)"));
-        assert!(!same_type("numeric(10,2)", "numeric(12,2)"));
     }
 }

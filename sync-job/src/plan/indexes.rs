@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan, names};
+use super::{ColumnPlan, Dialect, ForeignKeyPlan, IndexPlan, TablePlan, names};
 use crate::config::{ForeignKeyPolicy, IndexPolicy, TableSettings};
 use crate::schema::{IndexKind, SourceIndex, SourceTable, TableName};
-use crate::type_map::Form;
 
-/// PostgreSQL's INDEX_MAX_KEYS.
-const MOST_COLUMNS: usize = 32;
+/// Names of indexes and keys that are given away already, by schema or by table as the target wants them.
+pub type Taken = HashSet<String>;
 
 /// The table's indexes on the target. What is left out is added to `not_created`.
 pub fn plan(
@@ -16,27 +15,34 @@ pub fn plan(
     columns: &[ColumnPlan],
     settings: &TableSettings,
     table: &str,
-    taken: &mut HashSet<String>,
+    dialect: &dyn Dialect,
+    taken: &mut Taken,
     not_created: &mut Vec<String>,
 ) -> Vec<IndexPlan> {
-    let mut planned = Vec::new();
+    let mut own = Taken::new();
+    let taken = if dialect.index_names_belong_to_tables() { &mut own } else { taken };
+    let mut planned: Vec<IndexPlan> = Vec::new();
     for index in &source.indexes {
-        match plan_one(index, columns, settings.indexes) {
-            Ok((columns, included)) => planned.push(IndexPlan {
-                name: names::unique(&settings.names.apply(&index.name), table, taken),
-                kind: index.kind,
-                columns,
-                included,
-            }),
+        match plan_one(index, columns, settings.indexes, dialect) {
+            Ok(plan) => {
+                let name = names::unique(&settings.names.apply(&index.name), table, taken, dialect);
+                if !index.included.is_empty() && plan.included.is_empty() {
+                    not_created.push(format!("included columns of index {}: its key alone is indexed", index.name));
+                }
+                planned.push(IndexPlan { name, ..plan });
+            }
             Err(reason) => not_created.push(format!("index {}: {reason}", index.name)),
         }
     }
     planned
 }
 
-type Columns = (Vec<(String, bool)>, Vec<String>);
-
-fn plan_one(index: &SourceIndex, columns: &[ColumnPlan], policy: IndexPolicy) -> Result<Columns, String> {
+fn plan_one(
+    index: &SourceIndex,
+    columns: &[ColumnPlan],
+    policy: IndexPolicy,
+    dialect: &dyn Dialect,
+) -> Result<IndexPlan, String> {
     let wanted = match policy {
         IndexPolicy::Create => true,
         IndexPolicy::PrimaryKey => index.kind == IndexKind::PrimaryKey,
@@ -57,23 +63,26 @@ fn plan_one(index: &SourceIndex, columns: &[ColumnPlan], policy: IndexPolicy) ->
     let find = |name: &str| {
         columns.iter().find(|column| column.source == name).ok_or_else(|| format!("its column {name} is not copied"))
     };
-    let mut keys = Vec::new();
-    for key in &index.columns {
-        let column = find(&key.name)?;
-        if matches!(column.mapping.form, Form::Json | Form::Xml) || column.mapping.convert_to.is_some() {
-            return Err(format!("{} cannot be indexed by a b-tree", column.mapping.final_type()));
-        }
-        keys.push((column.target.clone(), key.descending));
-    }
+    let keys = index
+        .columns
+        .iter()
+        .map(|key| find(&key.name).map(|column| (column.target.clone(), key.descending)))
+        .collect::<Result<Vec<_>, _>>()?;
     let included = index
         .included
         .iter()
+        .filter(|_| dialect.keeps_included_columns())
         .map(|name| find(name).map(|column| column.target.clone()))
         .collect::<Result<Vec<_>, _>>()?;
-    if keys.len() + included.len() > MOST_COLUMNS {
-        return Err(format!("the target takes {MOST_COLUMNS} columns in an index"));
+    let most = dialect.most_key_columns();
+    if keys.len() + included.len() > most {
+        return Err(format!("the target takes {most} columns in an index"));
     }
-    Ok((keys, included))
+    let plan = IndexPlan { name: index.name.clone(), kind: index.kind, columns: keys, included };
+    match dialect.refuse_index(&plan, columns) {
+        Some(reason) => Err(reason),
+        None => Ok(plan),
+    }
 }
 
 /// Foreign keys between tables of the plan, where the job file asks for them; the rest is named as not created.
@@ -82,7 +91,8 @@ pub fn foreign_keys(
     settings: &TableSettings,
     tables: &[TablePlan],
     own: usize,
-    taken: &mut HashSet<String>,
+    dialect: &dyn Dialect,
+    taken: &mut Taken,
 ) -> (Vec<ForeignKeyPlan>, Vec<String>) {
     let (mut planned, mut not_created) = (Vec::new(), Vec::new());
     for key in &source.foreign_keys {
@@ -114,7 +124,7 @@ pub fn foreign_keys(
         };
         match attempt() {
             Ok((referenced, columns, referenced_columns)) => planned.push(ForeignKeyPlan {
-                name: names::unique(&settings.names.apply(&key.name), &tables[own].target.name, taken),
+                name: names::unique(&settings.names.apply(&key.name), &tables[own].target.name, taken, dialect),
                 columns,
                 referenced,
                 referenced_columns,

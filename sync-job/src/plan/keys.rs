@@ -1,9 +1,8 @@
 //! By which key a table is cut into chunks.
 
-use super::{ColumnPlan, KeyColumn};
+use super::{ColumnPlan, Dialect, KeyColumn};
 use crate::config::{Consistency, TableConfig, TableSettings};
 use crate::schema::{IndexKind, SourceKind, SourceTable, SourceType};
-use crate::type_map;
 
 /// The chunk key, how many chunks are aimed at, and why.
 pub struct Chunking {
@@ -23,12 +22,13 @@ pub fn choose(
     columns: &[ColumnPlan],
     settings: &TableSettings,
     table: Option<&TableConfig>,
+    dialect: &dyn Dialect,
 ) -> Result<Chunking, String> {
     let one = |reason: &str| Ok(Chunking { key: Vec::new(), chunks: 1, reason: format!("one reader: {reason}") });
     let forced = table.and_then(|table| table.chunk_key.as_ref());
     let key = match forced {
-        Some(names) => Some(named_key(source, names)?),
-        None => best_key(source),
+        Some(names) => Some(named_key(source, names, dialect)?),
+        None => best_key(source, dialect),
     };
     if settings.consistency == Consistency::Snapshot {
         return one("a SNAPSHOT transaction belongs to one connection");
@@ -74,7 +74,7 @@ fn usable(source_type: &SourceType) -> bool {
     )
 }
 
-fn key_column(source: &SourceTable, name: &str) -> Option<KeyColumn> {
+fn key_column(source: &SourceTable, name: &str, dialect: &dyn Dialect) -> Option<KeyColumn> {
     let column = source.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))?;
     if !usable(&column.source_type) || column.encrypted || column.masked {
         return None;
@@ -82,15 +82,15 @@ fn key_column(source: &SourceTable, name: &str) -> Option<KeyColumn> {
     Some(KeyColumn {
         name: column.name.clone(),
         source_type: column.source_type.clone(),
-        read: type_map::postgres(&column.source_type).ok()?.read,
+        read: dialect.mapping(&column.source_type).ok()?.read,
         nullable: column.nullable,
     })
 }
 
-fn named_key(source: &SourceTable, names: &[String]) -> Result<Vec<KeyColumn>, String> {
+fn named_key(source: &SourceTable, names: &[String], dialect: &dyn Dialect) -> Result<Vec<KeyColumn>, String> {
     let mut key = Vec::new();
     for name in names {
-        let column = key_column(source, name).ok_or_else(|| {
+        let column = key_column(source, name, dialect).ok_or_else(|| {
             format!("chunk_key: {name} is not a column of {} that ranges can be made of", source.name)
         })?;
         key.push(column);
@@ -103,7 +103,7 @@ fn named_key(source: &SourceTable, names: &[String]) -> Result<Vec<KeyColumn>, S
 
 /// The clustered index first (it is the table), then the primary key, then any other index. A key of several columns ends
 /// before its first nullable one, since NULL compares with nothing.
-fn best_key(source: &SourceTable) -> Option<Vec<KeyColumn>> {
+fn best_key(source: &SourceTable, dialect: &dyn Dialect) -> Option<Vec<KeyColumn>> {
     let mut candidates: Vec<_> =
         source.indexes.iter().filter(|index| index.is_plain_tree() && !index.disabled).collect();
     candidates.sort_by_key(|index| {
@@ -117,7 +117,7 @@ fn best_key(source: &SourceTable) -> Option<Vec<KeyColumn>> {
     candidates.into_iter().find_map(|index| {
         let mut key: Vec<KeyColumn> = Vec::new();
         for column in index.columns.iter().take(MOST_COLUMNS) {
-            match key_column(source, &column.name) {
+            match key_column(source, &column.name, dialect) {
                 Some(column) if key.is_empty() || !column.nullable => {
                     let ends = column.nullable;
                     key.push(column);

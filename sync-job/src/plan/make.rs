@@ -1,20 +1,19 @@
 //! Makes the plan: selection, names, types, indexes, keys; then, once the target was looked at, drift and swap.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::drift::{self, TargetTable};
-use super::{ColumnPlan, Drift, Finding, RunPlan, Severity, SwapMethod, SwapPlan, TablePlan, indexes, keys, names};
+use super::{
+    ColumnPlan, Dialect, Drift, Finding, RunPlan, Severity, SwapMethod, SwapPlan, TablePlan, indexes, keys, names,
+};
 use crate::config::{
     ColumnPolicy, Consistency, IdentityPolicy, JobConfig, MaskedPolicy, NulPolicy, OnDrift, Pattern, TableConfig,
     TableSettings, UndecodablePolicy,
 };
 use crate::load::TextPolicy;
-use crate::schema::{IndexKind, SourceColumn, SourceKind, SourceTable, SourceType, TableName};
+use crate::schema::{IndexKind, Length, SourceColumn, SourceKind, SourceTable, SourceType, TableName};
 use crate::source::Catalog;
 use crate::type_map::{self, Form, Mapping, ReadAs};
-
-/// PostgreSQL's limit less a margin for what the row's own size may take.
-const MOST_COLUMNS: usize = 1_600;
 
 /// The plan as far as the source alone decides it.
 #[derive(Debug)]
@@ -31,7 +30,7 @@ impl Draft {
 }
 
 /// Selects tables by the job file, and by the command line's globs where there are any, and maps them.
-pub fn draft(config: &JobConfig, catalog: &Catalog, only: &[Pattern]) -> Draft {
+pub fn draft(config: &JobConfig, catalog: &Catalog, only: &[Pattern], dialect: &dyn Dialect) -> Draft {
     let mut findings: Vec<Finding> = catalog
         .missing
         .iter()
@@ -45,16 +44,16 @@ pub fn draft(config: &JobConfig, catalog: &Catalog, only: &[Pattern]) -> Draft {
         })
         .collect();
     let selected = select(config, catalog, only, &mut findings);
-    let mut taken: HashMap<String, HashSet<String>> = HashMap::new();
+    let mut taken: HashMap<String, indexes::Taken> = HashMap::new();
     let mut tables: Vec<TablePlan> = Vec::new();
     for source in &selected {
-        let plan = plan_table(config, source, &mut taken);
+        let plan = plan_table(config, source, dialect, &mut taken);
         tables.push(plan);
     }
     for (own, source) in selected.iter().enumerate() {
         let taken = taken.entry(tables[own].target.schema.clone()).or_default();
         let settings = config.settings(&source.name);
-        let (planned, missing) = indexes::foreign_keys(source, settings, &tables, own, taken);
+        let (planned, missing) = indexes::foreign_keys(source, settings, &tables, own, dialect, taken);
         tables[own].foreign_keys = planned;
         tables[own].not_created.extend(missing);
     }
@@ -134,35 +133,43 @@ fn nearest_table(name: &TableName, catalog: &Catalog) -> String {
         .unwrap_or_default()
 }
 
-fn plan_table(config: &JobConfig, source: &SourceTable, taken: &mut HashMap<String, HashSet<String>>) -> TablePlan {
+fn plan_table(
+    config: &JobConfig,
+    source: &SourceTable,
+    dialect: &dyn Dialect,
+    taken: &mut HashMap<String, indexes::Taken>,
+) -> TablePlan {
     let settings = config.settings(&source.name);
     let own = config.table(&source.name);
-    let target = target_name(config, source, settings, own);
+    let target = target_name(config, source, settings, own, dialect);
     let mut findings = Vec::new();
     let mut not_created = Vec::new();
-    let columns = plan_columns(source, settings, own, &mut findings);
-    findings.extend(names::check_length("the table name", &target.name, &source.name));
+    let columns = plan_columns(source, settings, own, dialect, &mut findings);
+    findings.extend(names::check_length("the table name", &target.name, &source.name, dialect));
     findings.extend(
-        columns.iter().filter_map(|column| names::check_length("the column name", &column.target, &source.name)),
+        columns
+            .iter()
+            .filter_map(|column| names::check_length("the column name", &column.target, &source.name, dialect)),
     );
-    if columns.is_empty() || columns.len() > MOST_COLUMNS {
+    let most = dialect.most_columns();
+    if columns.is_empty() || columns.len() > most {
         findings.push(
             Finding::new(
                 "column-count",
                 Severity::Refusal,
-                format!("{} columns would be copied; 1 to {MOST_COLUMNS} can be", columns.len()),
+                format!("{} columns would be copied; 1 to {most} can be", columns.len()),
                 "Choose columns in the job file.",
             )
             .on(&source.name),
         );
     }
     let taken = taken.entry(target.schema.clone()).or_default();
-    let indexes = indexes::plan(source, &columns, settings, &target.name, taken, &mut not_created);
+    let indexes = indexes::plan(source, &columns, settings, &target.name, dialect, taken, &mut not_created);
     let defaults = source.columns.iter().filter(|column| column.default.is_some()).count();
     if defaults > 0 {
         not_created.push(format!("{defaults} column default(s): the copy is filled by this job alone"));
     }
-    let chunking = keys::choose(source, &columns, settings, own).unwrap_or_else(|problem| {
+    let chunking = keys::choose(source, &columns, settings, own, dialect).unwrap_or_else(|problem| {
         findings.push(
             Finding::new(
                 "chunk-key",
@@ -179,7 +186,7 @@ fn plan_table(config: &JobConfig, source: &SourceTable, taken: &mut HashMap<Stri
         .iter()
         .flat_map(|column| column.mapping.losses.iter().map(|loss| (column.target.clone(), loss.clone())))
         .collect();
-    TablePlan {
+    let mut plan = TablePlan {
         row_key: row_key(source, &columns),
         target,
         kind: source.kind,
@@ -202,7 +209,9 @@ fn plan_table(config: &JobConfig, source: &SourceTable, taken: &mut HashMap<Stri
         findings,
         columns,
         source: source.name.clone(),
-    }
+    };
+    dialect.fit(&mut plan);
+    plan
 }
 
 fn target_name(
@@ -210,8 +219,10 @@ fn target_name(
     source: &SourceTable,
     settings: &TableSettings,
     own: Option<&TableConfig>,
+    dialect: &dyn Dialect,
 ) -> TableName {
-    let schema = || config.target.schemas.target(&source.name.schema, settings.names);
+    let default = dialect.default_schema(&config.target.database);
+    let schema = || config.target.schemas.target(&source.name.schema, settings.names, default);
     match own.and_then(|own| own.target.clone()) {
         Some(target) => TableName::new(target.schema.unwrap_or_else(schema), target.name),
         None => TableName::new(schema(), settings.names.apply(&source.name.name)),
@@ -235,6 +246,7 @@ fn plan_columns(
     source: &SourceTable,
     settings: &TableSettings,
     own: Option<&TableConfig>,
+    dialect: &dyn Dialect,
     findings: &mut Vec<Finding>,
 ) -> Vec<ColumnPlan> {
     let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
@@ -291,15 +303,15 @@ fn plan_columns(
         }
         let wanted = own.and_then(|own| own.target_types.iter().find(|(name, _)| same(name, &column.name)));
         let mapping = match wanted {
-            Some((_, wanted)) => type_map::postgres_override(&column.source_type, wanted),
-            None => type_map::postgres(&column.source_type),
+            Some((_, wanted)) => dialect.mapping_as(&column.source_type, wanted),
+            None => dialect.mapping(&column.source_type),
         };
         match mapping {
             Ok(mapping) => {
                 let renamed = own.and_then(|own| own.rename.iter().find(|(name, _)| same(name, &column.name)));
                 let name = renamed.map_or_else(|| settings.names.apply(&column.name), |(_, name)| name.clone());
                 let mut plan = column_plan(column, name, mapping, settings);
-                let companion = companion(column, &plan, settings);
+                let companion = companion(column, &plan, settings, dialect);
                 if companion.is_some() {
                     plan.mapping.losses.retain(|loss| loss != type_map::OFFSET_LOSS);
                 }
@@ -329,24 +341,32 @@ fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings
             replace_undecodable: settings.undecodable == UndecodablePolicy::Replace,
         },
         mapping,
+        collation: column.collation.clone(),
     }
 }
 
 /// The column beside a datetimeoffset or sql_variant that keeps what its own column loses.
-fn companion(column: &SourceColumn, beside: &ColumnPlan, settings: &TableSettings) -> Option<ColumnPlan> {
-    let (suffix, target_type, form, read) = match column.source_type {
+fn companion(
+    column: &SourceColumn,
+    beside: &ColumnPlan,
+    settings: &TableSettings,
+    dialect: &dyn Dialect,
+) -> Option<ColumnPlan> {
+    let (suffix, source_type, read) = match column.source_type {
         SourceType::DateTimeOffset { .. } if settings.offset_column => {
-            ("offset", "integer", Form::Int4, ReadAs::OffsetMinutes)
+            ("offset", SourceType::Int, ReadAs::OffsetMinutes)
         }
         SourceType::SqlVariant if settings.variant_type_column => {
-            ("type", "text", Form::Text { limit: 0 }, ReadAs::VariantType)
+            ("type", SourceType::NVarChar { units: Length::Max }, ReadAs::VariantType)
         }
         _ => return None,
     };
+    let mapping = dialect.mapping(&source_type).ok()?;
     Some(ColumnPlan {
         target: format!("{}_{suffix}", beside.target),
-        mapping: Mapping { target_type: target_type.to_owned(), form, read, convert_to: None, losses: Vec::new() },
+        mapping: Mapping { read, ..mapping },
         identity: None,
+        collation: None,
         ..beside.clone()
     })
 }
@@ -466,6 +486,7 @@ pub fn complete(
     present: &HashMap<TableName, TargetTable>,
     source: String,
     target: String,
+    dialect: &dyn Dialect,
 ) -> RunPlan {
     let Draft { mut tables, findings } = draft;
     let groups: Vec<(TableName, Option<String>)> =
@@ -483,13 +504,13 @@ pub fn complete(
         }
         table.swap = drift::swap_plan(found.as_ref());
         if let Some(found) = found {
-            complete_table(config, table, &found);
+            complete_table(config, table, &found, dialect);
         }
     }
     RunPlan { job: config.name.clone(), source, target, tables, findings }
 }
 
-fn complete_table(config: &JobConfig, table: &mut TablePlan, found: &TargetTable) {
+fn complete_table(config: &JobConfig, table: &mut TablePlan, found: &TargetTable, dialect: &dyn Dialect) {
     let mut refuse = |id, message: String, remedy: &str| {
         table.findings.push(Finding::new(id, Severity::Refusal, message, remedy).on(&table.source));
     };
@@ -501,7 +522,7 @@ fn complete_table(config: &JobConfig, table: &mut TablePlan, found: &TargetTable
         );
         return;
     }
-    let drift = drift::compare(&table.columns, found);
+    let drift = drift::compare(&table.columns, found, dialect);
     if !drift.is_empty() {
         let changes: Vec<String> = drift.iter().map(Drift::to_string).collect();
         if config.target.on_drift == OnDrift::Fail {

@@ -5,6 +5,7 @@ use crate::load::TextPolicy;
 use crate::schema::{Identity, IndexKind, SourceKind, SourceType, TableName};
 use crate::type_map::{Mapping, ReadAs};
 
+mod dialect;
 mod drift;
 mod indexes;
 mod keys;
@@ -12,6 +13,7 @@ mod make;
 mod names;
 pub mod text;
 
+pub use dialect::Dialect;
 pub use drift::{Drift, TargetColumn, TargetTable, is_foreign_key_of};
 pub use make::{Draft, complete, draft};
 
@@ -105,6 +107,8 @@ pub struct ColumnPlan {
     pub nullable: bool,
     pub identity: Option<Identity>,
     pub policy: TextPolicy,
+    /// The source's collation, for text.
+    pub collation: Option<String>,
 }
 
 /// An index that is created on the target.

@@ -1,20 +1,19 @@
 //! Names on the target: mapped, unique, and short enough.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{Finding, Severity, TablePlan};
+use super::{Dialect, Finding, Severity, TablePlan};
 use crate::schema::TableName;
 
-/// PostgreSQL's NAMEDATALEN less one, in bytes.
-pub const LONGEST: usize = 63;
-
 /// A finding for a name that the target would cut.
-pub fn check_length(what: &str, name: &str, table: &TableName) -> Option<Finding> {
-    (name.len() > LONGEST).then(|| {
+pub fn check_length(what: &str, name: &str, table: &TableName, dialect: &dyn Dialect) -> Option<Finding> {
+    let (longest, unit) = dialect.longest_name();
+    let length = dialect.name_length(name);
+    (length > longest).then(|| {
         Finding::new(
             "name-too-long",
             Severity::Refusal,
-            format!("{what} {name:?} has {} bytes and the target takes {LONGEST}", name.len()),
+            format!("{what} {name:?} has {length} {unit} and the target takes {longest}"),
             "Give a shorter name in the job file (target, or [table.rename]).",
         )
         .on(table)
@@ -56,16 +55,17 @@ pub fn collisions(tables: &[TablePlan]) -> Vec<Finding> {
 }
 
 /// Makes an index or key name unique in its schema and short enough.
-pub fn unique(name: &str, table: &str, taken: &mut std::collections::HashSet<String>) -> String {
+pub fn unique(name: &str, table: &str, taken: &mut HashSet<String>, dialect: &dyn Dialect) -> String {
+    let (longest, _) = dialect.longest_name();
     let candidates = [name.to_owned(), format!("{table}_{name}")];
     for candidate in candidates {
-        if candidate.len() <= LONGEST && taken.insert(candidate.clone()) {
+        if dialect.name_length(&candidate) <= longest && taken.insert(candidate.clone()) {
             return candidate;
         }
     }
     let full = format!("{table}_{name}");
     let hash = crate::digest::hash_bytes(full.as_bytes()) as u32;
-    let mut end = full.len().min(LONGEST - 9);
+    let mut end = full.len().min(longest - 9);
     while !full.is_char_boundary(end) {
         end -= 1;
     }
@@ -77,13 +77,14 @@ pub fn unique(name: &str, table: &str, taken: &mut std::collections::HashSet<Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::postgres::PostgresDialect;
 
     #[test]
     fn index_names_stay_unique_and_short() {
-        let mut taken = std::collections::HashSet::new();
-        assert_eq!(unique("ix_date", "orders", &mut taken), "ix_date");
-        assert_eq!(unique("ix_date", "invoices", &mut taken), "invoices_ix_date");
-        let long = unique(&"é".repeat(60), "t", &mut taken);
-        assert!(long.len() <= LONGEST);
+        let mut taken = HashSet::new();
+        let mut unique = |name: &str, table| unique(name, table, &mut taken, &PostgresDialect);
+        assert_eq!(unique("ix_date", "orders"), "ix_date");
+        assert_eq!(unique("ix_date", "invoices"), "invoices_ix_date");
+        assert!(unique(&"é".repeat(60), "t").len() <= 63);
     }
 }

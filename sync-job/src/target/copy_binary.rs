@@ -297,6 +297,7 @@ fn float_array(out: &mut Vec<u8>, start: usize) -> Result<(), CellError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cell::TICKS_PER_DAY;
 
     fn payload(form: Form, cell: Cell<'_>) -> Result<Vec<u8>, CellError> {
         let column = Column { form, hash_as: hash_as(form), policy: TextPolicy::default() };

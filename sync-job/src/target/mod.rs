@@ -6,7 +6,7 @@ use std::future::Future;
 use crate::digest::TableDigest;
 use crate::error::Result;
 use crate::load::{RowEncoder, Weighed};
-use crate::plan::{SwapMethod, TablePlan, TargetTable};
+use crate::plan::{Dialect, SwapMethod, TablePlan, TargetTable};
 use crate::schema::TableName;
 use crate::swap::SwapTicket;
 
@@ -23,6 +23,8 @@ pub struct TargetFacts {
     pub version: String,
     /// What makes it unusable, in words, with the remedy.
     pub problems: Vec<(String, String)>,
+    /// What costs something but does not stop a run, with the remedy.
+    pub warnings: Vec<(String, String)>,
 }
 
 /// A table made by this run, filled and proven before its rows reach readers.
@@ -44,6 +46,8 @@ pub trait Target: Send + Sync + 'static {
     type Encoder: RowEncoder;
     type Lease: Lease;
     type Loader: Loader;
+
+    fn dialect(&self) -> &'static dyn Dialect;
 
     fn facts(&self) -> impl Future<Output = Result<TargetFacts>> + Send;
 

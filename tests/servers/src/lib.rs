@@ -3,6 +3,7 @@
 //! Only `std` and `anyhow`: `xtask` depends on this crate and must compile in a moment.
 
 pub mod guard;
+pub mod mysql;
 pub mod postgres;
 mod scratch;
 pub mod simulator;

@@ -3,9 +3,20 @@
 
 use std::fmt::Write as _;
 
-mod cases;
+use crate::target::Engine;
 
-pub use cases::columns;
+mod cases;
+mod mysql;
+
+/// Every type, in the order of the type map, as an engine must hold it. At the end come columns whose target type the job file
+/// asks for.
+pub fn columns(engine: Engine) -> Vec<Column> {
+    let common = cases::columns();
+    match engine {
+        Engine::Postgres => common.into_iter().chain(cases::overrides()).collect(),
+        _ => common.iter().map(mysql::column).chain(mysql::overrides(engine)).collect(),
+    }
+}
 
 /// One column of the source: a table of its own with a key and this column.
 #[derive(Debug, Clone)]
@@ -46,7 +57,7 @@ impl Column {
 
     /// The target's rows must be asked for in hexadecimal digits.
     pub fn is_binary(&self) -> bool {
-        self.target == "bytea"
+        self.target == "bytea" || self.target.contains("binary") || self.target == "longblob"
     }
 }
 
@@ -100,20 +111,40 @@ pub fn sections(columns: &[Column]) -> String {
 }
 
 /// The table for `docs/type-map.md`.
-pub fn document(columns: &[Column]) -> String {
-    let mut text = String::from("| SQL Server | PostgreSQL | value | arrives as | |\n|---|---|---|---|---|\n");
-    for column in columns {
-        let asked = if column.wanted { " (asked for)" } else { "" };
-        for value in &column.values {
+pub fn document() -> String {
+    let (postgres, mysql) = (columns(Engine::Postgres), columns(Engine::MySql));
+    let mut text = String::from(
+        "| SQL Server | value | PostgreSQL | arrives as | MySQL | arrives as | |\n|---|---|---|---|---|---|---|\n",
+    );
+    let plain = |columns: &[Column]| columns.iter().filter(|column| !column.wanted).cloned().collect::<Vec<_>>();
+    for (column, other) in plain(&postgres).iter().zip(plain(&mysql)) {
+        for (value, same) in column.values.iter().zip(&other.values) {
             let _ = writeln!(
                 text,
-                "| {} | {}{asked} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {} |",
                 column.source,
-                column.target,
                 shown(&value.source),
+                column.target,
                 shown(&value.target),
+                other.target,
+                shown(&same.target),
                 value.loss.unwrap_or("exact")
             );
+        }
+    }
+    text.push_str("\nWhere the job file asks for another type:\n\n| SQL Server | value | asked for | arrives as |\n|---|---|---|---|\n");
+    for (engine, columns) in [("PostgreSQL", &postgres), ("MySQL", &mysql)] {
+        for column in columns.iter().filter(|column| column.wanted) {
+            for value in &column.values {
+                let _ = writeln!(
+                    text,
+                    "| {} | {} | {engine}: {} | {} |",
+                    column.source,
+                    shown(&value.source),
+                    column.target,
+                    shown(&value.target)
+                );
+            }
         }
     }
     text

@@ -8,8 +8,8 @@ use stopgap_tests::{certificates::Flavour, target::TestTarget};
 async fn connects_verified(target: &TestTarget) -> anyhow::Result<()> {
     let authority = target.authority().context("the target has no certificate")?;
     let options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
-        .host(target.server().host())
-        .port(target.server().port())
+        .host(target.host())
+        .port(target.port())
         .username(USER)
         .password(PASSWORD)
         .database(&target.database)

@@ -3,17 +3,22 @@
 
 use std::fs;
 
-use stopgap_tests::{job::Job, matrix, matrix::Column, source::TestSource, target::TestTarget};
+use stopgap_tests::{
+    job::Job,
+    matrix,
+    matrix::Column,
+    source::TestSource,
+    target::{Engine, TestTarget},
+};
 
 const BEGIN: &str = "<!-- begin: written by the type matrix test -->";
 const END: &str = "<!-- end: written by the type matrix test -->";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_type_arrives_as_planned_at_its_boundaries() {
-    let columns = matrix::columns();
+async fn compare(engine: Engine) {
+    let columns = matrix::columns(engine);
     let source = TestSource::new().await.unwrap();
     source.run(&matrix::script(&columns)).await.unwrap();
-    let target = TestTarget::new().unwrap();
+    let target = TestTarget::on(engine).unwrap();
     let job = Job::new(&source, &target).unwrap().sections(&matrix::sections(&columns));
     let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
     let mut wrong = Vec::new();
@@ -23,31 +28,64 @@ async fn every_type_arrives_as_planned_at_its_boundaries() {
         compare_losses(&report, column, &name, &mut wrong);
     }
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
-    println!("{}", matrix::document(&columns));
-    keep(&matrix::document(&columns));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_arrives_as_planned_at_its_boundaries() {
+    for engine in Engine::all() {
+        compare(engine).await;
+    }
+    println!("{}", matrix::document());
+    keep(&matrix::document());
+}
+
+fn declared(target: &TestTarget, name: &str) -> String {
+    let found = target.value(&target.engine.pick(
+        format!("SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = '{name}'::regclass AND attname = 'v'"),
+        format!("SELECT column_type FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = '{name}' AND column_name = 'v'"),
+    ));
+    found.unwrap()
+}
+
+/// The column's values in hexadecimal digits, which survive the client whatever they hold.
+fn shown(engine: Engine, column: &Column) -> &'static str {
+    match engine {
+        Engine::Postgres if column.is_binary() => "encode(v, 'hex')",
+        // The cast to text drops the padding of character(n), `bpchar` sends it.
+        Engine::Postgres if column.target.starts_with("character(") => "encode(bpcharsend(v), 'hex')",
+        Engine::Postgres => "encode(convert_to(v::text, 'UTF8'), 'hex')",
+        // The bits of the double: MySQL's text of a float is not exact.
+        _ if matches!(column.target.as_str(), "float" | "double") => "LOWER(HEX(SUBSTR(POINT(v, 0), 10, 8)))",
+        _ => "LOWER(HEX(v))",
+    }
+}
+
+fn digits(engine: Engine, column: &Column, value: &str) -> String {
+    let bits = |value: f64| hex_of(&value.to_le_bytes());
+    match (engine, column.target.as_str()) {
+        _ if column.is_binary() => value.to_owned(),
+        (Engine::MariaDb | Engine::MySql, "double") => bits(value.parse().unwrap()),
+        (Engine::MariaDb | Engine::MySql, "float") => bits(f64::from(value.parse::<f32>().unwrap())),
+        _ => hex_of(value.as_bytes()),
+    }
 }
 
 fn compare_cells(target: &TestTarget, column: &Column, name: &str, wrong: &mut Vec<String>) {
-    let declared = target
-        .value(&format!(
-            "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = '{name}'::regclass AND attname = 'v'"
-        ))
-        .unwrap();
+    let engine = target.engine;
+    let declared = declared(target, name);
     if spelt(&declared) != spelt(&column.target) {
         wrong.push(format!("{}: the column is {declared}, not {}", column.source, column.target));
     }
-    // Hexadecimal digits survive the client whatever the value holds.
-    let shown = if column.is_binary() { "encode(v, 'hex')" } else { "encode(convert_to(v::text, 'UTF8'), 'hex')" };
-    // The cast to text drops the padding of character(n), `bpchar` sends it.
-    let shown = if column.target.starts_with("character(") { "encode(bpcharsend(v), 'hex')" } else { shown };
-    let found = target.rows(&format!("SET timezone = 'UTC'; SELECT id, {shown} FROM {name} ORDER BY id")).unwrap();
+    let shown = match (engine, column.target.as_str()) {
+        // HEX of a number is another number.
+        (Engine::MariaDb | Engine::MySql, kind) if !matches!(kind, "float" | "double") && !column.is_binary() => {
+            "LOWER(HEX(CAST(v AS CHAR CHARACTER SET utf8mb4)))"
+        }
+        _ => shown(engine, column),
+    };
+    let zone = engine.pick("SET timezone = 'UTC'; ", "");
+    let found = target.rows(&format!("{zone}SELECT id, {shown} FROM {name} ORDER BY id")).unwrap();
     let found: Vec<&String> = found.iter().filter(|line| line.as_str() != "SET").collect();
-    let null = if column.source == "rowversion" { None } else { Some("0|∅".to_owned()) };
-    let values = column.values.iter().enumerate().map(|(row, value)| {
-        let digits = if column.is_binary() { value.target.clone() } else { hex(&value.target) };
-        format!("{}|{digits}", row + 1)
-    });
-    let expected: Vec<String> = null.into_iter().chain(values).collect();
     if column.source == "rowversion" {
         let digits = found.first().and_then(|line| line.strip_prefix("0|")).unwrap_or_default();
         if digits.len() != 16 {
@@ -55,18 +93,16 @@ fn compare_cells(target: &TestTarget, column: &Column, name: &str, wrong: &mut V
         }
         return;
     }
+    let values = column.values.iter().enumerate();
+    let values = values.map(|(row, value)| format!("{}|{}", row + 1, digits(engine, column, &value.target)));
+    let expected: Vec<String> = std::iter::once("0|∅".to_owned()).chain(values).collect();
     if found.len() != expected.len() {
         wrong.push(format!("{}: {} rows instead of {}", column.source, found.len(), expected.len()));
     }
     for (found, expected) in found.iter().zip(&expected) {
         if *found != expected {
-            wrong.push(format!(
-                "{} → {}: found {}, expected {}",
-                column.source,
-                column.target,
-                start(found),
-                start(expected)
-            ));
+            let (found, expected) = (start(found), start(expected));
+            wrong.push(format!("{} → {}: found {found}, expected {expected}", column.source, column.target));
         }
     }
 }
@@ -93,17 +129,25 @@ fn compare_losses(report: &serde_json::Value, column: &Column, name: &str, wrong
     }
 }
 
-/// PostgreSQL spells some types out.
+/// PostgreSQL spells some types out, MariaDB shows widths of integers.
 fn spelt(name: &str) -> String {
     let name = name.replace(" without time zone", "");
-    match name.strip_suffix(" with time zone") {
-        Some(rest) => rest.replace("timestamp", "timestamptz"),
-        None => name,
+    if let Some(rest) = name.strip_suffix(" with time zone") {
+        return rest.replace("timestamp", "timestamptz");
+    }
+    let width = name.split_once('(').filter(|(kind, _)| kind.ends_with("int") && name != "tinyint(1)");
+    match (width, name.as_str()) {
+        (Some((kind, rest)), _) => format!("{kind}{}", rest.split_once(')').map_or("", |(_, unsigned)| unsigned)),
+        (None, "time(0)") => "time".to_owned(),
+        (None, "datetime(0)") => "datetime".to_owned(),
+        // MariaDB's json is a longtext with a check.
+        (None, "json") => "longtext".to_owned(),
+        _ => name,
     }
 }
 
-fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn start(text: &str) -> String {

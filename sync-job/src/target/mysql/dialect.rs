@@ -1,8 +1,8 @@
 //! What the plan must know of MySQL.
 
-use crate::plan::{ColumnPlan, IndexPlan, TablePlan};
-use crate::schema::{IndexKind, SourceType};
-use crate::target::Dialect;
+use crate::config::Engine;
+use crate::plan::{ColumnPlan, Dialect, IndexPlan, TablePlan};
+use crate::schema::SourceType;
 use crate::type_map::{self, Form, Mapping};
 
 use super::sql;
@@ -23,11 +23,11 @@ pub struct MySqlDialect;
 
 impl Dialect for MySqlDialect {
     fn mapping(&self, source: &SourceType) -> Result<Mapping, String> {
-        type_map::mysql(source)
+        type_map::map(source, Engine::Mysql)
     }
 
     fn mapping_as(&self, source: &SourceType, wanted: &str) -> Result<Mapping, String> {
-        type_map::mysql_override(source, wanted)
+        type_map::map_as(source, wanted, Engine::Mysql)
     }
 
     fn default_schema<'a>(&self, database: &'a str) -> &'a str {
@@ -90,8 +90,7 @@ fn refuse_key(index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String> {
         }
         bytes += stored_bytes(column);
     }
-    (bytes > MOST_KEY_BYTES)
-        .then(|| format!("its key may be {bytes} bytes long, and {MOST_KEY_BYTES} can be indexed"))
+    (bytes > MOST_KEY_BYTES).then(|| format!("its key may be {bytes} bytes long, and {MOST_KEY_BYTES} can be indexed"))
 }
 
 /// Wide columns become TEXT or BLOB from the widest down until the row fits; columns of keys stay what they are.
@@ -100,8 +99,8 @@ fn fit_row(table: &mut TablePlan) {
         table.indexes.iter().flat_map(|index| index.columns.iter().map(|(name, _)| name.clone())).collect();
     loop {
         let total: u64 = table.columns.iter().map(stored_bytes).sum();
-        // A bit a column for NULL.
-        if total + table.columns.len() as u64 / 8 + 1 <= MOST_ROW_BYTES {
+        // A bit a column for NULL, rounded up to bytes.
+        if total + (table.columns.len() as u64).div_ceil(8) <= MOST_ROW_BYTES {
             return;
         }
         let widest = table
@@ -112,11 +111,7 @@ fn fit_row(table: &mut TablePlan) {
             .max_by_key(|column| stored_bytes(column));
         let Some(column) = widest.filter(|column| stored_bytes(column) > POINTER_BYTES) else { return };
         let wide = if column.mapping.form == Form::Bytes { "blob" } else { "text" };
-        let collation = column.mapping.target_type.split_once(" collate ").map(|(_, name)| format!(" collate {name}"));
-        let narrow = std::mem::replace(
-            &mut column.mapping.target_type,
-            format!("{wide}{}", collation.unwrap_or_default()),
-        );
+        let narrow = std::mem::replace(&mut column.mapping.target_type, wide.to_owned());
         let note = format!("{narrow} becomes {wide}, since a row takes {MOST_ROW_BYTES} bytes; no value is changed");
         table.not_created.push(format!("{}: {note}", column.target));
     }
@@ -169,6 +164,9 @@ fn canonical(text: &str) -> String {
         }
         break;
     }
+    if let Some(bare) = text.strip_suffix("(0)").filter(|bare| matches!(*bare, "time" | "datetime")) {
+        text = bare.to_owned();
+    }
     if text == "json" { "longtext".to_owned() } else { text }
 }
 
@@ -181,7 +179,7 @@ mod tests {
         let same = |a, b| MySqlDialect.same_type(a, b);
         assert!(same("int(11)", "int") && same("tinyint(3) unsigned", "tinyint unsigned"));
         assert!(same("char(36)", "char(36) character set ascii"));
-        assert!(same("longtext", "json"));
+        assert!(same("longtext", "json") && same("datetime", "datetime(0)"));
         assert!(!same("tinyint(1)", "tinyint") && !same("varchar(20)", "varchar(30)"));
     }
 }

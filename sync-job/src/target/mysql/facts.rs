@@ -7,6 +7,14 @@ use crate::config::TargetConfig;
 use crate::error::{Error, Kind, Result, Side};
 use crate::target::TargetFacts;
 
+/// What the job does differently from server to server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Server {
+    pub collations: Collations,
+    /// LOAD DATA LOCAL INFILE is allowed.
+    pub bulk_load: bool,
+}
+
 /// The server's names for the collations that come closest to the source's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collations {
@@ -52,16 +60,12 @@ impl Collations {
     }
 }
 
-/// Facts for the plan, and the names of collations.
-pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Result<(TargetFacts, Collations)> {
-    type Answer = (String, String, u64, u64, u64, u64, u64);
-    let found: Option<Answer> = row(
-        connection,
-        "SELECT VERSION(), @@version_comment, @@read_only, @@innodb_read_only, @@local_infile, @@lower_case_table_names, \
-         @@max_allowed_packet",
-    )
-    .await?;
-    let (version, comment, read_only, innodb_read_only, local_infile, lower_case, packet) =
+/// Facts for the plan, and what the job does differently on this server.
+pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Result<(TargetFacts, Server)> {
+    type Answer = (String, String, u64, u64, u64);
+    let found: Option<Answer> =
+        row(connection, "SELECT VERSION(), @@version_comment, @@read_only, @@innodb_read_only, @@local_infile").await?;
+    let (version, comment, read_only, innodb_read_only, local_infile) =
         found.ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
     let mut problems = Vec::new();
     let is_mariadb = version.contains("MariaDB");
@@ -76,6 +80,13 @@ pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Resu
         problems.push((
             format!("{} is a reader: it cannot be written to", config.host),
             "Give the cluster's writer endpoint in target.host.".to_owned(),
+        ));
+    }
+    let mut warnings = Vec::new();
+    if local_infile == 0 {
+        warnings.push((
+            "the server forbids LOAD DATA LOCAL INFILE: rows go by multi-row INSERT, which is slower".to_owned(),
+            "SET GLOBAL local_infile = 1, or set it in the cluster's parameter group.".to_owned(),
         ));
     }
     let names: Vec<String> = rows(
@@ -93,11 +104,9 @@ pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Resu
     let facts = TargetFacts {
         version: if is_mariadb { version } else { format!("MySQL {version}, {comment}") },
         problems,
-        bulk_load_forbidden: local_infile == 0,
-        lower_case_names: lower_case > 0,
-        largest_value: Some(packet),
+        warnings,
     };
-    Ok((facts, collations))
+    Ok((facts, Server { collations, bulk_load: local_infile > 0 }))
 }
 
 /// Major and minor version.

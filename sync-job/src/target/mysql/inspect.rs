@@ -10,13 +10,19 @@ use crate::error::Result;
 use crate::plan::{TargetColumn, TargetTable};
 use crate::schema::TableName;
 
+/// Database, name, kind, engine, estimated rows, options.
+type Table = (String, String, String, Option<String>, Option<u64>, Option<String>);
+/// Database, table, column, type, "YES" or "NO".
+type Column = (String, String, String, String, String);
+/// Database, table, and the name of something of it.
+type Named = (String, String, String);
+
 /// Looks the tables up; absent ones are absent from the answer.
 pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMap<TableName, TargetTable>> {
     let mut found = HashMap::new();
     if names.is_empty() {
         return Ok(found);
     }
-    type Table = (String, String, String, Option<String>, Option<u64>, Option<String>);
     for (schema, name, kind, engine, estimate, options) in
         rows::<Table>(connection, &TABLES.replace("$WHICH", &which("t", names))).await?
     {
@@ -33,7 +39,6 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
         }
         found.insert(TableName::new(schema, name), table);
     }
-    type Column = (String, String, String, String, String);
     for (schema, name, column, column_type, nullable) in
         rows::<Column>(connection, &COLUMNS.replace("$WHICH", &which("c", names))).await?
     {
@@ -41,7 +46,6 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
             table.columns.push(TargetColumn { name: column, column_type, nullable: nullable == "YES" });
         }
     }
-    type Named = (String, String, String);
     for (schema, name, index) in rows::<Named>(connection, &INDEXES.replace("$WHICH", &which("s", names))).await? {
         if let Some(table) = found.get_mut(&TableName::new(schema, name)) {
             table.indexes.push(index);
@@ -58,7 +62,7 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
 /// Names of a table's indexes.
 pub async fn indexes(connection: &mut Conn, table: &TableName) -> Result<Vec<String>> {
     let query = INDEXES.replace("$WHICH", &which("s", std::slice::from_ref(table)));
-    Ok(rows::<(String, String, String)>(connection, &query).await?.into_iter().map(|(_, _, index)| index).collect())
+    Ok(rows::<Named>(connection, &query).await?.into_iter().map(|(_, _, index)| index).collect())
 }
 
 fn which(alias: &str, names: &[TableName]) -> String {

@@ -55,7 +55,8 @@ impl target::Lease for Lease {
         let query = format!("SELECT IS_USED_LOCK({}) = CONNECTION_ID()", literal(&self.name));
         let lost =
             || Error::new(Side::Target, Kind::Refused, "the lease that keeps other runs of this job out was lost");
-        let held: Option<Option<i64>> = row(&mut connection, &query).await.map_err(|error| lost().with_source(error))?;
+        let held: Option<Option<i64>> =
+            row(&mut connection, &query).await.map_err(|error| lost().with_source(error))?;
         if held.flatten() == Some(1) { Ok(()) } else { Err(lost()) }
     }
 

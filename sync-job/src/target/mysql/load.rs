@@ -3,13 +3,16 @@
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use mysql_async::Conn;
-use tokio::sync::{mpsc, oneshot};
+use mysql_async::prelude::Queryable as _;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::MySql;
 use super::connect::{classify, close, execute, row, rows};
+use super::insert::Inserter;
 use super::sql;
 use crate::error::{Error, Kind, Result, Side};
+use crate::load::Weighed;
 use crate::plan::TablePlan;
 use crate::retry;
 use crate::schema::TableName;
@@ -24,7 +27,7 @@ const WARNINGS_SHOWN: usize = 3;
 
 /// A chunk being loaded over its own connection, by a task of its own, so that reading and sending overlap.
 pub struct ChunkLoader {
-    full: mpsc::Sender<Vec<u8>>,
+    full: mpsc::Sender<Weighed>,
     task: JoinHandle<Result<()>>,
     /// Rows may only be committed after the last buffer was handed over on purpose, not because the reader broke off.
     complete: oneshot::Sender<()>,
@@ -44,7 +47,11 @@ pub(super) async fn open(target: &MySql, table: &TablePlan, staging: &TableName)
     let (full, incoming) = mpsc::channel(1);
     let (complete, completed) = oneshot::channel();
     let load = Load {
-        statement: sql::load(table, staging),
+        way: if target.server().bulk_load {
+            Way::Bulk(sql::load(table, staging))
+        } else {
+            Way::Rows(Inserter::new(table, staging))
+        },
         table: table.target.clone(),
         target: target.clone(),
         committed: format!("SELECT COUNT(*) FROM {ledger} WHERE token = {token} LOCK IN SHARE MODE"),
@@ -53,9 +60,16 @@ pub(super) async fn open(target: &MySql, table: &TablePlan, staging: &TableName)
     Ok(ChunkLoader { full, task: tokio::spawn(load.run(connection, incoming)), complete })
 }
 
+/// How the rows go in.
+enum Way {
+    /// By this LOAD DATA statement.
+    Bulk(String),
+    Rows(Inserter),
+}
+
 /// The loading task.
 struct Load {
-    statement: String,
+    way: Way,
     table: TableName,
     target: MySql,
     /// Finds out whether the transaction was committed, should the reply to COMMIT be lost.
@@ -64,16 +78,16 @@ struct Load {
 }
 
 impl Load {
-    async fn run(mut self, mut connection: Conn, incoming: mpsc::Receiver<Vec<u8>>) -> Result<()> {
-        use mysql_async::prelude::Queryable as _;
-        connection.set_infile_handler(async move {
-            let buffers = futures_util::stream::unfold(incoming, |mut incoming| async move {
-                incoming.recv().await.map(|buffer| (Bytes::from(buffer), incoming))
-            });
-            Ok(buffers.flat_map(|buffer| futures_util::stream::iter(packets(buffer).map(Ok))).boxed())
-        });
-        let failed = |error| classify(error, format!("loading {} failed", self.table));
-        connection.query_drop(&self.statement).await.map_err(failed)?;
+    async fn run(mut self, mut connection: Conn, mut incoming: mpsc::Receiver<Weighed>) -> Result<()> {
+        match &self.way {
+            Way::Bulk(statement) => stream(&mut connection, statement, incoming, &self.table).await?,
+            Way::Rows(inserter) => {
+                while let Some(Weighed { bytes, share }) = incoming.recv().await {
+                    inserter.insert(&mut connection, &bytes, &self.table).await?;
+                    drop(share);
+                }
+            }
+        }
         if self.completed.try_recv().is_err() {
             // The reader broke off: closing the connection rolls back.
             return Err(Error::cancelled());
@@ -117,8 +131,27 @@ impl Load {
     }
 }
 
-fn packets(mut buffer: Bytes) -> impl Iterator<Item = Bytes> {
+/// Runs the statement, which asks for a file and gets the buffers.
+async fn stream(
+    connection: &mut Conn,
+    statement: &str,
+    incoming: mpsc::Receiver<Weighed>,
+    table: &TableName,
+) -> Result<()> {
+    connection.set_infile_handler(async move {
+        let buffers = futures_util::stream::unfold(incoming, |mut incoming| async move {
+            // The share is given back when the driver has sent all packets of the buffer.
+            incoming.recv().await.map(|Weighed { bytes, share }| ((Bytes::from(bytes), share), incoming))
+        });
+        let packets = buffers.flat_map(|(bytes, share)| futures_util::stream::iter(packets(bytes, share).map(Ok)));
+        Ok(packets.boxed())
+    });
+    connection.query_drop(statement).await.map_err(|error| classify(error, format!("loading {table} failed")))
+}
+
+fn packets(mut buffer: Bytes, share: OwnedSemaphorePermit) -> impl Iterator<Item = Bytes> {
     std::iter::from_fn(move || {
+        let _held = &share;
         let next = buffer.split_to(buffer.len().min(PACKET));
         // An empty packet would end the stream.
         (!next.is_empty()).then_some(next)
@@ -126,8 +159,8 @@ fn packets(mut buffer: Bytes) -> impl Iterator<Item = Bytes> {
 }
 
 impl Loader for ChunkLoader {
-    async fn send(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        if self.full.send(bytes).await.is_err() {
+    async fn send(&mut self, next: Weighed) -> Result<Vec<u8>> {
+        if self.full.send(next).await.is_err() {
             // The task ended before its time; its result says why.
             return Err(join(&mut self.task).await.err().unwrap_or_else(Error::cancelled));
         }

@@ -9,15 +9,16 @@ use mysql_async::Conn;
 use crate::config::TargetConfig;
 use crate::digest::{TableDigest, hash_bytes};
 use crate::error::{Error, Kind, Result, Side};
-use crate::plan::{SwapMethod, TablePlan, TargetTable};
+use crate::plan::{Dialect, SwapMethod, TablePlan, TargetTable};
 use crate::schema::TableName;
 use crate::target::load_data::LoadDataEncoder;
-use crate::target::{Dialect, Staging, SwapItem, Target, TargetFacts};
+use crate::target::{Staging, SwapItem, Target, TargetFacts};
 
 mod connect;
 mod dialect;
 mod facts;
 mod indexes;
+mod insert;
 mod inspect;
 mod lease;
 mod load;
@@ -42,8 +43,8 @@ pub struct MySql {
     application_name: String,
     /// Ids of the connections that this run opened.
     connections: Arc<Mutex<BTreeSet<u32>>>,
-    /// Names of the server's collations, once known.
-    collations: Arc<OnceLock<facts::Collations>>,
+    /// What was found out of the server when the plan was made.
+    server: Arc<OnceLock<facts::Server>>,
 }
 
 impl MySql {
@@ -55,8 +56,12 @@ impl MySql {
             job_hash: hash_bytes(job.as_bytes()) as u32,
             application_name: format!("stopgap/{job}"),
             connections: Arc::default(),
-            collations: Arc::default(),
+            server: Arc::default(),
         }
+    }
+
+    fn server(&self) -> facts::Server {
+        self.server.get().cloned().unwrap_or_default()
     }
 
     fn prefix(&self) -> String {
@@ -115,16 +120,16 @@ impl Target for MySql {
     type Lease = lease::Lease;
     type Loader = load::ChunkLoader;
 
-    fn dialect(&self) -> &dyn Dialect {
+    fn dialect(&self) -> &'static dyn Dialect {
         &dialect::MySqlDialect
     }
 
     async fn facts(&self) -> Result<TargetFacts> {
         let mut connection = self.connect().await?;
-        let (facts, collations) = facts::gather(&mut connection, &self.config).await?;
+        let (facts, server) = facts::gather(&mut connection, &self.config).await?;
         close(connection).await;
         // Asked for twice, it is the same server.
-        let _ = self.collations.set(collations);
+        let _ = self.server.set(server);
         Ok(facts)
     }
 
@@ -172,7 +177,7 @@ impl Target for MySql {
     }
 
     async fn create_staging(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
-        let collations = self.collations.get().cloned().unwrap_or_default();
+        let collations = self.server().collations;
         let ledger = sql::qualified(&load::ledger(&staging.name));
         let name = sql::qualified(&staging.name);
         self.run(&[

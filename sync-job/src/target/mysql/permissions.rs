@@ -18,15 +18,30 @@ pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Resu
     let me: String = row(connection, "SELECT CURRENT_USER()").await?.unwrap_or_default();
     let grants: Vec<Grant> =
         rows::<String>(connection, "SHOW GRANTS").await?.iter().filter_map(|line| Grant::parse(line)).collect();
-    let databases: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).collect();
     let mut missing = Vec::new();
+    let lower_case: u64 = row(connection, "SELECT @@lower_case_table_names").await?.unwrap_or(0);
+    for table in tables.iter().filter(|table| lower_case > 0 && table.target.name != table.target.name.to_lowercase()) {
+        missing.push((
+            format!(
+                "the server keeps table names in lower case (lower_case_table_names = {lower_case}), and {} is not",
+                table.target
+            ),
+            "Set names = \"lower\", or give the table a target in lower case.".to_owned(),
+        ));
+    }
+    let databases: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).collect();
     for database in databases {
-        let query = format!("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {}", literal(database));
+        let query =
+            format!("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {}", literal(database));
         let present = row::<u64>(connection, &query).await?.unwrap_or(0) > 0;
         if !present {
             missing.push((
                 format!("the database {database} does not exist, or {me} may not see it"),
-                format!("CREATE DATABASE {} CHARACTER SET utf8mb4; {}", quote(database), grant_statement(database, &me)),
+                format!(
+                    "CREATE DATABASE {} CHARACTER SET utf8mb4; {}",
+                    quote(database),
+                    grant_statement(database, &me)
+                ),
             ));
             continue;
         }
@@ -50,7 +65,10 @@ fn grant_statement(database: &str, me: &str) -> String {
 #[derive(Debug, PartialEq)]
 enum Grant {
     /// Privileges on databases whose name is like a pattern.
-    On { privileges: Vec<String>, pattern: String },
+    On {
+        privileges: Vec<String>,
+        pattern: String,
+    },
     Role,
 }
 
@@ -84,7 +102,7 @@ fn like(pattern: &[u8], text: &[u8]) -> bool {
         ([], []) => true,
         ([b'%', rest @ ..], _) => like(rest, text) || (!text.is_empty() && like(pattern, &text[1..])),
         ([b'_', rest @ ..], [_, more @ ..]) => like(rest, more),
-        ([b'\\', wanted, rest @ ..], [found, more @ ..]) | ([wanted, rest @ ..], [found, more @ ..]) => {
+        ([b'\\', wanted, rest @ ..] | [wanted, rest @ ..], [found, more @ ..]) => {
             wanted.eq_ignore_ascii_case(found) && like(rest, more)
         }
         _ => false,

@@ -1,5 +1,6 @@
 //! The one place where identifiers and literals of MySQL are quoted, and the statements made of a plan.
 
+use super::facts::Collations;
 use crate::plan::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan};
 use crate::schema::{IndexKind, TableName};
 use crate::target::load_data::LoadColumn;
@@ -32,16 +33,16 @@ pub fn columns(table: &TablePlan) -> String {
 
 /// `CREATE TABLE` of a staging table. InnoDB keeps rows in the order of the primary key, so that key is there from the start:
 /// adding it later would write every row again. An `AUTO_INCREMENT` column needs a key from the start, too.
-pub fn create_staging(table: &TablePlan, staging: &TableName, comment: &str) -> String {
-    let mut parts: Vec<String> = table.columns.iter().map(|column| column_definition(table, column)).collect();
+pub fn create_staging(table: &TablePlan, staging: &TableName, collations: &Collations) -> String {
+    let mut parts: Vec<String> =
+        table.columns.iter().map(|column| column_definition(table, column, collations)).collect();
     if let Some(index) = primary_key(table) {
         parts.push(format!("PRIMARY KEY ({})", key_columns(index)));
     }
     format!(
-        "CREATE TABLE {} ({}) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin COMMENT = {}",
+        "CREATE TABLE {} ({}) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
         qualified(staging),
-        parts.join(", "),
-        literal(comment)
+        parts.join(", ")
     )
 }
 
@@ -57,8 +58,11 @@ pub fn counts_up(table: &TablePlan, column: &ColumnPlan) -> bool {
     column.identity.is_some_and(|identity| identity.increment > 0) && primary_key(table).is_some_and(leads)
 }
 
-fn column_definition(table: &TablePlan, column: &ColumnPlan) -> String {
+fn column_definition(table: &TablePlan, column: &ColumnPlan, collations: &Collations) -> String {
     let mut sql = format!("{} {}", quote(&column.target), column.mapping.target_type);
+    if let (Some(source), Form::Text { .. } | Form::Char { .. }) = (&column.collation, column.mapping.form) {
+        sql.push_str(&format!(" COLLATE {}", collations.closest(source)));
+    }
     // `explicit_defaults_for_timestamp` is of no concern: no column is of type TIMESTAMP.
     sql.push_str(if column.nullable { " NULL" } else { " NOT NULL" });
     if counts_up(table, column) {
@@ -119,7 +123,7 @@ fn canonical(column: &ColumnPlan) -> String {
     }
     match column.mapping.form {
         Form::Text { .. } | Form::Char { .. } | Form::Bytes | Form::Json | Form::Xml | Form::FloatArray => {
-            format!("{}, {name}", or_null(format!("LENGTH({name})")))
+            format!("{}, CAST({name} AS BINARY)", or_null(format!("LENGTH({name})")))
         }
         // A point is kept as its SRID, byte order and type, then the bits of its coordinates (MySQL 8.0 Reference Manual,
         // 13.4.3 "Internal Geometry Storage Format"); a double's text would not show them all alike on every version.

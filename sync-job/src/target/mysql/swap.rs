@@ -46,9 +46,7 @@ pub(super) async fn swap(target: &MySql, items: &[SwapItem<'_>]) -> Result<Vec<S
         }
         if !retry::worth_retrying(error.kind) || Instant::now() >= deadline {
             let Error { side, kind, .. } = error;
-            return Err(
-                Error::new(side, kind, format!("swapping {} failed", names(items))).with_source(error.chain())
-            );
+            return Err(Error::new(side, kind, format!("swapping {} failed", names(items))).with_source(error.chain()));
         }
         tracing::info!(tables = names(items), attempt, "the swap waits for a lock that others hold");
         tokio::time::sleep(retry::backoff(attempt)).await;
@@ -136,11 +134,8 @@ async fn attempt_swap(
 ) -> Result<()> {
     // Whole seconds, at least one.
     let patience = target.config.lock_timeout.as_secs().max(1);
-    execute(
-        connection,
-        &format!("SET SESSION lock_wait_timeout = {patience}, innodb_lock_wait_timeout = {patience}"),
-    )
-    .await?;
+    execute(connection, &format!("SET SESSION lock_wait_timeout = {patience}, innodb_lock_wait_timeout = {patience}"))
+        .await?;
     let by_name: Vec<(&SwapItem<'_>, SwapMethod)> =
         items.iter().zip(methods.iter().copied()).filter(|(_, method)| *method != SwapMethod::Replace).collect();
     let kept: Vec<&SwapItem<'_>> =

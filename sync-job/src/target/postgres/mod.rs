@@ -8,12 +8,13 @@ use sqlx::postgres::PgConnection;
 use crate::config::TargetConfig;
 use crate::digest::{TableDigest, hash_bytes};
 use crate::error::{Error, Kind, Result, Side};
-use crate::plan::{SwapMethod, TablePlan, TargetTable};
+use crate::plan::{Dialect, SwapMethod, TablePlan, TargetTable};
 use crate::schema::TableName;
 use crate::target::copy_binary::CopyEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
 
 mod connect;
+mod dialect;
 mod indexes;
 mod inspect;
 mod lease;
@@ -22,6 +23,8 @@ mod permissions;
 mod replace;
 mod sql;
 mod swap;
+
+pub use dialect::PostgresDialect;
 
 use connect::{close, connect, execute, rows};
 
@@ -85,6 +88,10 @@ impl Target for Postgres {
     type Lease = lease::Lease;
     type Loader = load::ChunkLoader;
 
+    fn dialect(&self) -> &'static dyn Dialect {
+        &PostgresDialect
+    }
+
     async fn facts(&self) -> Result<TargetFacts> {
         let mut connection = self.connect().await?;
         let found = rows(
@@ -111,7 +118,7 @@ impl Target for Postgres {
             let message = format!("the database's encoding is {encoding}");
             problems.push((message, "Create the target database with encoding UTF8.".to_owned()));
         }
-        Ok(TargetFacts { version: format!("PostgreSQL {version}"), problems })
+        Ok(TargetFacts { version: format!("PostgreSQL {version}"), problems, warnings: Vec::new() })
     }
 
     async fn inspect(&self, names: &[TableName]) -> Result<HashMap<TableName, TargetTable>> {

@@ -1,0 +1,43 @@
+//! What the plan must know of a kind of target. Implemented beside each target; pure.
+
+use super::{ColumnPlan, IndexPlan, TablePlan};
+use crate::schema::SourceType;
+use crate::type_map::Mapping;
+
+/// Types, names and limits of a kind of target.
+pub trait Dialect: Send + Sync {
+    /// The mapping of a source type, or why it is refused.
+    fn mapping(&self, source: &SourceType) -> Result<Mapping, String>;
+
+    /// The mapping to a type that the job file asks for, or what is allowed.
+    fn mapping_as(&self, source: &SourceType, wanted: &str) -> Result<Mapping, String>;
+
+    /// Where tables of the source's schema `dbo` go, unless the job file says otherwise.
+    fn default_schema<'a>(&self, database: &'a str) -> &'a str;
+
+    /// The longest name, and what it is counted in.
+    fn longest_name(&self) -> (usize, &'static str);
+
+    fn name_length(&self, name: &str) -> usize;
+
+    /// Most columns of a table.
+    fn most_columns(&self) -> usize;
+
+    /// Most columns of an index, included ones counted.
+    fn most_key_columns(&self) -> usize;
+
+    /// Index names need to be unique in their table only, not in the schema.
+    fn index_names_belong_to_tables(&self) -> bool;
+
+    /// Whether an index can carry columns that are not part of its key.
+    fn keeps_included_columns(&self) -> bool;
+
+    /// Why an index cannot be created, if it cannot.
+    fn refuse_index(&self, index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String>;
+
+    /// Whether the catalog's spelling of a type and the plan's mean the same.
+    fn same_type(&self, found: &str, wanted: &str) -> bool;
+
+    /// Makes a planned table fit limits that concern it as a whole, and notes what that takes.
+    fn fit(&self, table: &mut TablePlan);
+}
