@@ -56,7 +56,9 @@ fn shown(engine: Engine, column: &Column) -> &'static str {
         Engine::Postgres => "encode(convert_to(v::text, 'UTF8'), 'hex')",
         // The bits of the double: MySQL's text of a float is not exact.
         _ if matches!(column.target.as_str(), "float" | "double") => "LOWER(HEX(SUBSTR(POINT(v, 0), 10, 8)))",
-        _ => "LOWER(HEX(v))",
+        _ if column.is_binary() => "LOWER(HEX(v))",
+        // HEX of a number is another number.
+        _ => "LOWER(HEX(CAST(v AS CHAR CHARACTER SET utf8mb4)))",
     }
 }
 
@@ -76,13 +78,7 @@ fn compare_cells(target: &TestTarget, column: &Column, name: &str, wrong: &mut V
     if spelt(&declared) != spelt(&column.target) {
         wrong.push(format!("{}: the column is {declared}, not {}", column.source, column.target));
     }
-    let shown = match (engine, column.target.as_str()) {
-        // HEX of a number is another number.
-        (Engine::MariaDb | Engine::MySql, kind) if !matches!(kind, "float" | "double") && !column.is_binary() => {
-            "LOWER(HEX(CAST(v AS CHAR CHARACTER SET utf8mb4)))"
-        }
-        _ => shown(engine, column),
-    };
+    let shown = shown(engine, column);
     let zone = engine.pick("SET timezone = 'UTC'; ", "");
     let found = target.rows(&format!("{zone}SELECT id, {shown} FROM {name} ORDER BY id")).unwrap();
     let found: Vec<&String> = found.iter().filter(|line| line.as_str() != "SET").collect();
