@@ -84,6 +84,14 @@ impl Job {
         self
     }
 
+    /// Reaches the target by another port, without TLS: through a proxy that reads along.
+    pub fn through(mut self, port: u16) -> Self {
+        let kept = self.target_keys.lines().filter(|line| !line.starts_with("ca_file"));
+        self.target_keys = kept.collect::<Vec<_>>().join("\n");
+        replace(&mut self.target_keys, &format!("port = {port}\ntls = \"disable\""));
+        self
+    }
+
     /// Further sections: `[tables]`, `[[table]]`.
     pub fn sections(mut self, toml: &str) -> Self {
         push(&mut self.rest, toml);

@@ -9,6 +9,7 @@ pub mod cases;
 pub mod certificates;
 pub mod job;
 pub mod matrix;
+pub mod mysql_proxy;
 pub mod source;
 pub mod target;
 

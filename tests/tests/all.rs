@@ -9,6 +9,7 @@ mod cases {
     mod interruption;
     mod matrix;
     mod memory;
+    mod mysql_crashes;
     mod readers;
     mod regressions;
     mod source_faults;

@@ -51,11 +51,13 @@ fn ssl(config: &TargetConfig) -> Option<SslOpts> {
 
 /// Stated instead of assumed: nothing is cut or zeroed silently, backslash escapes, times are taken as they are, and a COMMIT
 /// ends its transaction. Checks of keys stay on.
-const SESSION: [&str; 3] = [
+const SESSION: [&str; 4] = [
     "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,\
      NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', autocommit = 1, unique_checks = 1, foreign_key_checks = 1, \
      sql_safe_updates = 0, sql_big_selects = 1, completion_type = 0",
+    // Seconds; the default for table locks is a year. A dead run's connection may hold some until the server notices.
+    "SET SESSION lock_wait_timeout = 30, innodb_lock_wait_timeout = 30",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
 ];
 

@@ -151,6 +151,10 @@ impl Target for Postgres {
         );
         let mut dropped = Vec::new();
         let found = rows(&mut connection, &query).await?;
+        if !found.is_empty() {
+            // A dead run's session may hold locks until the server notices.
+            execute(&mut connection, "SET lock_timeout = '30s'").await?;
+        }
         for row in found {
             let schema: String = row.try_get("schema_name").unwrap_or_default();
             let name: String = row.try_get("table_name").unwrap_or_default();

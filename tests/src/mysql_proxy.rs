@@ -1,0 +1,140 @@
+//! A wire between the job and a MySQL server that watches the statements, and cuts or kills at one of them.
+//!
+//! Format of the packets: MySQL Internals, "MySQL Packets" and "COM_QUERY"; only connections without TLS can be watched.
+
+use anyhow::{Context, Result};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::{JoinHandle, JoinSet},
+};
+
+/// Command byte of a text statement.
+const COM_QUERY: u8 = 3;
+
+/// When the proxy acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The server never sees the statement.
+    Before,
+    /// The server carries it out; nobody hears of it.
+    After,
+}
+
+/// What the proxy has seen and what it waits for.
+#[derive(Debug, Default)]
+struct State {
+    statements: Vec<String>,
+    /// The number among the watched statements, counted from 0, and the moment.
+    stop_at: Option<(usize, Moment)>,
+    stopped: bool,
+}
+
+/// Forwards connections until dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    pub port: u16,
+    state: Arc<Mutex<State>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Proxy {
+    /// Listens, and watches statements that `watched` picks.
+    pub async fn start(server: u16, watched: fn(&str) -> bool, stop_at: Option<(usize, Moment)>) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("listening")?;
+        let port = listener.local_addr()?.port();
+        let state = Arc::new(Mutex::new(State { stop_at, ..State::default() }));
+        let shared = Arc::clone(&state);
+        let task = tokio::spawn(async move {
+            // Dropped with this task, and with it all connections.
+            let mut connections = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let state = Arc::clone(&shared);
+                connections.spawn(async move {
+                    // A broken connection is what some tests are about.
+                    let _ = forward(client, server, watched, &state).await;
+                });
+            }
+        });
+        Ok(Self { port, state, task })
+    }
+
+    /// The watched statements so far.
+    pub fn statements(&self) -> Vec<String> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).statements.clone()
+    }
+
+    /// Whether the moment has come; from then on nothing passes any more.
+    pub fn has_stopped(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stopped
+    }
+}
+
+async fn forward(client: TcpStream, server: u16, watched: fn(&str) -> bool, state: &Mutex<State>) -> Result<()> {
+    let server = TcpStream::connect(("127.0.0.1", server)).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let back = async {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let count = from_server.read(&mut buffer).await?;
+            if count == 0 {
+                return Ok::<(), anyhow::Error>(());
+            }
+            if state.lock().unwrap_or_else(PoisonError::into_inner).stopped {
+                std::future::pending::<()>().await;
+            }
+            to_client.write_all(&buffer[..count]).await?;
+        }
+    };
+    let forth = async {
+        loop {
+            let mut header = [0; 4];
+            from_client.read_exact(&mut header).await?;
+            let length = usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16;
+            let mut packet = vec![0; length];
+            from_client.read_exact(&mut packet).await?;
+            let pass = match packet.split_first() {
+                Some((&COM_QUERY, sql)) if header[3] == 0 => decide(&String::from_utf8_lossy(sql), watched, state),
+                _ => !state.lock().unwrap_or_else(PoisonError::into_inner).stopped,
+            };
+            if !pass {
+                std::future::pending::<()>().await;
+            }
+            to_server.write_all(&header).await?;
+            to_server.write_all(&packet).await?;
+        }
+    };
+    tokio::select! {
+        result = back => result,
+        result = forth => result,
+    }
+}
+
+/// Notes the statement; whether the server gets it.
+fn decide(sql: &str, watched: fn(&str) -> bool, state: &Mutex<State>) -> bool {
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+    if state.stopped {
+        return false;
+    }
+    if !watched(sql) {
+        return true;
+    }
+    state.statements.push(sql.to_owned());
+    match state.stop_at {
+        Some((number, moment)) if state.statements.len() == number + 1 => {
+            state.stopped = true;
+            moment == Moment::After
+        }
+        _ => true,
+    }
+}
