@@ -2,6 +2,32 @@
 
 #![allow(clippy::unwrap_used, reason = "everything here is a test, and a failed step is a failed test")]
 
+/// Makes a test of each function for each engine. Where MySQL itself cannot be had the test run says so at its end.
+macro_rules! on_each_engine {
+    ($($name:ident),* $(,)?) => {
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(stopgap_tests::target::Engine::Postgres).await;
+            })*
+        }
+        mod mariadb {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(stopgap_tests::target::Engine::MariaDb).await;
+            })*
+        }
+        mod mysql {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                if stopgap_tests::target::Engine::all().contains(&stopgap_tests::target::Engine::MySql) {
+                    super::$name(stopgap_tests::target::Engine::MySql).await;
+                }
+            })*
+        }
+    };
+}
+
 mod cases {
     mod chunk_keys;
     mod digests;

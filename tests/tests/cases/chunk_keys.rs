@@ -1,6 +1,10 @@
 //! A table cut by any kind of key: each row arrives once, whatever the key's order, and NULL keys with it.
 
-use stopgap_tests::{job::Job, source::TestSource, target::TestTarget};
+use stopgap_tests::{
+    job::Job,
+    source::TestSource,
+    target::{Engine, TestTarget},
+};
 
 const DIGITS: &str = "(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9))";
 const ROWS: usize = 1_000;
@@ -33,10 +37,9 @@ const KEYS: [(&str, &str, &str, &str); 9] = [
     ("pairs", "k int NOT NULL, l varchar(5) NOT NULL", "n / 100, CAST(n % 100 AS varchar(5))", "k\", \"l"),
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_row_arrives_once_whatever_the_key() {
+async fn every_row_arrives_once_whatever_the_key(engine: Engine) {
     let source = TestSource::new().await.unwrap();
-    let target = TestTarget::new().unwrap();
+    let target = TestTarget::on(engine).unwrap();
     let mut sections = String::from("[tables]\ninclude = [\"dbo.*\"]\nchunk_rows = 60\n");
     for (name, columns, expressions, key) in KEYS {
         let names: Vec<&str> = columns.split(", ").map(|column| column.split(' ').next().unwrap_or_default()).collect();
@@ -86,3 +89,5 @@ async fn the_source_sees_a_polite_session() {
         .unwrap();
     assert_eq!(found, [format!("stopgap/{}|7000|-5|2147483647|2", source.database)]);
 }
+
+on_each_engine!(every_row_arrives_once_whatever_the_key);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use stopgap_tests::{
     job::{Job, Running},
     source::TestSource,
-    target::TestTarget,
+    target::{Engine, TestTarget},
 };
 
 const INTERRUPTED: i32 = 5;
@@ -12,7 +12,7 @@ const LEASE_HELD: i32 = 6;
 const ROWS: &str = "200000";
 
 /// A table large enough to be caught in the middle, and an older copy of it.
-async fn set_up() -> (TestSource, TestTarget, Job) {
+async fn set_up(engine: Engine) -> (TestSource, TestTarget, Job) {
     let source = TestSource::new().await.unwrap();
     let digits = "(VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9))";
     let fill = format!(
@@ -23,7 +23,7 @@ async fn set_up() -> (TestSource, TestTarget, Job) {
          CROSS JOIN {digits} AS e (d) CROSS JOIN (VALUES (0), (1)) AS f (d)"
     );
     source.run(&fill).await.unwrap();
-    let target = TestTarget::new().unwrap();
+    let target = TestTarget::on(engine).unwrap();
     target
         .run("CREATE TABLE events (id integer PRIMARY KEY, what varchar(100)); INSERT INTO events VALUES (1, 'old')")
         .unwrap();
@@ -41,9 +41,8 @@ fn stop_in_the_middle(target: &TestTarget, running: &mut Running) {
     running.signal("STOP").unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_signal_leaves_the_old_rows_and_nothing_else() {
-    let (_source, target, job) = set_up().await;
+async fn a_signal_leaves_the_old_rows_and_nothing_else(engine: Engine) {
+    let (_source, target, job) = set_up(engine).await;
     for signal in ["TERM", "INT"] {
         let mut running = job.spawn("run", &[]).unwrap();
         stop_in_the_middle(&target, &mut running);
@@ -56,9 +55,8 @@ async fn a_signal_leaves_the_old_rows_and_nothing_else() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_run_after_a_crash_cleans_up() {
-    let (_source, target, job) = set_up().await;
+async fn the_run_after_a_crash_cleans_up(engine: Engine) {
+    let (_source, target, job) = set_up(engine).await;
     let mut running = job.spawn("run", &[]).unwrap();
     stop_in_the_middle(&target, &mut running);
     running.signal("KILL").unwrap();
@@ -70,9 +68,8 @@ async fn the_run_after_a_crash_cleans_up() {
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_runs_of_one_job_keep_apart() {
-    let (_source, target, job) = set_up().await;
+async fn two_runs_of_one_job_keep_apart(engine: Engine) {
+    let (_source, target, job) = set_up(engine).await;
     let mut first = job.spawn("run", &[]).unwrap();
     stop_in_the_middle(&target, &mut first);
     job.twin().unwrap().command("run", &[]).unwrap().expect_code(LEASE_HELD).unwrap();
@@ -81,3 +78,9 @@ async fn two_runs_of_one_job_keep_apart() {
     assert_eq!(target.value("SELECT count(*) FROM events").unwrap(), ROWS);
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
+
+on_each_engine!(
+    a_signal_leaves_the_old_rows_and_nothing_else,
+    the_run_after_a_crash_cleans_up,
+    two_runs_of_one_job_keep_apart
+);

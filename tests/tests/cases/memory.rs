@@ -1,15 +1,18 @@
 //! Memory stays bounded whatever the values' sizes.
 
 use std::time::Duration;
-use stopgap_tests::{job::Job, source::TestSource, target::TestTarget};
+use stopgap_tests::{
+    job::Job,
+    source::TestSource,
+    target::{Engine, TestTarget},
+};
 
 const CEILING: u64 = 256 << 20;
 /// UTF-16 units of one value, 8 MB on the wire.
 const LENGTH: u64 = 4_000_000;
 const ROWS: u64 = 40;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn values_of_megabytes_pass_whole_and_under_the_ceiling() {
+async fn values_of_megabytes_pass_whole_and_under_the_ceiling(engine: Engine) {
     let source = TestSource::new().await.unwrap();
     let digits = "(VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9))";
     let fill = format!(
@@ -20,7 +23,7 @@ async fn values_of_megabytes_pass_whole_and_under_the_ceiling() {
          FROM {digits} AS a (d) CROSS JOIN (VALUES (0), (1), (2), (3)) AS b (d)"
     );
     source.run(&fill).await.unwrap();
-    let target = TestTarget::new().unwrap();
+    let target = TestTarget::on(engine).unwrap();
     let job = Job::new(&source, &target)
         .unwrap()
         .job("memory = \"64MiB\"")
@@ -33,10 +36,11 @@ async fn values_of_megabytes_pass_whole_and_under_the_ceiling() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     running.wait().unwrap().expect_code(0).unwrap();
-    let sizes =
-        "SELECT count(*), min(length(body)), max(length(body)), min(length(raw)), max(length(raw)) FROM documents";
+    let sizes = "SELECT count(*), min(char_length(body)), max(char_length(body)), min(octet_length(raw)), max(octet_length(raw)) FROM documents";
     assert_eq!(target.rows(sizes).unwrap(), [format!("{ROWS}|{LENGTH}|{LENGTH}|{LENGTH}|{LENGTH}")]);
     assert!(peak > 0, "the job's memory was never seen");
     println!("peak: {} MiB", peak >> 20);
     assert!(peak < CEILING, "the job used {} MiB", peak >> 20);
 }
+
+on_each_engine!(values_of_megabytes_pass_whole_and_under_the_ceiling);

@@ -9,7 +9,7 @@ use stopgap_tests::{
     job::{Job, Outcome, SOURCE_PASSWORD},
     program,
     source::{Address, TestSource},
-    target::TestTarget,
+    target::{Engine, TestTarget},
 };
 
 const COULD_NOT_CONNECT: i32 = 4;
@@ -43,8 +43,8 @@ async fn own_source(tls: Option<(&Authority, Flavour)>, directory: &std::path::P
     OwnSource { source, _simulator: simulator }
 }
 
-fn old_rows() -> TestTarget {
-    let target = TestTarget::new().unwrap();
+fn old_rows(engine: Engine) -> TestTarget {
+    let target = TestTarget::on(engine).unwrap();
     target.run("CREATE TABLE items (id integer PRIMARY KEY); INSERT INTO items VALUES (-1)").unwrap();
     target
 }
@@ -74,11 +74,10 @@ const FAULTS: [(&str, &str, &str); 8] = [
     ("error 40501", "sys.objects", "busy"),
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_passes_before_the_first_row_is_waited_for() {
+async fn what_passes_before_the_first_row_is_waited_for(engine: Engine) {
     let scratch = ScratchDir::new("faults").unwrap();
     let own = own_source(None, scratch.path()).await;
-    let target = old_rows();
+    let target = old_rows(engine);
     for (action, matching, _) in FAULTS {
         target.run("TRUNCATE items").unwrap();
         own.source.run(&format!("EXEC simulator_fault '{action}', '{matching}', 0, 1, 0")).await.unwrap();
@@ -94,7 +93,7 @@ async fn what_passes_before_the_first_row_is_waited_for() {
 async fn what_does_not_pass_before_the_first_row_is_said_once() {
     let scratch = ScratchDir::new("faults").unwrap();
     let own = own_source(None, scratch.path()).await;
-    let target = old_rows();
+    let target = old_rows(Engine::Postgres);
     for (action, matching, words) in FAULTS {
         // As often as the job tries: the next fault finds the server well.
         own.source.run(&format!("EXEC simulator_fault '{action}', '{matching}', 0, 2, 0")).await.unwrap();
@@ -108,7 +107,7 @@ async fn what_does_not_pass_before_the_first_row_is_said_once() {
 async fn a_wrong_password_or_user_is_not_tried_again() {
     let scratch = ScratchDir::new("faults").unwrap();
     let own = own_source(None, scratch.path()).await;
-    let target = old_rows();
+    let target = old_rows(Engine::Postgres);
     let wrong = job(&own.source, &target, 3).env(SOURCE_PASSWORD, "not-it").run().unwrap();
     let wrong = wrong.expect_code(COULD_NOT_CONNECT).unwrap();
     assert_untouched(&target, &wrong, "18456");
@@ -129,7 +128,7 @@ async fn a_certificate_that_cannot_be_trusted_is_refused() {
     ] {
         let scratch = ScratchDir::new("faults").unwrap();
         let own = own_source(Some((signed_by, flavour)), scratch.path()).await;
-        let target = old_rows();
+        let target = old_rows(Engine::Postgres);
         let trusted = certificates::write(scratch.path(), "trusted.pem", &authority.pem()).unwrap();
         let keys = format!("tls = \"verify-full\"\nca_file = \"{}\"", trusted.display());
         let outcome = job(&own.source, &target, 3).source(&keys).run().unwrap();
@@ -142,3 +141,5 @@ async fn a_certificate_that_cannot_be_trusted_is_refused() {
         assert_untouched(&target, &outcome, "certificate");
     }
 }
+
+on_each_engine!(what_passes_before_the_first_row_is_waited_for);

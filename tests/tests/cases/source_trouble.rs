@@ -3,13 +3,18 @@
 use stopgap_tests::{
     job::{Job, Outcome},
     source::TestSource,
-    target::TestTarget,
+    target::{Engine, TestTarget},
 };
 
 const TABLES_FAILED: i32 = 1;
 const COULD_NOT_CONNECT: i32 = 4;
 const ROWS: i64 = 2_000;
 const DIGITS: &str = "(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9))";
+
+/// The same test runs with each engine at the same time.
+fn named(table: &str, engine: Engine) -> String {
+    format!("{table}_{engine:?}").to_lowercase()
+}
 
 /// A table of numbers under a name that no other test's faults match, and one that always goes well.
 async fn source(table: &str) -> TestSource {
@@ -28,8 +33,8 @@ async fn source(table: &str) -> TestSource {
     source
 }
 
-fn target(table: &str) -> TestTarget {
-    let target = TestTarget::new().unwrap();
+fn target(engine: Engine, table: &str) -> TestTarget {
+    let target = TestTarget::on(engine).unwrap();
     target
         .run(&format!(
             "CREATE TABLE {table} (id integer PRIMARY KEY, name text); INSERT INTO {table} VALUES (-1, 'old')"
@@ -60,9 +65,8 @@ fn retries(outcome: &Outcome, table: &str) -> u64 {
 }
 
 fn assert_every_row_once(target: &TestTarget, table: &str) {
-    let found =
-        target.rows(&format!("SELECT count(*) || ' ' || count(DISTINCT id) || ' ' || sum(id) FROM {table}")).unwrap();
-    assert_eq!(found, [format!("{ROWS} {ROWS} {}", ROWS * (ROWS - 1) / 2)]);
+    let found = target.rows(&format!("SELECT count(*), count(DISTINCT id), sum(id) FROM {table}")).unwrap();
+    assert_eq!(found, [format!("{ROWS}|{ROWS}|{}", ROWS * (ROWS - 1) / 2)]);
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
 
@@ -71,8 +75,9 @@ fn assert_old_rows(target: &TestTarget, table: &str) {
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
 
-async fn passes(action: &str, table: &str, more: &str) {
-    let (source, target) = (source(table).await, target(table));
+async fn passes(engine: Engine, action: &str, table: &str, more: &str) {
+    let table = &named(table, engine);
+    let (source, target) = (source(table).await, target(engine, table));
     if !arm(&source, action, table, 1, 500).await {
         return;
     }
@@ -81,25 +86,21 @@ async fn passes(action: &str, table: &str, more: &str) {
     assert_every_row_once(&target, table);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_connection_dropped_among_the_rows_is_made_again() {
-    passes("drop", "dropped_once", "").await;
+async fn a_connection_dropped_among_the_rows_is_made_again(engine: Engine) {
+    passes(engine, "drop", "dropped_once", "").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deadlock_victim_reads_again() {
-    passes("error 1205", "deadlocked_once", "").await;
+async fn a_deadlock_victim_reads_again(engine: Engine) {
+    passes(engine, "error 1205", "deadlocked_once", "").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_stalls_is_given_up_and_read_again() {
-    passes("stall", "stalled_once", "stall_timeout = \"2s\"").await;
+async fn a_stream_that_stalls_is_given_up_and_read_again(engine: Engine) {
+    passes(engine, "stall", "stalled_once", "stall_timeout = \"2s\"").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failover_that_never_ends_keeps_the_old_rows() {
-    let table = "dropped_always";
-    let (source, target) = (source(table).await, target(table));
+async fn a_failover_that_never_ends_keeps_the_old_rows(engine: Engine) {
+    let table = &named("dropped_always", engine);
+    let (source, target) = (source(table).await, target(engine, table));
     if !arm(&source, "drop", table, 1000, 500).await {
         return;
     }
@@ -107,10 +108,9 @@ async fn a_failover_that_never_ends_keeps_the_old_rows() {
     assert_old_rows(&target, table);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_error_that_will_not_pass_stops_its_table_alone() {
-    let table = "broken";
-    let (source, target) = (source(table).await, target(table));
+async fn an_error_that_will_not_pass_stops_its_table_alone(engine: Engine) {
+    let table = &named("broken", engine);
+    let (source, target) = (source(table).await, target(engine, table));
     if !arm(&source, "error 823", table, 1000, 500).await {
         return;
     }
@@ -121,10 +121,9 @@ async fn an_error_that_will_not_pass_stops_its_table_alone() {
     assert_eq!(target.rows("SELECT id FROM calm").unwrap(), ["7"]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_chunk_of_many_is_read_again_by_itself() {
-    let table = "chunked";
-    let (source, target) = (source(table).await, target(table));
+async fn one_chunk_of_many_is_read_again_by_itself(engine: Engine) {
+    let table = &named("chunked", engine);
+    let (source, target) = (source(table).await, target(engine, table));
     if !arm(&source, "drop", table, 2, 100).await {
         return;
     }
@@ -135,12 +134,21 @@ async fn one_chunk_of_many_is_read_again_by_itself() {
     assert_every_row_once(&target, table);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_source_database_that_is_not_there() {
-    let table = "absent";
-    let (source, target) = (source(table).await, target(table));
+async fn a_source_database_that_is_not_there(engine: Engine) {
+    let table = &named("absent", engine);
+    let (source, target) = (source(table).await, target(engine, table));
     let outcome = job(&source, &target).source("database = \"nowhere\"").run().unwrap();
     let outcome = outcome.expect_code(COULD_NOT_CONNECT).unwrap();
     assert!(outcome.stdout.contains("nowhere"), "{}", outcome.stdout);
     assert_old_rows(&target, table);
 }
+
+on_each_engine!(
+    a_connection_dropped_among_the_rows_is_made_again,
+    a_deadlock_victim_reads_again,
+    a_stream_that_stalls_is_given_up_and_read_again,
+    a_failover_that_never_ends_keeps_the_old_rows,
+    an_error_that_will_not_pass_stops_its_table_alone,
+    one_chunk_of_many_is_read_again_by_itself,
+    a_source_database_that_is_not_there
+);
