@@ -2,7 +2,8 @@
 
 use crate::certificates::{self, Authority, Flavour};
 use anyhow::{Context, Result, anyhow};
-use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
+use mysql_async::prelude::Queryable as _;
+use sqlx::{Connection, PgConnection, Row as _, postgres::PgConnectOptions};
 use std::{
     path::{Path, PathBuf},
     sync::{
@@ -192,6 +193,22 @@ impl TestTarget {
         self.authority.as_deref()
     }
 
+    /// A session that stays open.
+    pub async fn session(&self) -> Result<Session> {
+        if self.engine == Engine::Postgres {
+            return self.connect().await.map(Session::Postgres);
+        }
+        let options = mysql_async::OptsBuilder::default()
+            .ip_or_hostname(self.host())
+            .tcp_port(self.port())
+            .user(Some(self.user()))
+            .pass(Some(self.password()))
+            .db_name(Some(&self.database))
+            .prefer_socket(false);
+        let connection = mysql_async::Conn::new(options).await.context("connecting to the test's target")?;
+        Ok(Session::Mysql(Box::new(connection)))
+    }
+
     /// A connection to the PostgreSQL database as the superuser.
     pub async fn connect(&self) -> Result<PgConnection> {
         let options = PgConnectOptions::new_without_pgpass()
@@ -237,5 +254,36 @@ impl TestTarget {
     /// The first column of the first row.
     pub fn value(&self, sql: &str) -> Result<String> {
         self.rows(sql)?.into_iter().next().with_context(|| format!("no row from {sql}"))
+    }
+}
+
+/// A connection to a test's target.
+#[derive(Debug)]
+pub enum Session {
+    Postgres(PgConnection),
+    Mysql(Box<mysql_async::Conn>),
+}
+
+impl Session {
+    /// Runs a statement.
+    pub async fn run(&mut self, sql: &str) -> Result<()> {
+        match self {
+            Session::Postgres(connection) => {
+                sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await?;
+            }
+            Session::Mysql(connection) => connection.query_drop(sql).await?,
+        }
+        Ok(())
+    }
+
+    /// The first column of each row; it must be text (`CONCAT` makes it so on every engine).
+    pub async fn texts(&mut self, sql: &str) -> Result<Vec<String>> {
+        match self {
+            Session::Postgres(connection) => {
+                let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(connection).await?;
+                rows.iter().map(|row| Ok(row.try_get::<String, _>(0)?)).collect()
+            }
+            Session::Mysql(connection) => Ok(connection.query(sql).await?),
+        }
     }
 }

@@ -76,20 +76,22 @@ fn names(items: &[SwapItem<'_>]) -> String {
 }
 
 /// A transaction whose snapshot is older than the new table would get error 1412 from it. Waits until there is none but the
-/// job's own; the inner error describes one that is still there at the deadline. Seeing others takes the privilege PROCESS;
-/// without it the swap goes on.
+/// job's own among the sessions in this database; the inner error describes one that is still there at the deadline. Seeing
+/// others takes the privilege PROCESS; without it the swap goes on.
 async fn wait_for_old_snapshots(
     target: &MySql,
     connection: &mut Conn,
     deadline: Instant,
 ) -> Result<std::result::Result<(), String>> {
     let own = target.own_connections();
+    let database = sql::literal(&target.config.database);
+    // The server's clock decides; a transaction of this very second may be older than the staging table's rows.
+    let now = sql::literal(&row::<String>(connection, "SELECT CAST(NOW() AS CHAR)").await?.unwrap_or_default());
     let query = format!(
         "SELECT CAST(t.trx_mysql_thread_id AS CHAR), CAST(t.trx_started AS CHAR) FROM information_schema.innodb_trx AS t \
-         WHERE t.trx_started <= {} AND t.trx_isolation_level IN ('REPEATABLE READ', 'SERIALIZABLE') \
-         AND t.trx_mysql_thread_id NOT IN ({own}) ORDER BY t.trx_started LIMIT 1",
-        // The server's clock decides; a transaction of this very second may be older than the staging table's rows.
-        sql::literal(&row::<String>(connection, "SELECT CAST(NOW() AS CHAR)").await?.unwrap_or_default()),
+         JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id AND COALESCE(p.db, {database}) = {database} \
+         WHERE t.trx_started <= {now} AND t.trx_isolation_level IN ('REPEATABLE READ', 'SERIALIZABLE') \
+         AND t.trx_mysql_thread_id NOT IN ({own}) ORDER BY t.trx_started LIMIT 1"
     );
     loop {
         match row::<(String, String)>(connection, &query).await {
