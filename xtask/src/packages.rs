@@ -29,7 +29,11 @@ const NEEDS: &[Need] = &[
         why: "a target that speaks MySQL's protocol",
         present: || ["mariadbd", "mariadb-install-db"].iter().all(|name| on_path(name)),
     },
-    Need { package: "mariadb-client-core", why: "the client for it", present: || on_path("mariadb") },
+    Need {
+        package: "mariadb-client",
+        why: "clients for it",
+        present: || ["mariadb", "mariadb-dump"].iter().all(|name| on_path(name)),
+    },
     Need {
         package: "debootstrap",
         why: "MySQL itself, which Debian's stable release lacks",

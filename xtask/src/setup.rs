@@ -31,7 +31,10 @@ pub fn run() -> Result<Tools> {
     let mysql = mysql::unpack();
     println!("Ready: PostgreSQL in {}, Python clients in {}", postgres.display(), venv.display());
     match &mysql {
-        Ok(root) => println!("Ready: MySQL in {}, and MariaDB", root.display()),
+        Ok(root) => {
+            stopgap_servers::mysql::unpacked_in(root);
+            println!("Ready: MySQL in {}, and MariaDB", root.display());
+        }
         Err(reason) => println!("Ready: MariaDB; no MySQL here: {reason}"),
     }
     Ok(Tools { venv, postgres, mysql })

@@ -7,6 +7,7 @@ use std::{
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -16,6 +17,15 @@ pub const USER: &str = "stopgap";
 pub const PASSWORD: &str = "p@ss:word/ with \"quotes\"";
 /// Names the directory into which MySQL was unpacked.
 pub const UNPACKED: &str = "STOPGAP_MYSQL_ROOT";
+
+/// The same, told by this process to itself.
+static ROOT: OnceLock<PathBuf> = OnceLock::new();
+
+/// Tells where MySQL was unpacked, instead of the environment.
+pub fn unpacked_in(root: &Path) {
+    // Told once is enough.
+    let _ = ROOT.set(root.to_owned());
+}
 
 const START_LIMIT: Duration = Duration::from_mins(2);
 const START_ATTEMPTS: u32 = 3;
@@ -39,7 +49,7 @@ impl Flavour {
     fn program(self) -> Option<(PathBuf, Vec<String>)> {
         match self {
             Flavour::MariaDb => Some((find("mariadbd")?, vec!["--no-defaults".to_owned()])),
-            Flavour::MySql => unpacked(&PathBuf::from(std::env::var_os(UNPACKED)?)),
+            Flavour::MySql => unpacked(&ROOT.get().cloned().or_else(|| std::env::var_os(UNPACKED).map(PathBuf::from))?),
         }
     }
 }
@@ -138,12 +148,26 @@ impl PrivateServer {
         format!("mariadb -h {} -P {} -u {USER} --password='{PASSWORD}' {database}", self.host(), self.port)
     }
 
-    /// Runs `sql` through the command-line client and returns what it prints; an SQL error is an error.
+    pub fn flavour(&self) -> Flavour {
+        self.flavour
+    }
+
+    /// Runs `sql` through the command-line client and returns its bare rows; an SQL error is an error.
     pub fn query(&self, database: &str, sql: &str) -> Result<String> {
+        self.client(database, sql, &["--batch", "--skip-column-names"])
+    }
+
+    /// As [`PrivateServer::query`], as a table for people.
+    pub fn table(&self, database: &str, sql: &str) -> Result<String> {
+        self.client(database, sql, &["--table", "--binary-as-hex"])
+    }
+
+    fn client(&self, database: &str, sql: &str, form: &[&str]) -> Result<String> {
         let client = find("mariadb").context("no MySQL client found; `cargo xtask setup` installs one")?;
         let mut command = Command::new(client);
         command
-            .args(["--no-defaults", "--batch", "--skip-column-names", "--default-character-set=utf8mb4"])
+            .args(["--no-defaults", "--default-character-set=utf8mb4"])
+            .args(form)
             .args(["--host", self.host(), "--port", &self.port.to_string(), "--user", USER])
             .arg(format!("--password={PASSWORD}"))
             .args(["--execute", sql, database])

@@ -107,7 +107,7 @@ fn join(key: &IndexPlan, each: impl Fn(&str) -> String, separator: &str) -> Stri
 }
 
 /// Looks for rows of this table without the parent that a foreign key names, and for rows elsewhere whose parent went away.
-async fn refuse_orphans(connection: &mut Conn, table: &TableName) -> Result<()> {
+pub(super) async fn refuse_orphans(connection: &mut Conn, table: &TableName) -> Result<()> {
     type Part = (String, String, String, String, String, String, String);
     let name = format!("({}, {})", sql::literal(&table.schema), sql::literal(&table.name));
     let parts: Vec<Part> = query(

@@ -55,20 +55,52 @@ pub(super) async fn swap(target: &MySql, items: &[SwapItem<'_>]) -> Result<Vec<S
 
 /// Foreign keys of new tables, checked against all rows before readers see them. They follow the tables they refer to when those
 /// are renamed.
+///
+/// With `foreign_key_checks` on, each would write its table anew (MySQL 8.0 Reference Manual, 17.12.1 "Online DDL Operations",
+/// "Foreign Key Operations"); off, it is a note in the dictionary, and one query for each key looks for orphans.
 async fn add_foreign_keys(connection: &mut Conn, items: &[SwapItem<'_>], methods: &[SwapMethod]) -> Result<()> {
+    execute(connection, "SET SESSION foreign_key_checks = 0").await?;
+    let added = add_unchecked(connection, items, methods).await;
+    execute(connection, "SET SESSION foreign_key_checks = 1").await?;
+    for staging in added? {
+        replace::refuse_orphans(connection, &staging).await.map_err(|error| in_final_names(error, items))?;
+    }
+    Ok(())
+}
+
+/// The staging tables that got keys.
+async fn add_unchecked(
+    connection: &mut Conn,
+    items: &[SwapItem<'_>],
+    methods: &[SwapMethod],
+) -> Result<Vec<TableName>> {
+    let mut changed = Vec::new();
     for (item, method) in items.iter().zip(methods) {
         if *method == SwapMethod::Replace {
             continue;
         }
+        let mut any = false;
         for key in &item.table.foreign_keys {
             let referenced = items.iter().zip(methods).find(|(other, _)| other.table.target == key.referenced);
             if let Some((other, method)) = referenced {
                 let name = if *method == SwapMethod::Replace { &other.table.target } else { &other.staging.name };
                 execute(connection, &sql::foreign_key(&item.staging.name, key, name)).await?;
+                any = true;
             }
         }
+        if any {
+            changed.push(item.staging.name.clone());
+        }
     }
-    Ok(())
+    Ok(changed)
+}
+
+/// People know the tables by the names that they will have.
+fn in_final_names(error: Error, items: &[SwapItem<'_>]) -> Error {
+    let message = items.iter().fold(error.message, |message, item| {
+        message.replace(&item.staging.name.to_string(), &item.table.target.to_string())
+    });
+    Error { message, ..error }
 }
 
 fn names(items: &[SwapItem<'_>]) -> String {

@@ -8,15 +8,17 @@ use anyhow::{Context, Result, ensure};
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Instant,
 };
+mod target;
+
 use stopgap_servers::{
     ScratchDir,
-    guard::Guarded,
-    postgres::{self, PrivateServer},
     simulator::{self, Simulator},
 };
+
+use target::{Engine, Target};
 
 const SOURCE_DATABASE: &str = "trading";
 const TARGET_DATABASE: &str = "analytics";
@@ -49,13 +51,11 @@ const LOOKS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Rows of every table, counted and not estimated.
-const COUNTS: &str = "SELECT schemaname || '.' || relname AS \"table\", \
-    (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %I.%I', schemaname, relname), false, true, '')))[1] AS rows, \
-    pg_size_pretty(pg_total_relation_size(relid)) AS size FROM pg_stat_user_tables ORDER BY 1";
-
 #[derive(Debug, clap::Args)]
 pub struct Options {
+    /// What to copy to
+    #[arg(long, value_enum, default_value = "postgres")]
+    target: Engine,
     /// Leave both servers up afterwards, until Enter or Ctrl-C
     #[arg(long)]
     keep: bool,
@@ -80,8 +80,9 @@ pub fn run(options: &Options) -> Result<()> {
     let files = ScratchDir::new("demo")?;
     let certificates = certificates::make(files.path())?;
 
-    clock.say("Starting a private PostgreSQL");
-    let target = start_target(&certificates)?;
+    clock.say("Starting a private target");
+    let target = Target::start(options.target, &certificates)?;
+    println!("It is {}", target.name());
     clock.say("Starting the SQL Server simulator and loading the sample business (about a million rows)");
     let source = start_source(simulator, &certificates)?;
     clock.say(&format!("Both are up: source on port {}, target on port {}", source.port(), target.port()));
@@ -92,38 +93,29 @@ pub fn run(options: &Options) -> Result<()> {
     let report = kept.join("report.json");
 
     clock.say(&format!("sync-job plan --config {}", config.display()));
-    sync_job(job, &["plan"], &config)?;
+    sync_job(job, &["plan"], &config, &target)?;
     let report_file = report.display().to_string();
     clock.say(&format!("sync-job run --config {}", config.display()));
-    sync_job(job, &["run", "--report", &report_file], &config)?;
+    sync_job(job, &["run", "--report", &report_file], &config, &target)?;
 
     clock.say("What the target holds now");
-    println!("{}", target.psql(TARGET_DATABASE, COUNTS, &[])?);
+    println!("{}", target.counts()?);
     for (title, query) in LOOKS {
-        println!("{title}:\n{}", target.psql(TARGET_DATABASE, query, &["-P", "format=wrapped", "-P", "columns=150"])?);
+        println!("{title}:\n{}", target.show(query)?);
     }
     if options.keep {
         clock.say("Both servers stay up. Look around with");
-        println!("    {}", target.psql_command_line(TARGET_DATABASE));
+        println!("    {}", target.command_line());
         println!("Press Enter (or Ctrl-C) to stop them.");
         std::io::stdin().read_line(&mut String::new()).context("waiting for Enter")?;
     } else {
-        let dump = kept.join("analytics.dump");
-        dump_target(&tools.postgres, &target, &dump)?;
+        let (dump, reader) = target.dump(&tools, &kept)?;
         clock.say("The demo is over, and both servers are stopped");
-        println!("The copied tables: {} (pg_restore reads it)", dump.display());
+        println!("The copied tables: {} ({reader} reads it)", dump.display());
         println!("The report as JSON: {report_file}");
-        println!("To look around with psql while the servers are up: cargo xtask demo --keep");
+        println!("To look around while the servers are up, add --keep");
     }
     Ok(())
-}
-
-fn start_target(certificates: &Certificates) -> Result<PrivateServer> {
-    let read = |path: &Path| fs::read_to_string(path).with_context(|| format!("reading {}", path.display()));
-    let tls = Some((read(&certificates.certificate)?, read(&certificates.key)?));
-    let target = PrivateServer::start(postgres::Options { tls, settings: Vec::new() })?;
-    target.create_database(TARGET_DATABASE)?;
-    Ok(target)
 }
 
 fn start_source(program: &Path, certificates: &Certificates) -> Result<Simulator> {
@@ -144,42 +136,28 @@ fn start_source(program: &Path, certificates: &Certificates) -> Result<Simulator
 }
 
 /// The demo's job file with the ports and the authority of this run.
-fn filled_in(source: &Simulator, target: &PrivateServer, certificates: &Certificates) -> Result<String> {
+fn filled_in(source: &Simulator, target: &Target, certificates: &Certificates) -> Result<String> {
     let path = workspace::root().join("config/demo.toml");
     let mut text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let authority = certificates.authority.display();
-    for (typed, real) in [
+    let own = [
         ("port = 14330", format!("port = {}", source.port())),
-        ("port = 54320", format!("port = {}", target.port())),
         ("ca_file = \"authority.pem\"", format!("ca_file = \"{authority}\"")),
-    ] {
+    ];
+    for (typed, real) in own.into_iter().chain(target.settings()) {
         ensure!(text.contains(typed), "{} lacks `{typed}`", path.display());
         text = text.replace(typed, &real);
     }
     Ok(text)
 }
 
-fn sync_job(program: &Path, arguments: &[&str], config: &Path) -> Result<()> {
+fn sync_job(program: &Path, arguments: &[&str], config: &Path, target: &Target) -> Result<()> {
     let mut command = Command::new(program);
     command
         .args(arguments)
         .arg("--config")
         .arg(config)
         .env("STOPGAP_DEMO_SOURCE_PASSWORD", simulator::PASSWORD)
-        .env("STOPGAP_DEMO_TARGET_PASSWORD", postgres::PASSWORD);
+        .env("STOPGAP_DEMO_TARGET_PASSWORD", target.password());
     workspace::run(&mut command)
-}
-
-fn dump_target(binaries: &Path, target: &PrivateServer, file: &Path) -> Result<()> {
-    let mut command = Command::new(binaries.join("pg_dump"));
-    command
-        .args(["--format=custom", "--compress=1", "--host", target.host(), "--username", postgres::USER])
-        .args(["--port", &target.port().to_string(), "--file"])
-        .arg(file)
-        .arg(TARGET_DATABASE)
-        .env("PGPASSWORD", postgres::PASSWORD)
-        .stdin(Stdio::null());
-    let status = Guarded::spawn(&mut command, "TERM")?.wait()?;
-    ensure!(status.success(), "pg_dump failed ({status})");
-    Ok(())
 }
