@@ -20,6 +20,15 @@ pub enum Moment {
     Before,
     /// The server carries it out; nobody hears of it.
     After,
+    /// As `After`, and the connection breaks; other connections go on.
+    ReplyLost,
+}
+
+/// What becomes of a statement.
+enum Fate {
+    Passes,
+    Stays,
+    PassesLast,
 }
 
 /// What the proxy has seen and what it waits for.
@@ -103,15 +112,19 @@ async fn forward(client: TcpStream, server: u16, watched: fn(&str) -> bool, stat
             let length = usize::from(header[0]) | usize::from(header[1]) << 8 | usize::from(header[2]) << 16;
             let mut packet = vec![0; length];
             from_client.read_exact(&mut packet).await?;
-            let pass = match packet.split_first() {
+            let fate = match packet.split_first() {
                 Some((&COM_QUERY, sql)) if header[3] == 0 => decide(&String::from_utf8_lossy(sql), watched, state),
-                _ => !state.lock().unwrap_or_else(PoisonError::into_inner).stopped,
+                _ if state.lock().unwrap_or_else(PoisonError::into_inner).stopped => Fate::Stays,
+                _ => Fate::Passes,
             };
-            if !pass {
+            if matches!(fate, Fate::Stays) {
                 std::future::pending::<()>().await;
             }
             to_server.write_all(&header).await?;
             to_server.write_all(&packet).await?;
+            if matches!(fate, Fate::PassesLast) {
+                return Ok(());
+            }
         }
     };
     tokio::select! {
@@ -120,21 +133,25 @@ async fn forward(client: TcpStream, server: u16, watched: fn(&str) -> bool, stat
     }
 }
 
-/// Notes the statement; whether the server gets it.
-fn decide(sql: &str, watched: fn(&str) -> bool, state: &Mutex<State>) -> bool {
+/// Notes the statement and decides on it.
+fn decide(sql: &str, watched: fn(&str) -> bool, state: &Mutex<State>) -> Fate {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     if state.stopped {
-        return false;
+        return Fate::Stays;
     }
     if !watched(sql) {
-        return true;
+        return Fate::Passes;
     }
     state.statements.push(sql.to_owned());
     match state.stop_at {
         Some((number, moment)) if state.statements.len() == number + 1 => {
-            state.stopped = true;
-            moment == Moment::After
+            state.stopped = moment != Moment::ReplyLost;
+            match moment {
+                Moment::Before => Fate::Stays,
+                Moment::After => Fate::Passes,
+                Moment::ReplyLost => Fate::PassesLast,
+            }
         }
-        _ => true,
+        _ => Fate::Passes,
     }
 }

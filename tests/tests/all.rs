@@ -11,6 +11,13 @@ macro_rules! on_each_engine {
                 super::$name(stopgap_tests::target::Engine::Postgres).await;
             })*
         }
+        on_each_mysql!($($name),*);
+    };
+}
+
+/// As [`on_each_engine`], for those that speak MySQL's protocol.
+macro_rules! on_each_mysql {
+    ($($name:ident),* $(,)?) => {
         mod mariadb {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $name() {
@@ -36,6 +43,7 @@ mod cases {
     mod matrix;
     mod memory;
     mod mysql_crashes;
+    mod mysql_ways;
     mod readers;
     mod regressions;
     mod source_faults;

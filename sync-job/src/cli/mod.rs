@@ -9,7 +9,7 @@ use crate::exit::ExitStatus;
 pub mod commands;
 pub mod logging;
 
-/// Copies SQL Server tables to PostgreSQL, proves that they are right, and swaps them in.
+/// Copies SQL Server tables to PostgreSQL or MySQL, proves that they are right, and swaps them in.
 #[derive(Debug, Parser)]
 #[command(name = "sync-job", version, max_term_width = 100, after_help = after_help())]
 pub struct Cli {

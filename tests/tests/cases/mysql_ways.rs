@@ -1,0 +1,149 @@
+//! MySQL's own ways: what it forbids, limits and changes, found in the plan or said plainly.
+
+use stopgap_tests::{
+    certificates::{self, Authority},
+    job::{Job, TARGET_PASSWORD},
+    mysql_proxy::{Moment, Proxy},
+    source::TestSource,
+    target::{Engine, TestTarget},
+};
+
+const TABLES_FAILED: i32 = 1;
+const PRECHECK_REFUSED: i32 = 3;
+const COULD_NOT_CONNECT: i32 = 4;
+
+async fn source(script: &str) -> TestSource {
+    let source = TestSource::new().await.unwrap();
+    source.run(script).await.unwrap();
+    source
+}
+
+const ITEMS: &str = "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, name nvarchar(40) NULL, raw varbinary(20) NULL);\nGO\n\
+     INSERT INTO dbo.items (id, name, raw) VALUES (1, N'a\\b', 0x00FF09), (2, N'\\N', NULL), (3, N'tab' + NCHAR(9) + NCHAR(10) + N'🦀', 0x5C4E)";
+
+fn job(source: &TestSource, target: &TestTarget) -> Job {
+    Job::new(source, target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]")
+}
+
+fn assert_items(target: &TestTarget) {
+    let rows = target.rows("SELECT id, LOWER(HEX(name)), LOWER(HEX(raw)) FROM items ORDER BY id").unwrap();
+    assert_eq!(rows, ["1|615c62|00ff09", "2|5c4e|∅", "3|746162090af09fa680|5c4e"]);
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
+
+async fn without_local_infile_rows_are_inserted(engine: Engine) {
+    let source = source(ITEMS).await;
+    let target = TestTarget::with_own(engine, None, &[("local-infile", "0")]).unwrap();
+    let outcome = job(&source, &target).run().unwrap().expect_code(0).unwrap();
+    assert!(outcome.stdout.contains("LOAD DATA LOCAL INFILE"), "nobody was told: {}", outcome.stdout);
+    assert_items(&target);
+}
+
+async fn a_reader_endpoint_is_refused(engine: Engine) {
+    let source = source(ITEMS).await;
+    let target = TestTarget::with_own(engine, None, &[]).unwrap();
+    target
+        .run("CREATE TABLE items (id int PRIMARY KEY); INSERT INTO items VALUES (9); SET GLOBAL read_only = 1")
+        .unwrap();
+    let outcome = job(&source, &target).run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+    assert!(outcome.stdout.contains("writer endpoint"), "{}", outcome.stdout);
+    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["9"]);
+}
+
+async fn a_commit_whose_reply_is_lost_counts_once(engine: Engine) {
+    let source = source(ITEMS).await;
+    for number in 0..2 {
+        let target = TestTarget::on(engine).unwrap();
+        let watched = |sql: &str| sql == "COMMIT" || sql.starts_with("RENAME TABLE");
+        let proxy = Proxy::start(target.port(), watched, Some((number, Moment::ReplyLost))).await.unwrap();
+        let outcome = job(&source, &target).through(proxy.port).run().unwrap().expect_code(0).unwrap();
+        assert!(proxy.statements().len() > number, "{:?}", proxy.statements());
+        assert_items(&target);
+        drop(outcome);
+    }
+}
+
+async fn keys_that_are_equal_only_here_keep_the_old_rows(engine: Engine) {
+    // Different to SQL Server's binary collation; "Straße" and "STRASSE" are not, and neither are these two to a CI one.
+    let source = source(
+        "CREATE TABLE dbo.words (word nvarchar(20) COLLATE Latin1_General_CI_AS NOT NULL CONSTRAINT pk_words PRIMARY KEY); \
+         INSERT INTO dbo.words (word) VALUES (N'ss'), (N'ß')",
+    )
+    .await;
+    let target = TestTarget::on(engine).unwrap();
+    target.run("CREATE TABLE words (word varchar(20) NOT NULL PRIMARY KEY); INSERT INTO words VALUES ('old')").unwrap();
+    let outcome = job(&source, &target).run().unwrap();
+    // Whether the two are equal is the collation's to say; if they are it must be said, if not both arrive.
+    if outcome.code() == Some(0) {
+        assert_eq!(target.value("SELECT count(*) FROM words").unwrap(), "2");
+    } else {
+        let report = outcome.expect_code(TABLES_FAILED).unwrap().json().unwrap();
+        let message = report["tables"][0]["failure"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("Duplicate") && message.contains("words"), "{message}");
+        assert_eq!(target.rows("SELECT word FROM words").unwrap(), ["old"]);
+    }
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
+
+async fn rows_and_keys_that_are_too_wide_are_found_in_the_plan(engine: Engine) {
+    let columns: Vec<String> = (0..12).map(|number| format!("c{number} nvarchar(2000) NULL")).collect();
+    let source = source(&format!(
+        "CREATE TABLE dbo.wide (id int NOT NULL PRIMARY KEY, code nvarchar(800) NOT NULL, {});\nGO\n\
+         CREATE INDEX ix_code ON dbo.wide (code);\nGO\n\
+         INSERT INTO dbo.wide (id, code, c0, c11) VALUES (1, N'x', REPLICATE(N'ü', 2000), N'end')",
+        columns.join(", ")
+    ))
+    .await;
+    let target = TestTarget::on(engine).unwrap();
+    let plan = job(&source, &target).command("plan", &[]).unwrap().expect_code(0).unwrap();
+    assert!(plan.stdout.contains("3072 can be indexed") && plan.stdout.contains("becomes text"), "{}", plan.stdout);
+    for _ in 0..2 {
+        job(&source, &target).run().unwrap().expect_code(0).unwrap();
+        let found = target.value("SELECT CONCAT(CHAR_LENGTH(c0), c11) FROM wide").unwrap();
+        assert_eq!(found, "2000end");
+    }
+    let again = job(&source, &target).command("plan", &["--format", "json"]).unwrap().expect_code(0).unwrap();
+    assert_eq!(again.json().unwrap()["tables"][0]["drift"], serde_json::json!([]), "a second run sees drift");
+}
+
+async fn what_is_wrong_with_the_connection_is_said(engine: Engine) {
+    let source = source(ITEMS).await;
+    let target = TestTarget::on(engine).unwrap();
+    let said = |job: Job, words: &str| {
+        let outcome = job.run().unwrap().expect_code(COULD_NOT_CONNECT).unwrap();
+        assert!(outcome.stdout.to_lowercase().contains(words), "{words}: {}", outcome.stdout);
+        assert!(!outcome.stdout.contains(target.password()) && !outcome.stderr.contains("trying again"));
+    };
+    said(job(&source, &target).env(TARGET_PASSWORD, "not-it"), "access denied");
+    said(job(&source, &target).target("database = \"nowhere\""), "nowhere");
+    let stranger = Authority::new("A stranger").unwrap();
+    let own = job(&source, &target);
+    let file = certificates::write(own.directory(), "stranger.pem", &stranger.pem()).unwrap();
+    said(own.target(&format!("ca_file = \"{}\"", file.display())), "certificate");
+}
+
+async fn a_missing_grant_is_named(engine: Engine) {
+    let source = source(ITEMS).await;
+    let target = TestTarget::on(engine).unwrap();
+    let database = &target.database;
+    target
+        .run(&format!("CREATE USER 'r_{database}'@'%' IDENTIFIED BY 'reader'; GRANT SELECT, INSERT ON {database}.* TO 'r_{database}'@'%'"))
+        .unwrap();
+    let job = job(&source, &target).target(&format!("user = \"r_{database}\"")).env(TARGET_PASSWORD, "reader");
+    let outcome = job.run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+    assert!(
+        outcome.stdout.contains("lacks UPDATE, DELETE, CREATE") && outcome.stdout.contains("GRANT "),
+        "{}",
+        outcome.stdout
+    );
+}
+
+on_each_mysql!(
+    without_local_infile_rows_are_inserted,
+    a_reader_endpoint_is_refused,
+    a_commit_whose_reply_is_lost_counts_once,
+    keys_that_are_equal_only_here_keep_the_old_rows,
+    rows_and_keys_that_are_too_wide_are_found_in_the_plan,
+    what_is_wrong_with_the_connection_is_said,
+    a_missing_grant_is_named,
+);
