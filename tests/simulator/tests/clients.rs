@@ -1,110 +1,142 @@
-//! Clients that nobody here wrote read every type: pymssql and python-tds, and FreeTDS's bsqldb.
+//! The wire, held to clients that nobody here wrote: FreeTDS, pymssql (which is FreeTDS's db-lib) and python-tds.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails here, with its reason")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+use stopgap_servers::simulator::{Options, PASSWORD, Simulator, USER};
 
-const PASSWORD: &str = "Clients-of-the-simulator-1";
+const DATABASE: &str = "kinds";
 
-/// A simulator with the table of all types, gone when dropped.
-struct Simulator {
-    process: Child,
-    port: String,
+/// Column, then what the Python clients make of rows 2, 3 and 4. Row 1 is `None` but for the rowversion.
+/// Python's times end at microseconds, so both clients cut the seventh digit.
+const PYTHON: &[(&str, &str, &str, &str)] = &[
+    ("c_bit", "False", "True", "None"),
+    ("c_tinyint", "0", "255", "None"),
+    ("c_smallint", "-32768", "32767", "None"),
+    ("c_int", "-2147483648", "2147483647", "None"),
+    ("c_bigint", "-9223372036854775808", "9223372036854775807", "None"),
+    ("c_decimal", "-9999999999999999999999999999.9999999999", "9999999999999999999999999999.9999999999", "None"),
+    ("c_numeric", "-9999999.99", "9999999.99", "None"),
+    ("c_money", "-922337203685477.5808", "922337203685477.5807", "None"),
+    ("c_smallmoney", "-214748.3648", "214748.3647", "None"),
+    ("c_real", "-0.5", "0.5", "None"),
+    ("c_float", "-1.79e+308", "1.79e+308", "None"),
+    ("c_date", "0001-01-01", "9999-12-31", "None"),
+    ("c_time", "00:00:00", "23:59:59.999999", "None"),
+    ("c_datetime", "1753-01-01T00:00:00", "9999-12-31T23:59:59.997000", "None"),
+    ("c_smalldatetime", "1900-01-01T00:00:00", "2079-06-06T23:59:00", "None"),
+    ("c_datetime2", "0001-01-01T00:00:00", "9999-12-31T23:59:59.999999", "None"),
+    ("c_datetimeoffset", "0001-01-01T14:00:00+14:00", "2024-01-02T03:04:05.123456-14:00", "None"),
+    ("c_char", "'     '", "'ab   '", "None"),
+    ("c_varchar", "''", r"'caf\xe9'", "str 8000 as written"),
+    ("c_nchar", "'    '", r"'\xe9   '", "None"),
+    ("c_nvarchar", "''", r"'a\U0001f600'", "str 4000 as written"),
+    ("c_varchar_max", "''", "'x'", "str 300006 as written"),
+    ("c_nvarchar_max", "''", r"'\U0001f600b'", "str 300006 as written"),
+    ("c_text", "''", "'t'", "str 300006 as written"),
+    ("c_ntext", "''", r"'\U0001f600'", "str 300006 as written"),
+    ("c_binary", r"b'\x00\x00\x00'", r"b'\x01\x00\x00'", "None"),
+    ("c_varbinary", "b''", r"b'\x00\xff'", "bytes 8000 as written"),
+    ("c_varbinary_max", "b''", r"b'\x00\xff'", "bytes 300006 as written"),
+    ("c_image", "b''", r"b'\xff\x00'", "bytes 300006 as written"),
+    ("c_uniqueidentifier", "00000000-0000-0000-0000-000000000000", "00112233-4455-6677-8899-aabbccddeeff", "None"),
+    ("c_xml", "''", r"'<a>\xe9</a>'", "None"),
+    ("c_sql_variant", "-42", "42", "None"),
+    ("c_rowversion", "as the server says", "as the server says", "as the server says"),
+];
+
+fn simulator() -> Simulator {
+    let script = here("types.sql");
+    let options = Options { scripts: vec![(DATABASE.to_owned(), script)], ..Options::default() };
+    Simulator::start(Path::new(env!("CARGO_BIN_EXE_mssql-simulator")), &options).unwrap()
 }
 
-impl Simulator {
-    fn start() -> Self {
-        let script = format!("clients={}", folder().join("types.sql").display());
-        let mut process = Command::new(env!("CARGO_BIN_EXE_mssql-simulator"))
-            .args(["--port", "0", "--password-env", "CLIENTS_PASSWORD", "--script", &script])
-            .env("CLIENTS_PASSWORD", PASSWORD)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().strip_prefix("ready 127.0.0.1:").expect("the simulator did not start").to_owned();
-        Self { process, port }
-    }
+fn here(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
 }
 
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        // TERM lets it remove its files; a process that is gone already is what is wanted.
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let _ = self.process.wait();
-    }
-}
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
-}
-
-fn text(output: Output) -> String {
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{said}");
+/// What a client prints; its complaints are the failure's text.
+fn printed(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().expect("the client cannot be started; is it installed?");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn python(client: &str) {
-    let tools =
-        std::env::var_os("STOPGAP_VENV").expect("STOPGAP_VENV is not set: run this test through `cargo xtask test`");
-    let simulator = Simulator::start();
-    let output = Command::new(Path::new(&tools).join("bin/python"))
-        .arg(folder().join("read_types.py"))
-        .args([client, &simulator.port, "sa", PASSWORD])
-        .env("PYTHONIOENCODING", "utf-8")
-        .output()
-        .unwrap();
-    let expected = std::fs::read_to_string(folder().join("expected.txt")).unwrap();
-    assert_eq!(text(output), expected);
+fn python_reads(client: &str, differs: &[(&str, &str, &str)]) {
+    let venv = std::env::var_os("STOPGAP_VENV").expect("STOPGAP_VENV is not set: run through cargo xtask test");
+    let simulator = simulator();
+    let port = simulator.port().to_string();
+    let read = printed(
+        Command::new(Path::new(&venv).join("bin/python"))
+            .arg(here("read_types.py"))
+            .args([client, &port, USER, PASSWORD, DATABASE]),
+    );
+    let mut expected = Vec::new();
+    for row in 1..=4 {
+        for (column, least, greatest, large) in PYTHON {
+            let own = differs.iter().find(|(name, ..)| name == column);
+            let value = match row {
+                1 if *column == "c_rowversion" => "as the server says",
+                1 => "None",
+                2 => own.map_or(*least, |own| own.1),
+                3 => own.map_or(*greatest, |own| own.2),
+                _ => large,
+            };
+            expected.push(format!("{row} {column} {value}"));
+        }
+    }
+    assert_eq!(read.lines().collect::<Vec<_>>(), expected);
 }
 
 #[test]
 fn pymssql_reads_every_type() {
-    python("pymssql");
+    // db-lib knows no sql_variant and hands out the bytes of the value.
+    python_reads("pymssql", &[("c_sql_variant", r"b'\xd6\xff\xff\xff'", r"b'*\x00\x00\x00'")]);
 }
 
 #[test]
 fn python_tds_reads_every_type() {
-    python("pytds");
+    python_reads("pytds", &[]);
 }
 
-/// bsqldb knows neither uniqueidentifier nor the (max) and date types of later protocols, and crashes on decimal(38,10).
 #[test]
-fn freetds_reads_what_it_knows() {
-    let simulator = Simulator::start();
-    let mut bsqldb = Command::new("bsqldb")
-        .args([
-            "-S",
-            &format!("127.0.0.1:{}", simulator.port),
-            "-U",
-            "sa",
-            "-P",
-            PASSWORD,
-            "-D",
-            "clients",
-            "-t",
-            "|",
-            "-q",
-        ])
+fn freetds_reads_every_type() {
+    let simulator = simulator();
+    let directory = tempfile::tempdir().unwrap();
+    let queries = directory.path().join("queries.sql");
+    let large = "SELECT c_varchar_max FROM dbo.kinds WHERE id = 4";
+    std::fs::write(&queries, format!("SELECT * FROM dbo.kinds WHERE id < 4 ORDER BY id\ngo\n{large}\ngo\nexit\n"))
+        .unwrap();
+    let output = Command::new("tsql")
+        .args(["-H", simulator.host(), "-p", &simulator.port().to_string(), "-U", USER, "-P", PASSWORD])
+        .args(["-D", DATABASE, "-o", "qh", "-t", "|"])
         .env("TDSVER", "7.4")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("bsqldb of FreeTDS is missing: run this test through `cargo xtask test`");
-    let query = "SELECT id, b, c, d, p, q, s FROM dbo.types ORDER BY id\n";
-    bsqldb.stdin.take().unwrap().write_all(query.as_bytes()).unwrap();
-    let found = text(bsqldb.wait_with_output().unwrap());
-    let rows: Vec<String> = found
-        .lines()
-        .filter(|line| line.contains('|'))
-        .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>().join("|"))
-        .collect();
-    let first = "1|255|-32768|9223372036854775807|ab|Z|注文 🚚";
-    assert!(rows.iter().any(|row| row == first), "{first} is not among {rows:#?}");
-    assert!(rows.iter().any(|row| row.starts_with("2|NULL|NULL")), "{rows:#?}");
+        // tsql writes text in the locale's characters.
+        .env("LC_ALL", "C.UTF-8")
+        .stdin(std::fs::File::open(&queries).unwrap())
+        .output()
+        .expect("tsql cannot be started; is freetds-bin installed?");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = String::from_utf8(output.stdout).unwrap();
+    // tsql shows times to the minute, a time on 1900-01-01, and no offset: the Python clients are held to the rest.
+    let least = "2|0|0|-32768|-2147483648|-9223372036854775808|-9999999999999999999999999999.9999999999|-9999999.99|\
+                 -922337203685477.5808|-214748.3648|-0.5|-1.79e+308|Jan  1 1 12:00AM|Jan  1 1900 12:00AM|\
+                 Jan  1 1753 12:00AM|Jan  1 1900 12:00AM|Jan  1 1 12:00AM|Jan  1 1 02:00PM|     ||    ||||||000000||||\
+                 00000000-0000-0000-0000-000000000000||-42";
+    let greatest = "3|1|255|32767|2147483647|9223372036854775807|9999999999999999999999999999.9999999999|9999999.99|\
+                    922337203685477.5807|214748.3647|0.5|1.79e+308|Dec 31 9999 12:00AM|Jan  1 1900 11:59PM|\
+                    Dec 31 9999 11:59PM|Jun  6 2079 11:59PM|Dec 31 9999 11:59PM|Jan  2 2024 03:04AM|ab   |café|é   |a😀|\
+                    x|😀b|t|😀|010000|00ff|00ff|ff00|00112233-4455-6677-8899-AABBCCDDEEFF|<a>é</a>|42";
+    let null = format!("1{}", "|NULL".repeat(PYTHON.len() - 1));
+    let lines: Vec<_> = read.lines().collect();
+    assert_eq!(lines.len(), 4, "{read}");
+    for (line, expected) in lines.iter().zip([null.as_str(), least, greatest]) {
+        let (values, rowversion) = line.rsplit_once('|').unwrap();
+        assert_eq!(values, expected);
+        assert_eq!(rowversion.len(), 16, "eight bytes in hexadecimal: {rowversion}");
+    }
+    assert!(lines[3] == "abcdefg".repeat(42858), "the large value came as {} bytes", lines[3].len());
 }

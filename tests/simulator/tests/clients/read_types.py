@@ -1,25 +1,57 @@
-"""Reads dbo.types through one client and prints a line for each value: `row.column repr`."""
+"""Prints what a client reads of dbo.kinds, a line for each value: row, column, value.
 
+Usage: read_types.py pymssql|pytds PORT USER PASSWORD DATABASE
+"""
+
+import datetime
+import decimal
 import sys
 
-client, port, user, password = sys.argv[1:5]
-if client == "pymssql":
-    import pymssql
+PATTERN = "abcdefg"
 
-    connection = pymssql.connect(server="127.0.0.1", port=int(port), user=user, password=password, database="clients")
-else:
+
+def connect(client, port, user, password, database):
+    if client == "pymssql":
+        import pymssql
+
+        return pymssql.connect(
+            server="127.0.0.1", port=port, user=user, password=password, database=database, tds_version="7.4"
+        )
     import pytds
 
-    connection = pytds.connect(dsn="127.0.0.1", port=int(port), user=user, password=password, database="clients")
+    return pytds.connect("127.0.0.1", port=int(port), user=user, password=password, database=database)
 
-cursor = connection.cursor()
-cursor.execute("SELECT * FROM dbo.types ORDER BY id")
-names = [column[0] for column in cursor.description]
-for number, row in enumerate(cursor.fetchall()):
-    for name, value in zip(names, row):
-        if isinstance(value, (str, bytes)) and len(value) > 100:
-            value = f"{len(value)} of {value[:1]!r}"
-        # Clients have offset classes of their own; the text is the same.
-        shown = value.isoformat() if hasattr(value, "tzinfo") and value.tzinfo else repr(value)
-        print(f"{number}.{name} {shown}")
-connection.close()
+
+def rendered(value):
+    if isinstance(value, (str, bytes)) and len(value) > 100:
+        pattern = PATTERN if isinstance(value, str) else PATTERN.encode()
+        # Every position is compared, so that a chunk lost, doubled or moved shows.
+        whole = (pattern * (len(value) // len(pattern) + 1))[: len(value)] == value
+        return f"{type(value).__name__} {len(value)} {'as written' if whole else 'MANGLED'}"
+    if isinstance(value, (datetime.datetime, datetime.time)):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return format(value, "f")
+    if isinstance(value, (str, bytes)):
+        return ascii(value)
+    return str(value)
+
+
+def main():
+    cursor = connect(*sys.argv[1:]).cursor()
+    # The number is the server's own reading of the bytes that the client gets.
+    cursor.execute("SELECT *, CAST(c_rowversion AS bigint) AS number FROM dbo.kinds ORDER BY id")
+    names = [column[0] for column in cursor.description]
+    for row in cursor.fetchall():
+        values = dict(zip(names, row))
+        number = values.pop("number")
+        stamp = values.pop("c_rowversion")
+        same = len(stamp) == 8 and int.from_bytes(stamp, "big") == number
+        values["c_rowversion"] = "as the server says" if same else f"{stamp!r}, not {number}"
+        identity = values.pop("id")
+        for name, value in values.items():
+            text = value if name == "c_rowversion" else rendered(value)
+            print(f"{identity} {name} {text}")
+
+
+main()
