@@ -140,3 +140,31 @@ fn freetds_reads_every_type() {
     }
     assert!(lines[3] == "abcdefg".repeat(42858), "the large value came as {} bytes", lines[3].len());
 }
+
+/// bsqldb knows neither uniqueidentifier nor the types of later protocols, and crashes on decimal(38,10).
+#[test]
+fn bsqldb_reads_what_it_knows() {
+    let simulator = simulator();
+    let directory = tempfile::tempdir().unwrap();
+    let query = directory.path().join("query.sql");
+    let columns = "id, c_tinyint, c_smallint, c_int, c_bigint, c_varchar, c_nvarchar";
+    std::fs::write(&query, format!("SELECT {columns} FROM dbo.kinds WHERE id IN (1, 3) ORDER BY id\n")).unwrap();
+    let server = format!("{}:{}", simulator.host(), simulator.port());
+    let output = Command::new("bsqldb")
+        .args(["-S", &server, "-U", USER, "-P", PASSWORD, "-D", DATABASE, "-t", "|", "-q"])
+        .env("TDSVER", "7.4")
+        .env("LC_ALL", "C.UTF-8")
+        .stdin(std::fs::File::open(&query).unwrap())
+        .output()
+        .expect("bsqldb cannot be started; is freetds-bin installed?");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = String::from_utf8(output.stdout).unwrap();
+    let rows: Vec<String> = read
+        .lines()
+        .filter(|line| line.contains('|'))
+        .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>().join("|"))
+        .collect();
+    let greatest = "3|255|32767|2147483647|9223372036854775807|café|a😀";
+    assert!(rows.iter().any(|row| row == greatest), "{greatest} is not among {rows:#?}");
+    assert!(rows.iter().any(|row| row.starts_with("1|NULL|NULL")), "{rows:#?}");
+}
