@@ -168,3 +168,25 @@ fn bsqldb_reads_what_it_knows() {
     assert!(rows.iter().any(|row| row == greatest), "{greatest} is not among {rows:#?}");
     assert!(rows.iter().any(|row| row.starts_with("1|NULL|NULL")), "{rows:#?}");
 }
+
+/// bcp asks for the columns with SET FMTONLY first, then for the rows.
+#[test]
+fn freebcp_copies_a_table_out() {
+    let simulator = simulator();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("kinds.bcp");
+    let server = format!("{}:{}", simulator.host(), simulator.port());
+    let output = Command::new("freebcp")
+        .args(["dbo.plain", "out"])
+        .arg(&file)
+        .args(["-S", &server, "-U", USER, "-P", PASSWORD, "-D", DATABASE, "-c", "-t", "|"])
+        .env("TDSVER", "7.4")
+        .env("LC_ALL", "C.UTF-8")
+        .stdin(Stdio::null())
+        .output()
+        .expect("freebcp cannot be started; is freetds-bin installed?");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = std::fs::read_to_string(&file).unwrap();
+    let expected = "1|255|-32768|9223372036854775807|café|6F9619FF-8B86-D011-B42D-00C04FC964FF\n2|||||\n";
+    assert_eq!(read, expected);
+}

@@ -217,14 +217,12 @@ impl Session {
                 | "DATEFORMAT"
                 | "DATEFIRST"
                 | "CURSOR_CLOSE_ON_COMMIT"
-                | "IMPLICIT_TRANSACTIONS"
                 | "STATISTICS"
                 | "IO"
                 | "TIME"
-                | "QUERY_GOVERNOR_COST_LIMIT"
-                | "FMTONLY"
-                | "NOEXEC"
-                | "PARSEONLY" => {}
+                | "QUERY_GOVERNOR_COST_LIMIT" => {}
+                "FMTONLY" => self.settings.format_only = on,
+                "IMPLICIT_TRANSACTIONS" | "NOEXEC" | "PARSEONLY" if !on => {}
                 other => return Err(unsupported(&format!("SET {other}"))),
             }
         }
@@ -300,7 +298,8 @@ impl Session {
             let limit = self.settings.text_size;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                if self.settings.row_limit > 0 && count >= self.settings.row_limit {
+                let limited = self.settings.row_limit > 0 && count >= self.settings.row_limit;
+                if limited || self.settings.format_only {
                     break;
                 }
                 let mut cells = Vec::with_capacity(types.len());

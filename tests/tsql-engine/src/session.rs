@@ -30,6 +30,8 @@ pub struct Settings {
     /// Bytes of a large value that a result carries; 0 in SET TEXTSIZE means 4096.
     pub text_size: i64,
     pub row_limit: u64,
+    /// SET FMTONLY: columns without rows.
+    pub format_only: bool,
     pub lock_timeout: i64,
     pub deadlock_priority: i64,
     /// 1 to 5, as in sys.dm_exec_sessions; 5 is SNAPSHOT.
@@ -178,6 +180,7 @@ impl Session {
                 no_count: false,
                 text_size: 4096,
                 row_limit: 0,
+                format_only: false,
                 lock_timeout: -1,
                 deadlock_priority: 0,
                 isolation: 2,

@@ -39,3 +39,8 @@ VALUES (4, LEFT(REPLICATE('abcdefg', 1142) + 'abcdef', 8000), LEFT(REPLICATE(N'a
     CAST(REPLICATE('abcdefg', 1142) + 'abcdef' AS varbinary(8000)),
     CAST(REPLICATE(CAST('abcdefg' AS varchar(max)), 42858) AS varbinary(max)),
     CAST(REPLICATE(CAST('abcdefg' AS varchar(max)), 42858) AS varbinary(max)));
+GO
+CREATE TABLE dbo.plain (id int NOT NULL PRIMARY KEY, t tinyint NULL, s smallint NULL, b bigint NULL, n nvarchar(20) NULL, u uniqueidentifier NULL);
+GO
+INSERT INTO dbo.plain (id, t, s, b, n, u) VALUES (1, 255, -32768, 9223372036854775807, N'café', '6F9619FF-8B86-D011-B42D-00C04FC964FF');
+INSERT INTO dbo.plain (id) VALUES (2);

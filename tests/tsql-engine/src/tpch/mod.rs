@@ -53,7 +53,8 @@ pub fn row_count(name: &str, scale: f64) -> u64 {
 /// AND and OR: columns and their casts to varbinary(n) and decimal(p,s), TOP (n), ORDER BY the primary key; MIN and MAX of key
 /// columns, COUNT(*), COUNT_BIG(*); and every n-th key by ROW_NUMBER.
 pub fn direct(session: &Session, query: &Query, out: &mut dyn Output) -> Result<Option<(u64, Flow)>, SqlError> {
-    let Some(plan) = parse::plan(query).filter(|_| session.settings.row_limit == 0) else { return Ok(None) };
+    let plain = session.settings.row_limit == 0 && !session.settings.format_only;
+    let Some(plan) = parse::plan(query).filter(|_| plain) else { return Ok(None) };
     // The plan goes by the name alone; whether the session's database has that table, and as a generated one, is in its catalog.
     let Some(table) = catalog::find(&session.connection, "dbo", plan.table.name())? else { return Ok(None) };
     let Some(scale) = table.tpch else { return Ok(None) };
