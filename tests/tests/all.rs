@@ -37,6 +37,7 @@ macro_rules! on_each_mysql {
 
 mod cases {
     mod chunk_keys;
+    mod consistency;
     mod digests;
     mod harness;
     mod interruption;

@@ -227,7 +227,8 @@ fn line_of(source: &SourceType) -> Result<Line, String> {
         S::Json => line(R::ThroughNVarchar, column("json", F::Json), mysql_json()),
         S::Vector { .. } => Line {
             losses: vec![
-                "the source writes a vector's numbers with 8 significant digits: the last bit of one may differ".to_owned(),
+                "the source writes a vector's numbers with 8 significant digits: the last bit of one may differ"
+                    .to_owned(),
             ],
             ..line(R::ThroughNVarchar, column("real[]", F::FloatArray), mysql_json())
         },
