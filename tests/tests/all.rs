@@ -46,6 +46,7 @@ mod cases {
     mod mysql_crashes;
     mod mysql_ways;
     mod readers;
+    mod readme;
     mod regressions;
     mod source_faults;
     mod source_trouble;

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test of the workspace, against the real binaries.
 
-use crate::{setup, workspace};
+use crate::{demo, setup, workspace};
 use anyhow::{Context, Result};
 use std::time::Instant;
 use stopgap_servers::mysql::UNPACKED;
@@ -28,6 +28,12 @@ pub fn run(arguments: &[String]) -> Result<()> {
         Err(_) => {}
     }
     workspace::run(&mut tests).context("tests failed")?;
+    // Arguments choose tests; the demo is one, of the commands that the README begins with.
+    if arguments.is_empty() {
+        for target in [demo::Engine::Postgres, demo::Engine::Mysql] {
+            demo::show(&demo::Options { target, keep: false }, &tools, job, simulator).context("the demo failed")?;
+        }
+    }
     if let Err(reason) = &tools.mysql {
         println!("\nMySQL itself was NOT tested, MariaDB stood in for it: {reason}");
     }

@@ -1,8 +1,11 @@
 //! `cargo xtask demo`: a sample business, copied before your eyes.
 
+mod target;
+
 use crate::{
     certificates::{self, Certificates},
-    setup, workspace,
+    setup::{self, Tools},
+    workspace,
 };
 use anyhow::{Context, Result, ensure};
 use std::{
@@ -11,14 +14,13 @@ use std::{
     process::Command,
     time::Instant,
 };
-mod target;
-
 use stopgap_servers::{
     ScratchDir,
     simulator::{self, Simulator},
 };
 
-use target::{Engine, Target};
+pub use target::Engine;
+use target::Target;
 
 const SOURCE_DATABASE: &str = "trading";
 const TARGET_DATABASE: &str = "analytics";
@@ -55,10 +57,10 @@ const LOOKS: &[(&str, &str)] = &[
 pub struct Options {
     /// What to copy to
     #[arg(long, value_enum, default_value = "postgres")]
-    target: Engine,
+    pub target: Engine,
     /// Leave both servers up afterwards, until Enter or Ctrl-C
     #[arg(long)]
-    keep: bool,
+    pub keep: bool,
 }
 
 /// Says what happens, and when, counted from the start.
@@ -75,7 +77,11 @@ pub fn run(options: &Options) -> Result<()> {
     println!("Building sync-job and mssql-simulator (the first time takes a few minutes)");
     let programs = workspace::build(&["sync-job", "mssql-simulator"], "quick")?;
     let [job, simulator] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
+    show(options, &tools, job, simulator)
+}
 
+/// The demo with programs that are built already.
+pub fn show(options: &Options, tools: &Tools, job: &Path, simulator: &Path) -> Result<()> {
     let clock = Clock(Instant::now());
     let files = ScratchDir::new("demo")?;
     let certificates = certificates::make(files.path())?;
@@ -109,7 +115,7 @@ pub fn run(options: &Options) -> Result<()> {
         println!("Press Enter (or Ctrl-C) to stop them.");
         std::io::stdin().read_line(&mut String::new()).context("waiting for Enter")?;
     } else {
-        let (dump, reader) = target.dump(&tools, &kept)?;
+        let (dump, reader) = target.dump(tools, &kept)?;
         clock.say("The demo is over, and both servers are stopped");
         println!("The copied tables: {} ({reader} reads it)", dump.display());
         println!("The report as JSON: {report_file}");
