@@ -94,7 +94,8 @@ pub fn section(engine: Engine, title: &str, load_name: &str, runs: &[Run]) -> St
     let cpu = of(|run| run.whole.cpu() / (run.read.cpu() + run.load.cpu() + run.keys.cpu()));
     lines.push(format!("- Whole run ÷ (read + {parts}), CPU of all processes: **{cpu:.2}**"));
     let job = of(|run| run.whole.program * 1e6 / run.rows as f64);
-    lines.push(format!("- The job's own CPU: **{job:.2} µs a row** (goal for lineitem: at most 3)"));
+    let goal = if engine == Engine::Postgres { " (goal for lineitem: at most 3)" } else { "" };
+    lines.push(format!("- The job's own CPU: **{job:.2} µs a row**{goal}"));
     let memory = of(|run| run.whole.peak_memory as f64) / MEBIBYTE;
     lines.push(format!("- Peak memory of the job: **{memory:.0} MiB** (goal: under 256)"));
     lines.push(format!(
