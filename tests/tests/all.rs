@@ -36,6 +36,7 @@ macro_rules! on_each_mysql {
 }
 
 mod cases {
+    mod aws;
     mod chunk_keys;
     mod consistency;
     mod digests;

@@ -9,15 +9,18 @@ use stopgap_servers::mysql::UNPACKED;
 pub fn run(arguments: &[String]) -> Result<()> {
     let tools = setup::run()?;
     let start = Instant::now();
-    println!("Building sync-job and mssql-simulator");
-    let programs = workspace::build(&["sync-job", "mssql-simulator"], "dev")?;
-    let [job, simulator] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
+    println!("Building sync-job, launcher-fn and mssql-simulator");
+    let programs = workspace::build(&["sync-job", "mssql-simulator", "launcher-fn"], "dev")?;
+    let [job, simulator, launcher] = &programs[..] else {
+        anyhow::bail!("expected three programs, built {}", programs.len())
+    };
     let mut tests = workspace::cargo(["test", "--workspace"]);
     tests
         .args(arguments)
         .env("STOPGAP_VENV", &tools.venv)
         .env("STOPGAP_PG_BIN", &tools.postgres)
         .env("STOPGAP_SYNC_JOB", job)
+        .env("STOPGAP_LAUNCHER", launcher)
         .env("STOPGAP_SIMULATOR", simulator);
     match &tools.mysql {
         Ok(root) => {

@@ -48,7 +48,9 @@ pub fn build(packages: &[&str], profile: &str) -> Result<Vec<PathBuf>> {
     run(&mut command)?;
     // Cargo's one irregularity: the profile `dev` builds into `debug`.
     let directory = target().join(if profile == "dev" { "debug" } else { profile });
-    Ok(packages.iter().map(|package| directory.join(package)).collect())
+    // The launcher's program has the name that Lambda wants.
+    let program = |package| if package == "launcher-fn" { "bootstrap" } else { package };
+    Ok(packages.iter().map(|package| directory.join(program(*package))).collect())
 }
 
 /// Whether a program of this name is on `PATH`.
