@@ -33,8 +33,11 @@ pub fn run(arguments: &[String]) -> Result<()> {
     workspace::run(&mut tests).context("tests failed")?;
     // Arguments choose tests; the demo is one, of the commands that the README begins with.
     if arguments.is_empty() {
-        for target in [demo::Engine::Postgres, demo::Engine::Mysql] {
-            demo::show(&demo::Options { target, keep: false }, &tools, job, simulator).context("the demo failed")?;
+        for (target, aws) in
+            [(demo::Engine::Postgres, false), (demo::Engine::Mysql, false), (demo::Engine::Postgres, true)]
+        {
+            let options = demo::Options { target, aws, keep: false };
+            demo::show(&options, &tools, [job, simulator, launcher]).context("the demo failed")?;
         }
     }
     if let Err(reason) = &tools.mysql {

@@ -1,5 +1,6 @@
 //! `cargo xtask demo`: a sample business, copied before your eyes.
 
+mod aws;
 mod target;
 
 use crate::{
@@ -58,6 +59,9 @@ pub struct Options {
     /// What to copy to
     #[arg(long, value_enum, default_value = "postgres")]
     pub target: Engine,
+    /// The whole chain on AWS, on loopback: schedule, launcher, instance, secrets, mail
+    #[arg(long, conflicts_with = "keep")]
+    pub aws: bool,
     /// Leave both servers up afterwards, until Enter or Ctrl-C
     #[arg(long)]
     pub keep: bool,
@@ -75,13 +79,15 @@ impl Clock {
 pub fn run(options: &Options) -> Result<()> {
     let tools = setup::run()?;
     println!("Building sync-job and mssql-simulator (the first time takes a few minutes)");
-    let programs = workspace::build(&["sync-job", "mssql-simulator"], "quick")?;
-    let [job, simulator] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
-    show(options, &tools, job, simulator)
+    let mut programs = workspace::build(&["sync-job", "mssql-simulator"], "quick")?;
+    // Optimised it would take minutes to build, and the launcher waits for EC2 anyway.
+    programs.extend(if options.aws { workspace::build(&["launcher-fn"], "dev")? } else { vec![PathBuf::new()] });
+    let [job, simulator, launcher] = &programs[..] else { anyhow::bail!("built {} programs", programs.len()) };
+    show(options, &tools, [job, simulator, launcher])
 }
 
-/// The demo with programs that are built already.
-pub fn show(options: &Options, tools: &Tools, job: &Path, simulator: &Path) -> Result<()> {
+/// The demo with programs that are built already: job, simulator, launcher.
+pub fn show(options: &Options, tools: &Tools, [job, simulator, launcher]: [&Path; 3]) -> Result<()> {
     let clock = Clock(Instant::now());
     let files = ScratchDir::new("demo")?;
     let certificates = certificates::make(files.path())?;
@@ -89,6 +95,9 @@ pub fn show(options: &Options, tools: &Tools, job: &Path, simulator: &Path) -> R
     clock.say("Starting a private target");
     let target = Target::start(options.target, &certificates)?;
     println!("It is {}", target.name());
+    if options.aws {
+        return aws::show(&clock, tools, [job, simulator, launcher], &certificates, &target);
+    }
     clock.say("Starting the SQL Server simulator and loading the sample business (about a million rows)");
     let source = start_source(simulator, &certificates)?;
     clock.say(&format!("Both are up: source on port {}, target on port {}", source.port(), target.port()));
