@@ -1,4 +1,4 @@
-//! Copies SQL Server tables to PostgreSQL, proves that they are right, and swaps them in.
+//! Copies SQL Server tables to PostgreSQL or MySQL, proves that they are right, and swaps them in.
 //!
 //! The tour: [`job`] runs a job from plan to report. [`plan`] decides everything from two schemas, without I/O.
 //! [`pipeline`] moves the rows between the two traits [`source::Source`] and [`target::Target`]. [`digest`] and [`verify`]

@@ -346,6 +346,14 @@ async fn a_deadline_and_a_spot_notice_stop_a_run_cleanly() {
         let metadata = scene.deployment.metadata(&instance).unwrap();
         let mut process = scene.start(&metadata);
         scene.catch(&mut process);
+        let proc = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", process.id())).unwrap();
+        let core = proc("limits").lines().find(|line| line.starts_with("Max core file size")).unwrap().to_owned();
+        assert_eq!(
+            core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(),
+            ["0", "0"],
+            "a core would hold passwords"
+        );
+        assert!(!proc("cmdline").contains(scene.target.password()), "a password stands in the arguments");
         match what {
             "deadline" => std::thread::sleep(Duration::from_secs(3)),
             "spot" => {
@@ -547,4 +555,17 @@ async fn only_what_people_ask_for_is_published() {
     let instance = scene.deployment.launch(&scene.by_hand()).unwrap();
     assert_eq!(scene.live(&instance), Some(3), "{}", scene.said());
     assert!(scene.message().subject.starts_with("[REFUSED]"));
+}
+
+/// Each `aws-sdk` costs minutes of compile time, this one most of all.
+#[test]
+fn the_job_does_not_depend_on_the_sdk_of_ec2() {
+    let root = stopgap_tests::root().parent().unwrap();
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["tree", "--package", "sync-job", "--edges", "normal", "--prefix", "none", "--offline"])
+        .current_dir(root)
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(output.stdout).unwrap();
+    assert!(tree.contains("aws-sdk-sns") && !tree.contains("aws-sdk-ec2"), "{tree}");
 }

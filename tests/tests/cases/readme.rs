@@ -13,7 +13,9 @@ const README: &str = include_str!("../../../README.md");
 
 /// The lines that call the job, without what is said about them.
 fn commands() -> Vec<&'static str> {
-    let lines = README.lines().filter(|line| line.starts_with("sync-job "));
+    let (_, section) = README.split_once("\n## Copying your own tables\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let lines = section.lines().filter(|line| line.starts_with("sync-job "));
     lines.map(|line| line.split('#').next().unwrap_or_default().trim()).collect()
 }
 
