@@ -121,10 +121,14 @@ fn index(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     Ok(Ddl::CreateIndex { name, table, kind, unique, columns, include, filter })
 }
 
-/// WITH (…) and ON filegroup, which change nothing here.
+/// WITH (…) of an index and ON filegroup, as far as they change nothing here.
 fn options(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
     if cursor.take("WITH") {
-        cursor.parenthesized()?;
+        let text = cursor.parenthesized()?;
+        let upper = text.to_uppercase();
+        if ["IGNORE_DUP_KEY = ON", "DROP_EXISTING = ON"].iter().any(|option| upper.contains(option)) {
+            return Err(unsupported(&format!("WITH ({text})")));
+        }
     }
     if cursor.take("ON") {
         cursor.ident()?;

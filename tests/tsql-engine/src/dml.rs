@@ -21,9 +21,9 @@ use crate::value::{SqlError, SqlType, Value};
 pub fn run(session: &mut Session, change: &Statement) -> Result<u64, SqlError> {
     session.connection.execute_batch("SAVEPOINT change")?;
     let result = match change {
-        Statement::Insert(insert) => insert_rows(session, insert),
-        Statement::Update(update) => update_rows(session, update),
-        Statement::Delete(delete) => delete_rows(session, delete),
+        Statement::Insert(insert) => crate::honest::insert(insert).and_then(|()| insert_rows(session, insert)),
+        Statement::Update(update) => crate::honest::update(update).and_then(|()| update_rows(session, update)),
+        Statement::Delete(delete) => crate::honest::delete(delete).and_then(|()| delete_rows(session, delete)),
         other => Err(unsupported(&other.to_string())),
     };
     session.connection.execute_batch(if result.is_ok() {
@@ -36,6 +36,11 @@ pub fn run(session: &mut Session, change: &Statement) -> Result<u64, SqlError> {
 
 fn find(session: &Session, names: &[String]) -> Result<Table, SqlError> {
     let Some((name, rest)) = names.split_last() else { return Err(unsupported("a change without a table")) };
+    if let [database, .., _] = rest
+        && !(rest.len() == 2 && database.eq_ignore_ascii_case(&session.database))
+    {
+        return Err(unsupported(&format!("a change of another database: {}", names.join("."))));
+    }
     let schema = rest.last().map_or("dbo", String::as_str);
     let table = crate::catalog::find(&session.connection, schema, name)?
         .ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;
@@ -280,9 +285,6 @@ fn target(session: &Session, table: &TableWithJoins) -> Result<Table, SqlError> 
 }
 
 fn update_rows(session: &Session, update: &Update) -> Result<u64, SqlError> {
-    if update.from.is_some() {
-        return Err(unsupported("UPDATE … FROM"));
-    }
     let table = target(session, &update.table)?;
     let env = session.env();
     let binder = Binder::new(&env);

@@ -66,6 +66,7 @@ impl Binder<'_> {
         sources: &mut Vec<Source>,
         outer: Option<&Scope<'_>>,
     ) -> Result<String, SqlError> {
+        crate::honest::table(factor)?;
         match factor {
             TableFactor::Table { name, alias, args: None, version: None, .. } => {
                 self.table(name, alias.as_ref(), sources)
@@ -111,6 +112,12 @@ impl Binder<'_> {
         }
         let schema = names.len().checked_sub(2).map_or("dbo", |at| names[at].as_str());
         let schema = if schema.is_empty() { "dbo" } else { schema };
+        if let [database, ..] = names.as_slice()
+            && names.len() > 2
+            && !(names.len() == 3 && same(database, self.env.database))
+        {
+            return Err(unsupported(&format!("a table of another database: {}", names.join("."))));
+        }
         if same(schema, "sys") || same(schema, "INFORMATION_SCHEMA") {
             let view = crate::catalog_views::view(self.env, schema, last)?
                 .ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;
@@ -124,12 +131,6 @@ impl Binder<'_> {
                 .collect();
             sources.push(Source { alias: shown.clone(), table: None, columns });
             return Ok(format!("({}) AS {}", view.sql, quote(&shown)));
-        }
-        if let [database, ..] = names.as_slice()
-            && names.len() > 2
-            && !same(database, self.env.database)
-        {
-            return Err(unsupported(&format!("a table of another database: {}", names.join("."))));
         }
         let table = crate::catalog::find(self.env.connection, schema, last)?
             .ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;

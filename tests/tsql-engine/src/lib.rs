@@ -41,6 +41,7 @@ mod error;
 mod expr;
 mod from;
 mod functions;
+mod honest;
 mod instance;
 mod like;
 mod run;

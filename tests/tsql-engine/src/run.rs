@@ -203,6 +203,11 @@ impl Session {
                     self.settings.identity_insert = on.then_some(id);
                     return Ok(());
                 }
+                // Off they change what a query returns; on they are what this engine does.
+                "ANSI_NULLS" | "CONCAT_NULL_YIELDS_NULL" | "QUOTED_IDENTIFIER" if !on => {
+                    return Err(unsupported(&format!("SET {name} {value}")));
+                }
+                "DATEFIRST" if value != "7" => return Err(unsupported(&format!("SET DATEFIRST {value}"))),
                 "ANSI_NULLS"
                 | "ANSI_WARNINGS"
                 | "ANSI_PADDING"

@@ -191,6 +191,9 @@ impl Cursor<'_> {
         while self.parser.consume_token(&Token::Period) {
             names.push(self.ident()?);
         }
+        if names.len() > 2 {
+            return Err(unsupported(&format!("a name of another database: {}", names.join("."))));
+        }
         let name = names.pop().unwrap_or_default();
         Ok((names.pop().unwrap_or_else(|| "dbo".to_owned()), name))
     }

@@ -14,6 +14,7 @@ use crate::value::{SqlError, Value};
 impl Binder<'_> {
     /// A query; its columns are named `c0`, `c1` and so on in SQLite's SQL.
     pub fn query(&self, query: &Query, outer: Option<&Scope<'_>>) -> Result<BoundQuery, SqlError> {
+        crate::honest::query(query)?;
         let known = self.ctes.borrow().len();
         if let Some(with) = &query.with {
             for cte in &with.cte_tables {
@@ -223,6 +224,7 @@ impl Binder<'_> {
         limit: &str,
         outer: Option<&Scope<'_>>,
     ) -> Result<BoundQuery, SqlError> {
+        crate::honest::select(select)?;
         if select.into.is_some() {
             return Err(unsupported("SELECT INTO"));
         }
