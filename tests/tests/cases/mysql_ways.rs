@@ -138,6 +138,59 @@ async fn a_missing_grant_is_named(engine: Engine) {
     );
 }
 
+async fn a_value_beyond_the_servers_packet_goes_in_parts_or_is_refused(engine: Engine) {
+    let source = source(
+        "CREATE TABLE dbo.large (id int NOT NULL PRIMARY KEY, v varbinary(max) NULL); \
+         INSERT INTO dbo.large (id, v) VALUES (1, 0x01), (4711, CAST(REPLICATE(CAST('ab' AS varchar(max)), 2000000) AS varbinary(max)))",
+    )
+    .await;
+    let packet = ("max-allowed-packet", "1M");
+    let bulk = TestTarget::with_own(engine, None, &[packet]).unwrap();
+    job(&source, &bulk).run().unwrap().expect_code(0).unwrap();
+    assert_eq!(bulk.rows("SELECT LENGTH(v) FROM large ORDER BY id").unwrap(), ["1", "4000000"]);
+
+    let target = TestTarget::with_own(engine, None, &[packet, ("local-infile", "0")]).unwrap();
+    target.run("CREATE TABLE large (id int PRIMARY KEY, v longblob); INSERT INTO large VALUES (9, 'old')").unwrap();
+    let plan = job(&source, &target).command("plan", &[]).unwrap().expect_code(0).unwrap();
+    assert!(plan.stdout.contains("max_allowed_packet"), "{}", plan.stdout);
+    let report = job(&source, &target).run().unwrap().expect_code(TABLES_FAILED).unwrap().json().unwrap();
+    let failure = &report["tables"][0]["failure"];
+    assert!(failure["message"].as_str().unwrap().contains("max_allowed_packet"), "{failure}");
+    assert_eq!(report["tables"][0]["retries"], 0, "trying again does not help");
+    assert_eq!(target.rows("SELECT v FROM large").unwrap(), ["old"]);
+}
+
+async fn an_invisible_primary_key_is_none_of_ours(engine: Engine) {
+    if engine != Engine::MySql {
+        // MariaDB makes none.
+        return;
+    }
+    let source =
+        source("CREATE TABLE dbo.keyless (n int NULL); INSERT INTO dbo.keyless (n) VALUES (1), (2), (2)").await;
+    let target = TestTarget::with_own(engine, None, &[("sql-generate-invisible-primary-key", "1")]).unwrap();
+    for _ in 0..2 {
+        let plan = job(&source, &target).command("plan", &["--format", "json"]).unwrap().expect_code(0).unwrap();
+        assert_eq!(plan.json().unwrap()["tables"][0]["drift"], serde_json::json!([]), "{}", plan.stdout);
+        job(&source, &target).run().unwrap().expect_code(0).unwrap();
+        assert_eq!(target.rows("SELECT n FROM keyless ORDER BY n").unwrap(), ["1", "2", "2"]);
+    }
+}
+
+async fn identities_go_on_after_the_copied_rows(engine: Engine) {
+    let source = source(
+        "CREATE TABLE dbo.counted (id int IDENTITY(1, 1) NOT NULL PRIMARY KEY, n int NULL); \
+         INSERT INTO dbo.counted (n) VALUES (1), (2), (3)",
+    )
+    .await;
+    // 0: traditional, a lock for each statement; 2: interleaved, MySQL's default.
+    for mode in ["0", "1", "2"] {
+        let target = TestTarget::with_own(engine, None, &[("innodb-autoinc-lock-mode", mode)]).unwrap();
+        job(&source, &target).run().unwrap().expect_code(0).unwrap();
+        target.run("INSERT INTO counted (n) VALUES (4)").unwrap();
+        assert_eq!(target.value("SELECT MAX(id) FROM counted").unwrap(), "4", "mode {mode}");
+    }
+}
+
 on_each_mysql!(
     without_local_infile_rows_are_inserted,
     a_reader_endpoint_is_refused,
@@ -146,4 +199,7 @@ on_each_mysql!(
     rows_and_keys_that_are_too_wide_are_found_in_the_plan,
     what_is_wrong_with_the_connection_is_said,
     a_missing_grant_is_named,
+    a_value_beyond_the_servers_packet_goes_in_parts_or_is_refused,
+    an_invisible_primary_key_is_none_of_ours,
+    identities_go_on_after_the_copied_rows,
 );

@@ -137,6 +137,8 @@ fn number_kind(number: u16) -> Kind {
         1062 | 1048 | 1264 | 1265 | 1292 | 1366 | 1406 | 1411 | 3140 | 1300 | 1451 | 1452 | 1586 | 3819 | 4025 => {
             Kind::Data
         }
+        // A value larger than max_allowed_packet: no connection is better than another.
+        1153 | 1301 | 2020 => Kind::Data,
         1152..=1161 | 2000..=2061 => Kind::Connection,
         _ => Kind::Statement,
     }

@@ -11,6 +11,8 @@ use crate::target::TargetFacts;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Server {
     pub collations: Collations,
+    /// Bytes: no packet may be as large.
+    pub max_allowed_packet: u64,
     /// LOAD DATA LOCAL INFILE is allowed.
     pub bulk_load: bool,
 }
@@ -62,10 +64,11 @@ impl Collations {
 
 /// Facts for the plan, and what the job does differently on this server.
 pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Result<(TargetFacts, Server)> {
-    type Answer = (String, String, u64, u64, u64);
-    let found: Option<Answer> =
-        row(connection, "SELECT VERSION(), @@version_comment, @@read_only, @@innodb_read_only, @@local_infile").await?;
-    let (version, comment, read_only, innodb_read_only, local_infile) =
+    type Answer = (String, String, u64, u64, u64, u64);
+    let query =
+        "SELECT VERSION(), @@version_comment, @@read_only, @@innodb_read_only, @@local_infile, @@max_allowed_packet";
+    let found: Option<Answer> = row(connection, query).await?;
+    let (version, comment, read_only, innodb_read_only, local_infile, packet) =
         found.ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
     let mut problems = Vec::new();
     let is_mariadb = version.contains("MariaDB");
@@ -85,7 +88,10 @@ pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Resu
     let mut warnings = Vec::new();
     if local_infile == 0 {
         warnings.push((
-            "the server forbids LOAD DATA LOCAL INFILE: rows go by multi-row INSERT, which is slower".to_owned(),
+            format!(
+                "the server forbids LOAD DATA LOCAL INFILE: rows go by multi-row INSERT, which is slower and takes no value \
+                 larger than max_allowed_packet ({packet} bytes)"
+            ),
             "SET GLOBAL local_infile = 1, or set it in the cluster's parameter group.".to_owned(),
         ));
     }
@@ -106,7 +112,7 @@ pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Resu
         problems,
         warnings,
     };
-    Ok((facts, Server { collations, bulk_load: local_infile > 0 }))
+    Ok((facts, Server { collations, bulk_load: local_infile > 0, max_allowed_packet: packet }))
 }
 
 /// Major and minor version.

@@ -20,8 +20,8 @@ use crate::target::Loader;
 
 /// How often the fate of a commit without a reply is asked for before giving up.
 const FATE_ATTEMPTS: u32 = 10;
-/// The driver sends what it is given as one packet; servers take at least this much (`max_allowed_packet`'s smallest default).
-const PACKET: usize = 1 << 20;
+/// The driver sends what it is given as one packet: larger ones gain nothing.
+const MOST_IN_A_PACKET: usize = 1 << 20;
 /// Warnings that a message shows.
 const WARNINGS_SHOWN: usize = 3;
 
@@ -48,7 +48,7 @@ pub(super) async fn open(target: &MySql, table: &TablePlan, staging: &TableName)
     let (complete, completed) = oneshot::channel();
     let load = Load {
         way: if target.server().bulk_load {
-            Way::Bulk(sql::load(table, staging))
+            Way::Bulk(sql::load(table, staging), packet_bytes(target.server().max_allowed_packet))
         } else {
             Way::Rows(Inserter::new(table, staging))
         },
@@ -62,8 +62,8 @@ pub(super) async fn open(target: &MySql, table: &TablePlan, staging: &TableName)
 
 /// How the rows go in.
 enum Way {
-    /// By this LOAD DATA statement.
-    Bulk(String),
+    /// By this LOAD DATA statement, in packets of so many bytes.
+    Bulk(String, usize),
     Rows(Inserter),
 }
 
@@ -80,7 +80,9 @@ struct Load {
 impl Load {
     async fn run(mut self, mut connection: Conn, mut incoming: mpsc::Receiver<Weighed>) -> Result<()> {
         match &self.way {
-            Way::Bulk(statement) => stream(&mut connection, statement, incoming, &self.table).await?,
+            Way::Bulk(statement, packet) => {
+                stream(&mut connection, statement, *packet, incoming, &self.table).await?;
+            }
             Way::Rows(inserter) => {
                 while let Some(Weighed { bytes, share }) = incoming.recv().await {
                     inserter.insert(&mut connection, &bytes, &self.table).await?;
@@ -131,10 +133,16 @@ impl Load {
     }
 }
 
+/// The server breaks the connection off at a packet of `max_allowed_packet` or more.
+fn packet_bytes(max_allowed_packet: u64) -> usize {
+    usize::try_from(max_allowed_packet / 2).unwrap_or(usize::MAX).clamp(1, MOST_IN_A_PACKET)
+}
+
 /// Runs the statement, which asks for a file and gets the buffers.
 async fn stream(
     connection: &mut Conn,
     statement: &str,
+    packet: usize,
     incoming: mpsc::Receiver<Weighed>,
     table: &TableName,
 ) -> Result<()> {
@@ -143,16 +151,17 @@ async fn stream(
             // The share is given back when the driver has sent all packets of the buffer.
             incoming.recv().await.map(|Weighed { bytes, share }| ((Bytes::from(bytes), share), incoming))
         });
-        let packets = buffers.flat_map(|(bytes, share)| futures_util::stream::iter(packets(bytes, share).map(Ok)));
+        let packets =
+            buffers.flat_map(move |(bytes, share)| futures_util::stream::iter(packets(bytes, packet, share).map(Ok)));
         Ok(packets.boxed())
     });
     connection.query_drop(statement).await.map_err(|error| classify(error, format!("loading {table} failed")))
 }
 
-fn packets(mut buffer: Bytes, share: OwnedSemaphorePermit) -> impl Iterator<Item = Bytes> {
+fn packets(mut buffer: Bytes, size: usize, share: OwnedSemaphorePermit) -> impl Iterator<Item = Bytes> {
     std::iter::from_fn(move || {
         let _held = &share;
-        let next = buffer.split_to(buffer.len().min(PACKET));
+        let next = buffer.split_to(buffer.len().min(size));
         // An empty packet would end the stream.
         (!next.is_empty()).then_some(next)
     })
