@@ -54,4 +54,5 @@ mod cases {
     mod swaps;
     mod target_faults;
     mod target_trouble;
+    mod terraform;
 }

@@ -5,8 +5,10 @@ mod certificates;
 mod demo;
 mod lint;
 mod mysql;
+mod package;
 mod packages;
 mod setup;
+mod terraform;
 mod test;
 mod workspace;
 
@@ -34,6 +36,8 @@ enum Task {
     },
     /// Measures a copy of TPC-H tables against its unavoidable parts, and keeps the result in docs/benchmarks.md
     Bench(bench::Options),
+    /// Builds what is deployed into dist/: static programs, the launcher's zip, checksums, a bill of materials
+    Package(package::Options),
     /// Checks format, lints and, where cargo-deny is installed, licences and advisories
     Lint,
 }
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         Task::Demo(options) => demo::run(&options),
         Task::Test { arguments } => test::run(&arguments),
         Task::Bench(options) => bench::run(&options),
+        Task::Package(options) => package::run(&options),
         Task::Lint => lint::run_all(),
     };
     report(result)

@@ -1,6 +1,10 @@
 //! Everything that the tests and the demo need besides Rust and a C compiler.
 
-use crate::{mysql, packages, workspace};
+use crate::{
+    mysql, packages,
+    terraform::{self, Terraform},
+    workspace,
+};
 use anyhow::{Context, Result};
 use std::{
     path::{Path, PathBuf},
@@ -18,6 +22,7 @@ pub struct Tools {
     pub postgres: PathBuf,
     /// The directory into which MySQL was unpacked, or why there is none.
     pub mysql: Result<PathBuf, String>,
+    pub terraform: Terraform,
 }
 
 /// Makes sure that everything is there; when it is, this takes a moment and prints one line.
@@ -37,7 +42,9 @@ pub fn run() -> Result<Tools> {
         }
         Err(reason) => println!("Ready: MariaDB; no MySQL here: {reason}"),
     }
-    Ok(Tools { venv, postgres, mysql })
+    let terraform = terraform::find()?;
+    println!("Ready: Terraform in {}", terraform.program.display());
+    Ok(Tools { venv, postgres, mysql, terraform })
 }
 
 /// The requirements that an environment was made for, written last: a broken attempt is made again.

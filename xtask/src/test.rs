@@ -21,7 +21,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
         .env("STOPGAP_PG_BIN", &tools.postgres)
         .env("STOPGAP_SYNC_JOB", job)
         .env("STOPGAP_LAUNCHER", launcher)
-        .env("STOPGAP_SIMULATOR", simulator);
+        .env("STOPGAP_SIMULATOR", simulator)
+        .env("STOPGAP_TERRAFORM", &tools.terraform.program)
+        .envs(tools.terraform.mirror.iter().map(|mirror| ("STOPGAP_TERRAFORM_MIRROR", mirror)));
     match &tools.mysql {
         Ok(root) => {
             tests.env(UNPACKED, root);

@@ -61,7 +61,13 @@ pub fn build_static(package: &str, profile: &str) -> Result<PathBuf> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.replace('-', "_").to_uppercase());
     let mut command = cargo(["build", "--quiet", "--profile", profile, "--target", &triple, "--package", package]);
-    run(command.env(flags, "-C target-feature=+crt-static"))?;
+    // No paths of the machine that builds: the same sources give the same bytes anywhere.
+    let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
+    let remap = |from: &str, to: &str| format!(" --remap-path-prefix={from}={to}");
+    let mut value = "-C target-feature=+crt-static".to_owned();
+    value.push_str(&remap(&root().display().to_string(), "/stopgap"));
+    value.push_str(&home.map(|home| remap(&home, "/cargo")).unwrap_or_default());
+    run(command.env(flags, value))?;
     let directory = if profile == "dev" { "debug" } else { profile };
     let name = if package == "launcher-fn" { "bootstrap" } else { package };
     Ok(target().join(triple).join(directory).join(name))

@@ -24,6 +24,8 @@ pub struct Deployment<'a> {
     pub bucket: String,
     queue: String,
     template: String,
+    /// What Terraform tells the function, where Terraform made it.
+    function: Option<Vec<(String, String)>>,
     launcher: PathBuf,
     requests: AtomicU32,
     /// More variables of the function's environment, and of the instance's.
@@ -42,11 +44,8 @@ pub struct Message {
 
 impl<'a> Deployment<'a> {
     pub fn new(cloud: &'a Cloud, launcher: &Path, job: &str) -> Result<Self> {
-        let text = |value: &Value| value.as_str().map(str::to_owned).context("AWS named nothing");
         let topic = text(&cloud.call("sns", "create_topic", json!({"Name": job}))?["TopicArn"])?;
-        let queue = text(&cloud.call("sqs", "create_queue", json!({"QueueName": job}))?["QueueUrl"])?;
-        let arn = format!("arn:aws:sqs:{}:{}:{job}", super::REGION, super::ACCOUNT);
-        cloud.call("sns", "subscribe", json!({"TopicArn": topic, "Protocol": "sqs", "Endpoint": arn}))?;
+        let queue = subscribe(cloud, job, &topic)?;
         let bucket = format!("stopgap-{}", job.replace('_', "-"));
         let location = json!({"LocationConstraint": super::REGION});
         cloud.call("s3", "create_bucket", json!({"Bucket": bucket, "CreateBucketConfiguration": location}))?;
@@ -77,6 +76,30 @@ impl<'a> Deployment<'a> {
             bucket,
             queue,
             template,
+            function: None,
+            launcher: launcher.to_owned(),
+            requests: AtomicU32::new(0),
+            environment: Vec::new(),
+            settings: json!({}),
+        })
+    }
+
+    /// What Terraform made: `function` is the environment that it gives to the launcher.
+    pub fn applied(cloud: &'a Cloud, launcher: &Path, job: &str, function: &Value) -> Result<Self> {
+        let variables = function.as_object().context("the function has no environment")?;
+        let variables: Vec<(String, String)> =
+            variables.iter().map(|(name, value)| Ok((name.clone(), text(value)?))).collect::<Result<_>>()?;
+        let jobs: Value = serde_json::from_str(function["STOPGAP_JOBS"].as_str().unwrap_or_default())?;
+        let topic = text(&function["STOPGAP_TOPIC_ARN"])?;
+        Ok(Self {
+            cloud,
+            job: job.to_owned(),
+            stage: text(&function["STOPGAP_ENVIRONMENT"])?,
+            queue: subscribe(cloud, job, &topic)?,
+            topic,
+            bucket: text(&function["STOPGAP_RUNS_BUCKET"])?,
+            template: text(&jobs[job]["launch_template_id"])?,
+            function: Some(variables),
             launcher: launcher.to_owned(),
             requests: AtomicU32::new(0),
             environment: Vec::new(),
@@ -114,12 +137,15 @@ impl<'a> Deployment<'a> {
             own.extend(more.clone());
         }
         let mut environment = self.cloud.environment();
-        environment.extend([
-            ("STOPGAP_JOBS".to_owned(), json!({&self.job: settings}).to_string()),
-            ("STOPGAP_TOPIC_ARN".to_owned(), self.topic.clone()),
-            ("STOPGAP_ENVIRONMENT".to_owned(), self.stage.clone()),
-            ("STOPGAP_RUNS_BUCKET".to_owned(), self.bucket.clone()),
-        ]);
+        let own = self.function.clone().unwrap_or_else(|| {
+            vec![
+                ("STOPGAP_JOBS".to_owned(), json!({&self.job: settings}).to_string()),
+                ("STOPGAP_TOPIC_ARN".to_owned(), self.topic.clone()),
+                ("STOPGAP_ENVIRONMENT".to_owned(), self.stage.clone()),
+                ("STOPGAP_RUNS_BUCKET".to_owned(), self.bucket.clone()),
+            ]
+        });
+        environment.extend(own);
         environment.extend(self.environment.clone());
         lambda::invoke(&self.launcher, &environment, request_id, event)
     }
@@ -219,6 +245,18 @@ impl<'a> Deployment<'a> {
         let object = self.cloud.call("s3", "get_object", json!({"Bucket": self.bucket, "Key": key}))?;
         Ok(object["Body"].as_str().context("the record has no body")?.to_owned())
     }
+}
+
+fn text(value: &Value) -> Result<String> {
+    value.as_str().map(str::to_owned).context("AWS named nothing")
+}
+
+/// A queue that hears what is published.
+fn subscribe(cloud: &Cloud, name: &str, topic: &str) -> Result<String> {
+    let queue = text(&cloud.call("sqs", "create_queue", json!({"QueueName": name}))?["QueueUrl"])?;
+    let arn = format!("arn:aws:sqs:{}:{}:{name}", super::REGION, super::ACCOUNT);
+    cloud.call("sns", "subscribe", json!({"TopicArn": topic, "Protocol": "sqs", "Endpoint": arn}))?;
+    Ok(queue)
 }
 
 fn understand(envelope: &str) -> Result<Message> {
