@@ -26,11 +26,15 @@ pub fn run(session: &mut Session, ddl: &Ddl) -> Result<(), SqlError> {
         }
         Ddl::AlterDatabase { name, option, on } => {
             let name = if name.eq_ignore_ascii_case("current") { session.database.clone() } else { name.clone() };
-            return session.instance.alter_database(&name, |database| match option.as_str() {
-                "ALLOW_SNAPSHOT_ISOLATION" => database.allow_snapshot = *on,
-                "READ_COMMITTED_SNAPSHOT" => database.read_committed_snapshot = *on,
-                _ => {}
-            });
+            return match option.as_str() {
+                "ALLOW_SNAPSHOT_ISOLATION" => {
+                    session.instance.alter_database(&name, |database| database.allow_snapshot = *on)
+                }
+                "READ_COMMITTED_SNAPSHOT" => {
+                    session.instance.alter_database(&name, |database| database.read_committed_snapshot = *on)
+                }
+                other => Err(unsupported(&format!("ALTER DATABASE … SET {other}"))),
+            };
         }
         Ddl::CreateLogin { name, password } => {
             let (sql_type, value) = session.evaluate(password)?;

@@ -30,7 +30,10 @@ fn create(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     if cursor.take("DATABASE") {
         let name = cursor.ident()?;
         if cursor.take("COLLATE") {
-            cursor.ident()?;
+            let collation = cursor.ident()?;
+            if !collation.eq_ignore_ascii_case(crate::types::DEFAULT_COLLATION) {
+                return Err(unsupported(&format!("CREATE DATABASE … COLLATE {collation}")));
+            }
         }
         if cursor.take("ON") {
             cursor.parenthesized()?;
@@ -38,12 +41,15 @@ fn create(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
         if cursor.take("AS SNAPSHOT OF") {
             return Ok(Ddl::CreateSnapshot { name, of: cursor.ident()? });
         }
+        if cursor.take("WITH") {
+            return Err(unsupported("CREATE DATABASE … WITH"));
+        }
         return Ok(Ddl::CreateDatabase(name));
     }
     if cursor.take("SCHEMA") {
         let name = cursor.ident()?;
-        if cursor.take("AUTHORIZATION") {
-            cursor.ident()?;
+        if cursor.take("AUTHORIZATION") && !cursor.take("DBO") {
+            return Err(unsupported("CREATE SCHEMA … AUTHORIZATION of another than dbo"));
         }
         return Ok(Ddl::CreateSchema(name));
     }
@@ -64,9 +70,13 @@ fn create(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
         cursor.expect_token(&Token::Eq)?;
         let password = cursor.expr()?;
         while cursor.parser.consume_token(&Token::Comma) {
-            cursor.ident()?;
+            let option = cursor.ident()?.to_uppercase();
             cursor.expect_token(&Token::Eq)?;
             cursor.ident()?;
+            // Passwords have no policy here.
+            if !["CHECK_POLICY", "CHECK_EXPIRATION"].contains(&option.as_str()) {
+                return Err(unsupported(&format!("CREATE LOGIN … WITH {option}")));
+            }
         }
         return Ok(Ddl::CreateLogin { name, password });
     }
@@ -83,7 +93,7 @@ fn create(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
         cursor.expect("ON")?;
         let table = cursor.object()?;
         if cursor.take("WITH") {
-            cursor.parenthesized()?;
+            crate::options::policy(&cursor.parenthesized()?)?;
         }
         return Ok(Ddl::CreatePolicy { name, predicate: format!("([{schema}].[{function}]({arguments}))"), table });
     }
@@ -117,17 +127,41 @@ fn index(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     if cursor.take("USING") {
         cursor.ident()?;
     }
-    options(cursor)?;
+    // A spatial index says BOUNDING_BOX and CELLS_PER_OBJECT, which choose no rows either.
+    if kind == 4 {
+        tessellation(cursor)?;
+    } else {
+        options(cursor)?;
+    }
     Ok(Ddl::CreateIndex { name, table, kind, unique, columns, include, filter })
 }
 
-/// WITH (…) and ON filegroup, which change nothing here.
-fn options(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
+fn tessellation(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
     if cursor.take("WITH") {
         cursor.parenthesized()?;
     }
-    if cursor.take("ON") {
-        cursor.ident()?;
+    filegroup(cursor)
+}
+
+/// WITH (…), as far as it changes nothing here, and ON filegroup.
+fn options(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
+    if cursor.take("WITH") {
+        crate::options::index(&cursor.parenthesized()?)?;
+    }
+    filegroup(cursor)
+}
+
+/// ON filegroup; a partition scheme, which names a column, is no filegroup.
+fn filegroup(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
+    // ON DELETE and ON UPDATE belong to a foreign key that follows in the same column.
+    if ["DELETE", "UPDATE"].contains(&cursor.peek_nth(1).as_str()) {
+        return Ok(());
+    }
+    if cursor.take("ON") || cursor.take("TEXTIMAGE_ON") {
+        let name = cursor.ident()?;
+        if cursor.parser.peek_token().token == Token::LParen {
+            return Err(unsupported(&format!("the partition scheme {name}")));
+        }
     }
     Ok(())
 }
@@ -155,8 +189,8 @@ fn key_columns(cursor: &mut Cursor<'_>) -> Result<Vec<(String, bool)>, SqlError>
 fn view(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     let name = cursor.object()?;
     let columns = if cursor.parser.peek_token().token == Token::LParen { names(cursor)? } else { Vec::new() };
-    if cursor.take("WITH") {
-        cursor.ident()?;
+    if cursor.take("WITH") && !cursor.take("SCHEMABINDING") {
+        return Err(unsupported(&format!("CREATE VIEW … WITH {}", cursor.peek_word())));
     }
     cursor.expect("AS")?;
     let query = cursor.parser.parse_query().map_err(|failure| crate::error::syntax(&failure.to_string()))?;
@@ -165,11 +199,11 @@ fn view(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
 
 fn table(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     let name = cursor.object()?;
-    let (mut columns, mut constraints) = (Vec::new(), Vec::new());
+    let (mut columns, mut constraints, mut period): (Vec<ColumnDef>, _, _) = (Vec::new(), Vec::new(), None);
     cursor.expect_token(&Token::LParen)?;
     loop {
         if cursor.take("PERIOD FOR SYSTEM_TIME") {
-            cursor.parenthesized()?;
+            period = Some(cursor.parenthesized()?);
         } else if let Some(found) = constraint(cursor, None)? {
             constraints.push(found);
         } else {
@@ -185,23 +219,26 @@ fn table(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
             break;
         }
     }
-    let (mut versioned, mut history, mut memory) = (false, None, false);
+    let mut options = crate::options::TableOptions::default();
     loop {
         if cursor.take("WITH") {
-            let text = cursor.parenthesized()?.to_uppercase();
-            versioned |= text.contains("SYSTEM_VERSIONING = ON");
-            memory |= text.contains("MEMORY_OPTIMIZED = ON");
-            if let Some(rest) = text.split("HISTORY_TABLE = ").nth(1) {
-                let full = rest.trim_end_matches([')', ' ']).replace(['[', ']', ' '], "");
-                let (schema, table) = full.split_once('.').unwrap_or(("dbo", &full));
-                history = Some((schema.to_owned(), table.to_owned()));
-            }
-        } else if cursor.take("ON") || cursor.take("TEXTIMAGE_ON") {
-            cursor.ident()?;
+            crate::options::table(&cursor.parenthesized()?, &mut options)?;
+        } else if ["ON", "TEXTIMAGE_ON"].contains(&cursor.peek_word().as_str()) {
+            filegroup(cursor)?;
         } else {
             break;
         }
     }
+    if options.versioned && period.is_none() {
+        return Err(SqlError {
+            class: 16,
+            ..crate::error::error(
+                13510,
+                "Cannot set SYSTEM_VERSIONING to ON when SYSTEM_TIME period is not defined and the LEDGER=ON option is not specified.",
+            )
+        });
+    }
+    let crate::options::TableOptions { versioned, history, memory } = options;
     Ok(Ddl::CreateTable { name, columns, constraints, versioned, history, memory })
 }
 
@@ -322,16 +359,24 @@ fn alter(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
         let name = cursor.ident()?;
         cursor.expect("SET")?;
         let option = cursor.ident()?.to_uppercase();
-        let on = cursor.ident()?.eq_ignore_ascii_case("on");
-        if cursor.take("WITH") {
-            cursor.ident()?;
-            cursor.take("IMMEDIATE");
+        let on = match cursor.peek_word().as_str() {
+            "ON" => true,
+            "OFF" => false,
+            other => return Err(unsupported(&format!("ALTER DATABASE … SET {option} {other}"))),
+        };
+        cursor.parser.next_token();
+        // Nobody is in the way of a setting here.
+        if cursor.take("WITH") && !cursor.take("ROLLBACK IMMEDIATE") {
+            cursor.expect("NO_WAIT")?;
         }
         return Ok(Ddl::AlterDatabase { name, option, on });
     }
     cursor.expect("TABLE")?;
     let table = cursor.object()?;
-    if cursor.take("WITH CHECK") || cursor.take("WITH NOCHECK") || cursor.peek_word() == "ADD" {
+    if cursor.take("WITH NOCHECK") {
+        return Err(unsupported("ALTER TABLE … WITH NOCHECK"));
+    }
+    if cursor.take("WITH CHECK") || cursor.peek_word() == "ADD" {
         cursor.expect("ADD")?;
         let (mut columns, mut constraints) = (Vec::new(), Vec::new());
         loop {

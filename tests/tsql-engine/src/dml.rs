@@ -113,7 +113,43 @@ fn fitted(
     Ok(format!("need({sql}, {})", text_literal(&message)))
 }
 
+/// Refuses columns whose values only the server makes.
+fn changeable(table: &Table, column: &TableColumn, verb: &str) -> Result<(), SqlError> {
+    let name = &column.name;
+    if column.computed.is_some() {
+        return Err(error(
+            271,
+            format!(
+                "The column \"{name}\" cannot be modified because it is either a computed column or is the result of a UNION operator."
+            ),
+        ));
+    }
+    if matches!(column.sql_type, SqlType::RowVersion) {
+        return Err(match verb {
+            "update" => error(272, "Cannot update a timestamp column."),
+            _ => error(
+                273,
+                "Cannot insert an explicit value into a timestamp column. Use INSERT with a column list to exclude the timestamp column, or insert a DEFAULT into the timestamp column.",
+            ),
+        });
+    }
+    if column.generated > 0 {
+        let full = format!("{}.{}", table.schema, table.name);
+        return Err(match verb {
+            "update" => error(13537, format!("Cannot update GENERATED ALWAYS columns in table '{full}'.")),
+            _ => error(
+                13536,
+                format!(
+                    "Cannot insert an explicit value into a GENERATED ALWAYS column in table '{full}'. Use INSERT with a column list to exclude the GENERATED ALWAYS column, or insert a DEFAULT into GENERATED ALWAYS column."
+                ),
+            ),
+        });
+    }
+    Ok(())
+}
+
 fn insert_rows(session: &mut Session, insert: &Insert) -> Result<u64, SqlError> {
+    crate::honest::insert(insert)?;
     let TableObject::TableName(name) = &insert.table else { return Err(unsupported("INSERT into no table")) };
     let table = find(session, &parts(name))?;
     let explicit = session.settings.identity_insert == Some(table.id);
@@ -133,10 +169,10 @@ fn insert_rows(session: &mut Session, insert: &Insert) -> Result<u64, SqlError> 
             insert.columns.iter().map(|column| table.column(&parts(column).pop().unwrap_or_default())).collect();
         columns?
     };
-    if let Some(identity) = given.iter().find(|column| column.identity)
-        && !explicit
-    {
-        let _ = identity;
+    for column in &given {
+        changeable(&table, column, "insert")?;
+    }
+    if given.iter().any(|column| column.identity) && !explicit {
         return Err(error(
             544,
             format!(
@@ -280,9 +316,7 @@ fn target(session: &Session, table: &TableWithJoins) -> Result<Table, SqlError> 
 }
 
 fn update_rows(session: &Session, update: &Update) -> Result<u64, SqlError> {
-    if update.from.is_some() {
-        return Err(unsupported("UPDATE … FROM"));
-    }
+    crate::honest::update(update)?;
     let table = target(session, &update.table)?;
     let env = session.env();
     let binder = Binder::new(&env);
@@ -294,6 +328,10 @@ fn update_rows(session: &Session, update: &Update) -> Result<u64, SqlError> {
             return Err(unsupported("UPDATE of several columns at once"));
         };
         let column = table.column(&parts(name).pop().unwrap_or_default())?;
+        if column.identity {
+            return Err(error(8102, format!("Cannot update identity column '{}'.", column.name)));
+        }
+        changeable(&table, column, "update")?;
         let bound = binder.value(&assignment.value, &scope)?;
         sets.push(format!("{} = {}", quote(&column.name), fitted(&binder, &table, column, bound, "UPDATE")?));
     }
@@ -310,6 +348,7 @@ fn update_rows(session: &Session, update: &Update) -> Result<u64, SqlError> {
 }
 
 fn delete_rows(session: &Session, delete: &Delete) -> Result<u64, SqlError> {
+    crate::honest::delete(delete)?;
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let [only] = from.as_slice() else { return Err(unsupported("DELETE from several tables")) };
     let table = target(session, only)?;

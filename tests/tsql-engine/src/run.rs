@@ -134,7 +134,7 @@ impl Session {
         Ok(Flow::Continue)
     }
 
-    fn end_transaction(&mut self, commit: bool, out: &mut dyn Output) -> Result<(), SqlError> {
+    pub(crate) fn end_transaction(&mut self, commit: bool, out: &mut dyn Output) -> Result<(), SqlError> {
         if self.settings.transactions == 0 {
             let number = if commit { 3902 } else { 3903 };
             let word = if commit { "COMMIT" } else { "ROLLBACK" };
@@ -159,10 +159,12 @@ impl Session {
     fn set_option(&mut self, words: &[String]) -> Result<(), SqlError> {
         let Some((value, names)) = words.split_last() else { return Ok(()) };
         let on = value.eq_ignore_ascii_case("on");
+        let switch = on || value.eq_ignore_ascii_case("off");
         let number = || value.parse::<i64>().map_err(|_| crate::error::syntax(value));
         for name in names {
             match name.as_str() {
-                "NOCOUNT" => self.settings.no_count = on,
+                "NOCOUNT" if switch => self.settings.no_count = on,
+                "XACT_ABORT" if switch => self.settings.xact_abort = on,
                 "TEXTSIZE" => {
                     let bytes = number()?;
                     self.settings.text_size = match bytes {
@@ -194,8 +196,10 @@ impl Session {
                         other => return Err(crate::error::syntax(other)),
                     };
                 }
-                "LANGUAGE" => self.settings.language.clone_from(value),
-                "IDENTITY_INSERT" => {
+                "LANGUAGE" if ["us_english", "english"].contains(&value.to_lowercase().as_str()) => {
+                    self.settings.language = "us_english".to_owned();
+                }
+                "IDENTITY_INSERT" if switch => {
                     let [_, schema, table, _] = words else { return Err(crate::error::syntax(value)) };
                     let found = crate::catalog::find(&self.connection, schema, table)?;
                     let id =
@@ -203,27 +207,11 @@ impl Session {
                     self.settings.identity_insert = on.then_some(id);
                     return Ok(());
                 }
-                "ANSI_NULLS"
-                | "ANSI_WARNINGS"
-                | "ANSI_PADDING"
-                | "ANSI_NULL_DFLT_ON"
-                | "ANSI_DEFAULTS"
-                | "ARITHABORT"
-                | "ARITHIGNORE"
-                | "CONCAT_NULL_YIELDS_NULL"
-                | "QUOTED_IDENTIFIER"
-                | "NUMERIC_ROUNDABORT"
-                | "XACT_ABORT"
-                | "DATEFORMAT"
-                | "DATEFIRST"
-                | "CURSOR_CLOSE_ON_COMMIT"
-                | "STATISTICS"
-                | "IO"
-                | "TIME"
-                | "QUERY_GOVERNOR_COST_LIMIT" => {}
-                "FMTONLY" => self.settings.format_only = on,
-                "IMPLICIT_TRANSACTIONS" | "NOEXEC" | "PARSEONLY" if !on => {}
-                other => return Err(unsupported(&format!("SET {other}"))),
+                // Under ANSI_WARNINGS ON, ARITHABORT makes no difference, and nothing here has cursors.
+                "ARITHABORT" | "CURSOR_CLOSE_ON_COMMIT" if switch => {}
+                "FMTONLY" if switch => self.settings.format_only = on,
+                name if settled(name, value) => {}
+                other => return Err(unsupported(&format!("SET {other} {value}"))),
             }
         }
         Ok(())
@@ -269,6 +257,7 @@ impl Session {
     }
 
     fn select(&mut self, query: &Query, out: &mut dyn Output) -> Result<Flow, SqlError> {
+        crate::honest::query(query)?;
         self.before_read()?;
         if let Some(names) = assigned(query) {
             return self.select_into_variables(query, &names, out);
@@ -354,6 +343,32 @@ impl Session {
         self.settings.row_count = count;
         Ok(out.done(None))
     }
+}
+
+/// Settings that have the one value under which statements run here.
+fn settled(name: &str, value: &str) -> bool {
+    let only = match name {
+        "ANSI_NULLS"
+        | "ANSI_WARNINGS"
+        | "ANSI_PADDING"
+        | "ANSI_NULL_DFLT_ON"
+        | "CONCAT_NULL_YIELDS_NULL"
+        | "QUOTED_IDENTIFIER" => "ON",
+        "ARITHIGNORE"
+        | "NUMERIC_ROUNDABORT"
+        | "IMPLICIT_TRANSACTIONS"
+        | "NOEXEC"
+        | "PARSEONLY"
+        | "STATISTICS"
+        | "IO"
+        | "TIME" => "OFF",
+        // Both read a date with its year first, or last, alike.
+        "DATEFORMAT" => return ["mdy", "ymd"].contains(&value.to_lowercase().as_str()),
+        "DATEFIRST" => "7",
+        "QUERY_GOVERNOR_COST_LIMIT" => "0",
+        _ => return false,
+    };
+    value.eq_ignore_ascii_case(only)
 }
 
 /// The variables of `SELECT @a = …`; `None` for a query that returns rows.

@@ -4,13 +4,14 @@ use sqlparser::ast::{Expr, Query, Statement};
 use sqlparser::dialect::MsSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Token, Tokenizer, Word};
+use sqlparser::tokenizer::Token;
 
 use crate::ddl_ast::Ddl;
 use crate::error::{syntax, unsupported};
+use crate::tokens::tokens;
 use crate::value::SqlError;
 
-static DIALECT: MsSqlDialect = MsSqlDialect {};
+pub static DIALECT: MsSqlDialect = MsSqlDialect {};
 
 /// One statement of a batch.
 #[derive(Debug, Clone)]
@@ -57,46 +58,6 @@ pub fn batches(script: &str) -> Vec<(usize, String)> {
     found.push((start, batch));
     found.retain(|(_, batch)| !batch.trim().is_empty());
     found
-}
-
-fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
-    let raw = Tokenizer::new(&DIALECT, sql).tokenize().map_err(|failure| syntax(&failure.to_string()))?;
-    let raw: Vec<Token> = raw.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
-    let mut tokens: Vec<Token> = Vec::with_capacity(raw.len() + 8);
-    let mut depth = 0;
-    let mut at = 0;
-    while at < raw.len() {
-        match &raw[at] {
-            Token::LParen => depth += 1,
-            Token::RParen => depth -= 1,
-            Token::Word(word) if word.quote_style.is_none() && depth == 0 => {
-                let transaction = |token: Option<&Token>| matches!(token, Some(Token::Word(next)) if next.value.to_uppercase().starts_with("TRAN"));
-                let starts = match word.value.to_uppercase().as_str() {
-                    "DECLARE" | "PRINT" | "EXEC" | "EXECUTE" | "WHILE" | "WAITFOR" | "RAISERROR" | "USE" | "THROW"
-                    | "COMMIT" | "ROLLBACK" => true,
-                    "BEGIN" => transaction(raw.get(at + 1)),
-                    _ => false,
-                };
-                if starts && at > 0 && !matches!(tokens.last(), Some(Token::SemiColon)) {
-                    tokens.push(Token::SemiColon);
-                }
-            }
-            // `geography::Point(` is one name here.
-            Token::DoubleColon => {
-                if let (Some(Token::Word(left)), Some(Token::Word(right))) = (tokens.last(), raw.get(at + 1)) {
-                    let value = format!("{}::{}", left.value, right.value);
-                    tokens.pop();
-                    tokens.push(Token::Word(Word { value, quote_style: None, keyword: Keyword::NoKeyword }));
-                    at += 2;
-                    continue;
-                }
-            }
-            _ => {}
-        }
-        tokens.push(raw[at].clone());
-        at += 1;
-    }
-    Ok(tokens)
 }
 
 /// Statements of one batch.
@@ -245,6 +206,12 @@ impl Cursor<'_> {
                 }
             }
             "INSERT" | "UPDATE" | "DELETE" => {
+                if self.peek_nth(1) == "TOP" {
+                    return Err(unsupported(&format!("{word} TOP")));
+                }
+                if self.peek_nth(1) == "BULK" {
+                    return Err(unsupported("INSERT BULK within other statements"));
+                }
                 let statement = self.parser.parse_statement().map_err(|failure| syntax(&failure.to_string()))?;
                 self.option()?;
                 Ok(Stmt::Change(Box::new(statement)))
@@ -262,10 +229,14 @@ impl Cursor<'_> {
         Ok(Stmt::Query(query))
     }
 
-    /// OPTION (…): hints that change no result.
+    /// OPTION (…): hints that change no result; any other is refused.
     fn option(&mut self) -> Result<(), SqlError> {
+        if self.parser.peek_token().token == Token::SemiColon && self.peek_nth(1) == "OPTION" {
+            self.parser.next_token();
+        }
         if self.take("OPTION") {
-            self.parenthesized()?;
+            let hints = self.parenthesized()?;
+            crate::honest::query_hints(&hints)?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::value::{SqlError, Value};
 impl Binder<'_> {
     /// A query; its columns are named `c0`, `c1` and so on in SQLite's SQL.
     pub fn query(&self, query: &Query, outer: Option<&Scope<'_>>) -> Result<BoundQuery, SqlError> {
+        crate::honest::query(query)?;
         let known = self.ctes.borrow().len();
         if let Some(with) = &query.with {
             for cte in &with.cte_tables {
@@ -206,7 +207,7 @@ impl Binder<'_> {
                     None => self.value(&item.expr, scope)?,
                 },
                 // SQL Server's usual "any order will do".
-                Expr::Subquery(_) => Bound::new("NULL".to_owned(), crate::value::SqlType::Int),
+                Expr::Subquery(query) if matches!(query.body.as_ref(), SetExpr::Select(select) if select.from.is_empty()) => Bound::new("NULL".to_owned(), crate::value::SqlType::Int),
                 other => self.value(other, scope)?,
             };
             let direction =
@@ -223,6 +224,7 @@ impl Binder<'_> {
         limit: &str,
         outer: Option<&Scope<'_>>,
     ) -> Result<BoundQuery, SqlError> {
+        crate::honest::select(select)?;
         if select.into.is_some() {
             return Err(unsupported("SELECT INTO"));
         }
@@ -291,13 +293,15 @@ impl Binder<'_> {
                 SelectItem::ExprWithAlias { expr, alias } => {
                     columns.push(OutColumn { name: alias.value.clone(), bound: self.value(expr, scope)? });
                 }
-                SelectItem::Wildcard(_) => {
+                SelectItem::Wildcard(options) => {
+                    crate::honest::wildcard(options)?;
                     if scope.sources.is_empty() {
                         return Err(error(263, "Must specify table to select from."));
                     }
                     scope.sources.iter().for_each(|source| columns.extend(star(source)));
                 }
-                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+                    crate::honest::wildcard(options)?;
                     let alias = parts(name).pop().unwrap_or_default();
                     let source = scope
                         .sources

@@ -32,6 +32,8 @@ pub struct Settings {
     pub row_limit: u64,
     /// SET FMTONLY: columns without rows.
     pub format_only: bool,
+    /// SET XACT_ABORT: an error ends the transaction, too.
+    pub xact_abort: bool,
     pub lock_timeout: i64,
     pub deadlock_priority: i64,
     /// 1 to 5, as in sys.dm_exec_sessions; 5 is SNAPSHOT.
@@ -42,6 +44,28 @@ pub struct Settings {
     pub last_error: u32,
     pub identity: Option<i64>,
     pub identity_insert: Option<i64>,
+}
+
+impl Default for Settings {
+    /// What a new session has.
+    fn default() -> Self {
+        Self {
+            no_count: false,
+            text_size: 4096,
+            row_limit: 0,
+            format_only: false,
+            xact_abort: false,
+            lock_timeout: -1,
+            deadlock_priority: 0,
+            isolation: 2,
+            language: "us_english".to_owned(),
+            transactions: 0,
+            row_count: 0,
+            last_error: 0,
+            identity: None,
+            identity_insert: None,
+        }
+    }
 }
 
 /// What translation needs to know of the session.
@@ -176,21 +200,7 @@ impl Session {
             admin,
             encrypted: false,
             read_only,
-            settings: Settings {
-                no_count: false,
-                text_size: 4096,
-                row_limit: 0,
-                format_only: false,
-                lock_timeout: -1,
-                deadlock_priority: 0,
-                isolation: 2,
-                language: "us_english".to_owned(),
-                transactions: 0,
-                row_count: 0,
-                last_error: 0,
-                identity: None,
-                identity_insert: None,
-            },
+            settings: Settings::default(),
             variables: HashMap::new(),
         };
         session.publish();
@@ -263,11 +273,26 @@ impl Session {
             self.variables.insert(parameter.name.to_lowercase(), (parameter.sql_type.clone(), parameter.value.clone()));
         }
         let result = crate::script::parse(sql).and_then(|statements| self.run(&statements, out));
-        if let Err(failure) = &result {
-            self.settings.last_error = failure.number;
+        match &result {
+            Ok(_) => {}
+            Err(failure) => {
+                self.settings.last_error = failure.number;
+                self.interrupted(Some(failure), out);
+            }
         }
         self.publish();
         result
+    }
+
+    /// What an error, or a client that cancelled (`None`), does to the transaction: XACT_ABORT ends it, and so does being
+    /// chosen as a deadlock's victim.
+    pub fn interrupted(&mut self, failure: Option<&SqlError>, out: &mut dyn Output) {
+        let victim = failure.is_some_and(|failure| failure.number == 1205);
+        if self.settings.transactions > 0 && (self.settings.xact_abort || victim) {
+            // A database that is gone has nothing to roll back.
+            let _ = self.end_transaction(false, out);
+        }
+        self.publish();
     }
 
     /// USE: another file, so not within a transaction.
