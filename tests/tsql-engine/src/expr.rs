@@ -36,6 +36,11 @@ impl Binder<'_> {
         })
     }
 
+    /// A type of a variable or a parameter, whose strings have one character where no length is written.
+    pub fn declared_type(&self, text: &str) -> Result<SqlType, SqlError> {
+        parse_type(text, DEFAULT_COLLATION, 1).or_else(|_| self.type_of(text))
+    }
+
     /// An expression that yields a value.
     pub fn value(&self, expr: &Expr, scope: &Scope<'_>) -> Result<Bound, SqlError> {
         match expr {

@@ -24,6 +24,7 @@
 
 mod bind;
 mod builtin;
+mod bulk;
 mod call;
 mod catalog;
 mod catalog_views;
@@ -38,6 +39,7 @@ mod ddl;
 mod ddl_ast;
 mod ddl_parse;
 mod dml;
+mod env;
 mod error;
 mod expr;
 mod from;
@@ -57,5 +59,6 @@ mod tpch;
 mod types;
 pub mod value;
 
+pub use bulk::Bulk;
 pub use instance::{DatabaseInfo, Instance, ScriptError, SessionInfo};
-pub use session::{LoginRequest, Session};
+pub use session::{LoginRequest, Session, Watch};

@@ -9,7 +9,6 @@ use crate::convert::{convert, text_of};
 use crate::error::{error, unsupported};
 use crate::script::Stmt;
 use crate::session::Session;
-use crate::types::parse_type;
 use crate::value::{Column, EnvChange, Flow, Output, SqlError, SqlType, Value};
 
 impl Session {
@@ -41,9 +40,7 @@ impl Session {
             }
             Stmt::Declare(variables) => {
                 for (name, text, value) in variables {
-                    let sql_type = Binder::new(&self.env())
-                        .type_of(text)
-                        .or_else(|_| parse_type(text, crate::types::DEFAULT_COLLATION, 1))?;
+                    let sql_type = Binder::new(&self.env()).declared_type(text)?;
                     self.variables.insert(name.to_lowercase(), (sql_type, Value::Null));
                     if let Some(expr) = value {
                         self.assign(name, expr)?;
@@ -61,6 +58,9 @@ impl Session {
             }
             Stmt::While(condition, body) => {
                 while self.test(condition)? {
+                    if self.cancelled() {
+                        return Err(crate::error::cancelled());
+                    }
                     if self.statement(body, out)? == Flow::Stop {
                         return Ok(Flow::Stop);
                     }
@@ -84,7 +84,13 @@ impl Session {
                 let moment = crate::datetime::parse(text).ok_or_else(|| {
                     error(148, format!("Incorrect time syntax in time string '{text}' used with WAITFOR."))
                 })?;
-                std::thread::sleep(std::time::Duration::from_nanos(moment.ticks as u64 * 100));
+                let end = std::time::Instant::now() + std::time::Duration::from_nanos(moment.ticks as u64 * 100);
+                while let Some(left) = end.checked_duration_since(std::time::Instant::now()) {
+                    if self.cancelled() {
+                        return Err(crate::error::cancelled());
+                    }
+                    std::thread::sleep(left.min(std::time::Duration::from_millis(10)));
+                }
             }
             Stmt::Raise { number, class, state, message } => {
                 let (sql_type, value) = self.evaluate(message)?;

@@ -146,11 +146,21 @@ impl Cursor<'_> {
         }
     }
 
-    /// A name of one to three parts: schema (dbo where unsaid) and object.
-    pub fn object(&mut self) -> Result<(String, String), SqlError> {
+    /// The parts of a name; a part between two points may be left out.
+    pub fn names(&mut self) -> Result<Vec<String>, SqlError> {
         let mut names = vec![self.ident()?];
         while self.parser.consume_token(&Token::Period) {
-            names.push(self.ident()?);
+            let empty = self.parser.peek_token().token == Token::Period;
+            names.push(if empty { String::new() } else { self.ident()? });
+        }
+        Ok(names)
+    }
+
+    /// A name of one or two parts: schema (dbo where unsaid) and object.
+    pub fn object(&mut self) -> Result<(String, String), SqlError> {
+        let mut names = self.names()?;
+        if names.len() > 2 {
+            return Err(unsupported(&format!("{}: a definition in another database (USE it first)", names.join("."))));
         }
         let name = names.pop().unwrap_or_default();
         Ok((names.pop().unwrap_or_else(|| "dbo".to_owned()), name))
@@ -320,7 +330,7 @@ impl Cursor<'_> {
                 Ok(Stmt::Raise { number, class: None, state, message })
             }
             "EXEC" | "EXECUTE" => {
-                let (_, name) = self.object()?;
+                let name = self.names()?.pop().unwrap_or_default();
                 if !name.eq_ignore_ascii_case("sp_executesql") {
                     return Err(unsupported(&format!("EXEC {name}")));
                 }

@@ -159,8 +159,8 @@ fn errors_have_sql_servers_numbers() {
         };
         Session::open(Arc::clone(&server.instance), &login).err().map(|failure| (failure.number, failure.state))
     };
-    assert_eq!(login("sa", "wrong", "shop"), Some((18456, 8)));
-    assert_eq!(login("nobody", "x", "shop"), Some((18456, 5)));
+    assert_eq!(login("sa", "wrong", "shop"), Some((18456, 1)));
+    assert_eq!(login("nobody", "x", "shop"), Some((18456, 1)));
     assert_eq!(login("sa", "secret", "nowhere"), Some((4060, 1)));
 }
 
