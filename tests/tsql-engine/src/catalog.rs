@@ -54,6 +54,9 @@ pub struct Table {
     pub view: Option<String>,
     pub tpch: Option<f64>,
     pub columns: Vec<TableColumn>,
+    /// 1 is a history, 2 has one.
+    pub temporal: i64,
+    pub history: Option<i64>,
     pub place: Place,
 }
 
@@ -110,7 +113,8 @@ pub fn find_at(connection: &Connection, place: &Place, schema: &str, name: &str)
     let at = &place.at;
     let head = connection
         .prepare_cached(&format!(
-            "SELECT o.object_id, s.name, o.name, CASE WHEN o.type = 'V' THEN o.definition END, o.tpch
+            "SELECT o.object_id, s.name, o.name, CASE WHEN o.type = 'V' THEN o.definition END, o.tpch,
+                    o.temporal, o.history
              FROM {at}\"$objects\" o JOIN {at}\"$schemas\" s ON s.schema_id = o.schema_id
              WHERE o.name = ?2 COLLATE NOCASE AND s.name = ?1 COLLATE NOCASE AND o.type IN ('U','V')"
         ))?
@@ -122,6 +126,8 @@ pub fn find_at(connection: &Connection, place: &Place, schema: &str, name: &str)
                 view: row.get(3)?,
                 tpch: row.get(4)?,
                 columns: Vec::new(),
+                temporal: row.get(5)?,
+                history: row.get(6)?,
                 place: place.clone(),
             })
         })

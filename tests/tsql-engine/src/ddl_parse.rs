@@ -203,7 +203,7 @@ fn table(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     cursor.expect_token(&Token::LParen)?;
     loop {
         if cursor.take("PERIOD FOR SYSTEM_TIME") {
-            period = Some(cursor.parenthesized()?);
+            period = Some(names(cursor)?);
         } else if let Some(found) = constraint(cursor, None)? {
             constraints.push(found);
         } else {
@@ -229,15 +229,7 @@ fn table(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
             break;
         }
     }
-    if options.versioned && period.is_none() {
-        return Err(SqlError {
-            class: 16,
-            ..crate::error::error(
-                13510,
-                "Cannot set SYSTEM_VERSIONING to ON when SYSTEM_TIME period is not defined and the LEDGER=ON option is not specified.",
-            )
-        });
-    }
+    crate::temporal::check_period(&name.1, &columns, period.as_deref())?;
     let crate::options::TableOptions { versioned, history, memory } = options;
     Ok(Ddl::CreateTable { name, columns, constraints, versioned, history, memory })
 }
@@ -378,9 +370,11 @@ fn alter(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     }
     if cursor.take("WITH CHECK") || cursor.peek_word() == "ADD" {
         cursor.expect("ADD")?;
-        let (mut columns, mut constraints) = (Vec::new(), Vec::new());
+        let (mut columns, mut constraints, mut period): (Vec<ColumnDef>, _, _) = (Vec::new(), Vec::new(), None);
         loop {
-            if let Some(found) = constraint(cursor, None)? {
+            if cursor.take("PERIOD FOR SYSTEM_TIME") {
+                period = Some(names(cursor)?);
+            } else if let Some(found) = constraint(cursor, None)? {
                 constraints.push(found);
             } else {
                 let (found, own) = column(cursor)?;
@@ -388,9 +382,23 @@ fn alter(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
                 constraints.extend(own);
             }
             if !cursor.parser.consume_token(&Token::Comma) {
+                crate::temporal::check_period(&table.1, &columns, period.as_deref())?;
                 return Ok(Ddl::AddColumns { table, columns, constraints });
             }
         }
+    }
+    if cursor.take("SET") {
+        let mut options = crate::options::TableOptions::default();
+        for (name, value) in crate::options::pairs(&cursor.parenthesized()?) {
+            if name != "SYSTEM_VERSIONING" {
+                return Err(unsupported(&format!("ALTER TABLE … SET ({name} = {value})")));
+            }
+            (options.versioned, options.history) = crate::options::versioning(&value)?;
+        }
+        return Ok(Ddl::SetVersioning { table, on: options.versioned, history: options.history });
+    }
+    if cursor.take("DROP PERIOD FOR SYSTEM_TIME") {
+        return Ok(Ddl::DropPeriod(table));
     }
     if cursor.take("ALTER COLUMN") {
         return Ok(Ddl::AlterColumn { table, column: column(cursor)?.0 });

@@ -7,7 +7,7 @@ use rusqlite::functions::FunctionFlags;
 use rusqlite::params;
 use sqlparser::ast::{
     AssignmentTarget, Delete, Expr, FromTable, Insert, Query, SetExpr, Statement, TableFactor, TableObject,
-    TableWithJoins, Update, Values,
+    TableWithJoins, Update, Values, With,
 };
 
 use crate::bind::{Binder, Bound, BoundQuery, Scope, quote, text_literal};
@@ -18,12 +18,12 @@ use crate::session::Session;
 use crate::value::{SqlError, SqlType, Value};
 
 /// Runs one change; the number of rows it touched.
-pub fn run(session: &mut Session, change: &Statement) -> Result<u64, SqlError> {
+pub fn run(session: &mut Session, change: &Statement, with: Option<&With>) -> Result<u64, SqlError> {
     session.connection.execute_batch("SAVEPOINT change")?;
     let result = match change {
         Statement::Insert(insert) => insert_rows(session, insert),
-        Statement::Update(update) => update_rows(session, update),
-        Statement::Delete(delete) => delete_rows(session, delete),
+        Statement::Update(update) => update_rows(session, update, with),
+        Statement::Delete(delete) => delete_rows(session, delete, with),
         other => Err(unsupported(&other.to_string())),
     };
     session.connection.execute_batch(if result.is_ok() {
@@ -230,6 +230,7 @@ pub fn store_rows(
     given: &[&TableColumn],
     rows: Rows<'_>,
 ) -> Result<u64, SqlError> {
+    crate::temporal::refuse_change(table, "insert")?;
     for column in given {
         changeable(table, column, "insert")?;
     }
@@ -385,18 +386,27 @@ pub fn default_of(binder: &Binder<'_>, column: &TableColumn) -> Result<Bound, Sq
     }
 }
 
-fn target(session: &Session, table: &TableWithJoins) -> Result<Table, SqlError> {
+fn target(session: &Session, table: &TableWithJoins, with: Option<&With>) -> Result<Table, SqlError> {
     match &table.relation {
-        TableFactor::Table { name, .. } if table.joins.is_empty() => find(session, &parts(name)),
+        TableFactor::Table { name, .. } if table.joins.is_empty() => {
+            let names = parts(name);
+            let through = |cte: &sqlparser::ast::Cte| matches!(names.as_slice(), [only] if crate::bind::same(only, &cte.alias.name.value));
+            if with.is_some_and(|with| with.cte_tables.iter().any(through)) {
+                return Err(unsupported(&format!("a change through the common table expression {name}")));
+            }
+            find(session, &names)
+        }
         other => Err(unsupported(&format!("a change of {other}"))),
     }
 }
 
-fn update_rows(session: &Session, update: &Update) -> Result<u64, SqlError> {
+fn update_rows(session: &Session, update: &Update, with: Option<&With>) -> Result<u64, SqlError> {
     crate::honest::update(update)?;
-    let table = target(session, &update.table)?;
+    let table = target(session, &update.table, with)?;
+    crate::temporal::refuse_change(&table, "update")?;
     let env = session.env();
     let binder = Binder::new(&env);
+    binder.define(with, None)?;
     let source = crate::ddl::own_scope(&table, &format!("{}.", table.stored()));
     let scope = Scope { sources: std::slice::from_ref(&source), outer: None };
     let mut sets = Vec::new();
@@ -417,25 +427,35 @@ fn update_rows(session: &Session, update: &Update) -> Result<u64, SqlError> {
             sets.push(format!("{} = {}", quote(&column.name), row_version(session, &table.place.at)?));
         }
     }
-    let mut sql = format!("UPDATE {} SET {}", table.stored(), sets.join(", "));
-    if let Some(condition) = &update.selection {
-        sql.push_str(&format!(" WHERE {}", binder.predicate(condition, &scope)?));
+    let condition = where_clause(&binder, update.selection.as_ref(), &scope)?;
+    if let Some(now) = crate::temporal::now(&binder, &table)? {
+        crate::temporal::keep(session, &table, &now, &condition)?;
+        let start = table.columns.iter().filter(|column| column.generated == 1);
+        sets.extend(start.map(|column| format!("{} = {now}", quote(&column.name))));
     }
+    let sql = format!("UPDATE {} SET {}{condition}", table.stored(), sets.join(", "));
     Ok(session.connection.execute(&sql, []).map_err(|failure| duplicate(session, &table, failure))? as u64)
 }
 
-fn delete_rows(session: &Session, delete: &Delete) -> Result<u64, SqlError> {
+fn where_clause(binder: &Binder<'_>, condition: Option<&Expr>, scope: &Scope<'_>) -> Result<String, SqlError> {
+    condition.map_or(Ok(String::new()), |condition| Ok(format!(" WHERE {}", binder.predicate(condition, scope)?)))
+}
+
+fn delete_rows(session: &Session, delete: &Delete, with: Option<&With>) -> Result<u64, SqlError> {
     crate::honest::delete(delete)?;
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let [only] = from.as_slice() else { return Err(unsupported("DELETE from several tables")) };
-    let table = target(session, only)?;
+    let table = target(session, only, with)?;
+    crate::temporal::refuse_change(&table, "delete")?;
     let env = session.env();
     let binder = Binder::new(&env);
+    binder.define(with, None)?;
     let source = crate::ddl::own_scope(&table, &format!("{}.", table.stored()));
     let scope = Scope { sources: std::slice::from_ref(&source), outer: None };
-    let mut sql = format!("DELETE FROM {}", table.stored());
-    if let Some(condition) = &delete.selection {
-        sql.push_str(&format!(" WHERE {}", binder.predicate(condition, &scope)?));
+    let condition = where_clause(&binder, delete.selection.as_ref(), &scope)?;
+    if let Some(now) = crate::temporal::now(&binder, &table)? {
+        crate::temporal::keep(session, &table, &now, &condition)?;
     }
+    let sql = format!("DELETE FROM {}{condition}", table.stored());
     Ok(session.connection.execute(&sql, [])? as u64)
 }

@@ -54,6 +54,7 @@ mod select;
 mod server_views;
 mod session;
 mod system;
+mod temporal;
 mod tokens;
 mod tpch;
 mod types;

@@ -29,9 +29,9 @@ impl Session {
     fn statement(&mut self, statement: &Stmt, out: &mut dyn Output) -> Result<Flow, SqlError> {
         match statement {
             Stmt::Query(query) => return self.select(query, out),
-            Stmt::Change(change) => {
+            Stmt::Change(change, with) => {
                 self.before_write()?;
-                let rows = crate::dml::run(self, change)?;
+                let rows = crate::dml::run(self, change, with.as_ref())?;
                 return Ok(self.finish(rows, out));
             }
             Stmt::Ddl(ddl) => {

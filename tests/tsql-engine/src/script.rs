@@ -1,6 +1,6 @@
 //! Batches into statements: sqlparser's tokens and expressions, T-SQL's own statements by hand.
 
-use sqlparser::ast::{Expr, Query, Statement};
+use sqlparser::ast::{Expr, Query, SetExpr, Statement, With};
 use sqlparser::dialect::MsSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
@@ -18,8 +18,8 @@ pub static DIALECT: MsSqlDialect = MsSqlDialect {};
 #[allow(clippy::large_enum_variant, reason = "a batch has few statements")]
 pub enum Stmt {
     Query(Box<Query>),
-    /// INSERT, UPDATE or DELETE.
-    Change(Box<Statement>),
+    /// INSERT, UPDATE or DELETE, and the common table expressions before it.
+    Change(Box<Statement>, Option<With>),
     Ddl(Box<Ddl>),
     Declare(Vec<(String, String, Option<Expr>)>),
     SetVariable(String, Expr),
@@ -211,7 +211,7 @@ impl Cursor<'_> {
                 let statement = self.parser.parse_statement().map_err(|failure| syntax(&failure.to_string()))?;
                 self.option()?;
                 match statement {
-                    Statement::Query(query) => Ok(Stmt::Query(query)),
+                    Statement::Query(query) => after_with(*query),
                     other => Err(unsupported(&other.to_string())),
                 }
             }
@@ -224,7 +224,7 @@ impl Cursor<'_> {
                 }
                 let statement = self.parser.parse_statement().map_err(|failure| syntax(&failure.to_string()))?;
                 self.option()?;
-                Ok(Stmt::Change(Box::new(statement)))
+                Ok(Stmt::Change(Box::new(statement), None))
             }
             "CREATE" | "ALTER" | "DROP" | "TRUNCATE" | "GRANT" | "DENY" | "REVOKE" => {
                 Ok(Stmt::Ddl(Box::new(crate::ddl_parse::statement(self)?)))
@@ -412,6 +412,25 @@ impl Cursor<'_> {
             words.push(if minus { format!("-{text}") } else { text });
         }
         Ok(Stmt::SetOption(words))
+    }
+}
+
+/// WITH … SELECT, or the change that follows WITH.
+fn after_with(mut query: Query) -> Result<Stmt, SqlError> {
+    match *query.body {
+        SetExpr::Insert(Statement::Insert(mut insert)) => {
+            // The expressions are for the source of the rows.
+            match insert.source.as_mut() {
+                Some(source) if source.with.is_none() => source.with = query.with,
+                _ => return Err(unsupported("WITH … INSERT without a query, or with a second WITH")),
+            }
+            Ok(Stmt::Change(Box::new(Statement::Insert(insert)), None))
+        }
+        SetExpr::Update(change) | SetExpr::Delete(change) => Ok(Stmt::Change(Box::new(change), query.with)),
+        body => {
+            query.body = Box::new(body);
+            Ok(Stmt::Query(Box::new(query)))
+        }
     }
 }
 

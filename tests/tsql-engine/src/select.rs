@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TopQuantity, Value as Literal,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TopQuantity, Value as Literal, With,
 };
 
 use crate::bind::{Binder, Bound, BoundQuery, OutColumn, Scope, Source, quote, same};
@@ -16,15 +16,7 @@ impl Binder<'_> {
     pub fn query(&self, query: &Query, outer: Option<&Scope<'_>>) -> Result<BoundQuery, SqlError> {
         crate::honest::query(query)?;
         let known = self.ctes.borrow().len();
-        if let Some(with) = &query.with {
-            for cte in &with.cte_tables {
-                let mut bound = self.query(&cte.query, outer)?;
-                for (column, alias) in bound.columns.iter_mut().zip(&cte.alias.columns) {
-                    column.name.clone_from(&alias.name.value);
-                }
-                self.ctes.borrow_mut().push((cte.alias.name.value.clone(), bound));
-            }
-        }
+        self.define(query.with.as_ref(), outer)?;
         let order: &[OrderByExpr] = match query.order_by.as_ref().map(|order| &order.kind) {
             Some(OrderByKind::Expressions(items)) => items,
             Some(OrderByKind::All(_)) => return Err(unsupported("ORDER BY ALL")),
@@ -37,6 +29,18 @@ impl Binder<'_> {
         };
         self.ctes.borrow_mut().truncate(known);
         bound
+    }
+
+    /// Makes common table expressions known to what follows.
+    pub fn define(&self, with: Option<&With>, outer: Option<&Scope<'_>>) -> Result<(), SqlError> {
+        for cte in with.iter().flat_map(|with| &with.cte_tables) {
+            let mut bound = self.query(&cte.query, outer)?;
+            for (column, alias) in bound.columns.iter_mut().zip(&cte.alias.columns) {
+                column.name.clone_from(&alias.name.value);
+            }
+            self.ctes.borrow_mut().push((cte.alias.name.value.clone(), bound));
+        }
+        Ok(())
     }
 
     fn limit(&self, query: &Query) -> Result<String, SqlError> {

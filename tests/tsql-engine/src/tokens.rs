@@ -11,7 +11,7 @@ use crate::value::SqlError;
 pub fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
     let raw = Tokenizer::new(&DIALECT, sql).tokenize().map_err(|failure| syntax(&failure.to_string()))?;
     let raw: Vec<Token> = raw.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
-    groupings(&raw)?;
+    clauses(&raw)?;
     let mut tokens: Vec<Token> = Vec::with_capacity(raw.len() + 8);
     let mut depth = 0;
     let mut at = 0;
@@ -53,16 +53,19 @@ pub fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
     Ok(tokens)
 }
 
-/// Refuses groupings that the parser would take for columns or for the next statement.
-fn groupings(raw: &[Token]) -> Result<(), SqlError> {
+/// Refuses clauses that the parser would take for columns or for the next statement.
+fn clauses(raw: &[Token]) -> Result<(), SqlError> {
     let word = |token: &Token| match token {
         Token::Word(word) if word.quote_style.is_none() => word.value.to_uppercase(),
         _ => String::new(),
     };
-    for pair in raw.windows(2) {
+    for (at, pair) in raw.windows(2).enumerate() {
         match (word(&pair[0]).as_str(), word(&pair[1]).as_str()) {
             ("GROUPING", "SETS") => return Err(unsupported("GROUP BY GROUPING SETS")),
             ("BY", "ALL") => return Err(unsupported("GROUP BY ALL")),
+            ("FOR", "SYSTEM_TIME") if at == 0 || word(&raw[at - 1]) != "PERIOD" => {
+                return Err(unsupported("FOR SYSTEM_TIME"));
+            }
             ("WITH", rest @ ("ROLLUP" | "CUBE")) => return Err(unsupported(&format!("GROUP BY … WITH {rest}"))),
             _ => {}
         }
