@@ -2,7 +2,8 @@
 //!
 //! This crate knows nothing of the wire: [`value`] holds what travels between it and the protocol server.
 //! A batch is parsed (`script`, `ddl_parse`), translated to SQLite's SQL with SQL Server's types (`bind`, `expr`,
-//! `select`, `from`, `builtin`, `system`), and run (`run`, `dml`, `ddl`); rows stream to an [`value::Output`].
+//! `select`, `from`, `builtin`, `system`), and run (`run`, `dml`, `ddl`, `bulk`); rows stream to an [`value::Output`].
+//! What the parser takes and nothing reads is refused by `honest` and `options`.
 
 #![allow(
     clippy::format_push_string,

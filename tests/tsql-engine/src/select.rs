@@ -163,7 +163,34 @@ impl Binder<'_> {
             (SetOperator::Intersect, _) => "INTERSECT",
             (SetOperator::Minus, _) => return Err(unsupported("MINUS")),
         };
-        Ok(BoundQuery { sql: format!("SELECT * FROM ({a}) {word} SELECT * FROM ({b})"), columns })
+        let plain = |column: &OutColumn| self.key(&column.bound) == column.bound.sql;
+        let sql = if word == "UNION ALL" || columns.iter().all(plain) {
+            format!("SELECT * FROM ({a}) {word} SELECT * FROM ({b})")
+        } else {
+            self.combined_by_key(&a, &b, word, &columns)
+        };
+        Ok(BoundQuery { sql, columns })
+    }
+
+    /// A set operation whose rows are the same where SQL Server says so: under their collations, not by their bytes.
+    fn combined_by_key(&self, a: &str, b: &str, word: &str, columns: &[OutColumn]) -> String {
+        let (left, right) = (self.fresh(), self.fresh());
+        let keys = |alias: &str| -> Vec<String> {
+            let query = BoundQuery { sql: String::new(), columns: columns.to_vec() };
+            outward(&query, alias).iter().map(|column| self.key(&column.bound)).collect()
+        };
+        let (mine, others) = (keys(&left), keys(&right));
+        let (left, right) = (quote(&left), quote(&right));
+        let grouped = format!("GROUP BY {}", mine.join(", "));
+        if word == "UNION" {
+            return format!("SELECT * FROM (SELECT * FROM ({a}) UNION ALL SELECT * FROM ({b})) AS {left} {grouped}");
+        }
+        let same: Vec<String> = mine.iter().zip(&others).map(|(a, b)| format!("{a} IS {b}")).collect();
+        let not = if word == "EXCEPT" { "NOT " } else { "" };
+        format!(
+            "SELECT * FROM ({a}) AS {left} WHERE {not}EXISTS (SELECT 1 FROM ({b}) AS {right} WHERE {}) {grouped}",
+            same.join(" AND ")
+        )
     }
 
     fn recast(&self, query: BoundQuery, columns: &[OutColumn]) -> Result<String, SqlError> {
