@@ -46,6 +46,8 @@ pub enum Kind {
     Mismatch,
     /// A check of the job's own refused to go on (row-drop guard, drift, lease).
     Refused,
+    /// The job file, a secret or the instance's settings cannot be used.
+    Configuration,
     /// Interrupted by the user, a signal or the deadline.
     Cancelled,
     /// A statement failed for a reason that none of the others covers.
@@ -109,6 +111,7 @@ impl Error {
             Kind::Full => "Free space on the target, or enlarge it, and run again.",
             Kind::Mismatch => "The old table was kept. Run `sync-job verify`; if it happens again, please report it.",
             Kind::Refused => "The old table was kept. Change the job file if this is meant to happen.",
+            Kind::Configuration => "Nothing was read or written. Correct what is named here and launch again.",
             Kind::Cancelled => "Run again when ready; nothing is left behind.",
             Kind::Statement => "The old table was kept. The server's message says what it did not like.",
             Kind::Internal => "This is a mistake in sync-job: please report it with this message.",

@@ -9,6 +9,7 @@ use sync_job::progress::Display;
 use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
+    forbid_core_dumps();
     let cli = Cli::parse();
     // JSON logs are for programs: lines of another kind between them would not be read.
     let display = Display::choose(cli.global.quiet || cli.global.log_format == LogFormat::Json);
@@ -31,6 +32,15 @@ fn main() -> ExitCode {
             eprintln!("sync-job: {error:#}");
             ExitStatus::Configuration.into()
         }
+    }
+}
+
+/// A core would hold passwords. The limit holds for this process alone.
+fn forbid_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        eprintln!("sync-job: core dumps cannot be switched off: {error}");
     }
 }
 

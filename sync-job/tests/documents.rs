@@ -56,6 +56,7 @@ fn links_between_documents_lead_somewhere() {
         ("docs/limits.md", include_str!("../../docs/limits.md")),
         ("docs/verification.md", include_str!("../../docs/verification.md")),
         ("ARCHITECTURE.md", include_str!("../../ARCHITECTURE.md")),
+        ("docs/aws.md", include_str!("../../docs/aws.md")),
     ] {
         let folder = root.join(name).parent().unwrap().to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

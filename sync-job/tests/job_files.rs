@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use sync_job::config::{Consistency, JobConfig, NameCase, NulPolicy};
+use sync_job::config::{Consistency, JobConfig, JobDraft, NameCase, NulPolicy};
 use sync_job::schema::TableName;
 
 /// A small job file that is right; each bad one differs from it in one place.
@@ -57,7 +57,7 @@ impl Change {
 #[rustfmt::skip]
 const BAD: &[(Change, &str)] = &[
     (Add("[job]", "readrs = 3"),
-     "job.toml: job.readrs: unknown key; did you mean \"readers\"? allowed: name, readers, tables, memory, deadline, retries, stall_timeout"),
+     "job.toml: job.readrs: unknown key; did you mean \"readers\"? allowed: name, readers, tables, memory, deadline, retries, stall_timeout, grace, keep_alive"),
     (Add("[job]", "readers = 0"),
      "job.toml: job.readers: 0 is not allowed; 1 to 64 are"),
     (Add("[job]", "readers = 65"),
@@ -101,7 +101,7 @@ const BAD: &[(Change, &str)] = &[
     (Swap("host = \"erp\"", "host = \" \""),
      "job.toml: source.host: must not be empty"),
     (Swap("host = \"erp\"", "hots = \"erp\""),
-     "job.toml: source.hots: unknown key; did you mean \"host\"? allowed: host, port, database, user, password_env, password_file, tls, ca_file, intent, consistency, lock_timeout, connect_timeout, application_name"),
+     "job.toml: source.hots: unknown key; did you mean \"host\"? allowed: host, port, database, user, password_env, password_file, secret, secret_keys, tls, ca_file, intent, consistency, lock_timeout, connect_timeout, application_name"),
     (Swap("database = \"erp\"", ""),
      "job.toml: source.database: this key is required"),
     (Swap("user = \"reader\"", "user = \"\""),
@@ -133,11 +133,11 @@ const BAD: &[(Change, &str)] = &[
     (Add("[source]", "application_name = \"\""),
      "job.toml: source.application_name: must not be empty"),
     (Add("[source]", "instance = \"SQLEXPRESS\""),
-     "job.toml: source.instance: unknown key; allowed: host, port, database, user, password_env, password_file, tls, ca_file, intent, consistency, lock_timeout, connect_timeout, application_name"),
+     "job.toml: source.instance: unknown key; allowed: host, port, database, user, password_env, password_file, secret, secret_keys, tls, ca_file, intent, consistency, lock_timeout, connect_timeout, application_name"),
     (Add("[source]", "password_file = \"/run/password\""),
      "job.toml: source.password_env: given together with password_file; one of them is allowed"),
     (Swap("password_env = \"SOURCE_PASSWORD\"", ""),
-     "job.toml: source.password_env: no password is given; name an environment variable here, or a file in password_file"),
+     "job.toml: source.password_env: no password is given; name an environment variable here, a file in password_file, or a secret of AWS Secrets Manager in secret"),
     (Swap("password_env = \"SOURCE_PASSWORD\"", "password_env = \"\""),
      "job.toml: source.password_env: not the name of an environment variable; letters, digits and _ are allowed"),
     (Swap("password_env = \"SOURCE_PASSWORD\"", "password = \"hunter2\""),
@@ -147,7 +147,7 @@ const BAD: &[(Change, &str)] = &[
     (Swap("engine = \"postgres\"", ""),
      "job.toml: target.engine: this key is required"),
     (Swap("password_env = \"TARGET_PASSWORD\"", ""),
-     "job.toml: target.password_env: no password is given; name an environment variable here, or a file in password_file"),
+     "job.toml: target.password_env: no password is given; name an environment variable here, a file in password_file, or a secret of AWS Secrets Manager in secret"),
     (Add("[target]", "password_file = \"/run/password\""),
      "job.toml: target.password_env: given together with password_file; one of them is allowed"),
     (Add("[target]", "port = 0"),
@@ -165,7 +165,7 @@ const BAD: &[(Change, &str)] = &[
     (Add("[target]", "tls = \"disable\"\nca_file = \"/etc/ca.pem\""),
      "job.toml: target.ca_file: has no effect unless target.tls is \"verify-full\""),
     (Add("[target]", "locktimeout = \"2s\""),
-     "job.toml: target.locktimeout: unknown key; did you mean \"lock_timeout\"? allowed: engine, host, port, database, user, password_env, password_file, tls, ca_file, schema, schemas, on_drift, swap_wait, lock_timeout, connect_timeout"),
+     "job.toml: target.locktimeout: unknown key; did you mean \"lock_timeout\"? allowed: engine, host, port, database, user, password_env, password_file, secret, secret_keys, auth, tls, ca_file, schema, schemas, on_drift, swap_wait, lock_timeout, connect_timeout"),
     (Swap("include = [\"dbo.*\"]", "include = []"),
      "job.toml: tables.include: an empty list selects nothing; give at least one \"schema.table\" pattern, or leave the key out to copy just the [[table]] entries"),
     (Swap("include = [\"dbo.*\"]", "include = \"dbo.*\""),
@@ -265,9 +265,9 @@ const BAD: &[(Change, &str)] = &[
     (Swap("password_env = \"SOURCE_PASSWORD\"", "password_env = \"s3cret!\""),
      "job.toml: source.password_env: not the name of an environment variable; letters, digits and _ are allowed"),
     (End("[schedule]\nat = \"02:00\""),
-     "job.toml: schedule: unknown key; allowed: job, source, target, tables, table"),
+     "job.toml: schedule: unknown key; allowed: job, source, target, tables, table, notify, history"),
     (End("[[tabel]]\nsource = \"dbo.Lines\""),
-     "job.toml: tabel: unknown key; did you mean \"table\"? allowed: job, source, target, tables, table"),
+     "job.toml: tabel: unknown key; did you mean \"table\"? allowed: job, source, target, tables, table, notify, history"),
     (End("[job]\nname = \"twice\""),
      "job.toml: line 19, column 2: duplicate key"),
     (End("name = \"unfinished"),
@@ -282,6 +282,24 @@ const BAD: &[(Change, &str)] = &[
      "job.toml: table: found a table; expected [[table]], with two brackets"),
     (Add("[tables]", "exclude = [\"dbo.O*\"]"),
      "job.toml: table[0].source: dbo.Orders is excluded by \"dbo.O*\" in tables.exclude; remove one of them"),
+    (Add("[source]", "secret = \"prod/erp\""),
+     "job.toml: source.password_env: given together with secret; one of them is allowed"),
+    (Add("[source]", "secret_keys = { password = \"pw\" }"),
+     "job.toml: source.secret_keys: given without source.secret"),
+    (Add("[source]", "secret_keys = { pasword = \"pw\" }"),
+     "job.toml: source.secret_keys.pasword: unknown key; did you mean \"password\"? allowed: host, port, database, user, password"),
+    (Add("[target]", "auth = \"iam\""),
+     "job.toml: target.password_env: given together with auth = \"iam\"; one of them is allowed"),
+    (Add("[target]", "auth = \"kerberos\""),
+     "job.toml: target.auth: found \"kerberos\"; allowed: \"password\", \"iam\""),
+    (Add("[target]", "auth = \"iam\"\ntls = \"disable\""),
+     "job.toml: target.auth: \"iam\" sends its token as a password; target.tls must not be \"disable\""),
+    (End("[notify]\ntopic = \"people\""),
+     "job.toml: notify.topic: \"people\" is not an SNS topic's ARN; arn:aws:sns:REGION:ACCOUNT:NAME is"),
+    (End("[notify]\non = \"sometimes\""),
+     "job.toml: notify.on: found \"sometimes\"; allowed: \"always\", \"failure\", \"change\""),
+    (End("[history]\nat = \"\""), "job.toml: history.at: must not be empty"),
+    (Add("[job]", "grace = \"soon\""), "job.toml: job.grace: \"soon\" is not a duration; write a number and ms, s, m, h or d, such as \"30s\""),
 ];
 
 #[test]
@@ -308,7 +326,7 @@ fn every_bad_job_file_says_what_is_wrong() {
 
 #[test]
 fn a_job_file_that_is_not_there_is_named() {
-    let error = JobConfig::load("/nonexistent/job.toml".as_ref()).unwrap_err().to_string();
+    let error = JobDraft::load("/nonexistent/job.toml".as_ref()).unwrap_err().to_string();
     assert_eq!(error, "/nonexistent/job.toml: the job file cannot be read: No such file or directory (os error 2)");
 }
 
@@ -382,7 +400,9 @@ fn a_table_overrides_what_it_names_and_nothing_else() {
 
 /// The keys of a section as the parser itself lists them.
 fn keys_of(heading: &str) -> Vec<String> {
-    let text = if heading == "[[table]]" {
+    let text = if matches!(heading, "[notify]" | "[history]") {
+        format!("{GOOD}{heading}\nno_such_key = 1\n")
+    } else if heading == "[[table]]" {
         format!("{GOOD}no_such_key = 1\n")
     } else {
         GOOD.replacen(heading, &format!("{heading}\nno_such_key = 1"), 1)
@@ -395,7 +415,7 @@ fn keys_of(heading: &str) -> Vec<String> {
 #[test]
 fn the_documentation_lists_every_key_and_no_other() {
     let document = include_str!("../../docs/job-file.md");
-    for heading in ["[job]", "[source]", "[target]", "[tables]", "[[table]]"] {
+    for heading in ["[job]", "[source]", "[target]", "[tables]", "[[table]]", "[notify]", "[history]"] {
         let (_, after) = document.split_once(&format!("\n## `{heading}`\n")).unwrap();
         let section = after.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
         let documented: Vec<&str> =
@@ -411,7 +431,7 @@ fn the_documentation_lists_every_key_and_no_other() {
 #[test]
 fn the_reference_job_file_shows_every_key() {
     let reference = include_str!("../../config/reference.toml");
-    for heading in ["[job]", "[source]", "[target]", "[tables]", "[[table]]"] {
+    for heading in ["[job]", "[source]", "[target]", "[tables]", "[[table]]", "[notify]", "[history]"] {
         for key in keys_of(heading) {
             let shown = reference.contains(&format!("{key} = ")) || reference.contains(&format!(".{key}]"));
             assert!(shown, "config/reference.toml does not show {key} of {heading}");

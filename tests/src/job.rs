@@ -184,6 +184,11 @@ impl Running {
         fs::read_to_string(&self.files.stderr).unwrap_or_default()
     }
 
+    /// All that it has written so far.
+    pub fn said(&self) -> String {
+        format!("{}\n{}", fs::read_to_string(&self.files.stdout).unwrap_or_default(), self.stderr())
+    }
+
     /// Whether it has ended by now.
     pub fn has_ended(&mut self) -> Result<bool> {
         Ok(self.process.wait_at_most(Duration::ZERO)?.is_some())

@@ -36,7 +36,9 @@ macro_rules! on_each_mysql {
 }
 
 mod cases {
+    mod aws;
     mod chunk_keys;
+    mod consistency;
     mod digests;
     mod harness;
     mod interruption;
@@ -45,6 +47,7 @@ mod cases {
     mod mysql_crashes;
     mod mysql_ways;
     mod readers;
+    mod readme;
     mod regressions;
     mod source_faults;
     mod source_trouble;

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test of the workspace, against the real binaries.
 
-use crate::{setup, workspace};
+use crate::{demo, setup, workspace};
 use anyhow::{Context, Result};
 use std::time::Instant;
 use stopgap_servers::mysql::UNPACKED;
@@ -9,15 +9,18 @@ use stopgap_servers::mysql::UNPACKED;
 pub fn run(arguments: &[String]) -> Result<()> {
     let tools = setup::run()?;
     let start = Instant::now();
-    println!("Building sync-job and mssql-simulator");
-    let programs = workspace::build(&["sync-job", "mssql-simulator"], "dev")?;
-    let [job, simulator] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
+    println!("Building sync-job, launcher-fn and mssql-simulator");
+    // As it is deployed: what only a static program does wrong is found here.
+    let job = &workspace::build_static("sync-job", "dev")?;
+    let programs = workspace::build(&["mssql-simulator", "launcher-fn"], "dev")?;
+    let [simulator, launcher] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
     let mut tests = workspace::cargo(["test", "--workspace"]);
     tests
         .args(arguments)
         .env("STOPGAP_VENV", &tools.venv)
         .env("STOPGAP_PG_BIN", &tools.postgres)
         .env("STOPGAP_SYNC_JOB", job)
+        .env("STOPGAP_LAUNCHER", launcher)
         .env("STOPGAP_SIMULATOR", simulator);
     match &tools.mysql {
         Ok(root) => {
@@ -28,6 +31,15 @@ pub fn run(arguments: &[String]) -> Result<()> {
         Err(_) => {}
     }
     workspace::run(&mut tests).context("tests failed")?;
+    // Arguments choose tests; the demo is one, of the commands that the README begins with.
+    if arguments.is_empty() {
+        for (target, aws) in
+            [(demo::Engine::Postgres, false), (demo::Engine::Mysql, false), (demo::Engine::Postgres, true)]
+        {
+            let options = demo::Options { target, aws, keep: false };
+            demo::show(&options, &tools, [job, simulator, launcher]).context("the demo failed")?;
+        }
+    }
     if let Err(reason) = &tools.mysql {
         println!("\nMySQL itself was NOT tested, MariaDB stood in for it: {reason}");
     }

@@ -48,7 +48,23 @@ pub fn build(packages: &[&str], profile: &str) -> Result<Vec<PathBuf>> {
     run(&mut command)?;
     // Cargo's one irregularity: the profile `dev` builds into `debug`.
     let directory = target().join(if profile == "dev" { "debug" } else { profile });
-    Ok(packages.iter().map(|package| directory.join(package)).collect())
+    // The launcher's program has the name that Lambda wants.
+    let program = |package| if package == "launcher-fn" { "bootstrap" } else { package };
+    Ok(packages.iter().map(|package| directory.join(program(*package))).collect())
+}
+
+/// Builds a program that needs nothing of the machine on which it runs, and returns its path.
+///
+/// glibc's own name resolution works in static programs since 2.34. Naming the target keeps the flag away from build scripts
+/// and procedural macros, which cannot be static.
+pub fn build_static(package: &str, profile: &str) -> Result<PathBuf> {
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.replace('-', "_").to_uppercase());
+    let mut command = cargo(["build", "--quiet", "--profile", profile, "--target", &triple, "--package", package]);
+    run(command.env(flags, "-C target-feature=+crt-static"))?;
+    let directory = if profile == "dev" { "debug" } else { profile };
+    let name = if package == "launcher-fn" { "bootstrap" } else { package };
+    Ok(target().join(triple).join(directory).join(name))
 }
 
 /// Whether a program of this name is on `PATH`.

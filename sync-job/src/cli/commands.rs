@@ -3,39 +3,22 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{Cli, Command, Format, Init, Selected};
+use crate::announce::{Announcement, Announcer};
 use crate::config::write::{self, Connection};
-use crate::config::{Consistency, Engine, Intent, JobConfig, PasswordSource, Pattern, SourceConfig, Tls, TlsMode};
+use crate::config::{Consistency, Intent, JobDraft, PasswordSource, Pattern, SourceConfig, Tls, TlsMode};
 use crate::exit::ExitStatus;
-use crate::job::{Job, Planned, new_run_id};
+use crate::job::{Planned, new_run_id};
 use crate::plan::{self, TablePlan};
 use crate::progress::Display;
 use crate::report::{Failure, RunReport, failure_status, render};
-use crate::source::Source;
+use crate::sides::{self, AnyJob};
+use crate::source::Source as _;
 use crate::source::sqlserver::SqlServer;
-use crate::target::mysql::MySql;
-use crate::target::postgres::Postgres;
-
-/// A job between the sides that its file names.
-enum AnyJob {
-    Postgres(Job<SqlServer, Postgres>),
-    Mysql(Job<SqlServer, MySql>),
-}
-
-/// The one place that tells targets apart.
-macro_rules! with_job {
-    ($any:expr, $job:ident => $work:expr) => {
-        match $any {
-            AnyJob::Postgres($job) => $work,
-            AnyJob::Mysql($job) => $work,
-        }
-    };
-}
 
 /// Runs the command. Errors are of the configuration; what happens later is in reports.
 pub async fn run(cli: Cli, display: &Display, cancel: CancellationToken) -> anyhow::Result<ExitStatus> {
@@ -43,24 +26,29 @@ pub async fn run(cli: Cli, display: &Display, cancel: CancellationToken) -> anyh
         Command::Run { selected, dry_run: true, .. } | Command::Plan { selected } => {
             unless(&cancel, plan(&selected)).await
         }
-        Command::Run { selected, dry_run: false, report } => {
-            let job = open(&selected)?;
+        Command::Run { selected, dry_run: false, report, notify } => {
+            let job = open(&selected).await?;
             if let Some(path) = &report {
                 can_be_written(path)?;
             }
-            let done = with_job!(&job, job => Box::pin(job.run(display.start(), cancel)).await);
+            let announcer = Announcer::of_command(job.config(), notify).await?;
+            announcer.begin(&job.config().name, job.run_id()).await;
+            let done = job.run(display.start(), cancel).await;
             if let Some(path) = &report {
                 write_json(path, &done)?;
             }
+            announcer.end(&Announcement::of(&done)?).await;
             answer(&done, selected.format)
         }
         Command::Verify { selected } => {
-            let job = open(&selected)?;
-            let done = with_job!(&job, job => Box::pin(job.verify(display.start(), cancel)).await);
+            let job = open(&selected).await?;
+            let done = job.verify(display.start(), cancel).await;
             answer(&done, selected.format)
         }
         Command::Check { selected } => unless(&cancel, check(&selected)).await,
         Command::Init(init) => unless(&cancel, self::init(&init)).await,
+        Command::History(history) => unless(&cancel, super::history::run(&history)).await,
+        Command::Boot(boot) => crate::boot::run(&boot, display, cancel).await,
     }
 }
 
@@ -76,47 +64,15 @@ async fn unless(
     }
 }
 
-fn open(selected: &Selected) -> anyhow::Result<AnyJob> {
-    let config = JobConfig::load(&selected.config)?;
-    let file = selected.config.display();
-    let sides = [
-        ("source", &config.source.password, &config.source.tls),
-        ("target", &config.target.password, &config.target.tls),
-    ];
-    for (side, password, tls) in sides {
-        readable(side, password, tls).with_context(|| file.to_string())?;
-    }
-    let only = selected
-        .tables
-        .iter()
-        .map(|text| Pattern::new(text).map_err(|problem| anyhow::anyhow!("--table: {problem}")))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let run_id = new_run_id();
-    let source = Arc::new(SqlServer::new(config.source.clone(), config.limits.stall_timeout));
-    Ok(match config.target.engine {
-        Engine::Postgres => {
-            let target = Arc::new(Postgres::new(config.target.clone(), &config.name, &run_id));
-            AnyJob::Postgres(Job { config, source, target, run_id, only })
-        }
-        Engine::Mysql => {
-            let target = Arc::new(MySql::new(config.target.clone(), &config.name, &run_id));
-            AnyJob::Mysql(Job { config, source, target, run_id, only })
-        }
-    })
+async fn open(selected: &Selected) -> anyhow::Result<AnyJob> {
+    let draft = JobDraft::load(&selected.config)?;
+    let only = patterns(&selected.tables)?;
+    Ok(AnyJob::new(sides::complete(draft, None).await?, new_run_id(), only))
 }
 
-/// What the job file names is there: better known now than when the connection fails.
-fn readable(side: &str, password: &PasswordSource, tls: &Tls) -> anyhow::Result<()> {
-    let key = match password {
-        PasswordSource::Env(_) => "password_env",
-        PasswordSource::File(_) => "password_file",
-    };
-    password.read().with_context(|| format!("{side}.{key}"))?;
-    if let Some(path) = &tls.ca_file {
-        let unreadable = || format!("{side}.ca_file: {} cannot be read", path.display());
-        std::fs::File::open(path).and_then(|file| file.metadata()).with_context(unreadable)?;
-    }
-    Ok(())
+/// The command line's globs.
+pub fn patterns(tables: &[String]) -> anyhow::Result<Vec<Pattern>> {
+    tables.iter().map(|text| Pattern::new(text).map_err(|problem| anyhow::anyhow!("--table: {problem}"))).collect()
 }
 
 /// A run of hours should not end with a report that has no place to go to.
@@ -130,13 +86,12 @@ fn can_be_written(path: &Path) -> anyhow::Result<()> {
 }
 
 async fn plan(selected: &Selected) -> anyhow::Result<ExitStatus> {
-    let job = open(selected)?;
+    let job = open(selected).await?;
     let plan = match planned(&job, selected.format).await? {
         Ok(planned) => planned.plan,
         Err(status) => return Ok(status),
     };
-    let source = with_job!(&job, job => job.source.clone());
-    let select = move |table: &TablePlan| source.select(table, &crate::chunk::Chunk::whole());
+    let select = |table: &TablePlan| job.select(table);
     match selected.format {
         Format::Text => print(&plan::text::render(&plan, &select))?,
         Format::Json => print(&format!("{:#}\n", plan::text::json(&plan, &select)))?,
@@ -146,7 +101,7 @@ async fn plan(selected: &Selected) -> anyhow::Result<ExitStatus> {
 
 /// The plan, or the status after the failure was printed.
 async fn planned(job: &AnyJob, format: Format) -> anyhow::Result<Result<Planned, ExitStatus>> {
-    match with_job!(job, job => Box::pin(job.plan()).await) {
+    match job.plan().await {
         Ok(planned) => Ok(Ok(planned)),
         Err(error) => {
             let failure = Failure::new("plan", &error);
@@ -160,7 +115,7 @@ async fn planned(job: &AnyJob, format: Format) -> anyhow::Result<Result<Planned,
 }
 
 async fn check(selected: &Selected) -> anyhow::Result<ExitStatus> {
-    let job = open(selected)?;
+    let job = open(selected).await?;
     let plan = match planned(&job, selected.format).await? {
         Ok(planned) => planned.plan,
         Err(status) => return Ok(status),
@@ -194,7 +149,7 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
     };
     let password = PasswordSource::Env(init.password_env.clone());
     let tls = Tls { mode, ca_file: init.ca_file.clone() };
-    readable("source", &password, &tls)?;
+    sides::readable("source", &password, &tls).await?;
     let second = std::time::Duration::from_secs(1);
     let source = SqlServer::new(
         SourceConfig {
@@ -253,7 +208,7 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Ok)
 }
 
-fn answer(report: &RunReport, format: Format) -> anyhow::Result<ExitStatus> {
+pub fn answer(report: &RunReport, format: Format) -> anyhow::Result<ExitStatus> {
     match format {
         Format::Text => print(&render(report))?,
         Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report.json()?)?))?,
@@ -267,7 +222,7 @@ fn write_json(path: &Path, report: &RunReport) -> anyhow::Result<()> {
 }
 
 /// A reader that went away (`| head`) is no error.
-fn print(text: &str) -> anyhow::Result<()> {
+pub fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         result => result.context("standard output cannot be written to"),

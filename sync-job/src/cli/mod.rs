@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::exit::ExitStatus;
 
 pub mod commands;
+pub mod history;
 pub mod logging;
 
 /// Copies SQL Server tables to PostgreSQL or MySQL, proves that they are right, and swaps them in.
@@ -75,6 +76,9 @@ pub enum Command {
         /// Also write the report as JSON to this file.
         #[arg(long, value_name = "FILE")]
         report: Option<PathBuf>,
+        /// Publish the summary to the job file's [notify] topic.
+        #[arg(long)]
+        notify: bool,
     },
     /// Show what a run would do: columns, types, chunks, what is lossy, what is not created, how each table is swapped.
     Plan {
@@ -93,6 +97,44 @@ pub enum Command {
     },
     /// Look at a source and write a commented job file for it.
     Init(Init),
+    /// List the runs that were written down, or show one.
+    History(History),
+    /// What an instance runs when it boots: finds its job, runs it, tells people once.
+    ///
+    /// Settings come from the instance's tags, then its user data, then the environment; docs/aws.md lists them.
+    Boot(Boot),
+}
+
+#[derive(Debug, Args)]
+pub struct History {
+    /// The job file whose [history] says where.
+    #[arg(short, long, value_name = "FILE", conflicts_with = "at", required_unless_present = "at")]
+    pub config: Option<PathBuf>,
+    /// Where runs are written down: a directory, or s3://bucket/prefix.
+    #[arg(long, value_name = "PLACE")]
+    pub at: Option<String>,
+    /// Only runs of this job.
+    #[arg(long, value_name = "NAME")]
+    pub job: Option<String>,
+    /// At most so many, the latest first.
+    #[arg(short = 'n', long, default_value_t = 20)]
+    pub last: usize,
+    /// Show this run's report.
+    #[arg(value_name = "RUN")]
+    pub run_id: Option<String>,
+    /// How the answer looks on standard output.
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Boot {
+    /// Job files of the machine image, where neither the bucket nor SSM has one.
+    #[arg(long, value_name = "DIRECTORY", default_value = "/etc/stopgap/jobs")]
+    pub jobs: PathBuf,
+    /// Where a file says that the machine shall stay up ([job] keep_alive).
+    #[arg(long, value_name = "DIRECTORY", env = "RUNTIME_DIRECTORY", default_value = "/run/stopgap")]
+    pub runtime: PathBuf,
 }
 
 #[derive(Debug, Args)]

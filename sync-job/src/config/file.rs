@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use super::explain::explain;
 use super::{
-    ColumnPolicy, Consistency, Engine, ForeignKeyPolicy, IdentityPolicy, IndexPolicy, Intent, MaskedPolicy, NameCase,
-    NulPolicy, OnDrift, TlsMode, UndecodablePolicy,
+    Auth, ColumnPolicy, Consistency, Engine, ForeignKeyPolicy, IdentityPolicy, IndexPolicy, Intent, MaskedPolicy,
+    NameCase, NotifyOn, NulPolicy, OnDrift, TlsMode, UndecodablePolicy,
 };
 
 /// The whole file.
@@ -21,6 +21,10 @@ pub struct JobFile {
     pub tables: Tables,
     #[serde(default)]
     pub table: Vec<Table>,
+    #[serde(default)]
+    pub notify: Notify,
+    #[serde(default)]
+    pub history: History,
 }
 
 #[derive(Debug, Deserialize)]
@@ -33,17 +37,23 @@ pub struct Job {
     pub deadline: Option<String>,
     pub retries: Option<u32>,
     pub stall_timeout: Option<String>,
+    pub grace: Option<String>,
+    #[serde(default)]
+    pub keep_alive: bool,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
-    pub host: String,
+    pub host: Option<String>,
     pub port: Option<u16>,
-    pub database: String,
-    pub user: String,
+    pub database: Option<String>,
+    pub user: Option<String>,
     pub password_env: Option<String>,
     pub password_file: Option<String>,
+    pub secret: Option<String>,
+    #[serde(default)]
+    pub secret_keys: SecretKeys,
     #[serde(default)]
     pub tls: TlsMode,
     pub ca_file: Option<String>,
@@ -60,12 +70,17 @@ pub struct Source {
 #[serde(deny_unknown_fields)]
 pub struct Target {
     pub engine: Engine,
-    pub host: String,
+    pub host: Option<String>,
     pub port: Option<u16>,
-    pub database: String,
-    pub user: String,
+    pub database: Option<String>,
+    pub user: Option<String>,
     pub password_env: Option<String>,
     pub password_file: Option<String>,
+    pub secret: Option<String>,
+    #[serde(default)]
+    pub secret_keys: SecretKeys,
+    #[serde(default)]
+    pub auth: Auth,
     #[serde(default)]
     pub tls: TlsMode,
     pub ca_file: Option<String>,
@@ -77,6 +92,32 @@ pub struct Target {
     pub swap_wait: Option<String>,
     pub lock_timeout: Option<String>,
     pub connect_timeout: Option<String>,
+}
+
+/// Under which keys of the secret's JSON the parts of a login are, where it is not one of the usual forms.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretKeys {
+    pub host: Option<String>,
+    pub port: Option<String>,
+    pub database: Option<String>,
+    pub user: Option<String>,
+    pub password: Option<String>,
+}
+
+/// Who is told of a run.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notify {
+    pub topic: Option<String>,
+    pub on: Option<NotifyOn>,
+}
+
+/// Where runs are written down.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    pub at: Option<String>,
 }
 
 /// Selection, and defaults for every table.

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::file;
 use super::names::Pattern;
-use super::password::PasswordSource;
 use super::{
-    Consistency, Engine, JobConfig, Limits, SchemaMapping, Selection, SourceConfig, TableConfig, TableSettings,
-    TargetConfig, TargetName, Tls, TlsMode, units,
+    Auth, Consistency, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Notify, SchemaMapping, Selection,
+    SourceConfig, TableConfig, TableSettings, TargetConfig, TargetName, Tls, TlsMode, TokenMaker, logins, units,
 };
 use crate::schema::TableName;
 
@@ -32,15 +32,17 @@ const DEFAULT_SOURCE_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_TARGET_LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 const DEFAULT_SWAP_WAIT: Duration = Duration::from_mins(1);
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Dropping staging tables, writing the report and publishing it take seconds; a database that hangs may take its time-outs.
+const DEFAULT_GRACE: Duration = Duration::from_mins(5);
 const SQL_SERVER_PORT: u16 = 1433;
 const POSTGRES_PORT: u16 = 5432;
 const MYSQL_PORT: u16 = 3306;
 
-pub fn job(typed: file::JobFile) -> Checked<JobConfig> {
+pub fn job(typed: file::JobFile, found: FoundSecrets) -> Checked<JobConfig> {
     let name = job_name(typed.job.name.clone())?;
     let limits = limits(&typed.job)?;
-    let source = source(typed.source, &name)?;
-    let target = target(typed.target)?;
+    let source = source(typed.source, &name, found.source)?;
+    let target = target(typed.target, found.target, found.tokens)?;
     let defaults = defaults(&typed.tables, source.consistency, limits.readers)?;
     let mut tables = Vec::new();
     for (index, table) in typed.table.into_iter().enumerate() {
@@ -48,7 +50,9 @@ pub fn job(typed: file::JobFile) -> Checked<JobConfig> {
     }
     refuse_duplicates(&tables)?;
     let selection = selection(&typed.tables, &tables)?;
-    Ok(JobConfig { name, limits, source, target, selection, defaults, tables })
+    let notify = notify(typed.notify)?;
+    let history = typed.history.at.map(|place| filled("history.at", place)).transpose()?;
+    Ok(JobConfig { name, limits, source, target, selection, defaults, tables, notify, history })
 }
 
 fn job_name(name: String) -> Checked<String> {
@@ -59,6 +63,15 @@ fn job_name(name: String) -> Checked<String> {
     Ok(name)
 }
 
+fn notify(typed: file::Notify) -> Checked<Notify> {
+    if let Some(topic) = &typed.topic
+        && !(topic.starts_with("arn:") && topic.contains(":sns:"))
+    {
+        return Err(format!("notify.topic: {topic:?} is not an SNS topic's ARN; arn:aws:sns:REGION:ACCOUNT:NAME is"));
+    }
+    Ok(Notify { topic: typed.topic, on: typed.on.unwrap_or_default() })
+}
+
 fn limits(job: &file::Job) -> Checked<Limits> {
     Ok(Limits {
         readers: at_least_one("job.readers", job.readers.unwrap_or(DEFAULT_READERS))?,
@@ -67,6 +80,8 @@ fn limits(job: &file::Job) -> Checked<Limits> {
         deadline: job.deadline.as_deref().map(|text| keyed("job.deadline", units::duration(text))).transpose()?,
         retries: job.retries.unwrap_or(DEFAULT_RETRIES),
         stall_timeout: duration("job.stall_timeout", job.stall_timeout.as_deref(), DEFAULT_STALL_TIMEOUT)?,
+        grace: duration("job.grace", job.grace.as_deref(), DEFAULT_GRACE)?,
+        keep_alive: job.keep_alive,
     })
 }
 
@@ -79,13 +94,26 @@ fn memory(text: Option<&str>) -> Checked<u64> {
     Ok(bytes)
 }
 
-fn source(typed: file::Source, job: &str) -> Checked<SourceConfig> {
+fn source(typed: file::Source, job: &str, found: Option<FoundSecret>) -> Checked<SourceConfig> {
+    let parts = logins::Typed {
+        host: typed.host,
+        port: typed.port,
+        database: typed.database,
+        user: typed.user,
+        password_env: typed.password_env,
+        password_file: typed.password_file,
+        secret: typed.secret,
+        secret_keys: typed.secret_keys,
+        auth: Auth::Password,
+        default_port: SQL_SERVER_PORT,
+    };
+    let login = logins::login("source", parts, found, None)?;
     Ok(SourceConfig {
-        host: source_host(typed.host)?,
-        port: port("source.port", typed.port, SQL_SERVER_PORT)?,
-        database: filled("source.database", typed.database)?,
-        user: filled("source.user", typed.user)?,
-        password: password("source", typed.password_env, typed.password_file)?,
+        host: source_host(login.host)?,
+        port: login.port,
+        database: login.database,
+        user: login.user,
+        password: login.password,
         tls: tls("source", typed.tls, typed.ca_file)?,
         intent: typed.intent,
         consistency: typed.consistency,
@@ -105,10 +133,18 @@ fn source_host(host: String) -> Checked<String> {
             "source.host: {host:?} names an instance or a port; give the host here and its port in source.port"
         ));
     }
-    filled("source.host", host)
+    Ok(host)
 }
 
-fn target(typed: file::Target) -> Checked<TargetConfig> {
+fn target(
+    typed: file::Target,
+    found: Option<FoundSecret>,
+    tokens: Option<Arc<dyn TokenMaker>>,
+) -> Checked<TargetConfig> {
+    logins::check_engine(typed.engine, found.as_ref())?;
+    if typed.auth == Auth::Iam && typed.tls == TlsMode::Disable {
+        return Err("target.auth: \"iam\" sends its token as a password; target.tls must not be \"disable\"".to_owned());
+    }
     if typed.schema.is_some() && !typed.schemas.is_empty() {
         return Err("target.schema: given together with [target.schemas]; one of them is allowed".to_owned());
     }
@@ -116,13 +152,27 @@ fn target(typed: file::Target) -> Checked<TargetConfig> {
         Engine::Postgres => POSTGRES_PORT,
         Engine::Mysql => MYSQL_PORT,
     };
+    let parts = logins::Typed {
+        host: typed.host,
+        port: typed.port,
+        database: typed.database,
+        user: typed.user,
+        password_env: typed.password_env,
+        password_file: typed.password_file,
+        secret: typed.secret,
+        secret_keys: typed.secret_keys,
+        auth: typed.auth,
+        default_port,
+    };
+    let login = logins::login("target", parts, found, tokens)?;
     Ok(TargetConfig {
         engine: typed.engine,
-        host: filled("target.host", typed.host)?,
-        port: port("target.port", typed.port, default_port)?,
-        database: filled("target.database", typed.database)?,
-        user: filled("target.user", typed.user)?,
-        password: password("target", typed.password_env, typed.password_file)?,
+        host: login.host,
+        port: login.port,
+        database: login.database,
+        user: login.user,
+        password: login.password,
+        auth: typed.auth,
         tls: tls("target", typed.tls, typed.ca_file)?,
         schemas: SchemaMapping {
             fixed: typed.schema.map(|name| filled("target.schema", name)).transpose()?,
@@ -319,28 +369,6 @@ fn check_map(key: &str, map: &BTreeMap<String, String>) -> Checked<()> {
     Ok(())
 }
 
-fn password(side: &str, env: Option<String>, file: Option<String>) -> Checked<PasswordSource> {
-    match (env, file) {
-        (Some(name), None) => Ok(PasswordSource::Env(variable(&format!("{side}.password_env"), name)?)),
-        (None, Some(path)) => Ok(PasswordSource::File(filled(&format!("{side}.password_file"), path)?.into())),
-        (Some(_), Some(_)) => {
-            Err(format!("{side}.password_env: given together with password_file; one of them is allowed"))
-        }
-        (None, None) => Err(format!(
-            "{side}.password_env: no password is given; name an environment variable here, or a file in password_file"
-        )),
-    }
-}
-
-/// The name of an environment variable. What is no name may be the password itself, so it is not repeated.
-fn variable(key: &str, name: String) -> Checked<String> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty() || !name.chars().all(allowed) || name.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(format!("{key}: not the name of an environment variable; letters, digits and _ are allowed"));
-    }
-    Ok(name)
-}
-
 fn tls(side: &str, mode: TlsMode, ca_file: Option<String>) -> Checked<Tls> {
     let ca_file = ca_file.map(|path| filled(&format!("{side}.ca_file"), path)).transpose()?.map(PathBuf::from);
     if ca_file.is_some() && mode != TlsMode::VerifyFull {
@@ -359,13 +387,6 @@ fn duration(key: &str, text: Option<&str>, default: Duration) -> Checked<Duratio
 
 fn filled(key: &str, text: String) -> Checked<String> {
     if text.trim().is_empty() { Err(format!("{key}: must not be empty")) } else { Ok(text) }
-}
-
-fn port(key: &str, port: Option<u16>, default: u16) -> Checked<u16> {
-    match port {
-        Some(0) => Err(format!("{key}: 0 is not a port; 1 to 65535 are allowed")),
-        port => Ok(port.unwrap_or(default)),
-    }
 }
 
 fn at_least_one(key: &str, count: usize) -> Checked<usize> {

@@ -10,14 +10,16 @@ use crate::schema::TableName;
 
 mod explain;
 pub mod file;
+mod logins;
 mod meaning;
 mod names;
 mod password;
 mod units;
 pub mod write;
 
+pub use logins::{FoundSecret, FoundSecrets, SecretName};
 pub use names::Pattern;
-pub use password::{PasswordError, PasswordSource};
+pub use password::{Login, PasswordError, PasswordProvider, PasswordSource, Provided, TokenMaker};
 
 /// A job file that cannot be used: where, what was found, what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +39,38 @@ pub struct JobConfig {
     pub selection: Selection,
     pub defaults: TableSettings,
     pub tables: Vec<TableConfig>,
+    pub notify: Notify,
+    /// Where runs are written down: a directory or `s3://bucket/prefix`.
+    pub history: Option<String>,
+}
+
+/// Who is told of a run, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Notify {
+    /// The SNS topic's ARN.
+    pub topic: Option<String>,
+    pub on: NotifyOn,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotifyOn {
+    #[default]
+    Always,
+    /// Only of runs that did not end well.
+    Failure,
+    /// Of runs that ended otherwise than the one before.
+    Change,
+}
+
+/// How the target's login is proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auth {
+    #[default]
+    Password,
+    /// A token of IAM database authentication, made anew for each connection.
+    Iam,
 }
 
 /// How much of everything a run may use.
@@ -50,6 +84,10 @@ pub struct Limits {
     pub memory: u64,
     /// The run stops cleanly after this time.
     pub deadline: Option<Duration>,
+    /// An instance is switched off this long after the deadline, whatever its run does.
+    pub grace: Duration,
+    /// An instance stays up after its run, for people to look around.
+    pub keep_alive: bool,
     /// Further tries after a transient failure.
     pub retries: u32,
     /// A stream that brings nothing for this long is given up and its chunk retried.
@@ -82,6 +120,7 @@ pub struct TargetConfig {
     pub database: String,
     pub user: String,
     pub password: PasswordSource,
+    pub auth: Auth,
     pub tls: Tls,
     pub schemas: SchemaMapping,
     pub on_drift: OnDrift,
@@ -287,8 +326,15 @@ pub struct TableConfig {
     pub settings: TableSettings,
 }
 
-impl JobConfig {
-    /// Reads and checks a job file.
+/// A job file whose secrets have not been fetched.
+#[derive(Debug)]
+pub struct JobDraft {
+    file: String,
+    typed: file::JobFile,
+}
+
+impl JobDraft {
+    /// Reads a job file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let file = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
@@ -298,11 +344,52 @@ impl JobConfig {
         Self::parse(&text, &file)
     }
 
+    /// Understands a job file's text; `file` is its name for messages.
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let typed = file::JobFile::parse(text).map_err(|problem| ConfigError { file: file.to_owned(), problem })?;
+        Ok(Self { file: file.to_owned(), typed })
+    }
+
+    /// Who is told of its runs, also of those for which the rest of the file cannot be used.
+    pub fn notify(&self) -> Notify {
+        Notify { topic: self.typed.notify.topic.clone(), on: self.typed.notify.on.unwrap_or_default() }
+    }
+
+    /// The secrets to fetch before it can be completed.
+    pub fn secrets(&self) -> Vec<SecretName> {
+        logins::named(&self.typed)
+    }
+
+    /// The job's name, as it is typed.
+    pub fn name(&self) -> &str {
+        &self.typed.job.name
+    }
+
+    /// The file's name for messages.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Where its runs are written down.
+    pub fn history(&self) -> Option<&str> {
+        self.typed.history.at.as_deref()
+    }
+
+    /// Whether something must be asked of AWS before it can be completed.
+    pub fn needs_aws(&self) -> bool {
+        self.typed.target.auth == Auth::Iam || !self.secrets().is_empty()
+    }
+
+    /// The job, with what was found in its secrets.
+    pub fn complete(self, found: FoundSecrets) -> Result<JobConfig, ConfigError> {
+        meaning::job(self.typed, found).map_err(|problem| ConfigError { file: self.file, problem })
+    }
+}
+
+impl JobConfig {
     /// Checks a job file's text; `file` is its name for messages.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let fail = |problem| ConfigError { file: file.to_owned(), problem };
-        let typed = file::JobFile::parse(text).map_err(fail)?;
-        meaning::job(typed).map_err(fail)
+        JobDraft::parse(text, file)?.complete(FoundSecrets::default())
     }
 
     /// The `[[table]]` entry of a source table; names are compared without case, as most sources do.

@@ -32,6 +32,9 @@ pub trait Dialect: Send + Sync {
     /// Whether an index can carry columns that are not part of its key.
     fn keeps_included_columns(&self) -> bool;
 
+    /// Whether its columns tell apart what the source's collation calls equal.
+    fn compares_text_exactly(&self) -> bool;
+
     /// Why an index cannot be created, if it cannot.
     fn refuse_index(&self, index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String>;
 

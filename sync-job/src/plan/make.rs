@@ -1,14 +1,11 @@
-//! Makes the plan: selection, names, types, indexes, keys; then, once the target was looked at, drift and swap.
+//! Drafts the plan from the source alone: selection, names, types, indexes, keys.
 
 use std::collections::HashMap;
 
-use super::drift::{self, TargetTable};
-use super::{
-    ColumnPlan, Dialect, Drift, Finding, RunPlan, Severity, SwapMethod, SwapPlan, TablePlan, indexes, keys, names,
-};
+use super::{ColumnPlan, Dialect, Finding, Severity, SwapMethod, SwapPlan, TablePlan, findings, indexes, keys, names};
 use crate::config::{
-    ColumnPolicy, Consistency, IdentityPolicy, JobConfig, MaskedPolicy, NulPolicy, OnDrift, Pattern, TableConfig,
-    TableSettings, UndecodablePolicy,
+    ColumnPolicy, IdentityPolicy, JobConfig, MaskedPolicy, NulPolicy, Pattern, TableConfig, TableSettings,
+    UndecodablePolicy,
 };
 use crate::load::TextPolicy;
 use crate::schema::{IndexKind, Length, SourceColumn, SourceKind, SourceTable, SourceType, TableName};
@@ -181,7 +178,7 @@ fn plan_table(
         );
         keys::Chunking { key: Vec::new(), chunks: 1, reason: String::new() }
     });
-    findings.extend(table_findings(source, settings, &indexes, &columns));
+    findings.extend(findings::of_table(source, settings, &indexes, &columns, dialect));
     let losses = columns
         .iter()
         .flat_map(|column| column.mapping.losses.iter().map(|loss| (column.target.clone(), loss.clone())))
@@ -371,80 +368,6 @@ fn companion(
     })
 }
 
-fn table_findings(
-    source: &SourceTable,
-    settings: &TableSettings,
-    indexes: &[super::IndexPlan],
-    columns: &[ColumnPlan],
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut say = |id, severity, message: String, remedy: &str| {
-        findings.push(Finding::new(id, severity, message, remedy).on(&source.name));
-    };
-    if source.row_level_security {
-        say(
-            "row-level-security",
-            Severity::Warning,
-            "a security policy filters this table: only the rows that this login sees are copied".to_owned(),
-            "Use a login that the policy exempts, if all rows are wanted.",
-        );
-    }
-    if source.columns.iter().any(|column| column.masked) && settings.masked == MaskedPolicy::Allow {
-        say(
-            "masked-column",
-            Severity::Warning,
-            "masked values are copied, as the job file allows".to_owned(),
-            "GRANT UNMASK to copy what is stored.",
-        );
-    }
-    if settings.consistency == Consistency::None {
-        say(
-            "no-snapshot",
-            Severity::Note,
-            "rows are read while the table may change; what was read is what is verified".to_owned(),
-            "Set consistency = \"snapshot\" for one state of the table.",
-        );
-    }
-    let insensitive = |name: &str| {
-        source
-            .columns
-            .iter()
-            .find(|column| column.name == name)
-            .and_then(|column| column.collation.as_ref())
-            .is_some_and(|collation| collation.contains("_CI"))
-    };
-    for index in indexes.iter().filter(|index| index.kind != IndexKind::Plain) {
-        let affected: Vec<&str> = index
-            .columns
-            .iter()
-            .filter_map(|(name, _)| columns.iter().find(|column| &column.target == name))
-            .filter(|column| insensitive(&column.source))
-            .map(|column| column.target.as_str())
-            .collect();
-        if !affected.is_empty() {
-            say(
-                "collation-differs",
-                Severity::Note,
-                format!(
-                    "{} is unique without regard to case at the source; on the target {} compares exactly",
-                    index.name,
-                    affected.join(", ")
-                ),
-                "Nothing is lost; writers to the copy could add values that differ in case only.",
-            );
-        }
-    }
-    if let Some(temporal) = &source.temporal {
-        say(
-            "temporal-table",
-            Severity::Note,
-            format!("{}: its current rows are copied as they are", temporal.to_lowercase().replace('_', " ")),
-            "Select the history table, too, if it is wanted.",
-        );
-    }
-    findings
-}
-
 /// Tables tied by foreign keys that will be created are swapped together.
 fn join_groups(tables: &mut [TablePlan]) {
     loop {
@@ -477,71 +400,4 @@ fn join_groups(tables: &mut [TablePlan]) {
             return;
         }
     }
-}
-
-/// Finishes the plan with what the target has.
-pub fn complete(
-    config: &JobConfig,
-    draft: Draft,
-    present: &HashMap<TableName, TargetTable>,
-    source: String,
-    target: String,
-    dialect: &dyn Dialect,
-) -> RunPlan {
-    let Draft { mut tables, findings } = draft;
-    let groups: Vec<(TableName, Option<String>)> =
-        tables.iter().map(|table| (table.target.clone(), table.group.clone())).collect();
-    for table in &mut tables {
-        let mut found = present.get(&table.target).cloned();
-        if let Some(found) = &mut found {
-            // Old tables of one group go away together, and with them the foreign keys between them.
-            found.ties.retain(|tie| {
-                let together = |(other, group): &(TableName, Option<String>)| {
-                    group.is_some() && *group == table.group && drift::is_foreign_key_of(tie, other)
-                };
-                !groups.iter().any(together)
-            });
-        }
-        table.swap = drift::swap_plan(found.as_ref());
-        if let Some(found) = found {
-            complete_table(config, table, &found, dialect);
-        }
-    }
-    RunPlan { job: config.name.clone(), source, target, tables, findings }
-}
-
-fn complete_table(config: &JobConfig, table: &mut TablePlan, found: &TargetTable, dialect: &dyn Dialect) {
-    let mut refuse = |id, message: String, remedy: &str| {
-        table.findings.push(Finding::new(id, Severity::Refusal, message, remedy).on(&table.source));
-    };
-    if let Some(what) = &found.not_a_table {
-        refuse(
-            "target-not-a-table",
-            format!("the target's {} is {what}", table.target),
-            "Give the table another target name, or drop what is there.",
-        );
-        return;
-    }
-    let drift = drift::compare(&table.columns, found, dialect);
-    if !drift.is_empty() {
-        let changes: Vec<String> = drift.iter().map(Drift::to_string).collect();
-        if config.target.on_drift == OnDrift::Fail {
-            refuse(
-                "drift",
-                format!("the columns differ: {}", changes.join("; ")),
-                "Set [target] on_drift = \"apply\" to let the swap carry the changes.",
-            );
-        } else if table.swap.method == SwapMethod::Replace {
-            refuse(
-                "drift-kept-table",
-                format!(
-                    "the columns differ ({}), but the table must be kept: {}",
-                    changes.join("; "),
-                    table.swap.reason
-                ),
-                "Change the table by hand, or remove what ties it, and run again.",
-            );
-        }
-    }
-    table.drift = drift;
 }

@@ -5,17 +5,20 @@ use crate::load::TextPolicy;
 use crate::schema::{Identity, IndexKind, SourceKind, SourceType, TableName};
 use crate::type_map::{Mapping, ReadAs};
 
+mod complete;
 mod dialect;
 mod drift;
+mod findings;
 mod indexes;
 mod keys;
 mod make;
 mod names;
 pub mod text;
 
+pub use complete::complete;
 pub use dialect::Dialect;
 pub use drift::{Drift, TargetColumn, TargetTable, is_foreign_key_of};
-pub use make::{Draft, complete, draft};
+pub use make::{Draft, draft};
 
 /// What a run would do.
 #[derive(Debug, Clone)]

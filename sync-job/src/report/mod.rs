@@ -8,9 +8,10 @@ use crate::exit::ExitStatus;
 use crate::plan::{Finding, SwapMethod};
 
 pub mod human;
+pub mod metrics;
 mod text;
 
-pub use text::render;
+pub use text::{headline, render};
 
 /// How a table ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -171,6 +172,7 @@ pub fn failure_status(failure: &Failure) -> ExitStatus {
             ExitStatus::CouldNotConnect
         }
         (_, Kind::Internal) => ExitStatus::Internal,
+        (_, Kind::Configuration) => ExitStatus::Configuration,
         _ => ExitStatus::TablesFailed,
     }
 }

@@ -37,7 +37,7 @@ pub fn render(report: &RunReport) -> String {
 }
 
 /// `[OK] nightly-erp: 12 tables, 4.1 M rows in 3m12s`.
-fn headline(report: &RunReport) -> String {
+pub fn headline(report: &RunReport) -> String {
     let tables = report.tables.len();
     let plural = if tables == 1 { "table" } else { "tables" };
     let time = seconds(report.seconds());
@@ -54,6 +54,7 @@ fn headline(report: &RunReport) -> String {
         }
         ExitStatus::PrecheckRefused => format!("[REFUSED] {job}: nothing was written"),
         ExitStatus::LeaseHeld => format!("[REFUSED] {job}: another run is under way"),
+        ExitStatus::Configuration => format!("[FAILED] {job}: it cannot start as it is configured"),
         ExitStatus::CouldNotConnect => format!("[FAILED] {job}: could not connect"),
         _ => format!("[FAILED] {job}: the run ended early, after {time}"),
     }

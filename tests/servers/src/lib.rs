@@ -1,7 +1,8 @@
 //! Servers for the tests, the demo and the benchmark, and the means to never leave one behind.
 //!
-//! Only `std` and `anyhow`: `xtask` depends on this crate and must compile in a moment.
+//! Few and small dependencies: `xtask` depends on this crate and must compile in a moment.
 
+pub mod cloud;
 pub mod guard;
 pub mod mysql;
 pub mod postgres;

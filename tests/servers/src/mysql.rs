@@ -128,6 +128,11 @@ impl PrivateServer {
         self.port
     }
 
+    /// The server's process, of which a benchmark reads what it used.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }

@@ -28,8 +28,8 @@ fn numbers() -> Vec<Column> {
         Column::new("numeric(28,10)", "numeric(28,10)", vec![exact("123456789012345678.0123456789", "123456789012345678.0123456789"), exact("-0.0000000001", "-0.0000000001")]),
         Column::new("money", "numeric(19,4)", vec![exact("-922337203685477.5808", "-922337203685477.5808"), exact("922337203685477.5807", "922337203685477.5807"), exact("0.0001", "0.0001"), exact("900000000000.0001", "900000000000.0001")]),
         Column::new("smallmoney", "numeric(10,4)", vec![exact("-214748.3648", "-214748.3648"), exact("214748.3647", "214748.3647"), exact("0", "0.0000")]),
-        Column::new("float", "double precision", vec![exact("1.7976931348623157E308", "1.7976931348623157e+308"), exact("-1.7976931348623157E308", "-1.7976931348623157e+308"), exact("2.2250738585072014E-308", "2.2250738585072014e-308"), exact("0.1E0", "0.1"), exact("0E0", "0"), exact("123456789.12345679E0", "123456789.12345679"), exact("9007199254740993E0", "9.007199254740992e+15")]),
-        Column::new("real", "real", vec![exact("3.4028235E38", "3.4028235e+38"), exact("1.17549435E-38", "1.1754944e-38"), exact("0.1E0", "0.1"), exact("16777217E0", "1.6777216e+07"), exact("-1.5E0", "-1.5")]),
+        Column::new("float", "double precision", vec![exact("4.9406564584124654E-324", "5e-324"), exact("1.7976931348623157E308", "1.7976931348623157e+308"), exact("-1.7976931348623157E308", "-1.7976931348623157e+308"), exact("2.2250738585072014E-308", "2.2250738585072014e-308"), exact("0.1E0", "0.1"), exact("0E0", "0"), exact("123456789.12345679E0", "123456789.12345679"), exact("9007199254740993E0", "9.007199254740992e+15")]),
+        Column::new("real", "real", vec![exact("3.4028235E38", "3.4028235e+38"), exact("1.17549435E-38", "1.1754944e-38"), exact("1.4E-45", "1e-45"), exact("0.1E0", "0.1"), exact("16777217E0", "1.6777216e+07"), exact("-1.5E0", "-1.5")]),
     ]
 }
 
@@ -43,7 +43,12 @@ fn moments() -> Vec<Column> {
         Column::new("datetime", "timestamp(3)", vec![exact("'1753-01-01T00:00:00'", "1753-01-01 00:00:00"), exact("'9999-12-31T23:59:59.997'", "9999-12-31 23:59:59.997"), exact("'2026-11-20T12:00:00.003'", "2026-11-20 12:00:00.003"), exact("'2026-11-20T12:00:00.007'", "2026-11-20 12:00:00.007"), exact("'2026-11-20T12:00:00.010'", "2026-11-20 12:00:00.01")]),
         Column::new("smalldatetime", "timestamp(0)", vec![exact("'1900-01-01T00:00:00'", "1900-01-01 00:00:00"), exact("'2079-06-06T23:59:00'", "2079-06-06 23:59:00"), exact("'2026-01-01T12:00:30'", "2026-01-01 12:01:00")]),
         Column::new("datetime2(0)", "timestamp(0)", vec![exact("'0001-01-01T00:00:00'", "0001-01-01 00:00:00"), exact("'9999-12-31T23:59:59'", "9999-12-31 23:59:59")]),
+        Column::new("datetime2(1)", "timestamp(1)", vec![exact("'1899-12-31T23:59:59.9'", "1899-12-31 23:59:59.9")]),
+        Column::new("datetime2(2)", "timestamp(2)", vec![exact("'2100-02-28T23:59:59.99'", "2100-02-28 23:59:59.99")]),
         Column::new("datetime2(3)", "timestamp(3)", vec![exact("'1969-12-31T23:59:59.999'", "1969-12-31 23:59:59.999")]),
+        Column::new("datetime2(4)", "timestamp(4)", vec![exact("'2000-02-29T00:00:00.0001'", "2000-02-29 00:00:00.0001")]),
+        Column::new("datetime2(5)", "timestamp(5)", vec![exact("'1000-01-01T12:00:00.12345'", "1000-01-01 12:00:00.12345")]),
+        Column::new("datetime2(6)", "timestamp(6)", vec![exact("'9999-12-31T23:59:59.999999'", "9999-12-31 23:59:59.999999")]),
         Column::new("datetime2(7)", "timestamp(6)", vec![exact("'1999-12-31T23:59:59.123456'", "1999-12-31 23:59:59.123456"), cut("'9999-12-31T23:59:59.9999999'", "9999-12-31 23:59:59.999999"), cut("'0001-01-01T00:00:00.0000001'", "0001-01-01 00:00:00")]),
         Column::new("datetimeoffset(0)", "timestamptz(0)", vec![exact("'2026-11-20T12:00:00+00:00'", "2026-11-20 12:00:00+00"), made("'2026-11-20T12:00:00+05:30'", "2026-11-20 06:30:00+00", "offset dropped, instant kept")]),
         Column::new("datetimeoffset(7)", "timestamptz(6)", vec![exact("'0001-01-01T00:00:00+00:00'", "0001-01-01 00:00:00+00"), cut("'9999-12-31T23:59:59.9999999+00:00'", "9999-12-31 23:59:59.999999+00"), made("'2026-01-01T00:00:00.5-14:00'", "2026-01-01 14:00:00.5+00", "offset dropped, instant kept")]),
@@ -110,10 +115,27 @@ fn bytes_and_documents() -> Vec<Column> {
         Column::new("uniqueidentifier", "uuid", vec![exact("'00000000-0000-0000-0000-000000000000'", "00000000-0000-0000-0000-000000000000"), exact("'01020304-0506-0708-090A-0B0C0D0E0F10'", "01020304-0506-0708-090a-0b0c0d0e0f10"), exact("'FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF'", "ffffffff-ffff-ffff-ffff-ffffffffffff")]),
         Column::new("xml", "xml", vec![exact("N'<a b=\"ü\"><c/></a>'", "<a b=\"ü\"><c/></a>"), exact("N''", ""), exact("N'text<b/>'", "text<b/>")]),
         Column::new("sql_variant", "text", vec![exact("CAST(42 AS int)", "42"), exact("CAST(N'日本 🗾' AS nvarchar(20))", "日本 🗾"), exact("CAST(922337203685477.5807 AS money)", "922337203685477.5807"), exact("CAST(1.50 AS decimal(10,3))", "1.500"), exact("CAST('2024-02-29' AS date)", "2024-02-29"), exact("CAST(1 AS bit)", "1"), exact("CAST('6F9619FF-8B86-D011-B42D-00C04FC964FF' AS uniqueidentifier)", "6F9619FF-8B86-D011-B42D-00C04FC964FF")]),
-        Column::new("hierarchyid", "text", vec![exact("CAST('/' AS hierarchyid)", "/"), exact("CAST('/1/20/3/' AS hierarchyid)", "/1/20/3/")]),
-        Column::new("geometry", "text", vec![exact("geometry::STGeomFromText('LINESTRING (0 0, 1 1.5)', 0)", "SRID=0;LINESTRING (0 0, 1 1.5)")]),
+        Column::new("sql_variant", "text", long_variants()),
+        Column::new("hierarchyid", "text", vec![exact("CAST('/' AS hierarchyid)", "/"), exact("CAST('/1/20/3/' AS hierarchyid)", "/1/20/3/"), exact("CAST('/-1/2.5/' AS hierarchyid)", "/-1/2.5/"), exact("CAST('/' + REPLICATE('1/', 400) AS hierarchyid)", &format!("/{}", "1/".repeat(400)))]),
+        Column::new("geometry", "text", vec![exact("geometry::STGeomFromText('LINESTRING (0 0, 1 1.5)', 0)", "SRID=0;LINESTRING (0 0, 1 1.5)"), exact("geometry::STGeomFromText('POINT (1 2 3 4)', 3857)", "SRID=3857;POINT (1 2 3 4)"), exact("geometry::STGeomFromText('POLYGON EMPTY', 0)", "SRID=0;POLYGON EMPTY")]),
         Column::new("geography", "text", vec![exact("geography::STGeomFromText('POINT (13.25 52.5)', 4326)", "SRID=4326;POINT (13.25 52.5)")]),
+        Column::new("json", "json", vec![exact("N'{\"b\": 1, \"a\": [1.50, null, \"ü\"]}'", "{\"b\": 1, \"a\": [1.50, null, \"ü\"]}"), exact("N'[]'", "[]")]),
+        Column::new("vector(3)", "real[]", vec![exact("N'[1.0000000e+000,-2.5000000e+000,0.0000000e+000]'", "{1,-2.5,0}")]),
         Column::new("rowversion", "bytea", vec![]),
+    ]
+}
+
+/// The longest values that a variant holds; as hexadecimal digits they are twice as long.
+fn long_variants() -> Vec<Value> {
+    vec![
+        exact("CAST(REPLICATE('x', 8000) AS varchar(8000))", &"x".repeat(8000)),
+        exact("CAST(REPLICATE(N'ü', 4000) AS nvarchar(4000))", &"ü".repeat(4000)),
+        exact("CAST(REPLICATE('ab', 4000) AS varbinary(8000))", &format!("0x{}", "6162".repeat(4000))),
+        exact("CAST(0x00FF AS binary(2))", "0x00FF"),
+        exact("CAST(0.1E0 AS float)", "1.0000000000000001e-001"),
+        exact("CAST('23:59:59.9999999' AS time(7))", "23:59:59.9999999"),
+        exact("CAST('9999-12-31T23:59:59.997' AS datetime)", "9999-12-31 23:59:59.997"),
+        exact("CAST('2026-11-20T12:00:00.1234567+05:30' AS datetimeoffset(7))", "2026-11-20 12:00:00.1234567 +05:30"),
     ]
 }
 

@@ -14,7 +14,7 @@ pub fn columns(engine: Engine) -> Vec<Column> {
     let common = cases::columns();
     match engine {
         Engine::Postgres => common.into_iter().chain(cases::overrides()).collect(),
-        _ => common.iter().map(mysql::column).chain(mysql::overrides(engine)).collect(),
+        _ => common.iter().map(|column| mysql::column(column, engine)).chain(mysql::overrides(engine)).collect(),
     }
 }
 

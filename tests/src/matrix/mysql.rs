@@ -4,7 +4,7 @@ use super::{Column, Value, exact};
 use crate::target::Engine;
 
 /// Types, written down by hand. What is not listed keeps its name.
-const TYPES: [(&str, &str); 25] = [
+const TYPES: [(&str, &str); 31] = [
     ("bit", "tinyint(1)"),
     ("tinyint", "tinyint unsigned"),
     ("decimal(38,38)", "varchar(41)"),
@@ -18,7 +18,12 @@ const TYPES: [(&str, &str); 25] = [
     ("datetime", "datetime(3)"),
     ("smalldatetime", "datetime(0)"),
     ("datetime2(0)", "datetime(0)"),
+    ("datetime2(1)", "datetime(1)"),
+    ("datetime2(2)", "datetime(2)"),
     ("datetime2(3)", "datetime(3)"),
+    ("datetime2(4)", "datetime(4)"),
+    ("datetime2(5)", "datetime(5)"),
+    ("datetime2(6)", "datetime(6)"),
     ("datetime2(7)", "datetime(6)"),
     ("datetimeoffset(0)", "datetime(0)"),
     ("datetimeoffset(7)", "datetime(6)"),
@@ -30,9 +35,10 @@ const TYPES: [(&str, &str); 25] = [
     ("hierarchyid", "varchar(4000)"),
     ("varbinary(max)", "longblob"),
     ("rowversion", "binary(8)"),
+    ("vector(3)", "json"),
 ];
 
-pub fn column(postgres: &Column) -> Column {
+pub fn column(postgres: &Column, engine: Engine) -> Column {
     let source = postgres.source.as_str();
     let listed = TYPES.iter().find(|(name, _)| *name == source).map(|(_, target)| (*target).to_owned());
     let target = listed.unwrap_or_else(|| match source.split(['(', ' ']).next().unwrap_or_default() {
@@ -41,15 +47,17 @@ pub fn column(postgres: &Column) -> Column {
         "nvarchar" => source.trim_start_matches('n').to_owned(),
         _ => source.split(" COLLATE ").next().unwrap_or_default().to_owned(),
     });
-    let values = postgres.values.iter().map(|value| Value { target: text(&value.target, &target), ..value.clone() });
+    let values = postgres.values.iter().map(|value| Value { target: text(value, &target, engine), ..value.clone() });
     Column { source: source.to_owned(), wanted: false, values: values.collect(), target }
 }
 
 /// PostgreSQL's text of a value as MySQL shows it.
-fn text(postgres: &str, target: &str) -> String {
+fn text(value: &Value, target: &str, engine: Engine) -> String {
+    let postgres = value.target.as_str();
     let kind = target.split('(').next().unwrap_or_default();
     let digits = target.split(['(', ')']).nth(1).and_then(|digits| digits.parse::<usize>().ok()).unwrap_or(0);
     match kind {
+        "json" => json(value.source.trim_start_matches('N').trim_matches('\''), engine),
         "tinyint" if postgres == "false" => "0".to_owned(),
         "tinyint" if postgres == "true" => "1".to_owned(),
         // CHAR loses its trailing spaces when it is read.
@@ -65,9 +73,19 @@ fn text(postgres: &str, target: &str) -> String {
     }
 }
 
+/// MariaDB keeps json as the text that it was, MySQL sorts keys and writes numbers its own way.
+fn json(source: &str, engine: Engine) -> String {
+    match source {
+        _ if engine == Engine::MariaDb => source,
+        r#"{"b": 1, "a": [1.50, null, "ü"]}"# => r#"{"a": [1.5, null, "ü"], "b": 1}"#,
+        "[1.0000000e+000,-2.5000000e+000,0.0000000e+000]" => "[1.0, -2.5, 0.0]",
+        other => other,
+    }
+    .to_owned()
+}
+
 #[rustfmt::skip]
 pub fn overrides(engine: Engine) -> Vec<Column> {
-    // MariaDB keeps json as the text that it was.
     let json = if engine == Engine::MariaDb { "{\"b\": 1, \"a\": 1.50}" } else { "{\"a\": 1.5, \"b\": 1}" };
     vec![
         Column::new("bit", "int", vec![exact("1", "1")]).wanted(),

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use sqlx::{ConnectOptions, Connection, postgres::PgSslMode};
 use stopgap_servers::postgres::{PASSWORD, USER};
-use stopgap_tests::{certificates::Flavour, target::TestTarget};
+use stopgap_tests::{certificates::Flavour, job::Job, program, source::TestSource, target::TestTarget};
 
 async fn connects_verified(target: &TestTarget) -> anyhow::Result<()> {
     let authority = target.authority().context("the target has no certificate")?;
@@ -49,4 +49,21 @@ fn a_server_of_its_own_can_crash_and_have_settings() {
     target.own_server().unwrap().start_again().unwrap();
     assert_eq!(target.value("SELECT 1").unwrap(), "1");
     assert!(TestTarget::new().unwrap().own_server().is_err());
+}
+
+/// The program under test is the one that is deployed: it needs no loader and no libraries, and yet finds hosts by their names.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_job_is_static_and_resolves_names() {
+    let program = std::fs::read(program("STOPGAP_SYNC_JOB", "sync-job").unwrap()).unwrap();
+    let loader = program.windows(8).take(4096).any(|bytes| bytes == b"/ld-linu");
+    assert!(!loader, "it names a loader: it is not static");
+    let (source, target) = (TestSource::new().await.unwrap(), TestTarget::new().unwrap());
+    source.run("CREATE TABLE dbo.names (id int NOT NULL PRIMARY KEY)").await.unwrap();
+    let job = |host: &str| {
+        let job = Job::new(&source, &target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]");
+        job.source(&format!("host = \"{host}\"")).target("host = \"localhost\"").job("retries = 0")
+    };
+    job("localhost").run().unwrap().expect_code(0).unwrap();
+    let unknown = job("no-such-host.invalid").run().unwrap().expect_code(4).unwrap();
+    assert!(unknown.stdout.contains("could not connect to SQL Server at no-such-host.invalid"), "{}", unknown.stdout);
 }

@@ -32,11 +32,11 @@ async fn set_up(engine: Engine) -> (TestSource, TestTarget, Job) {
 }
 
 /// Returns when the run has a staging table, and is stopped there: it can neither end nor go on by itself.
-fn stop_in_the_middle(target: &TestTarget, running: &mut Running) {
+pub fn stop_in_the_middle(target: &TestTarget, running: &mut Running) {
     let deadline = Instant::now() + Duration::from_mins(1);
     while target.leftovers().unwrap().is_empty() {
-        assert!(!running.has_ended().unwrap(), "the run ended before it could be caught");
-        assert!(Instant::now() < deadline, "the run made no staging table: {}", running.stderr());
+        assert!(!running.has_ended().unwrap(), "the run ended before it could be caught: {}", running.said());
+        assert!(Instant::now() < deadline, "the run made no staging table: {}", running.said());
     }
     running.signal("STOP").unwrap();
 }

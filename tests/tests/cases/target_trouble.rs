@@ -5,7 +5,7 @@ use stopgap_tests::{
     certificates::{self, Authority, Flavour},
     job::{Job, Outcome, TARGET_PASSWORD},
     source::TestSource,
-    target::TestTarget,
+    target::{Engine, TestTarget},
 };
 
 const COULD_NOT_CONNECT: i32 = 4;
@@ -115,3 +115,52 @@ async fn an_index_that_fails_for_a_passing_reason_is_built_again() {
     assert_eq!(indexes, ["ix_colour", "ix_size", "pk_items"]);
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
+
+/// Tables that are copied at the same time into a schema that is not there make it once.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_tables_at_once_into_a_new_schema() {
+    const TABLES: u32 = 16;
+    let source = TestSource::new().await.unwrap();
+    source.run("CREATE SCHEMA fresh").await.unwrap();
+    for number in 0..TABLES {
+        source.run(&format!("CREATE TABLE fresh.t{number} (id int NOT NULL PRIMARY KEY)")).await.unwrap();
+    }
+    for _ in 0..3 {
+        let target = TestTarget::new().unwrap();
+        let job = Job::new(&source, &target).unwrap().job("tables = 16\nreaders = 16");
+        job.sections("[tables]\ninclude = [\"fresh.*\"]").run().unwrap().expect_code(0).unwrap();
+    }
+}
+
+/// The README's `GRANT` statements for an engine, for another login and database.
+fn grants(engine: Engine, login: &str, database: &str) -> String {
+    let marker = engine.pick("-- PostgreSQL", "-- MySQL");
+    let (_, after) = include_str!("../../../README.md").split_once(marker).unwrap();
+    let lines = after.lines().skip(1).take_while(|line| line.starts_with("GRANT"));
+    let statements = lines.map(|line| line.split("--").next().unwrap().trim());
+    let named = statements
+        .map(|line| line.replace("TO stopgap", &format!("TO {login}")).replace("erp.*", &format!("{database}.*")));
+    let text = named.collect::<Vec<_>>().join("\n");
+    assert!(text.contains("GRANT"), "the README lists no grants for {engine:?}");
+    text
+}
+
+async fn the_rights_that_the_readme_lists_are_enough(engine: Engine) {
+    let (source, target) = (source().await, TestTarget::on(engine).unwrap());
+    let login = format!("least_{}_{}", std::process::id(), target.database);
+    let make = engine.pick(
+        format!("CREATE ROLE {login} LOGIN PASSWORD 'least'"),
+        format!("CREATE USER {login} IDENTIFIED BY 'least'"),
+    );
+    target.run(&format!("{make};\n{}", grants(engine, &login, &target.database))).unwrap();
+    let job = || job(&source, &target).target(&format!("user = \"{login}\"")).env(TARGET_PASSWORD, "least");
+    job().command("check", &[]).unwrap().expect_code(0).unwrap();
+    for _ in 0..2 {
+        job().run().unwrap().expect_code(0).unwrap();
+        assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
+    }
+    let end = engine.pick(format!("DROP OWNED BY {login}; DROP ROLE {login}"), format!("DROP USER {login}"));
+    target.run(&end).unwrap();
+}
+
+on_each_engine!(the_rights_that_the_readme_lists_are_enough);

@@ -138,7 +138,11 @@ fn index(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
 
 fn tessellation(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
     if cursor.take("WITH") {
-        cursor.parenthesized()?;
+        let text = cursor.parenthesized()?;
+        let upper = text.to_uppercase();
+        if ["IGNORE_DUP_KEY = ON", "DROP_EXISTING = ON"].iter().any(|option| upper.contains(option)) {
+            return Err(unsupported(&format!("WITH ({text})")));
+        }
     }
     filegroup(cursor)
 }

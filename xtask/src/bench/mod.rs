@@ -1,23 +1,21 @@
 //! `cargo xtask bench`: how far the job is from what cannot be avoided.
 //!
-//! The parts alone are measured in the same run, on the same machine and rows: reading and discarding; PostgreSQL's own
-//! binary COPY of the same bytes from a file; building the primary keys. Then the whole `sync-job run`, verify included.
+//! The parts alone are measured in the same run, on the same machine and rows: reading and discarding; the target's own bulk
+//! load of the same rows from a file; building the primary keys. Then the whole `sync-job run`, verify included.
 
 mod process;
 mod result;
+mod target;
 
-use crate::{setup, workspace};
+use crate::{demo::Engine, setup, workspace};
 use anyhow::{Context, Result, ensure};
-use process::{Server, measure};
+use process::{Cost, Server, measure};
 use result::{Run, Stages};
 use std::{fs, path::PathBuf, process::Command};
-use stopgap_servers::{
-    postgres::{self, PrivateServer},
-    simulator::{self, Simulator},
-};
+use stopgap_servers::simulator::{self, Simulator};
+use target::Target;
 
 const SOURCE_DATABASE: &str = "tpch";
-const TARGET_DATABASE: &str = "bench";
 const SOURCE_PASSWORD: &str = "STOPGAP_BENCH_SOURCE_PASSWORD";
 const TARGET_PASSWORD: &str = "STOPGAP_BENCH_TARGET_PASSWORD";
 const TPCH: &[&str] = &["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"];
@@ -30,6 +28,9 @@ pub struct Options {
     /// How often everything is measured; medians are shown
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=50))]
     runs: u32,
+    /// What to copy to; both PostgreSQL and MySQL if none is named
+    #[arg(long, value_enum)]
+    target: Vec<Engine>,
     /// Encrypt both connections of the job and the one that only reads
     #[arg(long)]
     tls: bool,
@@ -40,7 +41,7 @@ pub struct Options {
 
 struct Bench {
     source: Simulator,
-    target: PrivateServer,
+    target: Target,
     sync_job: PathBuf,
     reader: PathBuf,
     tls: bool,
@@ -53,60 +54,69 @@ pub fn run(options: &Options) -> Result<()> {
     let [sync_job, simulator] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
     let mut reader = workspace::cargo(["build", "--quiet", "--profile", "quick", "--package", "stopgap-tests"]);
     workspace::run(reader.args(["--bin", "read_discard"]))?;
-    let bench = Bench {
-        source: Simulator::start(simulator, &simulator::Options { tpch: Some(options.sf), ..Default::default() })?,
-        target: PrivateServer::start(postgres::Options::default())?,
-        sync_job: sync_job.clone(),
-        reader: sync_job.with_file_name("read_discard"),
-        tls: options.tls,
-    };
-    bench.target.create_database(TARGET_DATABASE)?;
-
-    let mut text = result::heading(options.sf, options.runs, options.tls)?;
-    for (title, tables) in [("lineitem alone", &["lineitem"][..]), ("All eight tables", TPCH)] {
-        let mut runs = Vec::new();
-        for number in 1..=options.runs {
-            println!("{title}: run {number} of {}", options.runs);
-            runs.push(bench.measure(tables)?);
+    let engines =
+        if options.target.is_empty() { vec![Engine::Postgres, Engine::Mysql] } else { options.target.clone() };
+    for engine in engines {
+        let bench = Bench {
+            source: Simulator::start(simulator, &simulator::Options { tpch: Some(options.sf), ..Default::default() })?,
+            target: Target::start(engine)?,
+            sync_job: sync_job.clone(),
+            reader: sync_job.with_file_name("read_discard"),
+            tls: options.tls,
+        };
+        let text = bench.run(engine, options)?;
+        println!("\n{text}");
+        if !options.no_save {
+            result::save(engine, &text)?;
+            println!("Kept in docs/benchmarks.md");
         }
-        text.push_str(&result::section(title, &runs));
-    }
-    println!("\n{text}");
-    if !options.no_save {
-        result::save(&text)?;
-        println!("Kept in docs/benchmarks.md");
     }
     Ok(())
 }
 
 impl Bench {
-    fn measure(&self, tables: &[&str]) -> Result<Run> {
-        let (source, target) = (Server(self.source.process_id()), Server(self.target.process_id()));
-        self.sql("DROP SCHEMA IF EXISTS parts CASCADE; DROP SCHEMA public CASCADE; CREATE SCHEMA public; CREATE SCHEMA parts")?;
+    fn run(&self, engine: Engine, options: &Options) -> Result<String> {
+        let mut text = result::heading(engine, options.sf, options.runs, options.tls)?;
+        for (title, tables) in [("lineitem alone", &["lineitem"][..]), ("All eight tables", TPCH)] {
+            let mut runs = Vec::new();
+            for number in 1..=options.runs {
+                println!("{}, {title}: run {number} of {}", engine.name(), options.runs);
+                runs.push(self.measure(tables)?);
+            }
+            text.push_str(&result::section(engine, title, self.target.load_name(), &runs));
+        }
+        Ok(text)
+    }
 
-        let (rows, read) = measure(source, target, |cost| self.read_and_discard(tables, cost))?;
+    fn measure(&self, tables: &[&str]) -> Result<Run> {
+        let (source, target) = (Server(self.source.process_id()), self.target.process());
         let report = workspace::tools().join("bench/report.json");
+        let report_of_inserts = report.with_file_name("report-inserts.json");
+        let inserts = match &self.target {
+            Target::Postgres(_) => None,
+            Target::Mysql(_) => {
+                self.target.allow_bulk_load(false)?;
+                self.target.reset()?;
+                let ((), cost) = measure(source, target, |cost| self.whole_run(tables, &report_of_inserts, cost))?;
+                self.target.allow_bulk_load(true)?;
+                Some(cost)
+            }
+        };
+        self.target.reset()?;
+        let (rows, read) = measure(source, target, |cost| self.read_and_discard(tables, cost))?;
         let ((), whole) = measure(source, target, |cost| self.whole_run(tables, &report, cost))?;
         let stages = Stages::read(&report)?;
         ensure!(stages.rows == rows, "the job copied {} rows of {rows}", stages.rows);
 
-        // The same rows in the same types, as a file beside the server's data.
-        let (mut copy, mut keys) = (Vec::new(), Vec::new());
-        for table in tables {
-            let file = self.target.directory().join(format!("{table}.copy")).display().to_string();
-            self.sql(&format!("COPY public.{table} TO '{file}' (FORMAT binary)"))?;
-            self.sql(&format!("CREATE TABLE parts.{table} (LIKE public.{table})"))?;
-            copy.push(format!("COPY parts.{table} FROM '{file}' (FORMAT binary)"));
-            keys.push(format!("ALTER TABLE parts.{table} ADD {}", self.primary_key(table)?));
-        }
-        self.sql("CHECKPOINT")?;
-        let ((), copy) = measure(source, target, |_| self.sql(&copy.join("; ")))?;
-        let ((), keys) = measure(source, target, |_| self.sql(&keys.join("; ")))?;
-        for table in tables {
-            let file = self.target.directory().join(format!("{table}.copy"));
-            fs::remove_file(&file).with_context(|| format!("removing {}", file.display()))?;
-        }
-        Ok(Run { rows, read, copy, keys, whole, stages })
+        // The same rows in the same types, as files beside the server's data.
+        let parts = self.target.prepare(tables)?;
+        let ((), load) = measure(source, target, |_| self.target.sql(&parts.load))?;
+        let keys = match &parts.keys {
+            Some(sql) => measure(source, target, |_| self.target.sql(sql))?.1,
+            None => Cost::default(),
+        };
+        self.target.clean(tables)?;
+        Ok(Run { rows, read, load, keys, whole, inserts, stages })
     }
 
     fn read_and_discard(&self, tables: &[&str], cost: &mut process::Cost) -> Result<u64> {
@@ -135,7 +145,7 @@ impl Bench {
             .arg("--report")
             .arg(report)
             .env(SOURCE_PASSWORD, simulator::PASSWORD)
-            .env(TARGET_PASSWORD, postgres::PASSWORD)
+            .env(TARGET_PASSWORD, self.target.password())
             .stdout(std::process::Stdio::null());
         process::run(&mut command, cost)
     }
@@ -147,28 +157,12 @@ impl Bench {
             "[job]\nname = \"bench\"\n\n\
              [source]\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"{SOURCE_DATABASE}\"\nuser = \"{}\"\n\
              password_env = \"{SOURCE_PASSWORD}\"\ntls = \"{tls}\"\nconsistency = \"none\"\n\n\
-             [target]\nengine = \"postgres\"\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"{TARGET_DATABASE}\"\n\
-             user = \"{}\"\npassword_env = \"{TARGET_PASSWORD}\"\ntls = \"disable\"\n\n\
+             {}password_env = \"{TARGET_PASSWORD}\"\n\n\
              [tables]\ninclude = [{}]\nindexes = \"primary-key\"\n",
             self.source.port(),
             simulator::USER,
-            self.target.port(),
-            postgres::USER,
+            self.target.section(),
             include.join(", "),
         )
-    }
-
-    fn primary_key(&self, table: &str) -> Result<String> {
-        let sql = format!(
-            "SELECT pg_get_constraintdef(oid) FROM pg_constraint \
-             WHERE contype = 'p' AND conrelid = 'public.{table}'::regclass"
-        );
-        let definition = self.target.psql(TARGET_DATABASE, &sql, &["-At"])?;
-        ensure!(!definition.trim().is_empty(), "{table} has no primary key on the target");
-        Ok(definition.trim().to_owned())
-    }
-
-    fn sql(&self, sql: &str) -> Result<()> {
-        self.target.psql(TARGET_DATABASE, sql, &[]).map(drop)
     }
 }

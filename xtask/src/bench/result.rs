@@ -1,23 +1,24 @@
 //! The measured numbers as a text that docs/benchmarks.md keeps.
 
 use super::process::{self, Cost};
-use crate::workspace;
+use crate::{demo::Engine, workspace};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::{fs, path::Path};
 
-const BEGIN: &str = "<!-- begin: written by cargo xtask bench -->";
 const MEBIBYTE: f64 = 1_048_576.0;
-const END: &str = "<!-- end: written by cargo xtask bench -->";
 
 /// Everything measured once.
 #[derive(Debug)]
 pub struct Run {
     pub rows: u64,
     pub read: Cost,
-    pub copy: Cost,
+    pub load: Cost,
+    /// Zero where the keys are part of the load.
     pub keys: Cost,
     pub whole: Cost,
+    /// The whole run by INSERT instead of LOAD DATA.
+    pub inserts: Option<Cost>,
     pub stages: Stages,
 }
 
@@ -53,9 +54,10 @@ impl Stages {
 }
 
 /// What was measured, where.
-pub fn heading(scale: f64, runs: u32, tls: bool) -> Result<String> {
+pub fn heading(engine: Engine, scale: f64, runs: u32, tls: bool) -> Result<String> {
     Ok(format!(
-        "TPC-H at scale {scale}, {}, {}. The source simulator, PostgreSQL and the job share the machine.\n\n{}.\n",
+        "TPC-H at scale {scale} into {}, {}, {}. The source simulator, the target and the job share the machine.\n\n{}.\n",
+        engine.name(),
         if runs == 1 { "one run".to_owned() } else { format!("medians of {runs} runs") },
         if tls { "the source's connections encrypted" } else { "connections not encrypted" },
         process::machine()?
@@ -63,25 +65,37 @@ pub fn heading(scale: f64, runs: u32, tls: bool) -> Result<String> {
 }
 
 /// One table of results.
-pub fn section(title: &str, runs: &[Run]) -> String {
+pub fn section(engine: Engine, title: &str, load_name: &str, runs: &[Run]) -> String {
     let rows = runs.first().map_or(0, |run| run.rows);
+    let of = |number: fn(&Run) -> f64| median(runs.iter().map(number));
     let mut lines = vec![
-        format!("\n### {title}: {rows} rows\n"),
-        "| step | wall | rows/s | CPU of the program | of the source | of PostgreSQL | peak memory |".to_owned(),
+        format!("\n### {}, {title}: {rows} rows\n", engine.name()),
+        "| step | wall | rows/s | CPU of the program | of the source | of the target | peak memory |".to_owned(),
         "|---|---:|---:|---:|---:|---:|---:|".to_owned(),
         line("read and discard", rows, runs, |run| run.read),
-        line("COPY FROM, binary, from a file", rows, runs, |run| run.copy),
-        line("primary keys", rows, runs, |run| run.keys),
-        line("**sync-job run**, verify included", rows, runs, |run| run.whole),
-        String::new(),
+        line(load_name, rows, runs, |run| run.load),
     ];
-    let of = |number: fn(&Run) -> f64| median(runs.iter().map(number));
-    let parts = of(|run| run.whole.wall / (run.copy.wall + run.keys.wall));
-    lines.push(format!("- Whole run ÷ (COPY + primary keys), wall: **{parts:.2}** (goal: at most 2.4)"));
-    let cpu = of(|run| run.whole.cpu() / (run.read.cpu() + run.copy.cpu() + run.keys.cpu()));
-    lines.push(format!("- Whole run ÷ (read + COPY + primary keys), CPU of all processes: **{cpu:.2}**"));
+    let own_keys = runs.iter().all(|run| run.keys.wall > 0.0);
+    if own_keys {
+        lines.push(line("primary keys", rows, runs, |run| run.keys));
+    }
+    lines.push(line("**sync-job run**, verify included", rows, runs, |run| run.whole));
+    if runs.iter().all(|run| run.inserts.is_some()) {
+        let inserts = |run: &Run| run.inserts.unwrap_or_default();
+        lines.push(line("sync-job run where LOAD DATA is forbidden: INSERT", rows, runs, inserts));
+    }
+    lines.push(String::new());
+    let (parts, goal) = match engine {
+        Engine::Postgres => ("COPY + primary keys", 2.4),
+        Engine::Mysql | Engine::Mariadb => ("LOAD DATA with primary keys", 2.0),
+    };
+    let wall = of(|run| run.whole.wall / (run.load.wall + run.keys.wall));
+    lines.push(format!("- Whole run ÷ ({parts}), wall: **{wall:.2}** (goal: at most {goal:.1})"));
+    let cpu = of(|run| run.whole.cpu() / (run.read.cpu() + run.load.cpu() + run.keys.cpu()));
+    lines.push(format!("- Whole run ÷ (read + {parts}), CPU of all processes: **{cpu:.2}**"));
     let job = of(|run| run.whole.program * 1e6 / run.rows as f64);
-    lines.push(format!("- The job's own CPU: **{job:.2} µs a row** (goal for lineitem: at most 3)"));
+    let goal = if engine == Engine::Postgres { " (goal for lineitem: at most 3)" } else { "" };
+    lines.push(format!("- The job's own CPU: **{job:.2} µs a row**{goal}"));
     let memory = of(|run| run.whole.peak_memory as f64) / MEBIBYTE;
     lines.push(format!("- Peak memory of the job: **{memory:.0} MiB** (goal: under 256)"));
     lines.push(format!(
@@ -110,13 +124,14 @@ fn line(name: &str, rows: u64, runs: &[Run], cost: fn(&Run) -> Cost) -> String {
     )
 }
 
-/// Replaces what the last benchmark wrote.
-pub fn save(text: &str) -> Result<()> {
+/// Replaces what the last benchmark of this engine wrote.
+pub fn save(engine: Engine, text: &str) -> Result<()> {
     let path = workspace::root().join("docs/benchmarks.md");
+    let [begin, end] = ["begin", "end"].map(|word| format!("<!-- {word}: {}, by cargo xtask bench -->", engine.name()));
     let old = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    let (before, rest) = old.split_once(BEGIN).with_context(|| format!("{} lacks {BEGIN}", path.display()))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("{} lacks {END}", path.display()))?;
-    workspace::write(&path, &format!("{before}{BEGIN}\n\n{text}\n{END}{after}"))
+    let (before, rest) = old.split_once(&begin).with_context(|| format!("{} lacks {begin}", path.display()))?;
+    let (_, after) = rest.split_once(&end).with_context(|| format!("{} lacks {end}", path.display()))?;
+    workspace::write(&path, &format!("{before}{begin}\n\n{text}\n{end}{after}"))
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

@@ -1,8 +1,12 @@
 //! `cargo xtask demo`: a sample business, copied before your eyes.
 
+mod aws;
+mod target;
+
 use crate::{
     certificates::{self, Certificates},
-    setup, workspace,
+    setup::{self, Tools},
+    workspace,
 };
 use anyhow::{Context, Result, ensure};
 use std::{
@@ -11,14 +15,13 @@ use std::{
     process::Command,
     time::Instant,
 };
-mod target;
-
 use stopgap_servers::{
     ScratchDir,
     simulator::{self, Simulator},
 };
 
-use target::{Engine, Target};
+pub use target::Engine;
+use target::Target;
 
 const SOURCE_DATABASE: &str = "trading";
 const TARGET_DATABASE: &str = "analytics";
@@ -55,10 +58,13 @@ const LOOKS: &[(&str, &str)] = &[
 pub struct Options {
     /// What to copy to
     #[arg(long, value_enum, default_value = "postgres")]
-    target: Engine,
+    pub target: Engine,
+    /// The whole chain on AWS, on loopback: schedule, launcher, instance, secrets, mail
+    #[arg(long, conflicts_with = "keep")]
+    pub aws: bool,
     /// Leave both servers up afterwards, until Enter or Ctrl-C
     #[arg(long)]
-    keep: bool,
+    pub keep: bool,
 }
 
 /// Says what happens, and when, counted from the start.
@@ -73,9 +79,15 @@ impl Clock {
 pub fn run(options: &Options) -> Result<()> {
     let tools = setup::run()?;
     println!("Building sync-job and mssql-simulator (the first time takes a few minutes)");
-    let programs = workspace::build(&["sync-job", "mssql-simulator"], "quick")?;
-    let [job, simulator] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
+    let mut programs = workspace::build(&["sync-job", "mssql-simulator"], "quick")?;
+    // Optimised it would take minutes to build, and the launcher waits for EC2 anyway.
+    programs.extend(if options.aws { workspace::build(&["launcher-fn"], "dev")? } else { vec![PathBuf::new()] });
+    let [job, simulator, launcher] = &programs[..] else { anyhow::bail!("built {} programs", programs.len()) };
+    show(options, &tools, [job, simulator, launcher])
+}
 
+/// The demo with programs that are built already: job, simulator, launcher.
+pub fn show(options: &Options, tools: &Tools, [job, simulator, launcher]: [&Path; 3]) -> Result<()> {
     let clock = Clock(Instant::now());
     let files = ScratchDir::new("demo")?;
     let certificates = certificates::make(files.path())?;
@@ -83,6 +95,9 @@ pub fn run(options: &Options) -> Result<()> {
     clock.say("Starting a private target");
     let target = Target::start(options.target, &certificates)?;
     println!("It is {}", target.name());
+    if options.aws {
+        return aws::show(&clock, tools, [job, simulator, launcher], &certificates, &target);
+    }
     clock.say("Starting the SQL Server simulator and loading the sample business (about a million rows)");
     let source = start_source(simulator, &certificates)?;
     clock.say(&format!("Both are up: source on port {}, target on port {}", source.port(), target.port()));
@@ -109,7 +124,7 @@ pub fn run(options: &Options) -> Result<()> {
         println!("Press Enter (or Ctrl-C) to stop them.");
         std::io::stdin().read_line(&mut String::new()).context("waiting for Enter")?;
     } else {
-        let (dump, reader) = target.dump(&tools, &kept)?;
+        let (dump, reader) = target.dump(tools, &kept)?;
         clock.say("The demo is over, and both servers are stopped");
         println!("The copied tables: {} ({reader} reads it)", dump.display());
         println!("The report as JSON: {report_file}");

@@ -23,6 +23,16 @@ pub enum Engine {
     Mariadb,
 }
 
+impl Engine {
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Postgres => "PostgreSQL",
+            Engine::Mysql => "MySQL",
+            Engine::Mariadb => "MariaDB",
+        }
+    }
+}
+
 /// Databases of MySQL that take the source's schemas; PostgreSQL has schemas itself.
 const DATABASES: [&str; 4] = [TARGET_DATABASE, "hr", "catalog", "audit"];
 
@@ -62,10 +72,10 @@ impl Target {
 
     pub fn name(&self) -> &'static str {
         match self {
-            Target::Postgres(_) => "PostgreSQL",
+            Target::Postgres(_) => Engine::Postgres.name(),
             Target::Mysql(server) => match server.flavour() {
-                Flavour::MySql => "MySQL",
-                Flavour::MariaDb => "MariaDB",
+                Flavour::MySql => Engine::Mysql.name(),
+                Flavour::MariaDb => Engine::Mariadb.name(),
             },
         }
     }

@@ -6,8 +6,9 @@ use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
 
-use crate::config::{Intent, SourceConfig, TlsMode};
+use crate::config::{Intent, Login, SourceConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
+use crate::login::with_password;
 
 pub type Connection = Client<Compat<TcpStream>>;
 
@@ -28,15 +29,16 @@ fn session_settings(config: &SourceConfig) -> String {
 
 /// Opens a connection, logs in and prepares the session. `database` replaces the configured one (database snapshots).
 pub async fn connect(config: &SourceConfig, database: Option<&str>) -> Result<Connection> {
-    let password = config.password.read().map_err(|error| {
-        Error::new(Side::Source, Kind::Login, "the source's password could not be read").with_source(error)
-    })?;
+    with_password(&config.password, Side::Source, |login| connect_as(config, database, login)).await
+}
+
+async fn connect_as(config: &SourceConfig, database: Option<&str>, login: Login) -> Result<Connection> {
     let mut driver = Config::new();
     driver.host(&config.host);
     driver.port(config.port);
     driver.database(database.unwrap_or(&config.database));
     driver.application_name(&config.application_name);
-    driver.authentication(AuthMethod::sql_server(&config.user, password.expose()));
+    driver.authentication(AuthMethod::sql_server(login.user.as_ref().unwrap_or(&config.user), login.password.expose()));
     driver.readonly(config.intent == Intent::ReadOnly);
     driver.packet_size(PACKET_SIZE);
     driver.handshake_timeout(Some(config.connect_timeout));

@@ -42,7 +42,7 @@ pub fn expression(column: &str, read: &ReadAs) -> String {
             "CAST(CAST('SRID=' + CAST({name}.STSrid AS varchar(11)) + ';' + {name}.AsTextZM() AS nvarchar(max)) \
              AS varbinary(max))"
         ),
-        ReadAs::VariantText => format!("CAST({} AS varbinary(8000))", variant_text(&name)),
+        ReadAs::VariantText => format!("CAST({} AS varbinary(max))", variant_text(&name)),
         ReadAs::VariantType => {
             format!("CAST(CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128)) AS varbinary(256))")
         }
@@ -51,7 +51,8 @@ pub fn expression(column: &str, read: &ReadAs) -> String {
 }
 
 /// A sql_variant as text by its own base type, exact: styles from "CAST and CONVERT" (121 ODBC canonical with fraction,
-/// 2 four decimals for money, 3 all 17 digits for float, 1 hexadecimal with 0x).
+/// 2 four decimals for money, 3 all 17 digits for float, 1 hexadecimal with 0x). A variant holds up to 8,000 characters, and
+/// 16,002 as hexadecimal digits: more than nvarchar(4000).
 fn variant_text(name: &str) -> String {
     let styled = |types: &[&str], style: u8| -> String {
         types
@@ -62,12 +63,12 @@ fn variant_text(name: &str) -> String {
                     "varbinary" | "binary" => "varbinary(8000)".to_owned(),
                     other => other.to_owned(),
                 };
-                format!(" WHEN N'{base}' THEN CONVERT(nvarchar(4000), CAST({name} AS {cast}), {style})")
+                format!(" WHEN N'{base}' THEN CONVERT(nvarchar(max), CAST({name} AS {cast}), {style})")
             })
             .collect()
     };
     format!(
-        "CASE CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128)){}{}{}{} ELSE CAST({name} AS nvarchar(4000)) END",
+        "CASE CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128)){}{}{}{} ELSE CAST({name} AS nvarchar(max)) END",
         styled(&["date", "time", "datetime", "smalldatetime", "datetime2", "datetimeoffset"], 121),
         styled(&["money", "smallmoney"], 2),
         styled(&["float", "real"], 3),

@@ -3,22 +3,26 @@
 use mysql_async::prelude::{FromRow, Queryable as _};
 use mysql_async::{Conn, DriverError, Opts, OptsBuilder, SslOpts};
 
-use crate::config::{TargetConfig, TlsMode};
+use crate::config::{Auth, Login, TargetConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
+use crate::login::with_password;
 
 /// Opens a connection. Every session setting that the job relies on is stated.
 pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<Conn> {
+    with_password(&config.password, Side::Target, |login| connect_as(config, application_name, login)).await
+}
+
+async fn connect_as(config: &TargetConfig, application_name: &str, login: Login) -> Result<Conn> {
     let attempt =
         format!("could not connect to MySQL at {}:{}, database {}", config.host, config.port, config.database);
-    let password = config.password.read().map_err(|error| {
-        Error::new(Side::Target, Kind::Login, "the target's password could not be read").with_source(error)
-    })?;
     let options: Opts = OptsBuilder::default()
         .ip_or_hostname(config.host.clone())
         .tcp_port(config.port)
         .db_name(Some(config.database.clone()))
-        .user(Some(config.user.clone()))
-        .pass(Some(password.expose()))
+        .user(Some(login.user.as_ref().unwrap_or(&config.user).clone()))
+        .pass(Some(login.password.expose()))
+        // Aurora takes an IAM token as a password in the clear, inside TLS ("IAM database authentication").
+        .enable_cleartext_plugin(config.auth == Auth::Iam)
         .prefer_socket(false)
         .stmt_cache_size(0)
         .connect_attribute("program_name", application_name)

@@ -59,6 +59,10 @@ impl Dialect for MySqlDialect {
         canonical(found) == canonical(wanted)
     }
 
+    fn compares_text_exactly(&self) -> bool {
+        false
+    }
+
     fn refuse_index(&self, index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String> {
         refuse_key(index, columns)
     }

@@ -3,22 +3,24 @@
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
-use crate::config::{TargetConfig, TlsMode};
+use crate::config::{Login, TargetConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
+use crate::login::with_password;
 
 /// Opens a connection. Every session setting that the job relies on is stated.
 pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<PgConnection> {
+    with_password(&config.password, Side::Target, |login| connect_as(config, application_name, login)).await
+}
+
+async fn connect_as(config: &TargetConfig, application_name: &str, login: Login) -> Result<PgConnection> {
     let attempt =
         format!("could not connect to PostgreSQL at {}:{}, database {}", config.host, config.port, config.database);
-    let password = config.password.read().map_err(|error| {
-        Error::new(Side::Target, Kind::Login, "the target's password could not be read").with_source(error)
-    })?;
     let mut options = PgConnectOptions::new_without_pgpass()
         .host(&config.host)
         .port(config.port)
         .database(&config.database)
-        .username(&config.user)
-        .password(password.expose())
+        .username(login.user.as_ref().unwrap_or(&config.user))
+        .password(login.password.expose())
         .application_name(application_name)
         .extra_float_digits(3)
         .ssl_mode(match config.tls.mode {

@@ -48,6 +48,10 @@ impl Dialect for PostgresDialect {
         true
     }
 
+    fn compares_text_exactly(&self) -> bool {
+        true
+    }
+
     fn refuse_index(&self, index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String> {
         let keys = index.columns.iter().filter_map(|(name, _)| columns.iter().find(|column| &column.target == name));
         keys.map(|column| &column.mapping)

@@ -33,6 +33,9 @@ const OLDEST_VERSION: i32 = 140_000;
 /// Staging tables of every run start with this.
 const PREFIX: &str = "stopgap_";
 
+/// Held while a schema is made: IF NOT EXISTS is no help where two sessions make the same one at once.
+const SCHEMA_LOCK: i64 = 0x0053_746f_7067_6170;
+
 /// A PostgreSQL database to write to.
 #[derive(Debug, Clone)]
 pub struct Postgres {
@@ -70,6 +73,20 @@ impl Postgres {
         close(connection).await;
         result
     }
+}
+
+/// Makes a schema that is not there. IF NOT EXISTS asks for the right to make schemas even where there is nothing to make.
+async fn make_schema(connection: &mut PgConnection, schema: &str) -> Result<()> {
+    let query = format!("SELECT 1 FROM pg_namespace WHERE nspname = {}", sql::literal(schema));
+    if !rows(connection, &query).await?.is_empty() {
+        return Ok(());
+    }
+    let schema = sql::quote(schema);
+    execute(
+        connection,
+        &format!("BEGIN; SELECT pg_advisory_xact_lock({SCHEMA_LOCK}); CREATE SCHEMA IF NOT EXISTS {schema}; COMMIT"),
+    )
+    .await
 }
 
 /// The digest of a relation, over a given connection (and so inside its transaction).
@@ -178,13 +195,16 @@ impl Target for Postgres {
 
     async fn create_staging(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
         let name = sql::qualified(&staging.name);
-        self.run(&format!(
-            "CREATE SCHEMA IF NOT EXISTS {}; BEGIN; {}; COMMENT ON TABLE {name} IS {}; ALTER TABLE {name} SET (autovacuum_enabled = off); COMMIT",
-            sql::quote(&staging.name.schema),
+        let mut connection = self.connect().await?;
+        make_schema(&mut connection, &staging.name.schema).await?;
+        let statements = format!(
+            "BEGIN; {}; COMMENT ON TABLE {name} IS {}; ALTER TABLE {name} SET (autovacuum_enabled = off); COMMIT",
             sql::create_staging(table, &staging.name),
             lease::staging_comment(self, &table.target.to_string()),
-        ))
-        .await
+        );
+        let result = execute(&mut connection, &statements).await;
+        close(connection).await;
+        result
     }
 
     async fn drop_staging(&self, staging: &Staging) -> Result<()> {

@@ -1,0 +1,91 @@
+# Job binary, job files and run records. Artifacts are named after their content, so that a change is one that Terraform shows.
+
+resource "aws_s3_bucket" "artifacts" {
+  bucket_prefix = "${local.name}-"
+  force_destroy = var.bucket_force_destroy
+  tags          = local.tags
+}
+
+resource "aws_s3_bucket_public_access_block" "artifacts" {
+  bucket                  = aws_s3_bucket.artifacts.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_versioning" "artifacts" {
+  bucket = aws_s3_bucket.artifacts.id
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "artifacts" {
+  bucket = aws_s3_bucket.artifacts.id
+  rule {
+    apply_server_side_encryption_by_default {
+      sse_algorithm = "aws:kms"
+    }
+    bucket_key_enabled = true
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "artifacts" {
+  bucket     = aws_s3_bucket.artifacts.id
+  depends_on = [aws_s3_bucket_versioning.artifacts]
+  rule {
+    id     = "old-versions"
+    status = "Enabled"
+    filter {}
+    noncurrent_version_expiration {
+      noncurrent_days = 90
+    }
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+  }
+}
+
+data "aws_iam_policy_document" "bucket" {
+  statement {
+    sid       = "OnlyEncryptedConnections"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = [aws_s3_bucket.artifacts.arn, "${aws_s3_bucket.artifacts.arn}/*"]
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "artifacts" {
+  bucket     = aws_s3_bucket.artifacts.id
+  policy     = data.aws_iam_policy_document.bucket.json
+  depends_on = [aws_s3_bucket_public_access_block.artifacts]
+}
+
+resource "aws_s3_object" "job_binary" {
+  bucket      = aws_s3_bucket.artifacts.id
+  key         = "bin/sync-job-${filesha256(var.job_binary)}"
+  source      = var.job_binary
+  source_hash = filesha256(var.job_binary)
+  depends_on  = [aws_s3_bucket_server_side_encryption_configuration.artifacts]
+}
+
+# The key is fixed, since instances look for it by the job's name; the hash makes a change visible.
+resource "aws_s3_object" "job_file" {
+  for_each     = var.jobs
+  bucket       = aws_s3_bucket.artifacts.id
+  key          = "jobs/${each.key}.toml"
+  source       = each.value.file
+  source_hash  = filesha256(each.value.file)
+  content_type = "application/toml"
+  depends_on   = [aws_s3_bucket_server_side_encryption_configuration.artifacts]
+}

@@ -1,0 +1,130 @@
+# Who hears of runs, and of silence.
+
+resource "aws_sns_topic" "summaries" {
+  count             = var.topic_arn == null ? 1 : 0
+  name              = "${local.name}-summaries"
+  kms_master_key_id = aws_kms_key.topic[0].arn
+  tags              = local.tags
+}
+
+# CloudWatch's alarms cannot publish through the key that AWS manages for SNS.
+resource "aws_kms_key" "topic" {
+  count                   = var.topic_arn == null ? 1 : 0
+  description             = "Messages of ${local.name}"
+  enable_key_rotation     = true
+  deletion_window_in_days = 7
+  policy                  = data.aws_iam_policy_document.topic_key.json
+  tags                    = local.tags
+}
+
+data "aws_iam_policy_document" "topic_key" {
+  # In a key's own policy, * is this key.
+  statement {
+    sid       = "Account"
+    actions   = ["kms:*"]
+    resources = ["*"]
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:${local.partition}:iam::${local.account}:root"]
+    }
+  }
+  statement {
+    sid       = "Publishers"
+    actions   = ["kms:GenerateDataKey*", "kms:Decrypt"]
+    resources = ["*"]
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com", "sns.amazonaws.com"]
+    }
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account]
+    }
+  }
+  statement {
+    sid       = "OurRoles"
+    actions   = ["kms:GenerateDataKey*", "kms:Decrypt"]
+    resources = ["*"]
+    principals {
+      type        = "AWS"
+      identifiers = [aws_iam_role.instance.arn, aws_iam_role.launcher.arn]
+    }
+  }
+}
+
+resource "aws_sns_topic_subscription" "mail" {
+  for_each  = var.mail_addresses
+  topic_arn = local.topic_arn
+  protocol  = "email"
+  endpoint  = each.value
+}
+
+# The function failed: nobody may have been told of a run.
+resource "aws_cloudwatch_metric_alarm" "launcher_errors" {
+  alarm_name          = "${local.name}-launcher-errors"
+  alarm_description   = "The launcher failed. Its log group says why; the events are in the dead-letter queue."
+  namespace           = "AWS/Lambda"
+  metric_name         = "Errors"
+  dimensions          = { FunctionName = aws_lambda_function.launcher.function_name }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [local.topic_arn]
+  tags                = local.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "dead_letters" {
+  alarm_name          = "${local.name}-dead-letters"
+  alarm_description   = "An event reached nobody: a run may not have been started, or not been reported."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = aws_sqs_queue.dead_letters.name }
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [local.topic_arn]
+  tags                = local.tags
+}
+
+# Jobs print their figures in CloudWatch's embedded metric format.
+resource "aws_cloudwatch_metric_alarm" "failed" {
+  for_each            = var.jobs
+  alarm_name          = "${local.name}-${each.key}-failed"
+  alarm_description   = "A run of ${each.key} did not end well; its summary says why."
+  namespace           = "Stopgap"
+  metric_name         = "Failed"
+  dimensions          = { Job = each.key, Environment = var.environment }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  threshold           = 0
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  tags                = local.tags
+}
+
+resource "aws_cloudwatch_metric_alarm" "silence" {
+  for_each            = { for name, job in var.jobs : name => job if job.schedule != null }
+  alarm_name          = "${local.name}-${each.key}-silence"
+  alarm_description   = "No successful run of ${each.key} in ${each.value.silence_hours} hours."
+  namespace           = "Stopgap"
+  metric_name         = "Succeeded"
+  dimensions          = { Job = each.key, Environment = var.environment }
+  statistic           = "Sum"
+  period              = 3600
+  evaluation_periods  = each.value.silence_hours
+  datapoints_to_alarm = each.value.silence_hours
+  threshold           = 1
+  comparison_operator = "LessThanThreshold"
+  treat_missing_data  = "breaching"
+  alarm_actions       = [local.topic_arn]
+  ok_actions          = [local.topic_arn]
+  tags                = local.tags
+}

@@ -1,0 +1,254 @@
+//! Everything that is asked of EC2.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata as _};
+use aws_sdk_ec2::types::{
+    Filter, Instance, InstanceInterruptionBehavior, InstanceMarketOptionsRequest, InstanceType,
+    LaunchTemplateSpecification, MarketType, ResourceType, SpotInstanceType, SpotMarketOptions, Tag, TagSpecification,
+};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use chrono::{DateTime, Utc};
+
+pub const JOB: &str = "stopgap:job";
+pub const RUN_ID: &str = "stopgap:run-id";
+pub const ENVIRONMENT: &str = "stopgap:environment";
+pub const STARTED_BY: &str = "stopgap:started-by";
+pub const ENDED_BY: &str = "stopgap:ended-by";
+
+/// How often a throttled request is tried again; the waits add up to half a minute.
+const THROTTLED_TRIES: u32 = 6;
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// Of the console's output, as much as a mail should carry.
+const CONSOLE_LINES: usize = 40;
+
+/// An instance as far as this function cares.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub id: String,
+    pub state: String,
+    pub kind: String,
+    pub zone: String,
+    pub launched: Option<DateTime<Utc>>,
+    /// EC2's own words for why it is in this state.
+    pub reason: String,
+    pub tags: BTreeMap<String, String>,
+}
+
+impl Found {
+    pub fn tag(&self, name: &str) -> Option<&str> {
+        self.tags.get(name).map(String::as_str)
+    }
+
+    /// The run's name: the launcher's, or the instance's own where a person launched it from the template.
+    pub fn run_id(&self) -> &str {
+        self.tag(RUN_ID).unwrap_or(&self.id)
+    }
+}
+
+/// One way to ask for an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    pub spot: bool,
+    pub instance_type: Option<String>,
+    pub subnet: Option<String>,
+}
+
+impl std::fmt::Display for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let market = if self.spot { "Spot" } else { "on-demand" };
+        let own = |value: &Option<String>| value.clone().unwrap_or_else(|| "the template's".to_owned());
+        write!(f, "{market} {} in {}", own(&self.instance_type), own(&self.subnet))
+    }
+}
+
+/// Why an instance was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Another type, subnet or market may do.
+    #[error("{0}")]
+    NoCapacity(String),
+    #[error("{0}")]
+    Other(String),
+}
+
+pub struct Instances {
+    client: Client,
+    /// Does not try again by itself: what EC2 calls a server error is mostly a lack of capacity.
+    once: Client,
+}
+
+impl Instances {
+    pub fn new(config: &SdkConfig) -> Self {
+        let once = aws_sdk_ec2::config::Builder::from(config).retry_config(RetryConfig::disabled()).build();
+        Self { client: Client::new(config), once: Client::from_conf(once) }
+    }
+
+    /// Starts one instance. The same token never starts two.
+    pub async fn start(
+        &self,
+        template: &str,
+        attempt: &Attempt,
+        token: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<String, StartError> {
+        let tags = tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect::<Vec<_>>();
+        let template = LaunchTemplateSpecification::builder().launch_template_id(template).version("$Default").build();
+        let tagged = |kind| TagSpecification::builder().resource_type(kind).set_tags(Some(tags.clone())).build();
+        let spot = SpotMarketOptions::builder()
+            .spot_instance_type(SpotInstanceType::OneTime)
+            .instance_interruption_behavior(InstanceInterruptionBehavior::Terminate)
+            .build();
+        let market = InstanceMarketOptionsRequest::builder().market_type(MarketType::Spot).spot_options(spot).build();
+        let request = self
+            .once
+            .run_instances()
+            .min_count(1)
+            .max_count(1)
+            .client_token(token)
+            .launch_template(template)
+            .set_instance_type(attempt.instance_type.as_deref().map(InstanceType::from))
+            .set_subnet_id(attempt.subnet.clone())
+            .set_instance_market_options(attempt.spot.then_some(market))
+            .tag_specifications(tagged(ResourceType::Instance))
+            .tag_specifications(tagged(ResourceType::Volume));
+        for tries in 0.. {
+            let error = match request.clone().send().await {
+                Ok(started) => {
+                    let id = started.instances().first().and_then(Instance::instance_id);
+                    return id.map(str::to_owned).ok_or_else(|| StartError::Other("EC2 named no instance".to_owned()));
+                }
+                Err(error) => error,
+            };
+            let code = error.code().unwrap_or_default().to_owned();
+            let text = match error.message() {
+                Some(message) => format!("{code}: {message}"),
+                None => DisplayErrorContext(&error).to_string(),
+            };
+            if lacks_capacity(&code) {
+                return Err(StartError::NoCapacity(text));
+            }
+            if !is_throttled(&code) || tries == THROTTLED_TRIES {
+                return Err(StartError::Other(text));
+            }
+            let wait = FIRST_WAIT * 2_u32.pow(tries);
+            tokio::time::sleep(wait.mul_f64(1.0 - rand::random::<f64>() / 2.0)).await;
+        }
+        Err(StartError::Other("EC2 was never asked".to_owned()))
+    }
+
+    /// Instances with these tags, in these states (all if empty).
+    pub async fn find(&self, tags: &[(&str, &str)], states: &[&str]) -> anyhow::Result<Vec<Found>> {
+        let filter = |name: String, values: &[&str]| {
+            Filter::builder().name(name).set_values(Some(values.iter().map(|v| (*v).to_owned()).collect())).build()
+        };
+        let mut filters: Vec<Filter> =
+            tags.iter().map(|(name, value)| filter(format!("tag:{name}"), &[value])).collect();
+        filters.push(filter("tag-key".to_owned(), &[JOB]));
+        if !states.is_empty() {
+            filters.push(filter("instance-state-name".to_owned(), states));
+        }
+        self.describe(self.client.describe_instances().set_filters(Some(filters))).await
+    }
+
+    /// One instance, if it is still known.
+    pub async fn get(&self, id: &str) -> anyhow::Result<Option<Found>> {
+        let own = Filter::builder().name("instance-id").values(id).build();
+        Ok(self.describe(self.client.describe_instances().filters(own)).await?.into_iter().next())
+    }
+
+    async fn describe(
+        &self,
+        request: aws_sdk_ec2::operation::describe_instances::builders::DescribeInstancesFluentBuilder,
+    ) -> anyhow::Result<Vec<Found>> {
+        let mut found = Vec::new();
+        let mut pages = request.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.context("DescribeInstances failed")?;
+            let instances = page.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances);
+            found.extend(instances.map(look));
+        }
+        Ok(found)
+    }
+
+    pub async fn tag(&self, id: &str, name: &str, value: &str) -> anyhow::Result<()> {
+        let tag = Tag::builder().key(name).value(value).build();
+        self.client.create_tags().resources(id).tags(tag).send().await.context("CreateTags failed")?;
+        Ok(())
+    }
+
+    pub async fn terminate(&self, id: &str) -> anyhow::Result<()> {
+        self.client.terminate_instances().instance_ids(id).send().await.context("TerminateInstances failed")?;
+        Ok(())
+    }
+
+    /// The end of what the machine wrote to its console, or why it cannot be shown.
+    pub async fn console(&self, id: &str) -> Result<String, String> {
+        let answer = self.once.get_console_output().instance_id(id).latest(true).send().await;
+        // Instances that are not built on Nitro know no latest output.
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(_) => self
+                .once
+                .get_console_output()
+                .instance_id(id)
+                .send()
+                .await
+                .map_err(|error| error.message().unwrap_or("EC2 did not answer").to_owned())?,
+        };
+        let encoded: String = answer.output().unwrap_or_default().split_whitespace().collect();
+        let bytes = BASE64_STANDARD.decode(encoded).map_err(|error| format!("it is not base64: {error}"))?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        Ok(lines[lines.len().saturating_sub(CONSOLE_LINES)..].join("\n"))
+    }
+}
+
+fn look(instance: &Instance) -> Found {
+    let name = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let said = instance.state_reason().and_then(|reason| reason.message());
+    Found {
+        id: name(instance.instance_id()),
+        state: name(instance.state().and_then(|state| state.name()).map(aws_sdk_ec2::types::InstanceStateName::as_str)),
+        kind: name(instance.instance_type().map(InstanceType::as_str)),
+        zone: name(instance.placement().and_then(|placement| placement.availability_zone())),
+        launched: instance.launch_time().and_then(|time| DateTime::from_timestamp(time.secs(), 0)),
+        reason: name(said.or(instance.state_transition_reason()).filter(|text| !text.is_empty())),
+        tags: instance.tags().iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()))).collect(),
+    }
+}
+
+/// Error codes of RunInstances ("Error codes for the Amazon EC2 API") after which another type, subnet or market may do.
+fn lacks_capacity(code: &str) -> bool {
+    matches!(
+        code,
+        "InsufficientInstanceCapacity"
+            | "InsufficientHostCapacity"
+            | "InsufficientReservedInstanceCapacity"
+            | "InsufficientCapacity"
+            | "InsufficientFreeAddressesInSubnet"
+            | "InstanceLimitExceeded"
+            | "VcpuLimitExceeded"
+            | "MaxSpotInstanceCountExceeded"
+            | "SpotMaxPriceTooLow"
+            | "Unsupported"
+    )
+}
+
+fn is_throttled(code: &str) -> bool {
+    matches!(
+        code,
+        "RequestLimitExceeded"
+            | "Throttling"
+            | "ThrottlingException"
+            | "Unavailable"
+            | "ServiceUnavailable"
+            | "InternalError"
+    )
+}

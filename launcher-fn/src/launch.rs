@@ -1,0 +1,175 @@
+//! Starts exactly one instance for a request.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use crate::event::{Request, digest};
+use crate::instances::{Attempt, ENVIRONMENT, Instances, JOB, RUN_ID, STARTED_BY, StartError};
+use crate::report::Reporter;
+use crate::settings::{JobSettings, Settings};
+
+const TABLES: &str = "stopgap:tables";
+const DRY_RUN: &str = "stopgap:dry-run";
+const REASON: &str = "stopgap:reason";
+/// "Maximum value length – 256 Unicode characters" (Tag your Amazon EC2 resources).
+const LONGEST_TAG: usize = 256;
+/// "Up to 64 ASCII characters" (Ensuring idempotency in Amazon EC2 API requests).
+const TOKEN_LENGTH: usize = 64;
+
+pub async fn run(
+    instances: &Instances,
+    settings: &Settings,
+    reporter: &Reporter,
+    request: &Request,
+) -> anyhow::Result<Value> {
+    let (job, run_id) = (request.job.as_str(), request.run_id.as_str());
+    // Lambda tries a failed invocation again; that of which people know is not repeated behind their backs.
+    if reporter.was_told(job, run_id).await? {
+        return Ok(json!({"outcome": "skipped", "reason": format!("{job}: run {run_id} was reported already")}));
+    }
+    match start(instances, settings, reporter, request).await {
+        Ok(answer) => Ok(answer),
+        Err(error) => {
+            let headline = format!("[FAILED] {job}: no instance could be started");
+            let text = format!(
+                "The launcher could not start the run:\n\n  {}\n\nNothing was read and nothing was written. To try again now, invoke the launcher with\n\n  {{\"job\": \"{job}\"}}\n",
+                format!("{error:#}").replace('\n', "\n  ")
+            );
+            reporter.failure(job, run_id, &headline, &text).await.with_context(|| format!("telling of: {error:#}"))?;
+            Err(error)
+        }
+    }
+}
+
+async fn start(
+    instances: &Instances,
+    settings: &Settings,
+    reporter: &Reporter,
+    request: &Request,
+) -> anyhow::Result<Value> {
+    let (job, run_id) = (request.job.as_str(), request.run_id.as_str());
+    let Some(own) = settings.jobs.get(job) else {
+        let known: Vec<&String> = settings.jobs.keys().collect();
+        bail!("the job {job:?} is not known; STOPGAP_JOBS has {known:?}");
+    };
+    let tags = tags(request, &settings.environment)?;
+    if let Some(found) = instances.find(&[(JOB, job), (RUN_ID, run_id)], &[]).await?.first() {
+        return Ok(json!({"outcome": "skipped", "run_id": run_id, "instance": found.id,
+            "reason": format!("{job}: run {run_id} was started already, on {}", found.id)}));
+    }
+    let running = instances.find(&[(JOB, job), (ENVIRONMENT, &settings.environment)], &["pending", "running"]).await?;
+    if let Some(found) = running.first() {
+        let reason = format!("{job} is still running: {} is {}, run {}", found.id, found.state, found.run_id());
+        tracing::warn!(job, run_id, instance = found.id, "skipped: {reason}");
+        return Ok(json!({"outcome": "skipped", "instance": found.id, "reason": reason}));
+    }
+    let mut refused = Vec::new();
+    for (number, attempt) in attempts(own).into_iter().enumerate() {
+        // Each attempt is another request, and a token stands for one request; the run's first attempts give the same tokens.
+        let token = &digest(&format!("{job}/{run_id}/{number}"))[..TOKEN_LENGTH];
+        match instances.start(&own.launch_template_id, &attempt, token, &tags).await {
+            Ok(instance) => {
+                tracing::info!(job, run_id, instance, %attempt, "started");
+                if let Err(error) = reporter.started(job, run_id, &instance, &started_by(request)).await {
+                    // The run goes on; its own record is written by the job.
+                    tracing::warn!(job, run_id, error = format!("{error:#}"), "the run's record could not be written");
+                }
+                return Ok(json!({"outcome": "started", "job": job, "run_id": run_id, "instance": instance,
+                    "as": attempt.to_string(), "refused": refused}));
+            }
+            Err(StartError::NoCapacity(text)) => {
+                tracing::warn!(job, run_id, %attempt, "no capacity: {text}");
+                refused.push(format!("{attempt}: {text}"));
+            }
+            Err(error @ StartError::Other(_)) => {
+                return Err(error).with_context(|| format!("RunInstances ({attempt})"));
+            }
+        }
+    }
+    bail!("no capacity anywhere:\n{}", refused.join("\n"))
+}
+
+/// Spot first where asked for, then on-demand; each type in each subnet.
+fn attempts(job: &JobSettings) -> Vec<Attempt> {
+    let choices = |list: &[String]| -> Vec<Option<String>> {
+        if list.is_empty() { vec![None] } else { list.iter().cloned().map(Some).collect() }
+    };
+    let markets: &[bool] = if job.spot { &[true, false] } else { &[false] };
+    let mut attempts = Vec::new();
+    for spot in markets {
+        for instance_type in choices(&job.instance_types) {
+            for subnet in choices(&job.subnets) {
+                attempts.push(Attempt { spot: *spot, instance_type: instance_type.clone(), subnet });
+            }
+        }
+    }
+    attempts
+}
+
+fn started_by(request: &Request) -> String {
+    match &request.reason {
+        Some(reason) => format!("{}: {reason}", request.started_by),
+        None => request.started_by.to_owned(),
+    }
+}
+
+/// What the instance is told of its run.
+fn tags(request: &Request, environment: &str) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut tags = BTreeMap::from([
+        ("Name".to_owned(), format!("stopgap {}", request.job)),
+        (JOB.to_owned(), request.job.clone()),
+        (RUN_ID.to_owned(), request.run_id.clone()),
+        (ENVIRONMENT.to_owned(), environment.to_owned()),
+        (STARTED_BY.to_owned(), request.started_by.to_owned()),
+    ]);
+    if !request.tables.is_empty() {
+        let list = serde_json::to_string(&request.tables)?;
+        if list.chars().count() > LONGEST_TAG {
+            bail!(
+                "\"tables\" is too long: an instance's tag holds {LONGEST_TAG} characters; use patterns such as \"sales.*\""
+            );
+        }
+        tags.insert(TABLES.to_owned(), list);
+    }
+    if request.dry_run {
+        tags.insert(DRY_RUN.to_owned(), "true".to_owned());
+    }
+    if let Some(reason) = &request.reason {
+        tags.insert(REASON.to_owned(), reason.chars().take(LONGEST_TAG).collect());
+    }
+    Ok(tags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::tests::settings;
+
+    #[test]
+    fn spot_comes_first_and_every_subnet_has_its_turn() {
+        let found: Vec<String> = attempts(&settings().jobs["erp"]).iter().map(Attempt::to_string).collect();
+        assert_eq!(found.len(), 8);
+        assert_eq!(found[0], "Spot m7g.large in subnet-a");
+        assert_eq!(found[1], "Spot m7g.large in subnet-b");
+        assert_eq!(found[7], "on-demand m6g.large in subnet-b");
+    }
+
+    #[test]
+    fn tags_carry_what_the_event_asks_for() {
+        let mut request = Request {
+            job: "erp".into(),
+            run_id: "r1".into(),
+            tables: vec!["sales.*".into(), "dbo.Order Lines".into()],
+            dry_run: true,
+            reason: Some("late data".into()),
+            started_by: "by hand",
+        };
+        let tags = tags(&request, "dev").unwrap();
+        assert_eq!(tags[TABLES], "[\"sales.*\",\"dbo.Order Lines\"]");
+        assert_eq!((tags[DRY_RUN].as_str(), tags[REASON].as_str()), ("true", "late data"));
+        request.tables = vec!["x".repeat(300)];
+        assert!(super::tags(&request, "dev").unwrap_err().to_string().contains("tables"));
+    }
+}

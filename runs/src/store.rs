@@ -1,0 +1,274 @@
+//! Where records are kept: a bucket or a directory, each run in `runs/<job>/<run id>/`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use chrono::Utc;
+use futures_util::TryStreamExt as _;
+use object_store::aws::{AmazonS3Builder, AwsCredential};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{CredentialProvider, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
+
+use crate::record::{Notification, Record, Sent};
+
+/// Why a record could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("{0:?} is no place for run records: give s3://bucket, s3://bucket/prefix or a directory")]
+    Place(String),
+    #[error("{place} cannot be used")]
+    Open { place: String, source: object_store::Error },
+    #[error("{place}/{key} cannot be read or written")]
+    Access { place: String, key: String, source: object_store::Error },
+    #[error("{place}/{key} is not what was written there")]
+    Garbled { place: String, key: String, source: serde_json::Error },
+}
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+/// Who may tell people of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Claim {
+    Ours,
+    Taken(Notification),
+}
+
+/// A bucket or a directory.
+#[derive(Debug, Clone)]
+pub struct Store {
+    objects: Arc<dyn ObjectStore>,
+    prefix: Path,
+    place: String,
+}
+
+impl Store {
+    /// `s3://bucket[/prefix]`, or a directory, which is made.
+    pub fn open(place: &str, config: Option<&SdkConfig>) -> Result<Self> {
+        let failed = |source| StoreError::Open { place: place.to_owned(), source };
+        let (objects, prefix): (Arc<dyn ObjectStore>, Path) = if let Some(rest) = place.strip_prefix("s3://") {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            let config = config.filter(|_| !bucket.is_empty()).ok_or_else(|| StoreError::Place(place.to_owned()))?;
+            (Arc::new(bucket_of(bucket, config).map_err(failed)?), Path::from(prefix))
+        } else if place.is_empty() || place.contains("://") {
+            return Err(StoreError::Place(place.to_owned()));
+        } else {
+            let made = std::fs::create_dir_all(place)
+                .map_err(|source| object_store::Error::Generic { store: "directory", source: source.into() });
+            made.map_err(failed)?;
+            (Arc::new(LocalFileSystem::new_with_prefix(place).map_err(failed)?), Path::default())
+        };
+        Ok(Self { objects, prefix, place: place.trim_end_matches('/').to_owned() })
+    }
+
+    /// The place as it was given.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Where a run's files are, for people.
+    pub fn location(&self, job: &str, run_id: &str) -> String {
+        format!("{}/runs/{job}/{run_id}", self.place)
+    }
+
+    pub async fn write(&self, record: &Record) -> Result<()> {
+        self.put(&run_key(&record.job, &record.run_id, "report.json"), record, PutMode::Overwrite).await
+    }
+
+    /// The report as people read it, beside the record.
+    pub async fn write_text(&self, record: &Record, text: String) -> Result<()> {
+        let key = run_key(&record.job, &record.run_id, "report.txt");
+        let put = self.objects.put(&self.path(&key), PutPayload::from(text)).await;
+        put.map(drop).map_err(|source| self.access(&key, source))
+    }
+
+    pub async fn read(&self, job: &str, run_id: &str) -> Result<Option<Record>> {
+        self.get(&run_key(job, run_id, "report.json")).await
+    }
+
+    pub async fn read_text(&self, job: &str, run_id: &str) -> Result<Option<String>> {
+        let bytes = self.bytes(&run_key(job, run_id, "report.txt")).await?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    pub async fn notification(&self, job: &str, run_id: &str) -> Result<Option<Notification>> {
+        self.get(&run_key(job, run_id, "notification.json")).await
+    }
+
+    /// A file of another kind in the same place, such as a job file.
+    pub async fn file(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.bytes(key).await
+    }
+
+    /// Every run of a job, or of all jobs, the latest first.
+    pub async fn runs(&self, job: Option<&str>) -> Result<Vec<Record>> {
+        let key = job.map_or_else(|| "runs".to_owned(), |job| format!("runs/{job}"));
+        let path = self.path(&key);
+        let listed: Vec<_> =
+            self.objects.list(Some(&path)).try_collect().await.map_err(|source| self.access(&key, source))?;
+        let mut records = Vec::new();
+        for object in listed {
+            let parts: Vec<String> = object.location.parts().map(|part| part.as_ref().to_owned()).collect();
+            if let [.., job, run_id, file] = &parts[..]
+                && file == "report.json"
+                && let Some(record) = self.read(job, run_id).await?
+            {
+                records.push(record);
+            }
+        }
+        records.sort_by_key(|record| std::cmp::Reverse(record.started));
+        Ok(records)
+    }
+
+    /// Asks to be the one that tells people of a run. The launcher, which speaks when the instance is gone, takes over from
+    /// one that claimed and did not publish.
+    pub async fn claim(&self, job: &str, run_id: &str, by: &str, take_over: bool) -> Result<Claim> {
+        let key = run_key(job, run_id, "notification.json");
+        let own = Notification { state: Sent::Claimed, by: by.to_owned(), at: Utc::now(), detail: None };
+        match self.put(&key, &own, PutMode::Create).await {
+            Ok(()) => return Ok(Claim::Ours),
+            Err(StoreError::Access { source: object_store::Error::AlreadyExists { .. }, .. }) => {}
+            Err(error) => return Err(error),
+        }
+        match self.notification(job, run_id).await? {
+            Some(found) if found.state.is_final() || !take_over => Ok(Claim::Taken(found)),
+            _ => {
+                self.put(&key, &own, PutMode::Overwrite).await?;
+                Ok(Claim::Ours)
+            }
+        }
+    }
+
+    /// Writes down what became of the claim.
+    pub async fn settle(&self, job: &str, run_id: &str, outcome: &Notification) -> Result<()> {
+        self.put(&run_key(job, run_id, "notification.json"), outcome, PutMode::Overwrite).await
+    }
+
+    fn path(&self, key: &str) -> Path {
+        self.prefix.parts().chain(Path::from(key).parts()).collect()
+    }
+
+    fn access(&self, key: &str, source: object_store::Error) -> StoreError {
+        StoreError::Access { place: self.place.clone(), key: key.to_owned(), source }
+    }
+
+    fn garbled(&self, key: &str, source: serde_json::Error) -> StoreError {
+        StoreError::Garbled { place: self.place.clone(), key: key.to_owned(), source }
+    }
+
+    async fn put(&self, key: &str, value: &impl serde::Serialize, mode: PutMode) -> Result<()> {
+        let text = serde_json::to_vec_pretty(value).map_err(|error| self.garbled(key, error))?;
+        let options = PutOptions { mode, ..PutOptions::default() };
+        let put = self.objects.put_opts(&self.path(key), PutPayload::from(text), options).await;
+        put.map(drop).map_err(|source| self.access(key, source))
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        let Some(bytes) = self.bytes(key).await? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| self.garbled(key, error))
+    }
+
+    async fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        let found = match self.objects.get(&self.path(key)).await {
+            Ok(found) => found.bytes().await,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => Err(error),
+        };
+        found.map(|bytes| Some(bytes.to_vec())).map_err(|source| self.access(key, source))
+    }
+}
+
+fn run_key(job: &str, run_id: &str, file: &str) -> String {
+    format!("runs/{job}/{run_id}/{file}")
+}
+
+fn bucket_of(bucket: &str, config: &SdkConfig) -> std::result::Result<impl ObjectStore, object_store::Error> {
+    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket);
+    if let Some(region) = config.region() {
+        builder = builder.with_region(region.as_ref());
+    }
+    if let Some(endpoint) = config.endpoint_url() {
+        builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
+    }
+    if let Some(provider) = config.credentials_provider() {
+        builder = builder.with_credentials(Arc::new(SameCredentials(provider)));
+    }
+    builder.build()
+}
+
+/// The credentials of every other client here, so that there is one place where they come from.
+#[derive(Debug)]
+struct SameCredentials(SharedCredentialsProvider);
+
+#[async_trait]
+impl CredentialProvider for SameCredentials {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let found = self.0.provide_credentials().await;
+        let found = found.map_err(|source| object_store::Error::Generic { store: "S3", source: source.into() })?;
+        Ok(Arc::new(AwsCredential {
+            key_id: found.access_key_id().to_owned(),
+            secret_key: found.secret_access_key().to_owned(),
+            token: found.session_token().map(str::to_owned),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::State;
+
+    fn record(job: &str, run_id: &str, minute: i64) -> Record {
+        Record {
+            job: job.to_owned(),
+            run_id: run_id.to_owned(),
+            state: State::Running,
+            environment: None,
+            instance: None,
+            started_by: None,
+            started: Utc::now() + chrono::TimeDelta::minutes(minute),
+            ended: None,
+            status: None,
+            headline: None,
+            tables: None,
+            rows: None,
+            report: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn runs_are_listed_the_latest_first() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().to_str().unwrap(), None).unwrap();
+        for record in [record("erp", "a", 1), record("erp", "b", 2), record("erp_eu", "c", 3)] {
+            store.write(&record).await.unwrap();
+        }
+        let names = |records: Vec<Record>| records.into_iter().map(|record| record.run_id).collect::<Vec<_>>();
+        assert_eq!(names(store.runs(Some("erp")).await.unwrap()), ["b", "a"]);
+        assert_eq!(names(store.runs(None).await.unwrap()), ["c", "b", "a"]);
+        assert_eq!(store.read("erp", "z").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn one_tells_and_the_launcher_takes_over_from_one_that_could_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().to_str().unwrap(), None).unwrap();
+        assert_eq!(store.claim("erp", "a", "sync-job", false).await.unwrap(), Claim::Ours);
+        assert!(matches!(store.claim("erp", "a", "sync-job", false).await.unwrap(), Claim::Taken(_)));
+        assert_eq!(store.claim("erp", "a", "launcher", true).await.unwrap(), Claim::Ours);
+        let sent = Notification { state: Sent::Published, by: "launcher".into(), at: Utc::now(), detail: None };
+        store.settle("erp", "a", &sent).await.unwrap();
+        assert_eq!(store.claim("erp", "a", "launcher", true).await.unwrap(), Claim::Taken(sent));
+    }
+
+    #[test]
+    fn what_is_no_place_is_said() {
+        for place in ["", "gs://bucket", "s3://", "s3://bucket"] {
+            assert!(matches!(Store::open(place, None), Err(StoreError::Place(_))), "{place}");
+        }
+    }
+}

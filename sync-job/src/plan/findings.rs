@@ -1,0 +1,82 @@
+//! What a reader of the plan should know of a table although it keeps nothing from being copied.
+
+use super::{ColumnPlan, Dialect, Finding, IndexPlan, Severity};
+use crate::config::{Consistency, MaskedPolicy, TableSettings};
+use crate::schema::{IndexKind, SourceTable};
+
+/// Warnings and notes about one table.
+pub(super) fn of_table(
+    source: &SourceTable,
+    settings: &TableSettings,
+    indexes: &[IndexPlan],
+    columns: &[ColumnPlan],
+    dialect: &dyn Dialect,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut say = |id, severity, message: String, remedy: &str| {
+        findings.push(Finding::new(id, severity, message, remedy).on(&source.name));
+    };
+    if source.row_level_security {
+        say(
+            "row-level-security",
+            Severity::Warning,
+            "a security policy filters this table: only the rows that this login sees are copied".to_owned(),
+            "Use a login that the policy exempts, if all rows are wanted.",
+        );
+    }
+    if source.columns.iter().any(|column| column.masked) && settings.masked == MaskedPolicy::Allow {
+        say(
+            "masked-column",
+            Severity::Warning,
+            "masked values are copied, as the job file allows".to_owned(),
+            "GRANT UNMASK to copy what is stored.",
+        );
+    }
+    if settings.consistency == Consistency::None {
+        say(
+            "no-snapshot",
+            Severity::Note,
+            "rows are read while the table may change; what was read is what is verified".to_owned(),
+            "Set consistency = \"snapshot\" for one state of the table.",
+        );
+    }
+    let insensitive = |name: &str| {
+        source
+            .columns
+            .iter()
+            .find(|column| column.name == name)
+            .and_then(|column| column.collation.as_ref())
+            .is_some_and(|collation| collation.contains("_CI"))
+    };
+    let unique = indexes.iter().filter(|index| index.kind != IndexKind::Plain);
+    for index in unique.filter(|_| dialect.compares_text_exactly()) {
+        let affected: Vec<&str> = index
+            .columns
+            .iter()
+            .filter_map(|(name, _)| columns.iter().find(|column| &column.target == name))
+            .filter(|column| insensitive(&column.source))
+            .map(|column| column.target.as_str())
+            .collect();
+        if !affected.is_empty() {
+            say(
+                "collation-differs",
+                Severity::Note,
+                format!(
+                    "{} is unique without regard to case at the source; on the target {} compares exactly",
+                    index.name,
+                    affected.join(", ")
+                ),
+                "Nothing is lost; writers to the copy could add values that differ in case only.",
+            );
+        }
+    }
+    if let Some(temporal) = &source.temporal {
+        say(
+            "temporal-table",
+            Severity::Note,
+            format!("{}: its current rows are copied as they are", temporal.to_lowercase().replace('_', " ")),
+            "Select the history table, too, if it is wanted.",
+        );
+    }
+    findings
+}

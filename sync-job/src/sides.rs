@@ -1,0 +1,110 @@
+//! A job between the two databases that its file names: the one place that tells kinds of targets apart.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::aws::Cloud;
+use crate::chunk::Chunk;
+use crate::config::{Engine, JobConfig, JobDraft, PasswordSource, Pattern, Tls};
+use crate::error::Result;
+use crate::job::{Job, Planned};
+use crate::plan::TablePlan;
+use crate::progress::Progress;
+use crate::report::RunReport;
+use crate::source::Source as _;
+use crate::source::sqlserver::SqlServer;
+use crate::target::mysql::MySql;
+use crate::target::postgres::Postgres;
+
+/// A job of any kind.
+pub enum AnyJob {
+    Postgres(Job<SqlServer, Postgres>),
+    Mysql(Job<SqlServer, MySql>),
+}
+
+macro_rules! with_job {
+    ($any:expr, $job:ident => $work:expr) => {
+        match $any {
+            AnyJob::Postgres($job) => $work,
+            AnyJob::Mysql($job) => $work,
+        }
+    };
+}
+
+impl AnyJob {
+    /// `only`: the command line's globs, empty for every table that the job file selects.
+    pub fn new(config: JobConfig, run_id: String, only: Vec<Pattern>) -> Self {
+        let source = Arc::new(SqlServer::new(config.source.clone(), config.limits.stall_timeout));
+        match config.target.engine {
+            Engine::Postgres => {
+                let target = Arc::new(Postgres::new(config.target.clone(), &config.name, &run_id));
+                AnyJob::Postgres(Job { config, source, target, run_id, only })
+            }
+            Engine::Mysql => {
+                let target = Arc::new(MySql::new(config.target.clone(), &config.name, &run_id));
+                AnyJob::Mysql(Job { config, source, target, run_id, only })
+            }
+        }
+    }
+
+    pub fn config(&self) -> &JobConfig {
+        with_job!(self, job => &job.config)
+    }
+
+    pub fn run_id(&self) -> &str {
+        with_job!(self, job => &job.run_id)
+    }
+
+    pub async fn plan(&self) -> Result<Planned> {
+        with_job!(self, job => Box::pin(job.plan()).await)
+    }
+
+    pub async fn run(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
+        with_job!(self, job => Box::pin(job.run(progress, cancel)).await)
+    }
+
+    pub async fn verify(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
+        with_job!(self, job => Box::pin(job.verify(progress, cancel)).await)
+    }
+
+    /// The statement that reads a whole table.
+    pub fn select(&self, table: &TablePlan) -> String {
+        with_job!(self, job => job.source.select(table, &Chunk::whole()))
+    }
+}
+
+/// Fetches the secrets that a job file names, and looks whether all that it names is there: better known now than when the
+/// connection fails.
+pub async fn complete(draft: JobDraft, cloud: Option<&Cloud>) -> anyhow::Result<JobConfig> {
+    let found = match cloud {
+        _ if !draft.needs_aws() => crate::config::FoundSecrets::default(),
+        Some(cloud) => cloud.logins(&draft).await?,
+        None => Cloud::load().await.logins(&draft).await?,
+    };
+    let file = draft.file().to_owned();
+    let config = draft.complete(found)?;
+    for (side, password, tls) in [
+        ("source", &config.source.password, &config.source.tls),
+        ("target", &config.target.password, &config.target.tls),
+    ] {
+        readable(side, password, tls).await.with_context(|| file.clone())?;
+    }
+    Ok(config)
+}
+
+/// Whether a password and a CA file can be read.
+pub async fn readable(side: &str, password: &PasswordSource, tls: &Tls) -> anyhow::Result<()> {
+    let key = match password {
+        PasswordSource::Env(_) => "password_env",
+        PasswordSource::File(_) => "password_file",
+        PasswordSource::Provided(_) => "secret",
+    };
+    password.read(false).await.with_context(|| format!("{side}.{key}"))?;
+    if let Some(path) = &tls.ca_file {
+        let unreadable = || format!("{side}.ca_file: {} cannot be read", path.display());
+        std::fs::File::open(path).and_then(|file| file.metadata()).with_context(unreadable)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! An instance's metadata service, version 2 only ("Use the Instance Metadata Service", Amazon EC2 User Guide).
+
+use super::{Service, respond};
+use anyhow::Result;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tiny_http::{Method, Request};
+
+const TOKEN: &str = "AQAEAHsR-stopgap";
+
+/// Whether this Spot instance is about to be taken away.
+#[derive(Debug, Clone, Default)]
+pub struct Spot(Arc<AtomicBool>);
+
+impl Spot {
+    /// From now on there is a notice.
+    pub fn interrupt(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The service of one instance.
+pub struct Metadata {
+    service: Service,
+    pub spot: Spot,
+}
+
+impl Metadata {
+    pub fn start(instance: &str, tags: BTreeMap<String, String>, user_data: Option<String>) -> Result<Self> {
+        let (instance, spot) = (instance.to_owned(), Spot::default());
+        let own = spot.clone();
+        let service = Service::start(move |request| answer(request, &instance, &tags, user_data.as_deref(), &own))?;
+        Ok(Self { service, spot })
+    }
+
+    /// Where the instance finds it.
+    pub fn environment(&self) -> (String, String) {
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT".to_owned(), format!("http://127.0.0.1:{}", self.service.port()))
+    }
+}
+
+fn answer(request: Request, instance: &str, tags: &BTreeMap<String, String>, user_data: Option<&str>, spot: &Spot) {
+    let header = |name: &str| {
+        let found = request.headers().iter().find(|header| header.field.to_string().eq_ignore_ascii_case(name));
+        found.map(|header| header.value.to_string())
+    };
+    if request.method() == &Method::Put && request.url() == "/latest/api/token" {
+        let lifetime = header("x-aws-ec2-metadata-token-ttl-seconds").unwrap_or_default();
+        return respond(request, 200, TOKEN, &[("x-aws-ec2-metadata-token-ttl-seconds", &lifetime)]);
+    }
+    // Version 1 asks without a token.
+    if header("x-aws-ec2-metadata-token").as_deref() != Some(TOKEN) {
+        return respond(request, 401, "", &[]);
+    }
+    let found = match request.url() {
+        "/latest/meta-data/instance-id" => Some(instance.to_owned()),
+        "/latest/meta-data/placement/region" => Some(super::REGION.to_owned()),
+        "/latest/meta-data/tags/instance" => Some(tags.keys().cloned().collect::<Vec<_>>().join("\n")),
+        "/latest/user-data" => user_data.map(str::to_owned),
+        "/latest/meta-data/spot/instance-action" => spot
+            .0
+            .load(Ordering::Relaxed)
+            .then(|| r#"{"action": "terminate", "time": "2026-11-20T04:02:00Z"}"#.to_owned()),
+        path => path.strip_prefix("/latest/meta-data/tags/instance/").and_then(|name| tags.get(name).cloned()),
+    };
+    match found {
+        Some(text) => respond(request, 200, text, &[]),
+        None => respond(request, 404, "", &[]),
+    }
+}

@@ -1,0 +1,88 @@
+//! What rows of one moment mean: the source changes while a run reads it.
+
+use stopgap_tests::{
+    job::Job,
+    source::TestSource,
+    target::{Engine, TestTarget},
+};
+
+use super::interruption::stop_in_the_middle;
+
+const DIGITS: &str = "(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9))";
+const CHANGE: &str = "UPDATE dbo.orders SET state = N'new'; UPDATE dbo.order_lines SET state = N'new'";
+
+/// Two tables whose rows all say "old".
+async fn source() -> TestSource {
+    let source = TestSource::new().await.unwrap();
+    for (table, last) in [("orders", 10), ("order_lines", 3)] {
+        source
+            .run(&format!(
+                "CREATE TABLE dbo.{table} (id int NOT NULL PRIMARY KEY, state nvarchar(10) NOT NULL, filler nvarchar(200) NOT NULL);
+                 INSERT INTO dbo.{table} (id, state, filler)
+                 SELECT a.d + 10 * b.d + 100 * c.d + 1000 * d.d + 10000 * e.d, N'old', REPLICATE(N'é', 200)
+                 FROM {DIGITS} AS a(d) CROSS JOIN {DIGITS} AS b(d) CROSS JOIN {DIGITS} AS c(d) CROSS JOIN {DIGITS} AS d(d)
+                 CROSS JOIN {DIGITS} AS e(d) WHERE e.d < {last}"
+            ))
+            .await
+            .unwrap();
+    }
+    source
+}
+
+fn job(source: &TestSource, target: &TestTarget, consistency: &str) -> Job {
+    Job::new(source, target)
+        .unwrap()
+        .job("readers = 1")
+        .source(&format!("consistency = \"{consistency}\""))
+        .sections("[tables]\ninclude = [\"dbo.*\"]")
+}
+
+fn states(target: &TestTarget, table: &str) -> Vec<String> {
+    target.rows(&format!("SELECT state, count(*) FROM {table} GROUP BY state ORDER BY state")).unwrap()
+}
+
+async fn a_database_snapshot_holds_every_table_at_one_moment(engine: Engine) {
+    let (source, target) = (source().await, TestTarget::on(engine).unwrap());
+    let name = &source.database;
+    // Left by a run of this job that crashed, and one of a job whose name only begins like it.
+    let (left, other) =
+        (format!("stopgap_{name}_20200101T000000Z-00ff"), format!("stopgap_{name}_eu_20200101T000000Z-00ff"));
+    for snapshot in [&left, &other] {
+        let files = format!("(NAME = [{name}], FILENAME = '/var/opt/mssql/data/{snapshot}.ss')");
+        source.run(&format!("CREATE DATABASE [{snapshot}] ON {files} AS SNAPSHOT OF [{name}]")).await.unwrap();
+    }
+    let job = job(&source, &target, "database-snapshot");
+    let mut running = job.spawn("run", &["--format", "json"]).unwrap();
+    stop_in_the_middle(&target, &mut running);
+    source.run(CHANGE).await.unwrap();
+    running.signal("CONT").unwrap();
+    running.wait().unwrap().expect_code(0).unwrap();
+
+    assert_eq!(states(&target, "orders"), ["old|100000"]);
+    assert_eq!(states(&target, "order_lines"), ["old|30000"]);
+    let snapshots = source.texts("SELECT name FROM sys.databases WHERE source_database_id = DB_ID()").await.unwrap();
+    assert_eq!(snapshots, [Some(other.clone())]);
+    source.run(&format!("DROP DATABASE [{other}]")).await.unwrap();
+}
+
+async fn a_snapshot_transaction_holds_a_table_at_one_moment(engine: Engine) {
+    let (source, target) = (source().await, TestTarget::on(engine).unwrap());
+    source.run(&format!("ALTER DATABASE [{}] SET ALLOW_SNAPSHOT_ISOLATION ON", source.database)).await.unwrap();
+    let job = job(&source, &target, "snapshot");
+    let mut running = job.spawn("run", &["--format", "json"]).unwrap();
+    stop_in_the_middle(&target, &mut running);
+    source.run(CHANGE).await.unwrap();
+    running.signal("CONT").unwrap();
+    running.wait().unwrap().expect_code(0).unwrap();
+
+    // The transaction began before the change or after it; rows of both would be a mixture.
+    for (table, rows) in [("orders", 100_000), ("order_lines", 30_000)] {
+        let found = states(&target, table);
+        assert!(found == [format!("old|{rows}")] || found == [format!("new|{rows}")], "{table}: {found:?}");
+    }
+}
+
+on_each_engine!(
+    a_database_snapshot_holds_every_table_at_one_moment,
+    a_snapshot_transaction_holds_a_table_at_one_moment
+);
