@@ -138,11 +138,7 @@ fn index(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
 
 fn tessellation(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
     if cursor.take("WITH") {
-        let text = cursor.parenthesized()?;
-        let upper = text.to_uppercase();
-        if ["IGNORE_DUP_KEY = ON", "DROP_EXISTING = ON"].iter().any(|option| upper.contains(option)) {
-            return Err(unsupported(&format!("WITH ({text})")));
-        }
+        cursor.parenthesized()?;
     }
     filegroup(cursor)
 }

@@ -117,12 +117,6 @@ impl Binder<'_> {
         };
         let schema = names.len().checked_sub(2).map_or("dbo", |at| names[at].as_str());
         let schema = if schema.is_empty() { "dbo" } else { schema };
-        if let [database, ..] = names.as_slice()
-            && names.len() > 2
-            && !(names.len() == 3 && same(database, self.env.database))
-        {
-            return Err(unsupported(&format!("a table of another database: {}", names.join("."))));
-        }
         if same(schema, "sys") || same(schema, "INFORMATION_SCHEMA") {
             let view = crate::catalog_views::view(self.env, &place, schema, last)?
                 .ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;

@@ -162,9 +162,6 @@ impl Cursor<'_> {
         if names.len() > 2 {
             return Err(unsupported(&format!("{}: a definition in another database (USE it first)", names.join("."))));
         }
-        if names.len() > 2 {
-            return Err(unsupported(&format!("a name of another database: {}", names.join("."))));
-        }
         let name = names.pop().unwrap_or_default();
         Ok((names.pop().unwrap_or_else(|| "dbo".to_owned()), name))
     }
