@@ -117,37 +117,127 @@ impl Faults {
     }
 
     /// The fault of a batch.
-    pub fn on_batch(&self, sql: &str) -> RowFault {
+    pub fn on_batch(&self, who: &Who<'_>) -> RowFault {
         let wanted = |action: &Action| matches!(action, Action::Drop | Action::Stall | Action::Slow | Action::Error(_));
-        let Some(fault) = self.fire(sql, wanted) else { return RowFault::default() };
+        let Some(fault) = self.fire(who.sql, wanted) else { return RowFault::default() };
         let action = match fault.action {
             Action::Drop => RowAction::Drop,
             Action::Stall => RowAction::Stall,
             Action::Slow => RowAction::Slow(Duration::from_millis(50)),
-            Action::Error(number) => RowAction::Fail(error(number)),
+            Action::Error(number) => RowAction::Fail(error(number, who)),
             _ => RowAction::Nothing,
         };
         RowFault { after_rows: fault.rows, action }
     }
 }
 
-/// An error with SQL Server's own words, for the numbers that tests use.
-pub fn error(number: u32) -> SqlError {
-    let (class, text) = match number {
+/// Whom an error tells of.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Who<'a> {
+    pub user: &'a str,
+    pub database: &'a str,
+    pub spid: u16,
+    /// The statement that fails.
+    pub sql: &'a str,
+}
+
+/// Schema and name of the first table after FROM.
+fn object(sql: &str) -> (String, String) {
+    let mut words = sql.split_whitespace().skip_while(|word| !word.eq_ignore_ascii_case("from")).skip(1);
+    let name = words.next().unwrap_or_default().trim_end_matches([';', ',', ')']).replace(['[', ']'], "");
+    let mut parts = name.rsplit('.');
+    let table = parts.next().unwrap_or_default().to_owned();
+    (parts.next().unwrap_or("dbo").to_owned(), table)
+}
+
+/// An error in SQL Server's own words, with its class and state, for the numbers that tests use.
+pub fn error(number: u32, who: &Who<'_>) -> SqlError {
+    let Who { user, database, spid, sql } = who;
+    let (class, state, message) = match number {
+        229 => {
+            let (schema, name) = object(sql);
+            let message = format!(
+                "The SELECT permission was denied on the object '{name}', database '{database}', schema '{schema}'."
+            );
+            (14, 5, message)
+        }
+        823 => (
+            24,
+            2,
+            format!(
+                "The operating system returned error 21(The device is not ready.) to SQL Server during a read at offset \
+                 0x00000000012000 in file '{database}.mdf'. Additional messages in the SQL Server error log and operating \
+                 system error log may provide more detail. This is a severe system-level error condition that threatens \
+                 database integrity and must be corrected immediately. Complete a full database consistency check (DBCC \
+                 CHECKDB). This error can be caused by many factors; for more information, see SQL Server Books Online."
+            ),
+        ),
         1205 => (
             13,
-            "Transaction was deadlocked on lock resources with another process and has been chosen as the deadlock victim. Rerun the transaction.",
+            51,
+            format!(
+                "Transaction (Process ID {spid}) was deadlocked on lock resources with another process and has been chosen \
+                 as the deadlock victim. Rerun the transaction."
+            ),
         ),
-        1222 => (16, "Lock request time out period exceeded."),
-        229 => (14, "The SELECT permission was denied on the object."),
-        4060 => (11, "Cannot open database requested by the login. The login failed."),
-        18401 => {
-            (14, "Login failed. Reason: Server is in script upgrade mode. Only administrator can connect at this time.")
-        }
-        18456 => (14, "Login failed for user."),
-        40501 => (20, "The service is currently busy. Retry the request after 10 seconds."),
-        40613 => (17, "Database is not currently available. Please retry the connection later."),
-        _ => (16, "A scripted fault."),
+        1222 => (16, 51, "Lock request time out period exceeded.".to_owned()),
+        4060 => (11, 1, format!("Cannot open database \"{database}\" requested by the login. The login failed.")),
+        18401 => (
+            14,
+            1,
+            format!(
+                "Login failed for user '{user}'. Reason: Server is in script upgrade mode. Only administrator can connect \
+                 at this time."
+            ),
+        ),
+        18456 => (14, 1, format!("Login failed for user '{user}'.")),
+        40501 => (
+            20,
+            1,
+            "The service is currently busy. Retry the request after 10 seconds. Incident ID: \
+             {00000000-0000-0000-0000-000000000000}. Code: 0."
+                .to_owned(),
+        ),
+        40613 => (
+            17,
+            1,
+            format!(
+                "Database '{database}' on server 'SIMULATOR' is not currently available. Please retry the connection later. \
+                 If the problem persists, contact customer support, and provide them the session tracing ID of \
+                 '{{00000000-0000-0000-0000-000000000000}}'."
+            ),
+        ),
+        _ => (16, 1, "A scripted fault.".to_owned()),
     };
-    SqlError::new(number, class, text)
+    SqlError { number, state, class, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_worded_as_sql_server_words_them() {
+        let sql = "SELECT [id] FROM [sales].[order] WITH (NOLOCK)";
+        let who = Who { user: "reader", database: "shop", spid: 53, sql };
+        let cases = [
+            (
+                229,
+                "Msg 229, Level 14, State 5: The SELECT permission was denied on the object 'order', database 'shop', \
+                 schema 'sales'.",
+            ),
+            (823, "Msg 823, Level 24, State 2: The operating system returned error 21("),
+            (1205, "Msg 1205, Level 13, State 51: Transaction (Process ID 53) was deadlocked on lock resources with"),
+            (
+                4060,
+                "Msg 4060, Level 11, State 1: Cannot open database \"shop\" requested by the login. The login failed.",
+            ),
+            (18456, "Msg 18456, Level 14, State 1: Login failed for user 'reader'."),
+            (40613, "Msg 40613, Level 17, State 1: Database 'shop' on server 'SIMULATOR' is not currently available."),
+        ];
+        for (number, start) in cases {
+            let text = error(number, &who).to_string();
+            assert!(text.starts_with(start), "{text}");
+        }
+    }
 }

@@ -15,6 +15,12 @@ pub const PRELOGIN: u8 = 0x12;
 const HEADER: usize = 8;
 /// Status bit: the message's last packet.
 const END: u8 = 0x01;
+/// Status bit: the client takes the message back.
+const IGNORE: u8 = 0x02;
+/// Status bit: the session is reset before the message is read.
+const RESET: u8 = 0x08;
+/// Status bit: the same, but its transaction stays.
+const RESET_KEEPING_TRANSACTION: u8 = 0x10;
 /// No client sends larger messages here.
 const LARGEST_MESSAGE: usize = 256 << 20;
 
@@ -22,11 +28,21 @@ const LARGEST_MESSAGE: usize = 256 << 20;
 pub struct Message {
     pub kind: u8,
     pub data: Vec<u8>,
+    pub reset: Reset,
+}
+
+/// Whether a message wants the session reset first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reset {
+    No,
+    Whole,
+    KeepingTransaction,
 }
 
 /// Reads a whole message; `None` at the end of the connection.
 pub fn read(from: &mut impl Read) -> io::Result<Option<Message>> {
     let mut data = Vec::new();
+    let mut reset = Reset::No;
     loop {
         let mut header = [0; HEADER];
         match from.read_exact(&mut header) {
@@ -40,8 +56,16 @@ pub fn read(from: &mut impl Read) -> io::Result<Option<Message>> {
         }
         data.resize(start + length - HEADER, 0);
         from.read_exact(&mut data[start..])?;
-        if header[1] & END != 0 {
-            return Ok(Some(Message { kind: header[0], data }));
+        // The first packet says it for the whole message.
+        if start == 0 && header[1] & RESET_KEEPING_TRANSACTION != 0 {
+            reset = Reset::KeepingTransaction;
+        } else if start == 0 && header[1] & RESET != 0 {
+            reset = Reset::Whole;
+        }
+        if header[1] & (END | IGNORE) == END | IGNORE {
+            data.clear();
+        } else if header[1] & END != 0 {
+            return Ok(Some(Message { kind: header[0], data, reset }));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tsql_engine::value::{Collation, Column, EnvChange, Flow, Output, SqlError, SqlType, Value};
 
@@ -18,6 +18,12 @@ const ROW: u8 = 0xD1;
 const NBCROW: u8 = 0xD2;
 const ENVCHANGE: u8 = 0xE3;
 const RETURNSTATUS: u8 = 0x79;
+const RETURNVALUE: u8 = 0xAC;
+
+/// While rows go out, the client is asked this often whether it wants them at all.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Looking at the clock for each row would cost as much as a narrow row.
+const ROWS_BETWEEN_CLOCKS: u64 = 16;
 
 /// DONE tokens by what they end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +85,9 @@ pub struct Response<'a, W: Write> {
     pending: Option<(u16, u64)>,
     fault: RowFault,
     rows: u64,
+    looked: Instant,
+    /// The handle of a statement that the call prepared.
+    pub handle: Option<i32>,
     pub ending: Option<Ending>,
     pub fault_error: Option<SqlError>,
 }
@@ -94,6 +103,8 @@ impl<'a, W: Write> Response<'a, W> {
             pending: None,
             fault,
             rows: 0,
+            looked: Instant::now(),
+            handle: None,
             ending: None,
             fault_error: None,
         }
@@ -108,7 +119,7 @@ impl<'a, W: Write> Response<'a, W> {
         self.token.clear();
         match result {
             Ok(false) => Flow::Continue,
-            Ok(true) => self.look(),
+            Ok(true) => self.written(),
             Err(_) => {
                 self.ending = Some(Ending::Gone);
                 Flow::Stop
@@ -116,20 +127,20 @@ impl<'a, W: Write> Response<'a, W> {
         }
     }
 
-    /// Anything that the client sends during a response can only be an attention.
-    fn look(&mut self) -> Flow {
+    /// What was written may have to wait; then the client is asked.
+    fn written(&mut self) -> Flow {
         if let RowAction::Slow(wait) = self.fault.action
             && self.rows >= self.fault.after_rows
         {
             std::thread::sleep(wait);
         }
-        let waiting = || -> io::Result<bool> {
-            self.watch.set_nonblocking(true)?;
-            let peeked = self.watch.peek(&mut [0; 1]);
-            self.watch.set_nonblocking(false)?;
-            Ok(!matches!(peeked, Err(ref error) if error.kind() == io::ErrorKind::WouldBlock))
-        };
-        if waiting().unwrap_or(true) {
+        self.look()
+    }
+
+    /// Whether the client has had enough.
+    pub fn look(&mut self) -> Flow {
+        self.looked = Instant::now();
+        if client_speaks(self.watch) {
             self.ending = Some(Ending::Attention);
             return Flow::Stop;
         }
@@ -155,6 +166,22 @@ impl<'a, W: Write> Response<'a, W> {
         message(&mut self.token, ERROR, error);
         self.pending = Some((FAILED, 0));
         self.send();
+    }
+
+    /// Tells that the session was reset (ENVCHANGE 18).
+    pub fn reset_done(&mut self) {
+        environment(&mut self.token, 18, &[0], &[0]);
+        self.send();
+    }
+
+    fn return_value(&mut self, handle: i32) {
+        self.token.push(RETURNVALUE);
+        self.token.extend_from_slice(&0_u16.to_le_bytes());
+        self.token.extend_from_slice(&text8(""));
+        // An output parameter, of no user type, without flags.
+        self.token.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0]);
+        type_info(&SqlType::Int, &mut self.token);
+        values::write(&Value::Int(handle), &SqlType::Int, &mut self.token);
     }
 
     /// LOGINACK with what a client wants to know of the server.
@@ -183,6 +210,9 @@ impl<'a, W: Write> Response<'a, W> {
             self.flush_done(true);
             self.token.push(RETURNSTATUS);
             self.token.extend_from_slice(&i32::from(failed).to_le_bytes());
+            if let Some(handle) = self.handle {
+                self.return_value(handle);
+            }
             self.write_done(Done::Procedure, if failed { FAILED } else { 0 }, 0);
         } else {
             if self.pending.is_none() {
@@ -267,6 +297,14 @@ impl<W: Write> Output for Response<'_, W> {
                 values::write(value, &column.sql_type, &mut self.token);
             }
         }
+        if self.rows.is_multiple_of(ROWS_BETWEEN_CLOCKS)
+            && self.looked.elapsed() > LOOK_EVERY
+            && self.look() == Flow::Stop
+        {
+            // The row is begun, so it is sent; what follows is not.
+            self.send();
+            return Flow::Stop;
+        }
         self.send()
     }
 
@@ -297,6 +335,17 @@ impl<W: Write> Output for Response<'_, W> {
         }
         self.send();
     }
+}
+
+/// Whether the client sent something, or left: during a response that can only be an attention.
+pub fn client_speaks(socket: &TcpStream) -> bool {
+    let waiting = || -> io::Result<bool> {
+        socket.set_nonblocking(true)?;
+        let peeked = socket.peek(&mut [0; 1]);
+        socket.set_nonblocking(false)?;
+        Ok(!matches!(peeked, Err(ref error) if error.kind() == io::ErrorKind::WouldBlock))
+    };
+    waiting().unwrap_or(true)
 }
 
 /// Text with its length in characters in one byte.

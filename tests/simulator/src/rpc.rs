@@ -1,16 +1,48 @@
-//! Procedure calls (MS-TDS 2.2.6.6): `sp_executesql`, with parameters of the usual types.
+//! Procedure calls (MS-TDS 2.2.6.6): `sp_executesql` and the procedures for prepared statements.
 
-use tsql_engine::value::{Collation, Len, Parameter, SqlError, SqlType, Value};
+use tsql_engine::value::{Parameter, SqlError, Value};
 
 use crate::login::utf16;
-use crate::types;
+use crate::read::Reader;
 
-const SP_EXECUTESQL: u16 = 10;
+/// The special procedures by their numbers (2.2.6.6), from 1.
+const PROCEDURES: [&str; 15] = [
+    "sp_cursor",
+    "sp_cursoropen",
+    "sp_cursorprepare",
+    "sp_cursorexecute",
+    "sp_cursorprepexec",
+    "sp_cursorunprepare",
+    "sp_cursorfetch",
+    "sp_cursoroption",
+    "sp_cursorclose",
+    "sp_executesql",
+    "sp_prepare",
+    "sp_execute",
+    "sp_prepexec",
+    "sp_prepexecrpc",
+    "sp_unprepare",
+];
+
+/// A parameter is for the procedure to fill.
+const BY_REFERENCE: u8 = 0x01;
+
+/// A statement with its parameters, as a client declares them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    pub sql: String,
+    /// `@a int, @b nvarchar(10)`; empty for none.
+    pub declarations: String,
+}
 
 /// A call as far as this server knows it.
-pub struct Call {
-    pub sql: String,
-    pub parameters: Vec<Parameter>,
+#[derive(Debug, Clone, PartialEq)]
+pub enum Call {
+    Run { statement: Statement, values: Vec<Parameter> },
+    Prepare { statement: Statement },
+    PrepareAndRun { statement: Statement, values: Vec<Parameter> },
+    Execute { handle: i32, values: Vec<Parameter> },
+    Unprepare { handle: i32 },
 }
 
 /// Skips ALL_HEADERS (2.2.5.3), which precede batches and calls.
@@ -19,36 +51,90 @@ pub fn skip_headers(data: &[u8]) -> Option<&[u8]> {
     data.get(length..)
 }
 
+fn broken() -> SqlError {
+    SqlError::new(
+        8009,
+        16,
+        "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect.",
+    )
+}
+
 /// Reads a call.
 pub fn parse(data: &[u8]) -> Result<Call, SqlError> {
-    let broken = || {
-        SqlError::new(
-            8009,
-            16,
-            "The incoming tabular data stream (TDS) remote procedure call (RPC) protocol stream is incorrect.",
-        )
-    };
     let mut reader = Reader { data: skip_headers(data).ok_or_else(broken)? };
+    let name = procedure(&mut reader)?;
+    // fNoMetaData; the other flags are hints.
+    if reader.u16().ok_or_else(broken)? & 0x02 != 0 {
+        return Err(SqlError::unsupported(format!("{name} without column metadata is not supported")));
+    }
+    let mut given = Vec::new();
+    while let Some(first) = reader.data.first() {
+        // A name has 128 characters at most: what stands here parts one call from the next.
+        if *first > 128 {
+            return Err(SqlError::unsupported("several procedure calls in one message are not supported"));
+        }
+        given.push(parameter(&mut reader)?);
+    }
+    call(&name, given)
+}
+
+fn procedure(reader: &mut Reader<'_>) -> Result<String, SqlError> {
     let length = reader.u16().ok_or_else(broken)?;
-    let known = if length == 0xFFFF {
-        reader.u16().ok_or_else(broken)? == SP_EXECUTESQL
-    } else {
-        let name = utf16(reader.take(usize::from(length) * 2).ok_or_else(broken)?);
-        name.to_lowercase().ends_with("sp_executesql")
-    };
-    if !known {
-        return Err(SqlError::unsupported("only sp_executesql can be called"));
+    if length == 0xFFFF {
+        let number = usize::from(reader.u16().ok_or_else(broken)?);
+        let name = number.checked_sub(1).and_then(|at| PROCEDURES.get(at));
+        return name.map(|name| (*name).to_owned()).ok_or_else(broken);
     }
-    reader.u16().ok_or_else(broken)?;
-    let mut values = Vec::new();
-    while !reader.data.is_empty() {
-        values.push(reader.parameter().ok_or_else(broken)?);
+    let name = utf16(reader.take(usize::from(length) * 2).ok_or_else(broken)?).to_lowercase();
+    Ok(name.rsplit('.').next().unwrap_or(&name).replace(['[', ']'], ""))
+}
+
+/// One parameter, and whether it is for the procedure to fill.
+fn parameter(reader: &mut Reader<'_>) -> Result<(Parameter, bool), SqlError> {
+    let name = reader.text8().ok_or_else(broken)?;
+    let status = reader.u8().ok_or_else(broken)?;
+    if reader.data.first() == Some(&0xF3) {
+        return Err(SqlError::unsupported("table-valued parameters are not supported"));
     }
-    let mut values = values.into_iter();
-    let sql = values.next().and_then(|parameter| text(&parameter.value)).ok_or_else(broken)?;
-    // The declarations say nothing that the parameters themselves do not.
-    values.next();
-    Ok(Call { sql, parameters: values.collect() })
+    let info = reader.type_info().ok_or_else(broken)?;
+    let value = reader.value(&info, false).ok_or_else(broken)?;
+    Ok((Parameter { name, sql_type: info.sql_type, value }, status & BY_REFERENCE != 0))
+}
+
+fn call(name: &str, given: Vec<(Parameter, bool)>) -> Result<Call, SqlError> {
+    // The handle of sp_prepare and sp_prepexec is the one parameter that comes back.
+    let outputs = usize::from(matches!(name, "sp_prepare" | "sp_prepexec"));
+    if given.iter().skip(outputs).any(|(_, output)| *output) {
+        return Err(SqlError::unsupported(format!("{name} with an OUTPUT parameter is not supported")));
+    }
+    let mut values = given.into_iter().map(|(parameter, _)| parameter);
+    match name {
+        "sp_executesql" => {
+            let sql = values.next().and_then(|parameter| text(&parameter.value)).ok_or_else(broken)?;
+            let declarations = values.next().and_then(|parameter| text(&parameter.value)).unwrap_or_default();
+            Ok(Call::Run { statement: Statement { sql, declarations }, values: values.collect() })
+        }
+        "sp_prepare" | "sp_prepexec" => {
+            values.next().ok_or_else(broken)?;
+            let declarations = values.next().and_then(|parameter| text(&parameter.value)).unwrap_or_default();
+            let sql = values.next().and_then(|parameter| text(&parameter.value)).ok_or_else(broken)?;
+            let statement = Statement { sql, declarations };
+            if name == "sp_prepexec" {
+                return Ok(Call::PrepareAndRun { statement, values: values.collect() });
+            }
+            Ok(Call::Prepare { statement })
+        }
+        "sp_execute" | "sp_unprepare" => {
+            let Some(Value::Int(handle)) = values.next().map(|parameter| parameter.value) else {
+                return Err(broken());
+            };
+            if name == "sp_execute" {
+                return Ok(Call::Execute { handle, values: values.collect() });
+            }
+            Ok(Call::Unprepare { handle })
+        }
+        other => Err(SqlError::unsupported(format!("the procedure {other} is not supported"))),
+    }
 }
 
 fn text(value: &Value<'_>) -> Option<String> {
@@ -59,141 +145,54 @@ fn text(value: &Value<'_>) -> Option<String> {
     }
 }
 
-struct Reader<'a> {
-    data: &'a [u8],
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tsql_engine::value::SqlType;
 
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.data.split_at_checked(length)?;
-        self.data = rest;
-        Some(taken)
+    fn message(number: u8, parameters: &[&[u8]]) -> Vec<u8> {
+        let head = [4, 0, 0, 0, 0xFF, 0xFF, number, 0, 0, 0];
+        [&head[..], &parameters.concat()].concat()
     }
 
-    fn u8(&mut self) -> Option<u8> {
-        Some(self.take(1)?[0])
+    fn nvarchar(text: &str) -> Vec<u8> {
+        let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let length = (bytes.len() as u16).to_le_bytes();
+        [&[0, 0, 0xE7, 0x40, 0x1F, 9, 4, 0xD0, 0, 52, length[0], length[1]][..], &bytes].concat()
     }
 
-    fn u16(&mut self) -> Option<u16> {
-        Some(u16::from_le_bytes(self.take(2)?.try_into().ok()?))
+    const INT: &[u8] = &[0, 0, 0x26, 4, 4, 7, 0, 0, 0];
+    const HANDLE: &[u8] = &[0, 1, 0x26, 4, 0];
+
+    #[test]
+    fn prepared_statements_are_prepared_executed_and_forgotten() {
+        let statement = Statement { sql: "SELECT @a".to_owned(), declarations: "@a int".to_owned() };
+        let value = Parameter { name: String::new(), sql_type: SqlType::Int, value: Value::Int(7) };
+        let (declared, sql) = (nvarchar("@a int"), nvarchar("SELECT @a"));
+        assert_eq!(
+            parse(&message(11, &[HANDLE, &declared, &sql, INT])),
+            Ok(Call::Prepare { statement: statement.clone() })
+        );
+        assert_eq!(
+            parse(&message(13, &[HANDLE, &declared, &sql, INT])),
+            Ok(Call::PrepareAndRun { statement: statement.clone(), values: vec![value.clone()] })
+        );
+        assert_eq!(parse(&message(12, &[INT, INT])), Ok(Call::Execute { handle: 7, values: vec![value.clone()] }));
+        assert_eq!(parse(&message(15, &[INT])), Ok(Call::Unprepare { handle: 7 }));
+        assert_eq!(parse(&message(10, &[&sql, &declared, INT])), Ok(Call::Run { statement, values: vec![value] }));
     }
 
-    fn parameter(&mut self) -> Option<Parameter> {
-        let length = usize::from(self.u8()?) * 2;
-        let name = utf16(self.take(length)?);
-        self.u8()?;
-        let (sql_type, value) = self.value()?;
-        Some(Parameter { name, sql_type, value })
-    }
-
-    fn value(&mut self) -> Option<(SqlType, Value<'static>)> {
-        let token = self.u8()?;
-        match token {
-            types::NVARCHAR
-            | types::NCHAR
-            | types::BIGVARCHAR
-            | types::BIGCHAR
-            | types::BIGVARBINARY
-            | types::BIGBINARY => self.variable(token),
-            types::DECIMALN | types::NUMERICN => {
-                self.u8()?;
-                let (precision, scale) = (self.u8()?, self.u8()?);
-                let kind = SqlType::Decimal { precision, scale };
-                let length = usize::from(self.u8()?);
-                if length == 0 {
-                    return Some((kind, Value::Null));
-                }
-                let bytes = self.take(length)?;
-                let mut number = [0; 16];
-                number[..length - 1].copy_from_slice(&bytes[1..]);
-                let magnitude = i128::from_le_bytes(number);
-                Some((kind, Value::Decimal { value: if bytes[0] == 1 { magnitude } else { -magnitude }, scale }))
-            }
-            types::DATEN => {
-                let length = usize::from(self.u8()?);
-                let bytes = self.take(length)?;
-                let value = if length == 3 {
-                    Value::Date(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0]))
-                } else {
-                    Value::Null
-                };
-                Some((SqlType::Date, value))
-            }
-            types::DATETIME2N => {
-                let scale = self.u8()?;
-                let length = usize::from(self.u8()?);
-                let bytes = self.take(length)?;
-                let kind = SqlType::DateTime2 { scale };
-                if length < 6 {
-                    return Some((kind, Value::Null));
-                }
-                let (time, date) = bytes.split_at(length - 3);
-                let units = time.iter().rev().fold(0_u64, |units, byte| units << 8 | u64::from(*byte));
-                let ticks = units * 10_u64.pow(u32::from(7 - scale.min(7)));
-                Some((kind, Value::DateTime2 { days: u32::from_le_bytes([date[0], date[1], date[2], 0]), ticks }))
-            }
-            types::INTN | types::BITN | types::FLTN | types::GUID => {
-                self.u8()?;
-                let length = usize::from(self.u8()?);
-                number(token, self.take(length)?)
-            }
-            _ => None,
+    #[test]
+    fn what_is_not_supported_is_named() {
+        let refused = |message: &[u8]| parse(message).map_or_else(|error| error.message, |call| format!("{call:?}"));
+        for (number, name) in (1..).zip(PROCEDURES).filter(|(_, name)| name.contains("cursor")) {
+            assert!(refused(&message(number, &[INT])).contains(&format!("the procedure {name} is not")), "{name}");
         }
+        assert!(refused(&message(14, &[])).contains("sp_prepexecrpc"));
+        let (sql, output) = (nvarchar("SELECT 1"), [0, 1, 0x26, 4, 0]);
+        assert!(refused(&message(10, &[&sql, &sql, &output])).contains("OUTPUT"));
+        assert!(refused(&message(10, &[&sql, &[0xFF]])).contains("several procedure calls"));
+        assert!(refused(&message(10, &[&sql, &sql, &[0, 0, 0xF3]])).contains("table-valued"));
+        assert!(refused(&message(16, &[])).contains("RPC"));
     }
-
-    fn variable(&mut self, token: u8) -> Option<(SqlType, Value<'static>)> {
-        let declared = self.u16()?;
-        let binary = matches!(token, types::BIGVARBINARY | types::BIGBINARY);
-        if !binary {
-            self.take(5)?;
-        }
-        let bytes = if declared == 0xFFFF { self.partial()? } else { self.short()? }.pop();
-        let national = matches!(token, types::NVARCHAR | types::NCHAR);
-        let len = if declared == 0xFFFF { Len::Max } else { Len::N(if national { declared / 2 } else { declared }) };
-        let collation = Collation::default();
-        Some(match (binary, national) {
-            (true, _) => (SqlType::VarBinary { len }, bytes.map_or(Value::Null, |bytes| Value::Binary(bytes.into()))),
-            (_, true) => {
-                (SqlType::NVarChar { len, collation }, bytes.map_or(Value::Null, |bytes| Value::NVarChar(bytes.into())))
-            }
-            _ => (SqlType::VarChar { len, collation }, bytes.map_or(Value::Null, |bytes| Value::VarChar(bytes.into()))),
-        })
-    }
-
-    /// NULL is an empty list.
-    fn short(&mut self) -> Option<Vec<Vec<u8>>> {
-        let length = self.u16()?;
-        if length == 0xFFFF { Some(Vec::new()) } else { Some(vec![self.take(usize::from(length))?.to_vec()]) }
-    }
-
-    /// NULL is an empty list.
-    fn partial(&mut self) -> Option<Vec<Vec<u8>>> {
-        let total = u64::from_le_bytes(self.take(8)?.try_into().ok()?);
-        if total == u64::MAX {
-            return Some(Vec::new());
-        }
-        let mut bytes = Vec::new();
-        loop {
-            let length = u32::from_le_bytes(self.take(4)?.try_into().ok()?) as usize;
-            if length == 0 {
-                return Some(vec![bytes]);
-            }
-            bytes.extend_from_slice(self.take(length)?);
-        }
-    }
-}
-
-fn number(token: u8, bytes: &[u8]) -> Option<(SqlType, Value<'static>)> {
-    Some(match (token, bytes.len()) {
-        (types::BITN, 1) => (SqlType::Bit, Value::Bit(bytes[0] != 0)),
-        (types::INTN, 1) => (SqlType::TinyInt, Value::TinyInt(bytes[0])),
-        (types::INTN, 2) => (SqlType::SmallInt, Value::SmallInt(i16::from_le_bytes(bytes.try_into().ok()?))),
-        (types::INTN, 4) => (SqlType::Int, Value::Int(i32::from_le_bytes(bytes.try_into().ok()?))),
-        (types::INTN, 8) => (SqlType::BigInt, Value::BigInt(i64::from_le_bytes(bytes.try_into().ok()?))),
-        (types::FLTN, 4) => (SqlType::Real, Value::Real(f32::from_le_bytes(bytes.try_into().ok()?))),
-        (types::FLTN, 8) => (SqlType::Float, Value::Float(f64::from_le_bytes(bytes.try_into().ok()?))),
-        (types::GUID, 16) => (SqlType::UniqueIdentifier, Value::Guid(bytes.try_into().ok()?)),
-        (_, 0) => (SqlType::Int, Value::Null),
-        _ => return None,
-    })
 }

@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
-use crate::catalog::Table;
+use crate::catalog::{Place, Table};
+use crate::env::Env;
 use crate::error::error;
-use crate::session::Env;
 use crate::types::common;
 use crate::value::{SqlError, SqlType, Value};
 
@@ -141,11 +141,13 @@ pub struct Binder<'a> {
     pub env: &'a Env<'a>,
     pub ctes: RefCell<Vec<(String, BoundQuery)>>,
     pub serial: std::cell::Cell<u32>,
+    /// The database in which names without one are looked up: a view's own, while the view is translated.
+    pub place: RefCell<Place>,
 }
 
 impl<'a> Binder<'a> {
     pub fn new(env: &'a Env<'a>) -> Self {
-        Self { env, ctes: RefCell::new(Vec::new()), serial: std::cell::Cell::new(0) }
+        Self { env, ctes: RefCell::new(Vec::new()), serial: std::cell::Cell::new(0), place: RefCell::default() }
     }
 
     /// A name for a derived table that no query uses.

@@ -32,6 +32,7 @@ fn date_part(text: &str) -> Result<&'static str, SqlError> {
 impl Binder<'_> {
     /// A call with parentheses: scalar, aggregate, window, or a method of a CLR type.
     pub fn function(&self, function: &Function, scope: &Scope<'_>) -> Result<Bound, SqlError> {
+        crate::honest::function(function)?;
         let names = parts(&function.name);
         let name = names.last().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
         let empty = Vec::new();
@@ -42,6 +43,9 @@ impl Binder<'_> {
             _ => (&empty, false),
         };
         if let Some(over) = &function.over {
+            if distinct {
+                return Err(unsupported(&format!("{name}(DISTINCT …) OVER")));
+            }
             return self.window(&name, raw, over, scope);
         }
         let exprs: Vec<&Expr> = raw
@@ -120,6 +124,7 @@ impl Binder<'_> {
 
     fn window(&self, name: &str, raw: &[FunctionArg], over: &WindowType, scope: &Scope<'_>) -> Result<Bound, SqlError> {
         let WindowType::WindowSpec(spec) = over else { return Err(unsupported("a named window")) };
+        crate::honest::window(name, raw, spec)?;
         let inner = match (name, raw) {
             ("row_number" | "rank" | "dense_rank", []) => format!("{name}()"),
             ("count" | "count_big", _) => "count(*)".to_owned(),

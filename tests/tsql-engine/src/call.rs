@@ -201,6 +201,15 @@ pub fn register(connection: &Connection) -> Result<(), SqlError> {
         }
         context.get::<Stored>(0)
     })?;
+    connection.create_scalar_function("lone", 2, pure, |context| {
+        if context.get::<i64>(0)? > 1 {
+            return Err(raise(&error(
+                512,
+                "Subquery returned more than 1 value. This is not permitted when the subquery follows =, !=, <, <= , >, >= or when the subquery is used as an expression.",
+            )));
+        }
+        context.get::<Stored>(1)
+    })?;
     connection.create_scalar_function("cat", 3, pure, |context| {
         let text: String = context.get(0)?;
         crate::catalog_views::fact(&text, context.get(2)?).map_err(|failure| raise(&failure))

@@ -54,12 +54,25 @@ pub struct Table {
     pub view: Option<String>,
     pub tpch: Option<f64>,
     pub columns: Vec<TableColumn>,
+    /// 1 is a history, 2 has one.
+    pub temporal: i64,
+    pub history: Option<i64>,
+    pub place: Place,
+}
+
+/// A database as a session reaches it: its own, or another that is attached to its connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// What stands before a table's name in SQLite's SQL; empty for the session's own database.
+    pub at: String,
+    /// The database's name.
+    pub database: String,
 }
 
 impl Table {
     /// The SQLite table that holds the rows.
     pub fn stored(&self) -> String {
-        crate::bind::quote(&format!("{}.{}", self.schema, self.name))
+        format!("{}{}", self.place.at, crate::bind::quote(&format!("{}.{}", self.schema, self.name)))
     }
 
     /// The column of that name.
@@ -71,10 +84,10 @@ impl Table {
     }
 }
 
-/// The next id of an object (or another counter).
-pub fn next_counter(connection: &Connection, name: &str, step: i64) -> Result<i64, SqlError> {
+/// The next id of an object (or another counter) in the database at a place.
+pub fn next_counter(connection: &Connection, at: &str, name: &str, step: i64) -> Result<i64, SqlError> {
     Ok(connection.query_row(
-        "UPDATE \"$counters\" SET value = value + ?2 WHERE name = ?1 RETURNING value",
+        &format!("UPDATE {at}\"$counters\" SET value = value + ?2 WHERE name = ?1 RETURNING value"),
         params![name, step],
         |row| row.get(0),
     )?)
@@ -90,14 +103,21 @@ pub fn schema_id(connection: &Connection, name: &str) -> Result<i64, SqlError> {
         })
 }
 
-/// A table or view by name; `None` where there is none.
+/// A table or view of the session's own database by name; `None` where there is none.
 pub fn find(connection: &Connection, schema: &str, name: &str) -> Result<Option<Table>, SqlError> {
+    find_at(connection, &Place::default(), schema, name)
+}
+
+/// A table or view by name; `None` where there is none.
+pub fn find_at(connection: &Connection, place: &Place, schema: &str, name: &str) -> Result<Option<Table>, SqlError> {
+    let at = &place.at;
     let head = connection
-        .prepare_cached(
-            "SELECT o.object_id, s.name, o.name, CASE WHEN o.type = 'V' THEN o.definition END, o.tpch
-             FROM \"$objects\" o JOIN \"$schemas\" s ON s.schema_id = o.schema_id
-             WHERE o.name = ?2 COLLATE NOCASE AND s.name = ?1 COLLATE NOCASE AND o.type IN ('U','V')",
-        )?
+        .prepare_cached(&format!(
+            "SELECT o.object_id, s.name, o.name, CASE WHEN o.type = 'V' THEN o.definition END, o.tpch,
+                    o.temporal, o.history
+             FROM {at}\"$objects\" o JOIN {at}\"$schemas\" s ON s.schema_id = o.schema_id
+             WHERE o.name = ?2 COLLATE NOCASE AND s.name = ?1 COLLATE NOCASE AND o.type IN ('U','V')"
+        ))?
         .query_row([schema, name], |row| {
             Ok(Table {
                 id: row.get(0)?,
@@ -106,16 +126,19 @@ pub fn find(connection: &Connection, schema: &str, name: &str) -> Result<Option<
                 view: row.get(3)?,
                 tpch: row.get(4)?,
                 columns: Vec::new(),
+                temporal: row.get(5)?,
+                history: row.get(6)?,
+                place: place.clone(),
             })
         })
         .optional()?;
     let Some(mut table) = head else { return Ok(None) };
-    let mut statement = connection.prepare_cached(
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT c.column_id, c.name, c.type, c.collation, c.nullable, c.identity, c.computed, d.definition, c.masked,
                 c.generated, c.hidden
-         FROM \"$columns\" c LEFT JOIN \"$objects\" d ON d.object_id = c.default_id
-         WHERE c.object_id = ?1 ORDER BY c.column_id",
-    )?;
+         FROM {at}\"$columns\" c LEFT JOIN {at}\"$objects\" d ON d.object_id = c.default_id
+         WHERE c.object_id = ?1 ORDER BY c.column_id"
+    ))?;
     let mut rows = statement.query([table.id])?;
     while let Some(row) = rows.next()? {
         let collation: Option<String> = row.get(3)?;
@@ -165,7 +188,7 @@ pub fn add_object(
     if taken > 0 {
         return Err(error(2714, format!("There is already an object named '{name}' in the database.")));
     }
-    let id = next_counter(connection, "object", 16)?;
+    let id = next_counter(connection, "", "object", 16)?;
     connection.execute(
         "INSERT INTO \"$objects\"(object_id,name,schema_id,parent,type,definition) VALUES (?1,?2,?3,?4,?5,?6)",
         params![id, name, schema, parent, kind, definition],

@@ -1,7 +1,8 @@
 //! The `sys` views, as SQLite queries over the catalog's tables.
 
 use crate::bind::text_literal;
-use crate::session::Env;
+use crate::catalog::Place;
+use crate::env::Env;
 use crate::types::{DEFAULT_COLLATION, SYSTEM_TYPES, catalog_size, parse_type, type_name};
 use crate::value::{SqlError, SqlType};
 
@@ -72,7 +73,7 @@ pub fn fact(text: &str, which: i64) -> Result<i64, SqlError> {
 }
 
 /// A view of `sys` (or INFORMATION_SCHEMA); `None` where the simulator has none of that name.
-pub fn view(env: &Env<'_>, schema: &str, name: &str) -> Result<Option<View>, SqlError> {
+pub fn view(env: &Env<'_>, place: &Place, schema: &str, name: &str) -> Result<Option<View>, SqlError> {
     if schema.eq_ignore_ascii_case("INFORMATION_SCHEMA") {
         return Ok(None);
     }
@@ -150,24 +151,27 @@ pub fn view(env: &Env<'_>, schema: &str, name: &str) -> Result<Option<View>, Sql
             "SELECT u16('SYSTEM_TIME') AS name, 1 AS period_type, u16('SYSTEM_TIME_PERIOD') AS period_type_desc, object_id, min(CASE generated WHEN 1 THEN column_id END) AS start_column_id, min(CASE generated WHEN 2 THEN column_id END) AS end_column_id FROM \"$columns\" WHERE generated IN (1,2) GROUP BY object_id".to_owned(),
             "name:n period_type:t period_type_desc:d object_id start_column_id end_column_id".to_owned(),
         ),
-        "partitions" | "dm_db_partition_stats" => (partitions(env)?, "partition_id:l object_id index_id partition_number rows:l row_count:l hobt_id:l data_compression:t used_page_count:l reserved_page_count:l in_row_data_page_count:l in_row_used_page_count:l lob_used_page_count:l row_overflow_used_page_count:l".to_owned()),
+        "partitions" | "dm_db_partition_stats" => (partitions(env, place)?, "partition_id:l object_id index_id partition_number rows:l row_count:l hobt_id:l data_compression:t used_page_count:l reserved_page_count:l in_row_data_page_count:l in_row_used_page_count:l lob_used_page_count:l row_overflow_used_page_count:l".to_owned()),
         "allocation_units" => (
-            format!("SELECT partition_id AS allocation_unit_id, 1 AS type, u16('IN_ROW_DATA') AS type_desc, partition_id AS container_id, 1 AS data_space_id, reserved_page_count AS total_pages, used_page_count AS used_pages, in_row_data_page_count AS data_pages FROM ({})", partitions(env)?),
+            format!("SELECT partition_id AS allocation_unit_id, 1 AS type, u16('IN_ROW_DATA') AS type_desc, partition_id AS container_id, 1 AS data_space_id, reserved_page_count AS total_pages, used_page_count AS used_pages, in_row_data_page_count AS data_pages FROM ({})", partitions(env, place)?),
             "allocation_unit_id:l type:t type_desc:d container_id:l data_space_id total_pages:l used_pages:l data_pages:l".to_owned(),
         ),
-        _ => match crate::server_views::view(env, name)? {
+        _ => match crate::server_views::view(env, place, name)? {
             Some(found) => found,
             None => return Ok(None),
         },
     };
+    // The catalog's own tables, whose names begin with a dollar sign, are those of the database that was named.
+    let sql = sql.replace("\"$", &format!("{}\"$", place.at));
     Ok(Some(View { sql, columns: columns(&list)? }))
 }
 
 /// Row counts of every table's heap, clustered index and other indexes, counted now.
-fn partitions(env: &Env<'_>) -> Result<String, SqlError> {
-    let mut statement = env.connection.prepare_cached(
-        "SELECT o.object_id, s.name, o.name, o.tpch FROM \"$objects\" o JOIN \"$schemas\" s USING (schema_id) WHERE o.type = 'U'",
-    )?;
+fn partitions(env: &Env<'_>, place: &Place) -> Result<String, SqlError> {
+    let at = &place.at;
+    let mut statement = env.connection.prepare_cached(&format!(
+        "SELECT o.object_id, s.name, o.name, o.tpch FROM {at}\"$objects\" o JOIN {at}\"$schemas\" s USING (schema_id) WHERE o.type = 'U'"
+    ))?;
     let mut tables = statement.query([])?;
     let mut counts = vec!["SELECT 0 AS id, 0 AS n WHERE 0".to_owned()];
     while let Some(row) = tables.next()? {
@@ -175,7 +179,9 @@ fn partitions(env: &Env<'_>) -> Result<String, SqlError> {
             (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
         counts.push(match tpch {
             Some(scale) => format!("SELECT {id}, {}", crate::tpch::row_count(&name, scale)),
-            None => format!("SELECT {id}, (SELECT count(*) FROM {})", crate::bind::quote(&format!("{schema}.{name}"))),
+            None => {
+                format!("SELECT {id}, (SELECT count(*) FROM {at}{})", crate::bind::quote(&format!("{schema}.{name}")))
+            }
         });
     }
     let pages = "n / 80 + 1";

@@ -33,10 +33,6 @@ pub fn run(session: &mut Session, ddl: &Ddl) -> Result<(), SqlError> {
                 "READ_COMMITTED_SNAPSHOT" => {
                     session.instance.alter_database(&name, |database| database.read_committed_snapshot = *on)
                 }
-                // How it recovers and keeps statistics changes no answer.
-                "RECOVERY" | "AUTO_CLOSE" | "AUTO_SHRINK" | "AUTO_CREATE_STATISTICS" | "AUTO_UPDATE_STATISTICS" => {
-                    Ok(())
-                }
                 other => Err(unsupported(&format!("ALTER DATABASE … SET {other}"))),
             };
         }
@@ -88,18 +84,7 @@ fn define(session: &Session, ddl: &Ddl) -> Result<(), SqlError> {
             connection
                 .execute("UPDATE \"$objects\" SET memory = ?2 WHERE object_id = ?1", params![created.id, memory])?;
             if *versioned {
-                let history = history.clone().unwrap_or_else(|| (name.0.clone(), format!("{}_History", name.1)));
-                let plain: Vec<ColumnDef> = columns
-                    .iter()
-                    .map(|column| ColumnDef { generated: 0, identity: None, hidden: false, ..column.clone() })
-                    .collect();
-                create_table(session, &history, &plain, &[])?;
-                let kept = table(session, &history)?;
-                connection.execute("UPDATE \"$objects\" SET temporal = 1 WHERE object_id = ?1", [kept.id])?;
-                connection.execute(
-                    "UPDATE \"$objects\" SET temporal = 2, history = ?2 WHERE object_id = ?1",
-                    params![created.id, kept.id],
-                )?;
+                crate::temporal::enable(session, &created, history.as_ref())?;
             }
         }
         Ddl::CreateView { name, columns, text } => create_view(session, name, columns, text)?,
@@ -124,15 +109,34 @@ fn define(session: &Session, ddl: &Ddl) -> Result<(), SqlError> {
             for column in columns {
                 let found = table(session, on)?;
                 add_column(session, &found, column)?;
+                if let Some(kept) = crate::temporal::history(session, &found)? {
+                    add_to_history(session, &kept, column)?;
+                }
             }
             for constraint in constraints {
                 let found = table(session, on)?;
                 add_constraint(session, &found, constraint)?;
             }
         }
-        Ddl::AlterColumn { table: on, column } => alter_column(session, &table(session, on)?, column)?,
+        Ddl::AlterColumn { table: on, column } => {
+            let on = table(session, on)?;
+            alter_column(session, &on, column)?;
+            if let Some(kept) = crate::temporal::history(session, &on)? {
+                alter_column(session, &kept, column)?;
+            }
+        }
+        Ddl::SetVersioning { table: on, on: true, history } => {
+            crate::temporal::enable(session, &table(session, on)?, history.as_ref())?;
+        }
+        Ddl::SetVersioning { table: on, .. } => crate::temporal::disable(session, &table(session, on)?)?,
+        Ddl::DropPeriod(on) => {
+            let on = table(session, on)?;
+            crate::temporal::refuse_while_versioned(&on, "DROP PERIOD")?;
+            connection.execute("UPDATE \"$columns\" SET generated = 0 WHERE object_id = ?1", [on.id])?;
+        }
         Ddl::DropColumn { table: on, column } => {
             let on = table(session, on)?;
+            crate::temporal::refuse_while_versioned(&on, "DROP COLUMN")?;
             let id = on.column(column)?.id;
             connection.execute_batch(&format!("ALTER TABLE {} DROP COLUMN {}", on.stored(), quote(column)))?;
             connection
@@ -142,7 +146,10 @@ fn define(session: &Session, ddl: &Ddl) -> Result<(), SqlError> {
         Ddl::Drop { kind, names, if_exists } => {
             for name in names {
                 match catalog::find(connection, &name.0, &name.1)? {
-                    Some(found) => drop_object(session, &found)?,
+                    Some(found) => {
+                        crate::temporal::refuse_while_versioned(&found, "DROP")?;
+                        drop_object(session, &found)?;
+                    }
                     None if *if_exists => {}
                     None => {
                         return Err(error(
@@ -163,6 +170,7 @@ fn define(session: &Session, ddl: &Ddl) -> Result<(), SqlError> {
         }
         Ddl::Truncate(name) => {
             let found = table(session, name)?;
+            crate::temporal::refuse_while_versioned(&found, "TRUNCATE")?;
             connection.execute_batch(&format!("DELETE FROM {}", found.stored()))?;
             connection.execute("UPDATE \"$columns\" SET last_value = NULL WHERE object_id = ?1", [found.id])?;
         }
@@ -294,7 +302,27 @@ pub fn add_default(session: &Session, on: &Table, column: i64, name: Option<&str
     Ok(())
 }
 
-fn create_table(
+/// A column that a versioned table got is its history's, too; rows of the past get its default.
+fn add_to_history(session: &Session, kept: &Table, column: &ColumnDef) -> Result<(), SqlError> {
+    let default = column.default.as_ref().map(|(_, text)| (None, text.clone()));
+    let plain = ColumnDef { default, identity: None, computed: None, ..column.clone() };
+    if column.computed.is_some() {
+        return Err(unsupported("a computed column added to a system-versioned table"));
+    }
+    add_column(session, kept, &plain)?;
+    let id = catalog::find(&session.connection, &kept.schema, &kept.name)?
+        .ok_or_else(|| unsupported("a vanished table"))?
+        .column(&column.name)?
+        .id;
+    session.connection.execute("DELETE FROM \"$objects\" WHERE parent = ?1 AND type = 'D'", [kept.id])?;
+    session
+        .connection
+        .execute("UPDATE \"$columns\" SET default_id = 0 WHERE object_id = ?1 AND column_id = ?2", [kept.id, id])?;
+    Ok(())
+}
+
+/// A table with its columns and constraints.
+pub fn create_table(
     session: &Session,
     name: &Name,
     columns: &[ColumnDef],

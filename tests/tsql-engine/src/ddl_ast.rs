@@ -100,6 +100,12 @@ pub enum Ddl {
         table: (String, String),
         column: ColumnDef,
     },
+    SetVersioning {
+        table: (String, String),
+        on: bool,
+        history: Option<(String, String)>,
+    },
+    DropPeriod((String, String)),
     DropColumn {
         table: (String, String),
         column: String,

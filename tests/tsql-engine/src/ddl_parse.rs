@@ -30,7 +30,10 @@ fn create(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     if cursor.take("DATABASE") {
         let name = cursor.ident()?;
         if cursor.take("COLLATE") {
-            cursor.ident()?;
+            let collation = cursor.ident()?;
+            if !collation.eq_ignore_ascii_case(crate::types::DEFAULT_COLLATION) {
+                return Err(unsupported(&format!("CREATE DATABASE … COLLATE {collation}")));
+            }
         }
         if cursor.take("ON") {
             cursor.parenthesized()?;
@@ -38,12 +41,15 @@ fn create(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
         if cursor.take("AS SNAPSHOT OF") {
             return Ok(Ddl::CreateSnapshot { name, of: cursor.ident()? });
         }
+        if cursor.take("WITH") {
+            return Err(unsupported("CREATE DATABASE … WITH"));
+        }
         return Ok(Ddl::CreateDatabase(name));
     }
     if cursor.take("SCHEMA") {
         let name = cursor.ident()?;
-        if cursor.take("AUTHORIZATION") {
-            cursor.ident()?;
+        if cursor.take("AUTHORIZATION") && !cursor.take("DBO") {
+            return Err(unsupported("CREATE SCHEMA … AUTHORIZATION of another than dbo"));
         }
         return Ok(Ddl::CreateSchema(name));
     }
@@ -64,9 +70,13 @@ fn create(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
         cursor.expect_token(&Token::Eq)?;
         let password = cursor.expr()?;
         while cursor.parser.consume_token(&Token::Comma) {
-            cursor.ident()?;
+            let option = cursor.ident()?.to_uppercase();
             cursor.expect_token(&Token::Eq)?;
             cursor.ident()?;
+            // Passwords have no policy here.
+            if !["CHECK_POLICY", "CHECK_EXPIRATION"].contains(&option.as_str()) {
+                return Err(unsupported(&format!("CREATE LOGIN … WITH {option}")));
+            }
         }
         return Ok(Ddl::CreateLogin { name, password });
     }
@@ -83,7 +93,7 @@ fn create(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
         cursor.expect("ON")?;
         let table = cursor.object()?;
         if cursor.take("WITH") {
-            cursor.parenthesized()?;
+            crate::options::policy(&cursor.parenthesized()?)?;
         }
         return Ok(Ddl::CreatePolicy { name, predicate: format!("([{schema}].[{function}]({arguments}))"), table });
     }
@@ -117,21 +127,41 @@ fn index(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     if cursor.take("USING") {
         cursor.ident()?;
     }
-    options(cursor)?;
+    // A spatial index says BOUNDING_BOX and CELLS_PER_OBJECT, which choose no rows either.
+    if kind == 4 {
+        tessellation(cursor)?;
+    } else {
+        options(cursor)?;
+    }
     Ok(Ddl::CreateIndex { name, table, kind, unique, columns, include, filter })
 }
 
-/// WITH (…) of an index and ON filegroup, as far as they change nothing here.
+fn tessellation(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
+    if cursor.take("WITH") {
+        cursor.parenthesized()?;
+    }
+    filegroup(cursor)
+}
+
+/// WITH (…), as far as it changes nothing here, and ON filegroup.
 fn options(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
     if cursor.take("WITH") {
-        let text = cursor.parenthesized()?;
-        let upper = text.to_uppercase();
-        if ["IGNORE_DUP_KEY = ON", "DROP_EXISTING = ON"].iter().any(|option| upper.contains(option)) {
-            return Err(unsupported(&format!("WITH ({text})")));
-        }
+        crate::options::index(&cursor.parenthesized()?)?;
     }
-    if cursor.take("ON") {
-        cursor.ident()?;
+    filegroup(cursor)
+}
+
+/// ON filegroup; a partition scheme, which names a column, is no filegroup.
+fn filegroup(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
+    // ON DELETE and ON UPDATE belong to a foreign key that follows in the same column.
+    if ["DELETE", "UPDATE"].contains(&cursor.peek_nth(1).as_str()) {
+        return Ok(());
+    }
+    if cursor.take("ON") || cursor.take("TEXTIMAGE_ON") {
+        let name = cursor.ident()?;
+        if cursor.parser.peek_token().token == Token::LParen {
+            return Err(unsupported(&format!("the partition scheme {name}")));
+        }
     }
     Ok(())
 }
@@ -159,8 +189,8 @@ fn key_columns(cursor: &mut Cursor<'_>) -> Result<Vec<(String, bool)>, SqlError>
 fn view(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     let name = cursor.object()?;
     let columns = if cursor.parser.peek_token().token == Token::LParen { names(cursor)? } else { Vec::new() };
-    if cursor.take("WITH") {
-        cursor.ident()?;
+    if cursor.take("WITH") && !cursor.take("SCHEMABINDING") {
+        return Err(unsupported(&format!("CREATE VIEW … WITH {}", cursor.peek_word())));
     }
     cursor.expect("AS")?;
     let query = cursor.parser.parse_query().map_err(|failure| crate::error::syntax(&failure.to_string()))?;
@@ -169,11 +199,11 @@ fn view(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
 
 fn table(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     let name = cursor.object()?;
-    let (mut columns, mut constraints) = (Vec::new(), Vec::new());
+    let (mut columns, mut constraints, mut period): (Vec<ColumnDef>, _, _) = (Vec::new(), Vec::new(), None);
     cursor.expect_token(&Token::LParen)?;
     loop {
         if cursor.take("PERIOD FOR SYSTEM_TIME") {
-            cursor.parenthesized()?;
+            period = Some(names(cursor)?);
         } else if let Some(found) = constraint(cursor, None)? {
             constraints.push(found);
         } else {
@@ -189,23 +219,18 @@ fn table(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
             break;
         }
     }
-    let (mut versioned, mut history, mut memory) = (false, None, false);
+    let mut options = crate::options::TableOptions::default();
     loop {
         if cursor.take("WITH") {
-            let text = cursor.parenthesized()?.to_uppercase();
-            versioned |= text.contains("SYSTEM_VERSIONING = ON");
-            memory |= text.contains("MEMORY_OPTIMIZED = ON");
-            if let Some(rest) = text.split("HISTORY_TABLE = ").nth(1) {
-                let full = rest.trim_end_matches([')', ' ']).replace(['[', ']', ' '], "");
-                let (schema, table) = full.split_once('.').unwrap_or(("dbo", &full));
-                history = Some((schema.to_owned(), table.to_owned()));
-            }
-        } else if cursor.take("ON") || cursor.take("TEXTIMAGE_ON") {
-            cursor.ident()?;
+            crate::options::table(&cursor.parenthesized()?, &mut options)?;
+        } else if ["ON", "TEXTIMAGE_ON"].contains(&cursor.peek_word().as_str()) {
+            filegroup(cursor)?;
         } else {
             break;
         }
     }
+    crate::temporal::check_period(&name.1, &columns, period.as_deref())?;
+    let crate::options::TableOptions { versioned, history, memory } = options;
     Ok(Ddl::CreateTable { name, columns, constraints, versioned, history, memory })
 }
 
@@ -326,20 +351,30 @@ fn alter(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
         let name = cursor.ident()?;
         cursor.expect("SET")?;
         let option = cursor.ident()?.to_uppercase();
-        let on = cursor.ident()?.eq_ignore_ascii_case("on");
-        if cursor.take("WITH") {
-            cursor.ident()?;
-            cursor.take("IMMEDIATE");
+        let on = match cursor.peek_word().as_str() {
+            "ON" => true,
+            "OFF" => false,
+            other => return Err(unsupported(&format!("ALTER DATABASE … SET {option} {other}"))),
+        };
+        cursor.parser.next_token();
+        // Nobody is in the way of a setting here.
+        if cursor.take("WITH") && !cursor.take("ROLLBACK IMMEDIATE") {
+            cursor.expect("NO_WAIT")?;
         }
         return Ok(Ddl::AlterDatabase { name, option, on });
     }
     cursor.expect("TABLE")?;
     let table = cursor.object()?;
-    if cursor.take("WITH CHECK") || cursor.take("WITH NOCHECK") || cursor.peek_word() == "ADD" {
+    if cursor.take("WITH NOCHECK") {
+        return Err(unsupported("ALTER TABLE … WITH NOCHECK"));
+    }
+    if cursor.take("WITH CHECK") || cursor.peek_word() == "ADD" {
         cursor.expect("ADD")?;
-        let (mut columns, mut constraints) = (Vec::new(), Vec::new());
+        let (mut columns, mut constraints, mut period): (Vec<ColumnDef>, _, _) = (Vec::new(), Vec::new(), None);
         loop {
-            if let Some(found) = constraint(cursor, None)? {
+            if cursor.take("PERIOD FOR SYSTEM_TIME") {
+                period = Some(names(cursor)?);
+            } else if let Some(found) = constraint(cursor, None)? {
                 constraints.push(found);
             } else {
                 let (found, own) = column(cursor)?;
@@ -347,9 +382,23 @@ fn alter(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
                 constraints.extend(own);
             }
             if !cursor.parser.consume_token(&Token::Comma) {
+                crate::temporal::check_period(&table.1, &columns, period.as_deref())?;
                 return Ok(Ddl::AddColumns { table, columns, constraints });
             }
         }
+    }
+    if cursor.take("SET") {
+        let mut options = crate::options::TableOptions::default();
+        for (name, value) in crate::options::pairs(&cursor.parenthesized()?) {
+            if name != "SYSTEM_VERSIONING" {
+                return Err(unsupported(&format!("ALTER TABLE … SET ({name} = {value})")));
+            }
+            (options.versioned, options.history) = crate::options::versioning(&value)?;
+        }
+        return Ok(Ddl::SetVersioning { table, on: options.versioned, history: options.history });
+    }
+    if cursor.take("DROP PERIOD FOR SYSTEM_TIME") {
+        return Ok(Ddl::DropPeriod(table));
     }
     if cursor.take("ALTER COLUMN") {
         return Ok(Ddl::AlterColumn { table, column: column(cursor)?.0 });

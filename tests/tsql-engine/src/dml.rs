@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::params;
 use sqlparser::ast::{
-    AssignmentTarget, Delete, Expr, FromTable, Insert, SetExpr, Statement, TableFactor, TableObject, TableWithJoins,
-    Update,
+    AssignmentTarget, Delete, Expr, FromTable, Insert, Query, SetExpr, Statement, TableFactor, TableObject,
+    TableWithJoins, Update, Values, With,
 };
 
 use crate::bind::{Binder, Bound, BoundQuery, Scope, quote, text_literal};
@@ -18,12 +18,12 @@ use crate::session::Session;
 use crate::value::{SqlError, SqlType, Value};
 
 /// Runs one change; the number of rows it touched.
-pub fn run(session: &mut Session, change: &Statement) -> Result<u64, SqlError> {
+pub fn run(session: &mut Session, change: &Statement, with: Option<&With>) -> Result<u64, SqlError> {
     session.connection.execute_batch("SAVEPOINT change")?;
     let result = match change {
-        Statement::Insert(insert) => crate::honest::insert(insert).and_then(|()| insert_rows(session, insert)),
-        Statement::Update(update) => crate::honest::update(update).and_then(|()| update_rows(session, update)),
-        Statement::Delete(delete) => crate::honest::delete(delete).and_then(|()| delete_rows(session, delete)),
+        Statement::Insert(insert) => insert_rows(session, insert),
+        Statement::Update(update) => update_rows(session, update, with),
+        Statement::Delete(delete) => delete_rows(session, delete, with),
         other => Err(unsupported(&other.to_string())),
     };
     session.connection.execute_batch(if result.is_ok() {
@@ -34,16 +34,14 @@ pub fn run(session: &mut Session, change: &Statement) -> Result<u64, SqlError> {
     result
 }
 
-fn find(session: &Session, names: &[String]) -> Result<Table, SqlError> {
-    let Some((name, rest)) = names.split_last() else { return Err(unsupported("a change without a table")) };
-    if let [database, .., _] = rest
-        && !(rest.len() == 2 && database.eq_ignore_ascii_case(&session.database))
-    {
-        return Err(unsupported(&format!("a change of another database: {}", names.join("."))));
+/// The table that a change names, in whichever database.
+pub fn find(session: &Session, names: &[String]) -> Result<Table, SqlError> {
+    let table =
+        session.env().table(names)?.ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;
+    let elsewhere = (!table.place.at.is_empty()).then(|| session.instance.database(&table.place.database)).flatten();
+    if elsewhere.is_some_and(|database| database.source.is_some()) {
+        return Err(crate::env::read_only(&table.place.database));
     }
-    let schema = rest.last().map_or("dbo", String::as_str);
-    let table = crate::catalog::find(&session.connection, schema, name)?
-        .ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;
     if table.view.is_some() || table.tpch.is_some() {
         return Err(unsupported(&format!("a change of {}", names.join("."))));
     }
@@ -57,15 +55,16 @@ fn duplicate(session: &Session, table: &Table, failure: rusqlite::Error) -> SqlE
         return found;
     }
     let text = found.message;
+    let at = &table.place.at;
     let object = format!("{}.{}", table.schema, table.name);
     let columns: Vec<&str> = text.split(", ").filter_map(|part| part.strip_prefix(&format!("{object}."))).collect();
     let named = text.split('/').nth(1).map(|name| name.trim_end_matches('\'').to_owned()).or_else(|| {
         session
             .connection
             .query_row(
-                "SELECT i.name FROM \"$indexes\" i WHERE i.object_id = ?1 AND i.is_unique AND
-                 (SELECT group_concat(c.name, ', ') FROM (SELECT column_id FROM \"$index_columns\" k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND NOT k.included ORDER BY k.key_ordinal) k
-                  JOIN \"$columns\" c ON c.object_id = ?1 AND c.column_id = k.column_id) = ?2",
+                &format!("SELECT i.name FROM {at}\"$indexes\" i WHERE i.object_id = ?1 AND i.is_unique AND
+                 (SELECT group_concat(c.name, ', ') FROM (SELECT column_id FROM {at}\"$index_columns\" k WHERE k.object_id = i.object_id AND k.index_id = i.index_id AND NOT k.included ORDER BY k.key_ordinal) k
+                  JOIN {at}\"$columns\" c ON c.object_id = ?1 AND c.column_id = k.column_id) = ?2"),
                 params![table.id, columns.join(", ")],
                 |row| row.get(0),
             )
@@ -74,9 +73,11 @@ fn duplicate(session: &Session, table: &Table, failure: rusqlite::Error) -> SqlE
     let name = named.unwrap_or_default();
     let kind: Option<String> = session
         .connection
-        .query_row("SELECT type FROM \"$objects\" WHERE parent = ?1 AND name = ?2", params![table.id, name], |row| {
-            row.get(0)
-        })
+        .query_row(
+            &format!("SELECT type FROM {at}\"$objects\" WHERE parent = ?1 AND name = ?2"),
+            params![table.id, name],
+            |row| row.get(0),
+        )
         .ok();
     match kind.as_deref() {
         Some("PK") => error(
@@ -99,7 +100,8 @@ fn fitted(
     bound: Bound,
     verb: &str,
 ) -> Result<String, SqlError> {
-    let place = format!("table '{}.{}.{}', column '{}'", binder.env.database, table.schema, table.name, column.name);
+    let database = if table.place.at.is_empty() { binder.env.database } else { &table.place.database };
+    let place = format!("table '{database}.{}.{}', column '{}'", table.schema, table.name, column.name);
     let nullable = bound.nullable;
     let sql = if bound.sql_type == column.sql_type && bound.constant.is_none() {
         bound.sql
@@ -112,36 +114,66 @@ fn fitted(
         return Ok(sql);
     }
     let message = format!(
-        "Cannot insert the value NULL into column '{}', table '{}.{}.{}'; column does not allow nulls. {verb} fails.",
-        column.name, binder.env.database, table.schema, table.name
+        "Cannot insert the value NULL into column '{}', table '{database}.{}.{}'; column does not allow nulls. {verb} fails.",
+        column.name, table.schema, table.name
     );
     Ok(format!("need({sql}, {})", text_literal(&message)))
 }
 
+/// Refuses columns whose values only the server makes.
+fn changeable(table: &Table, column: &TableColumn, verb: &str) -> Result<(), SqlError> {
+    let name = &column.name;
+    if column.computed.is_some() {
+        return Err(error(
+            271,
+            format!(
+                "The column \"{name}\" cannot be modified because it is either a computed column or is the result of a UNION operator."
+            ),
+        ));
+    }
+    if matches!(column.sql_type, SqlType::RowVersion) {
+        return Err(match verb {
+            "update" => error(272, "Cannot update a timestamp column."),
+            _ => error(
+                273,
+                "Cannot insert an explicit value into a timestamp column. Use INSERT with a column list to exclude the timestamp column, or insert a DEFAULT into the timestamp column.",
+            ),
+        });
+    }
+    if column.generated > 0 {
+        let full = format!("{}.{}", table.schema, table.name);
+        return Err(match verb {
+            "update" => error(13537, format!("Cannot update GENERATED ALWAYS columns in table '{full}'.")),
+            _ => error(
+                13536,
+                format!(
+                    "Cannot insert an explicit value into a GENERATED ALWAYS column in table '{full}'. Use INSERT with a column list to exclude the GENERATED ALWAYS column, or insert a DEFAULT into GENERATED ALWAYS column."
+                ),
+            ),
+        });
+    }
+    Ok(())
+}
+
 fn insert_rows(session: &mut Session, insert: &Insert) -> Result<u64, SqlError> {
+    crate::honest::insert(insert)?;
     let TableObject::TableName(name) = &insert.table else { return Err(unsupported("INSERT into no table")) };
     let table = find(session, &parts(name))?;
-    let explicit = session.settings.identity_insert == Some(table.id);
     let given: Vec<&TableColumn> = if insert.columns.is_empty() {
-        table
-            .columns
-            .iter()
-            .filter(|column| {
-                column.computed.is_none()
-                    && column.generated == 0
-                    && (explicit || !column.identity)
-                    && !matches!(column.sql_type, SqlType::RowVersion)
-            })
-            .collect()
+        let explicit = keeps_identity(session, &table);
+        let own = |column: &&TableColumn| {
+            column.computed.is_none()
+                && column.generated == 0
+                && (explicit || !column.identity)
+                && !matches!(column.sql_type, SqlType::RowVersion)
+        };
+        table.columns.iter().filter(own).collect()
     } else {
         let columns: Result<Vec<&TableColumn>, SqlError> =
             insert.columns.iter().map(|column| table.column(&parts(column).pop().unwrap_or_default())).collect();
         columns?
     };
-    if let Some(identity) = given.iter().find(|column| column.identity)
-        && !explicit
-    {
-        let _ = identity;
+    if given.iter().any(|column| column.identity) && !keeps_identity(session, &table) {
         return Err(error(
             544,
             format!(
@@ -150,144 +182,231 @@ fn insert_rows(session: &mut Session, insert: &Insert) -> Result<u64, SqlError> 
             ),
         ));
     }
+    let Some(query) = &insert.source else { return Err(unsupported("INSERT … DEFAULT VALUES")) };
+    let rows = match query.body.as_ref() {
+        SetExpr::Values(values) if query.with.is_none() => Rows::Bound(bound_rows(session, values, &given)?),
+        _ => Rows::Query(query),
+    };
+    store_rows(session, &table, &given, rows)
+}
+
+/// Whether SET IDENTITY_INSERT is ON for the table; the setting is about the session's own database.
+fn keeps_identity(session: &Session, table: &Table) -> bool {
+    table.place.at.is_empty() && session.settings.identity_insert == Some(table.id)
+}
+
+fn bound_rows(session: &Session, values: &Values, given: &[&TableColumn]) -> Result<Vec<Vec<Bound>>, SqlError> {
+    let env = session.env();
+    let binder = Binder::new(&env);
+    let empty = Scope { sources: &[], outer: None };
+    let mut rows = Vec::new();
+    for row in &values.rows {
+        if row.content.len() != given.len() {
+            return Err(error(
+                110,
+                "There are fewer columns in the INSERT statement than values specified in the VALUES clause. The number of values in the VALUES clause must match the number of columns specified in the INSERT statement.",
+            ));
+        }
+        let mut cells = Vec::new();
+        for (expr, column) in row.content.iter().zip(given) {
+            let default = matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"));
+            cells.push(if default { default_of(&binder, column)? } else { binder.value(expr, &empty)? });
+        }
+        rows.push(cells);
+    }
+    Ok(rows)
+}
+
+/// Where the rows of an INSERT come from.
+pub enum Rows<'q> {
+    Bound(Vec<Vec<Bound>>),
+    Query(&'q Query),
+}
+
+/// Stores rows of the given columns; the others get what the table has for them.
+pub fn store_rows(
+    session: &mut Session,
+    table: &Table,
+    given: &[&TableColumn],
+    rows: Rows<'_>,
+) -> Result<u64, SqlError> {
+    crate::temporal::refuse_change(table, "insert")?;
+    for column in given {
+        changeable(table, column, "insert")?;
+    }
     let counter = Arc::new(AtomicI64::new(0));
-    let (mut names, mut extra) = (Vec::new(), Vec::new());
-    let mut state = None;
-    let sql = {
+    let (sql, counted) = {
         let env = session.env();
         let binder = Binder::new(&env);
-        let empty = Scope { sources: &[], outer: None };
-        let rows: Option<Vec<Vec<Bound>>> = match insert.source.as_ref().map(|query| query.body.as_ref()) {
-            Some(SetExpr::Values(values)) => {
-                let mut rows = Vec::new();
-                for row in &values.rows {
-                    if row.content.len() != given.len() {
-                        return Err(error(
-                            110,
-                            "There are fewer columns in the INSERT statement than values specified in the VALUES clause. The number of values in the VALUES clause must match the number of columns specified in the INSERT statement.",
-                        ));
-                    }
-                    let mut cells = Vec::new();
-                    for (expr, column) in row.content.iter().zip(&given) {
-                        let default = matches!(expr, Expr::Identifier(ident) if ident.quote_style.is_none() && ident.value.eq_ignore_ascii_case("default"));
-                        cells.push(if default { default_of(&binder, column)? } else { binder.value(expr, &empty)? });
-                    }
-                    rows.push(cells);
-                }
-                Some(rows)
-            }
-            Some(_) => None,
-            None => Some(vec![Vec::new()]),
-        };
-        for column in &table.columns {
-            if given.iter().any(|own| own.id == column.id) || column.computed.is_some() {
-                continue;
-            }
-            let sql = if column.identity {
-                let (seed, step, last): (i64, i64, Option<i64>) = session.connection.query_row(
-                    "SELECT seed, increment, last_value FROM \"$columns\" WHERE object_id = ?1 AND column_id = ?2",
-                    params![table.id, column.id],
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-                )?;
-                counter.store(last.unwrap_or(seed - step), Ordering::Relaxed);
-                state = Some((column.id, step));
-                let shared = Arc::clone(&counter);
-                session.connection.create_scalar_function(
-                    "next_identity",
-                    0,
-                    FunctionFlags::SQLITE_UTF8,
-                    move |_| Ok(shared.fetch_add(step, Ordering::Relaxed) + step),
-                )?;
-                let whole = Bound { nullable: false, ..Bound::new("next_identity()".to_owned(), SqlType::BigInt) };
-                if matches!(column.sql_type, SqlType::Decimal { .. } | SqlType::Numeric { .. }) {
-                    fitted(&binder, &table, column, whole, "INSERT")?
-                } else {
-                    whole.sql
-                }
-            } else if matches!(column.sql_type, SqlType::RowVersion) {
-                row_version(session)?
-            } else if column.generated > 0 {
-                let end = crate::expr::text_constant("9999-12-31T23:59:59.9999999", false)?;
-                let moment = if column.generated == 1 { binder.scalar("sysutcdatetime", &[])? } else { end };
-                fitted(&binder, &table, column, moment, "INSERT")?
-            } else {
-                fitted(&binder, &table, column, default_of(&binder, column)?, "INSERT")?
-            };
-            names.push(quote(&column.name));
-            extra.push(sql);
-        }
+        let Others { names, values: extra, counted } = other_columns(session, &binder, table, given, &counter)?;
         let all: Vec<String> = given.iter().map(|column| quote(&column.name)).chain(names).collect();
-        let source = if let Some(rows) = rows {
-            let mut lines = Vec::new();
-            for row in rows {
-                let mut cells = Vec::new();
-                for (bound, column) in row.into_iter().zip(&given) {
-                    cells.push(fitted(&binder, &table, column, bound, "INSERT")?);
-                }
-                cells.extend(extra.iter().cloned());
-                lines.push(format!("({})", cells.join(",")));
-            }
-            format!("VALUES {}", lines.join(","))
-        } else {
-            let Some(query) = &insert.source else { return Err(unsupported("INSERT")) };
-            let BoundQuery { sql, columns } = binder.query(query, None)?;
-            if columns.len() != given.len() {
-                return Err(error(
-                    121,
-                    "The select list for the INSERT statement contains more or fewer items than the insert list.",
-                ));
-            }
-            let mut cells = Vec::new();
-            for (at, (own, column)) in columns.into_iter().zip(&given).enumerate() {
-                let bound = Bound { sql: format!("s.\"c{at}\""), constant: None, ..own.bound };
-                cells.push(fitted(&binder, &table, column, bound, "INSERT")?);
-            }
-            cells.extend(extra.iter().cloned());
-            format!("SELECT {} FROM ({sql}) AS s", cells.join(","))
+        let source = match rows {
+            Rows::Bound(rows) => listed(&binder, table, given, rows, &extra)?,
+            Rows::Query(query) => selected(&binder, table, given, query, &extra)?,
         };
-        format!("INSERT INTO {}({}) {source}", table.stored(), all.join(","))
+        (format!("INSERT INTO {}({}) {source}", table.stored(), all.join(",")), counted)
     };
-    let count = session.connection.execute(&sql, []).map_err(|failure| duplicate(session, &table, failure))? as u64;
-    if let (Some((column, _)), true) = (state, count > 0) {
+    let count = session.connection.execute(&sql, []).map_err(|failure| duplicate(session, table, failure))? as u64;
+    let (at, stored) = (&table.place.at, table.stored());
+    if let (Some(column), true) = (counted, count > 0) {
         let last = counter.load(Ordering::Relaxed);
         session.connection.execute(
-            "UPDATE \"$columns\" SET last_value = ?3 WHERE object_id = ?1 AND column_id = ?2",
+            &format!("UPDATE {at}\"$columns\" SET last_value = ?3 WHERE object_id = ?1 AND column_id = ?2"),
             params![table.id, column, last],
         )?;
         session.settings.identity = Some(last);
-    } else if let (Some(column), true) = (given.iter().find(|column| column.identity), explicit) {
+    } else if let Some(column) = given.iter().find(|column| column.identity) {
+        let greatest = format!("(SELECT max({}) FROM {stored})", quote(&column.name));
         session.connection.execute(
-            &format!("UPDATE \"$columns\" SET last_value = max(coalesce(last_value, 0), (SELECT max({}) FROM {})) WHERE object_id = ?1 AND column_id = ?2 AND typeof((SELECT max({}) FROM {})) = 'integer'", quote(&column.name), table.stored(), quote(&column.name), table.stored()),
+            &format!("UPDATE {at}\"$columns\" SET last_value = max(coalesce(last_value, 0), {greatest}) WHERE object_id = ?1 AND column_id = ?2 AND typeof({greatest}) = 'integer'"),
             params![table.id, column.id],
         )?;
     }
     Ok(count)
 }
 
+/// What an INSERT does not give.
+struct Others {
+    names: Vec<String>,
+    values: Vec<String>,
+    /// The identity column that counts on.
+    counted: Option<i64>,
+}
+
+/// The columns that an INSERT does not give.
+fn other_columns(
+    session: &Session,
+    binder: &Binder<'_>,
+    table: &Table,
+    given: &[&TableColumn],
+    counter: &Arc<AtomicI64>,
+) -> Result<Others, SqlError> {
+    let (mut names, mut values, mut counted) = (Vec::new(), Vec::new(), None);
+    for column in &table.columns {
+        if given.iter().any(|own| own.id == column.id) || column.computed.is_some() {
+            continue;
+        }
+        values.push(if column.identity {
+            counted = Some(column.id);
+            next_identity(session, binder, table, column, counter)?
+        } else if matches!(column.sql_type, SqlType::RowVersion) {
+            row_version(session, &table.place.at)?
+        } else if column.generated > 0 {
+            let end = crate::expr::text_constant("9999-12-31T23:59:59.9999999", false)?;
+            let moment = if column.generated == 1 { binder.scalar("sysutcdatetime", &[])? } else { end };
+            fitted(binder, table, column, moment, "INSERT")?
+        } else {
+            fitted(binder, table, column, default_of(binder, column)?, "INSERT")?
+        });
+        names.push(quote(&column.name));
+    }
+    Ok(Others { names, values, counted })
+}
+
+/// A call that yields the next identity value for each row.
+fn next_identity(
+    session: &Session,
+    binder: &Binder<'_>,
+    table: &Table,
+    column: &TableColumn,
+    counter: &Arc<AtomicI64>,
+) -> Result<String, SqlError> {
+    let (seed, step, last): (i64, i64, Option<i64>) = session.connection.query_row(
+        &format!(
+            "SELECT seed, increment, last_value FROM {}\"$columns\" WHERE object_id = ?1 AND column_id = ?2",
+            table.place.at
+        ),
+        params![table.id, column.id],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    counter.store(last.unwrap_or(seed - step), Ordering::Relaxed);
+    let shared = Arc::clone(counter);
+    let next = move |_: &rusqlite::functions::Context<'_>| Ok(shared.fetch_add(step, Ordering::Relaxed) + step);
+    session.connection.create_scalar_function("next_identity", 0, FunctionFlags::SQLITE_UTF8, next)?;
+    let whole = Bound { nullable: false, ..Bound::new("next_identity()".to_owned(), SqlType::BigInt) };
+    if matches!(column.sql_type, SqlType::Decimal { .. } | SqlType::Numeric { .. }) {
+        return fitted(binder, table, column, whole, "INSERT");
+    }
+    Ok(whole.sql)
+}
+
+fn listed(
+    binder: &Binder<'_>,
+    table: &Table,
+    given: &[&TableColumn],
+    rows: Vec<Vec<Bound>>,
+    extra: &[String],
+) -> Result<String, SqlError> {
+    let mut lines = Vec::new();
+    for row in rows {
+        let mut cells = Vec::new();
+        for (bound, column) in row.into_iter().zip(given) {
+            cells.push(fitted(binder, table, column, bound, "INSERT")?);
+        }
+        cells.extend(extra.iter().cloned());
+        lines.push(format!("({})", cells.join(",")));
+    }
+    Ok(format!("VALUES {}", lines.join(",")))
+}
+
+fn selected(
+    binder: &Binder<'_>,
+    table: &Table,
+    given: &[&TableColumn],
+    query: &Query,
+    extra: &[String],
+) -> Result<String, SqlError> {
+    let BoundQuery { sql, columns } = binder.query(query, None)?;
+    if columns.len() != given.len() {
+        return Err(error(
+            121,
+            "The select list for the INSERT statement contains more or fewer items than the insert list.",
+        ));
+    }
+    let mut cells = Vec::new();
+    for (at, (own, column)) in columns.into_iter().zip(given).enumerate() {
+        let bound = Bound { sql: format!("s.\"c{at}\""), constant: None, ..own.bound };
+        cells.push(fitted(binder, table, column, bound, "INSERT")?);
+    }
+    cells.extend(extra.iter().cloned());
+    Ok(format!("SELECT {} FROM ({sql}) AS s", cells.join(",")))
+}
+
 /// The next row version, as a literal; every row of one statement gets the same.
-fn row_version(session: &Session) -> Result<String, SqlError> {
-    let version = crate::catalog::next_counter(&session.connection, "rowversion", 1)?;
+fn row_version(session: &Session, at: &str) -> Result<String, SqlError> {
+    let version = crate::catalog::next_counter(&session.connection, at, "rowversion", 1)?;
     Ok(format!("x'{version:016X}'"))
 }
 
-fn default_of(binder: &Binder<'_>, column: &TableColumn) -> Result<Bound, SqlError> {
+/// A column's default, NULL where it has none.
+pub fn default_of(binder: &Binder<'_>, column: &TableColumn) -> Result<Bound, SqlError> {
     match &column.default {
         Some(text) => binder.value(&crate::script::parse_expr(text)?, &Scope { sources: &[], outer: None }),
         None => Ok(crate::expr::null()),
     }
 }
 
-fn target(session: &Session, table: &TableWithJoins) -> Result<Table, SqlError> {
+fn target(session: &Session, table: &TableWithJoins, with: Option<&With>) -> Result<Table, SqlError> {
     match &table.relation {
-        TableFactor::Table { name, .. } if table.joins.is_empty() => find(session, &parts(name)),
+        TableFactor::Table { name, .. } if table.joins.is_empty() => {
+            let names = parts(name);
+            let through = |cte: &sqlparser::ast::Cte| matches!(names.as_slice(), [only] if crate::bind::same(only, &cte.alias.name.value));
+            if with.is_some_and(|with| with.cte_tables.iter().any(through)) {
+                return Err(unsupported(&format!("a change through the common table expression {name}")));
+            }
+            find(session, &names)
+        }
         other => Err(unsupported(&format!("a change of {other}"))),
     }
 }
 
-fn update_rows(session: &Session, update: &Update) -> Result<u64, SqlError> {
-    let table = target(session, &update.table)?;
+fn update_rows(session: &Session, update: &Update, with: Option<&With>) -> Result<u64, SqlError> {
+    crate::honest::update(update)?;
+    let table = target(session, &update.table, with)?;
+    crate::temporal::refuse_change(&table, "update")?;
     let env = session.env();
     let binder = Binder::new(&env);
+    binder.define(with, None)?;
     let source = crate::ddl::own_scope(&table, &format!("{}.", table.stored()));
     let scope = Scope { sources: std::slice::from_ref(&source), outer: None };
     let mut sets = Vec::new();
@@ -296,32 +415,47 @@ fn update_rows(session: &Session, update: &Update) -> Result<u64, SqlError> {
             return Err(unsupported("UPDATE of several columns at once"));
         };
         let column = table.column(&parts(name).pop().unwrap_or_default())?;
+        if column.identity {
+            return Err(error(8102, format!("Cannot update identity column '{}'.", column.name)));
+        }
+        changeable(&table, column, "update")?;
         let bound = binder.value(&assignment.value, &scope)?;
         sets.push(format!("{} = {}", quote(&column.name), fitted(&binder, &table, column, bound, "UPDATE")?));
     }
     for column in &table.columns {
         if matches!(column.sql_type, SqlType::RowVersion) {
-            sets.push(format!("{} = {}", quote(&column.name), row_version(session)?));
+            sets.push(format!("{} = {}", quote(&column.name), row_version(session, &table.place.at)?));
         }
     }
-    let mut sql = format!("UPDATE {} SET {}", table.stored(), sets.join(", "));
-    if let Some(condition) = &update.selection {
-        sql.push_str(&format!(" WHERE {}", binder.predicate(condition, &scope)?));
+    let condition = where_clause(&binder, update.selection.as_ref(), &scope)?;
+    if let Some(now) = crate::temporal::now(&binder, &table)? {
+        crate::temporal::keep(session, &table, &now, &condition)?;
+        let start = table.columns.iter().filter(|column| column.generated == 1);
+        sets.extend(start.map(|column| format!("{} = {now}", quote(&column.name))));
     }
+    let sql = format!("UPDATE {} SET {}{condition}", table.stored(), sets.join(", "));
     Ok(session.connection.execute(&sql, []).map_err(|failure| duplicate(session, &table, failure))? as u64)
 }
 
-fn delete_rows(session: &Session, delete: &Delete) -> Result<u64, SqlError> {
+fn where_clause(binder: &Binder<'_>, condition: Option<&Expr>, scope: &Scope<'_>) -> Result<String, SqlError> {
+    condition.map_or(Ok(String::new()), |condition| Ok(format!(" WHERE {}", binder.predicate(condition, scope)?)))
+}
+
+fn delete_rows(session: &Session, delete: &Delete, with: Option<&With>) -> Result<u64, SqlError> {
+    crate::honest::delete(delete)?;
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let [only] = from.as_slice() else { return Err(unsupported("DELETE from several tables")) };
-    let table = target(session, only)?;
+    let table = target(session, only, with)?;
+    crate::temporal::refuse_change(&table, "delete")?;
     let env = session.env();
     let binder = Binder::new(&env);
+    binder.define(with, None)?;
     let source = crate::ddl::own_scope(&table, &format!("{}.", table.stored()));
     let scope = Scope { sources: std::slice::from_ref(&source), outer: None };
-    let mut sql = format!("DELETE FROM {}", table.stored());
-    if let Some(condition) = &delete.selection {
-        sql.push_str(&format!(" WHERE {}", binder.predicate(condition, &scope)?));
+    let condition = where_clause(&binder, delete.selection.as_ref(), &scope)?;
+    if let Some(now) = crate::temporal::now(&binder, &table)? {
+        crate::temporal::keep(session, &table, &now, &condition)?;
     }
+    let sql = format!("DELETE FROM {}{condition}", table.stored());
     Ok(session.connection.execute(&sql, [])? as u64)
 }

@@ -5,6 +5,14 @@ use crate::value::SqlError;
 /// Marks an error text that [`encode`] made, so that SQLite's own messages are never taken for one.
 const MARK: char = '\u{1}';
 
+/// A statement that the client cancelled; no client is told this number.
+pub const CANCELLED: u32 = 40_005;
+
+/// How a statement ends that the client cancelled.
+pub fn cancelled() -> SqlError {
+    error(CANCELLED, "simulator: the client cancelled the statement")
+}
+
 /// An error of class 16, state 1: what most statement errors are.
 pub fn error(number: u32, message: impl Into<String>) -> SqlError {
     SqlError { number, state: 1, class: 16, message: message.into() }
@@ -45,6 +53,9 @@ impl From<rusqlite::Error> for SqlError {
             return found;
         }
         if let rusqlite::Error::SqliteFailure(code, _) = &source {
+            if code.code == rusqlite::ErrorCode::OperationInterrupted {
+                return cancelled();
+            }
             match code.extended_code {
                 rusqlite::ffi::SQLITE_BUSY_SNAPSHOT => {
                     return error(3960, "Snapshot isolation transaction aborted due to update conflict.");

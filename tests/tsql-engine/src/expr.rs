@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{BinaryOperator, CastKind, Expr, Ident, ObjectName, UnaryOperator, Value as Literal};
 
-use crate::bind::{Binder, Bound, Scope};
+use crate::bind::{Binder, Bound, BoundQuery, OutColumn, Scope};
 use crate::convert_text::{parse_decimal, text_value};
 use crate::error::{error, unsupported};
 use crate::types::{
@@ -34,6 +34,11 @@ impl Binder<'_> {
                 None => Err(failure),
             }
         })
+    }
+
+    /// A type of a variable or a parameter, whose strings have one character where no length is written.
+    pub fn declared_type(&self, text: &str) -> Result<SqlType, SqlError> {
+        parse_type(text, DEFAULT_COLLATION, 1).or_else(|_| self.type_of(text))
     }
 
     /// An expression that yields a value.
@@ -92,16 +97,26 @@ impl Binder<'_> {
             }
             Expr::Subquery(query) => {
                 let bound = self.query(query, Some(scope))?;
-                let column = bound.columns.first().ok_or_else(|| unsupported("a subquery without a column"))?;
-                Ok(Bound::new(format!("({})", bound.sql), column.bound.sql_type.clone()))
+                let column = only_column(&bound)?;
+                // SQLite would take the first of several rows, where SQL Server fails.
+                let sql = format!("(SELECT lone(count(*), \"c0\") FROM ({}))", bound.sql);
+                Ok(Bound::new(sql, column.bound.sql_type.clone()))
             }
             Expr::Function(function) => self.function(function, scope),
             Expr::Substring { expr, substring_from: Some(from), substring_for: Some(length), .. } => {
                 self.named("substring", &[expr, from, length], scope)
             }
-            Expr::Floor { expr, .. } => self.named("floor", &[expr], scope),
-            Expr::Ceil { expr, .. } => self.named("ceiling", &[expr], scope),
-            Expr::Trim { expr, .. } => self.named("trim", &[expr], scope),
+            Expr::Floor {
+                expr,
+                field: sqlparser::ast::CeilFloorKind::DateTimeField(sqlparser::ast::DateTimeField::NoDateTime),
+            } => self.named("floor", &[expr], scope),
+            Expr::Ceil {
+                expr,
+                field: sqlparser::ast::CeilFloorKind::DateTimeField(sqlparser::ast::DateTimeField::NoDateTime),
+            } => self.named("ceiling", &[expr], scope),
+            Expr::Trim { expr, trim_where: None, trim_what: None, trim_characters: None } => {
+                self.named("trim", &[expr], scope)
+            }
             other => Err(unsupported(&other.to_string())),
         }
     }
@@ -275,7 +290,7 @@ impl Binder<'_> {
             Expr::InSubquery { expr, subquery, negated } => {
                 let value = self.value(expr, scope)?;
                 let query = self.query(subquery, Some(scope))?;
-                let Some(column) = query.columns.first() else { return Err(unsupported(&expr.to_string())) };
+                let column = only_column(&query)?;
                 let alias = self.fresh();
                 let name = crate::bind::quote(&alias);
                 let inner = Bound::new(format!("{name}.\"c0\""), column.bound.sql_type.clone());
@@ -292,7 +307,7 @@ impl Binder<'_> {
                     self.comparison(expr, "<=", high, scope)?
                 ),
             ),
-            Expr::Like { negated, expr, pattern, escape_char, .. } => {
+            Expr::Like { negated, any: false, expr, pattern, escape_char } => {
                 let mut arguments = vec![self.value(expr, scope)?, self.value(pattern, scope)?];
                 if let Some(escape) = escape_char {
                     arguments.push(self.value(escape, scope)?);
@@ -309,6 +324,17 @@ impl Binder<'_> {
     fn comparison(&self, left: &Expr, operator: &str, right: &Expr, scope: &Scope<'_>) -> Result<String, SqlError> {
         let (left, right) = self.unify(self.value(left, scope)?, self.value(right, scope)?)?;
         Ok(format!("({} {operator} {})", self.key(&left), self.key(&right)))
+    }
+}
+
+/// The column of a subquery that stands for a value.
+fn only_column(query: &BoundQuery) -> Result<&OutColumn, SqlError> {
+    match query.columns.as_slice() {
+        [column] => Ok(column),
+        _ => Err(error(
+            116,
+            "Only one expression can be specified in the select list when the subquery is not introduced with EXISTS.",
+        )),
     }
 }
 

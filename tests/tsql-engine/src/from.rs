@@ -66,7 +66,7 @@ impl Binder<'_> {
         sources: &mut Vec<Source>,
         outer: Option<&Scope<'_>>,
     ) -> Result<String, SqlError> {
-        crate::honest::table(factor)?;
+        crate::honest::factor(factor)?;
         match factor {
             TableFactor::Table { name, alias, args: None, version: None, .. } => {
                 self.table(name, alias.as_ref(), sources)
@@ -110,16 +110,15 @@ impl Binder<'_> {
                 return Ok(format!("({}) AS {}", query.sql, quote(&shown)));
             }
         }
+        let place = match names.as_slice() {
+            [database, _, _] if !database.is_empty() => self.env.place(database)?,
+            [] | [_] | [_, _] | [_, _, _] => self.place.borrow().clone(),
+            _ => return Err(unsupported(&format!("a table of another server: {}", names.join(".")))),
+        };
         let schema = names.len().checked_sub(2).map_or("dbo", |at| names[at].as_str());
         let schema = if schema.is_empty() { "dbo" } else { schema };
-        if let [database, ..] = names.as_slice()
-            && names.len() > 2
-            && !(names.len() == 3 && same(database, self.env.database))
-        {
-            return Err(unsupported(&format!("a table of another database: {}", names.join("."))));
-        }
         if same(schema, "sys") || same(schema, "INFORMATION_SCHEMA") {
-            let view = crate::catalog_views::view(self.env, schema, last)?
+            let view = crate::catalog_views::view(self.env, &place, schema, last)?
                 .ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;
             let columns = view
                 .columns
@@ -132,12 +131,15 @@ impl Binder<'_> {
             sources.push(Source { alias: shown.clone(), table: None, columns });
             return Ok(format!("({}) AS {}", view.sql, quote(&shown)));
         }
-        let table = crate::catalog::find(self.env.connection, schema, last)?
+        let table = crate::catalog::find_at(self.env.connection, &place, schema, last)?
             .ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;
         self.env.may_select(&table)?;
         if let Some(definition) = &table.view {
             let query = crate::script::parse_query(definition)?;
-            let mut bound = self.query(&query, None)?;
+            let outside = self.place.replace(table.place.clone());
+            let bound = self.query(&query, None);
+            self.place.replace(outside);
+            let mut bound = bound?;
             for (column, declared) in bound.columns.iter_mut().zip(&table.columns) {
                 column.name.clone_from(&declared.name);
             }
@@ -149,7 +151,7 @@ impl Binder<'_> {
             Some(scale) => crate::tpch::materialize(self.env, &table, scale)?,
             None => table.stored(),
         };
-        let unmask = self.env.unmasked()?;
+        let unmask = self.env.unmasked(&table.place.at)?;
         let columns = table
             .columns
             .iter()

@@ -2,7 +2,8 @@
 //!
 //! This crate knows nothing of the wire: [`value`] holds what travels between it and the protocol server.
 //! A batch is parsed (`script`, `ddl_parse`), translated to SQLite's SQL with SQL Server's types (`bind`, `expr`,
-//! `select`, `from`, `builtin`, `system`), and run (`run`, `dml`, `ddl`); rows stream to an [`value::Output`].
+//! `select`, `from`, `builtin`, `system`), and run (`run`, `dml`, `ddl`, `bulk`); rows stream to an [`value::Output`].
+//! What the parser takes and nothing reads is refused by `honest` and `options`.
 
 #![allow(
     clippy::format_push_string,
@@ -24,6 +25,7 @@
 
 mod bind;
 mod builtin;
+mod bulk;
 mod call;
 mod catalog;
 mod catalog_views;
@@ -32,11 +34,13 @@ mod collation;
 mod constraint;
 mod convert;
 mod convert_text;
+mod date_parts;
 mod datetime;
 mod ddl;
 mod ddl_ast;
 mod ddl_parse;
 mod dml;
+mod env;
 mod error;
 mod expr;
 mod from;
@@ -44,15 +48,19 @@ mod functions;
 mod honest;
 mod instance;
 mod like;
+mod options;
 mod run;
 mod script;
 mod select;
 mod server_views;
 mod session;
 mod system;
+mod temporal;
+mod tokens;
 mod tpch;
 mod types;
 pub mod value;
 
+pub use bulk::Bulk;
 pub use instance::{DatabaseInfo, Instance, ScriptError, SessionInfo};
-pub use session::{LoginRequest, Session};
+pub use session::{LoginRequest, Session, Watch};

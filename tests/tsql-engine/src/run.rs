@@ -9,7 +9,6 @@ use crate::convert::{convert, text_of};
 use crate::error::{error, unsupported};
 use crate::script::Stmt;
 use crate::session::Session;
-use crate::types::parse_type;
 use crate::value::{Column, EnvChange, Flow, Output, SqlError, SqlType, Value};
 
 impl Session {
@@ -30,9 +29,9 @@ impl Session {
     fn statement(&mut self, statement: &Stmt, out: &mut dyn Output) -> Result<Flow, SqlError> {
         match statement {
             Stmt::Query(query) => return self.select(query, out),
-            Stmt::Change(change) => {
+            Stmt::Change(change, with) => {
                 self.before_write()?;
-                let rows = crate::dml::run(self, change)?;
+                let rows = crate::dml::run(self, change, with.as_ref())?;
                 return Ok(self.finish(rows, out));
             }
             Stmt::Ddl(ddl) => {
@@ -41,9 +40,7 @@ impl Session {
             }
             Stmt::Declare(variables) => {
                 for (name, text, value) in variables {
-                    let sql_type = Binder::new(&self.env())
-                        .type_of(text)
-                        .or_else(|_| parse_type(text, crate::types::DEFAULT_COLLATION, 1))?;
+                    let sql_type = Binder::new(&self.env()).declared_type(text)?;
                     self.variables.insert(name.to_lowercase(), (sql_type, Value::Null));
                     if let Some(expr) = value {
                         self.assign(name, expr)?;
@@ -61,6 +58,9 @@ impl Session {
             }
             Stmt::While(condition, body) => {
                 while self.test(condition)? {
+                    if self.cancelled() {
+                        return Err(crate::error::cancelled());
+                    }
                     if self.statement(body, out)? == Flow::Stop {
                         return Ok(Flow::Stop);
                     }
@@ -84,7 +84,13 @@ impl Session {
                 let moment = crate::datetime::parse(text).ok_or_else(|| {
                     error(148, format!("Incorrect time syntax in time string '{text}' used with WAITFOR."))
                 })?;
-                std::thread::sleep(std::time::Duration::from_nanos(moment.ticks as u64 * 100));
+                let end = std::time::Instant::now() + std::time::Duration::from_nanos(moment.ticks as u64 * 100);
+                while let Some(left) = end.checked_duration_since(std::time::Instant::now()) {
+                    if self.cancelled() {
+                        return Err(crate::error::cancelled());
+                    }
+                    std::thread::sleep(left.min(std::time::Duration::from_millis(10)));
+                }
             }
             Stmt::Raise { number, class, state, message } => {
                 let (sql_type, value) = self.evaluate(message)?;
@@ -134,7 +140,7 @@ impl Session {
         Ok(Flow::Continue)
     }
 
-    fn end_transaction(&mut self, commit: bool, out: &mut dyn Output) -> Result<(), SqlError> {
+    pub(crate) fn end_transaction(&mut self, commit: bool, out: &mut dyn Output) -> Result<(), SqlError> {
         if self.settings.transactions == 0 {
             let number = if commit { 3902 } else { 3903 };
             let word = if commit { "COMMIT" } else { "ROLLBACK" };
@@ -159,10 +165,12 @@ impl Session {
     fn set_option(&mut self, words: &[String]) -> Result<(), SqlError> {
         let Some((value, names)) = words.split_last() else { return Ok(()) };
         let on = value.eq_ignore_ascii_case("on");
+        let switch = on || value.eq_ignore_ascii_case("off");
         let number = || value.parse::<i64>().map_err(|_| crate::error::syntax(value));
         for name in names {
             match name.as_str() {
-                "NOCOUNT" => self.settings.no_count = on,
+                "NOCOUNT" if switch => self.settings.no_count = on,
+                "XACT_ABORT" if switch => self.settings.xact_abort = on,
                 "TEXTSIZE" => {
                     let bytes = number()?;
                     self.settings.text_size = match bytes {
@@ -194,8 +202,10 @@ impl Session {
                         other => return Err(crate::error::syntax(other)),
                     };
                 }
-                "LANGUAGE" => self.settings.language.clone_from(value),
-                "IDENTITY_INSERT" => {
+                "LANGUAGE" if ["us_english", "english"].contains(&value.to_lowercase().as_str()) => {
+                    self.settings.language = "us_english".to_owned();
+                }
+                "IDENTITY_INSERT" if switch => {
                     let [_, schema, table, _] = words else { return Err(crate::error::syntax(value)) };
                     let found = crate::catalog::find(&self.connection, schema, table)?;
                     let id =
@@ -203,32 +213,11 @@ impl Session {
                     self.settings.identity_insert = on.then_some(id);
                     return Ok(());
                 }
-                // Off they change what a query returns; on they are what this engine does.
-                "ANSI_NULLS" | "CONCAT_NULL_YIELDS_NULL" | "QUOTED_IDENTIFIER" if !on => {
-                    return Err(unsupported(&format!("SET {name} {value}")));
-                }
-                "DATEFIRST" if value != "7" => return Err(unsupported(&format!("SET DATEFIRST {value}"))),
-                "ANSI_NULLS"
-                | "ANSI_WARNINGS"
-                | "ANSI_PADDING"
-                | "ANSI_NULL_DFLT_ON"
-                | "ANSI_DEFAULTS"
-                | "ARITHABORT"
-                | "ARITHIGNORE"
-                | "CONCAT_NULL_YIELDS_NULL"
-                | "QUOTED_IDENTIFIER"
-                | "NUMERIC_ROUNDABORT"
-                | "XACT_ABORT"
-                | "DATEFORMAT"
-                | "DATEFIRST"
-                | "CURSOR_CLOSE_ON_COMMIT"
-                | "STATISTICS"
-                | "IO"
-                | "TIME"
-                | "QUERY_GOVERNOR_COST_LIMIT" => {}
-                "FMTONLY" => self.settings.format_only = on,
-                "IMPLICIT_TRANSACTIONS" | "NOEXEC" | "PARSEONLY" if !on => {}
-                other => return Err(unsupported(&format!("SET {other}"))),
+                // Under ANSI_WARNINGS ON, ARITHABORT makes no difference, and nothing here has cursors.
+                "ARITHABORT" | "CURSOR_CLOSE_ON_COMMIT" if switch => {}
+                "FMTONLY" if switch => self.settings.format_only = on,
+                name if settled(name, value) => {}
+                other => return Err(unsupported(&format!("SET {other} {value}"))),
             }
         }
         Ok(())
@@ -274,6 +263,7 @@ impl Session {
     }
 
     fn select(&mut self, query: &Query, out: &mut dyn Output) -> Result<Flow, SqlError> {
+        crate::honest::query(query)?;
         self.before_read()?;
         if let Some(names) = assigned(query) {
             return self.select_into_variables(query, &names, out);
@@ -359,6 +349,32 @@ impl Session {
         self.settings.row_count = count;
         Ok(out.done(None))
     }
+}
+
+/// Settings that have the one value under which statements run here.
+fn settled(name: &str, value: &str) -> bool {
+    let only = match name {
+        "ANSI_NULLS"
+        | "ANSI_WARNINGS"
+        | "ANSI_PADDING"
+        | "ANSI_NULL_DFLT_ON"
+        | "CONCAT_NULL_YIELDS_NULL"
+        | "QUOTED_IDENTIFIER" => "ON",
+        "ARITHIGNORE"
+        | "NUMERIC_ROUNDABORT"
+        | "IMPLICIT_TRANSACTIONS"
+        | "NOEXEC"
+        | "PARSEONLY"
+        | "STATISTICS"
+        | "IO"
+        | "TIME" => "OFF",
+        // Both read a date with its year first, or last, alike.
+        "DATEFORMAT" => return ["mdy", "ymd"].contains(&value.to_lowercase().as_str()),
+        "DATEFIRST" => "7",
+        "QUERY_GOVERNOR_COST_LIMIT" => "0",
+        _ => return false,
+    };
+    value.eq_ignore_ascii_case(only)
 }
 
 /// The variables of `SELECT @a = …`; `None` for a query that returns rows.

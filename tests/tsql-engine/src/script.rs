@@ -1,24 +1,25 @@
 //! Batches into statements: sqlparser's tokens and expressions, T-SQL's own statements by hand.
 
-use sqlparser::ast::{Expr, Query, Statement};
+use sqlparser::ast::{Expr, Query, SetExpr, Statement, With};
 use sqlparser::dialect::MsSqlDialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
-use sqlparser::tokenizer::{Token, Tokenizer, Word};
+use sqlparser::tokenizer::Token;
 
 use crate::ddl_ast::Ddl;
 use crate::error::{syntax, unsupported};
+use crate::tokens::tokens;
 use crate::value::SqlError;
 
-static DIALECT: MsSqlDialect = MsSqlDialect {};
+pub static DIALECT: MsSqlDialect = MsSqlDialect {};
 
 /// One statement of a batch.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "a batch has few statements")]
 pub enum Stmt {
     Query(Box<Query>),
-    /// INSERT, UPDATE or DELETE.
-    Change(Box<Statement>),
+    /// INSERT, UPDATE or DELETE, and the common table expressions before it.
+    Change(Box<Statement>, Option<With>),
     Ddl(Box<Ddl>),
     Declare(Vec<(String, String, Option<Expr>)>),
     SetVariable(String, Expr),
@@ -57,46 +58,6 @@ pub fn batches(script: &str) -> Vec<(usize, String)> {
     found.push((start, batch));
     found.retain(|(_, batch)| !batch.trim().is_empty());
     found
-}
-
-fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
-    let raw = Tokenizer::new(&DIALECT, sql).tokenize().map_err(|failure| syntax(&failure.to_string()))?;
-    let raw: Vec<Token> = raw.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
-    let mut tokens: Vec<Token> = Vec::with_capacity(raw.len() + 8);
-    let mut depth = 0;
-    let mut at = 0;
-    while at < raw.len() {
-        match &raw[at] {
-            Token::LParen => depth += 1,
-            Token::RParen => depth -= 1,
-            Token::Word(word) if word.quote_style.is_none() && depth == 0 => {
-                let transaction = |token: Option<&Token>| matches!(token, Some(Token::Word(next)) if next.value.to_uppercase().starts_with("TRAN"));
-                let starts = match word.value.to_uppercase().as_str() {
-                    "DECLARE" | "PRINT" | "EXEC" | "EXECUTE" | "WHILE" | "WAITFOR" | "RAISERROR" | "USE" | "THROW"
-                    | "COMMIT" | "ROLLBACK" => true,
-                    "BEGIN" => transaction(raw.get(at + 1)),
-                    _ => false,
-                };
-                if starts && at > 0 && !matches!(tokens.last(), Some(Token::SemiColon)) {
-                    tokens.push(Token::SemiColon);
-                }
-            }
-            // `geography::Point(` is one name here.
-            Token::DoubleColon => {
-                if let (Some(Token::Word(left)), Some(Token::Word(right))) = (tokens.last(), raw.get(at + 1)) {
-                    let value = format!("{}::{}", left.value, right.value);
-                    tokens.pop();
-                    tokens.push(Token::Word(Word { value, quote_style: None, keyword: Keyword::NoKeyword }));
-                    at += 2;
-                    continue;
-                }
-            }
-            _ => {}
-        }
-        tokens.push(raw[at].clone());
-        at += 1;
-    }
-    Ok(tokens)
 }
 
 /// Statements of one batch.
@@ -185,14 +146,21 @@ impl Cursor<'_> {
         }
     }
 
-    /// A name of one to three parts: schema (dbo where unsaid) and object.
-    pub fn object(&mut self) -> Result<(String, String), SqlError> {
+    /// The parts of a name; a part between two points may be left out.
+    pub fn names(&mut self) -> Result<Vec<String>, SqlError> {
         let mut names = vec![self.ident()?];
         while self.parser.consume_token(&Token::Period) {
-            names.push(self.ident()?);
+            let empty = self.parser.peek_token().token == Token::Period;
+            names.push(if empty { String::new() } else { self.ident()? });
         }
+        Ok(names)
+    }
+
+    /// A name of one or two parts: schema (dbo where unsaid) and object.
+    pub fn object(&mut self) -> Result<(String, String), SqlError> {
+        let mut names = self.names()?;
         if names.len() > 2 {
-            return Err(unsupported(&format!("a name of another database: {}", names.join("."))));
+            return Err(unsupported(&format!("{}: a definition in another database (USE it first)", names.join("."))));
         }
         let name = names.pop().unwrap_or_default();
         Ok((names.pop().unwrap_or_else(|| "dbo".to_owned()), name))
@@ -243,14 +211,20 @@ impl Cursor<'_> {
                 let statement = self.parser.parse_statement().map_err(|failure| syntax(&failure.to_string()))?;
                 self.option()?;
                 match statement {
-                    Statement::Query(query) => Ok(Stmt::Query(query)),
+                    Statement::Query(query) => after_with(*query),
                     other => Err(unsupported(&other.to_string())),
                 }
             }
             "INSERT" | "UPDATE" | "DELETE" => {
+                if self.peek_nth(1) == "TOP" {
+                    return Err(unsupported(&format!("{word} TOP")));
+                }
+                if self.peek_nth(1) == "BULK" {
+                    return Err(unsupported("INSERT BULK within other statements"));
+                }
                 let statement = self.parser.parse_statement().map_err(|failure| syntax(&failure.to_string()))?;
                 self.option()?;
-                Ok(Stmt::Change(Box::new(statement)))
+                Ok(Stmt::Change(Box::new(statement), None))
             }
             "CREATE" | "ALTER" | "DROP" | "TRUNCATE" | "GRANT" | "DENY" | "REVOKE" => {
                 Ok(Stmt::Ddl(Box::new(crate::ddl_parse::statement(self)?)))
@@ -265,10 +239,14 @@ impl Cursor<'_> {
         Ok(Stmt::Query(query))
     }
 
-    /// OPTION (…): hints that change no result.
+    /// OPTION (…): hints that change no result; any other is refused.
     fn option(&mut self) -> Result<(), SqlError> {
+        if self.parser.peek_token().token == Token::SemiColon && self.peek_nth(1) == "OPTION" {
+            self.parser.next_token();
+        }
         if self.take("OPTION") {
-            self.parenthesized()?;
+            let hints = self.parenthesized()?;
+            crate::honest::query_hints(&hints)?;
         }
         Ok(())
     }
@@ -352,7 +330,7 @@ impl Cursor<'_> {
                 Ok(Stmt::Raise { number, class: None, state, message })
             }
             "EXEC" | "EXECUTE" => {
-                let (_, name) = self.object()?;
+                let name = self.names()?.pop().unwrap_or_default();
                 if !name.eq_ignore_ascii_case("sp_executesql") {
                     return Err(unsupported(&format!("EXEC {name}")));
                 }
@@ -434,6 +412,25 @@ impl Cursor<'_> {
             words.push(if minus { format!("-{text}") } else { text });
         }
         Ok(Stmt::SetOption(words))
+    }
+}
+
+/// WITH … SELECT, or the change that follows WITH.
+fn after_with(mut query: Query) -> Result<Stmt, SqlError> {
+    match *query.body {
+        SetExpr::Insert(Statement::Insert(mut insert)) => {
+            // The expressions are for the source of the rows.
+            match insert.source.as_mut() {
+                Some(source) if source.with.is_none() => source.with = query.with,
+                _ => return Err(unsupported("WITH … INSERT without a query, or with a second WITH")),
+            }
+            Ok(Stmt::Change(Box::new(Statement::Insert(insert)), None))
+        }
+        SetExpr::Update(change) | SetExpr::Delete(change) => Ok(Stmt::Change(Box::new(change), query.with)),
+        body => {
+            query.body = Box::new(body);
+            Ok(Stmt::Query(Box::new(query)))
+        }
     }
 }
 

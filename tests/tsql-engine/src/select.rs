@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{
     Distinct, Expr, GroupByExpr, LimitClause, OrderByExpr, OrderByKind, Query, Select, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TopQuantity, Value as Literal,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TopQuantity, Value as Literal, With,
 };
 
 use crate::bind::{Binder, Bound, BoundQuery, OutColumn, Scope, Source, quote, same};
@@ -16,15 +16,7 @@ impl Binder<'_> {
     pub fn query(&self, query: &Query, outer: Option<&Scope<'_>>) -> Result<BoundQuery, SqlError> {
         crate::honest::query(query)?;
         let known = self.ctes.borrow().len();
-        if let Some(with) = &query.with {
-            for cte in &with.cte_tables {
-                let mut bound = self.query(&cte.query, outer)?;
-                for (column, alias) in bound.columns.iter_mut().zip(&cte.alias.columns) {
-                    column.name.clone_from(&alias.name.value);
-                }
-                self.ctes.borrow_mut().push((cte.alias.name.value.clone(), bound));
-            }
-        }
+        self.define(query.with.as_ref(), outer)?;
         let order: &[OrderByExpr] = match query.order_by.as_ref().map(|order| &order.kind) {
             Some(OrderByKind::Expressions(items)) => items,
             Some(OrderByKind::All(_)) => return Err(unsupported("ORDER BY ALL")),
@@ -37,6 +29,18 @@ impl Binder<'_> {
         };
         self.ctes.borrow_mut().truncate(known);
         bound
+    }
+
+    /// Makes common table expressions known to what follows.
+    pub fn define(&self, with: Option<&With>, outer: Option<&Scope<'_>>) -> Result<(), SqlError> {
+        for cte in with.iter().flat_map(|with| &with.cte_tables) {
+            let mut bound = self.query(&cte.query, outer)?;
+            for (column, alias) in bound.columns.iter_mut().zip(&cte.alias.columns) {
+                column.name.clone_from(&alias.name.value);
+            }
+            self.ctes.borrow_mut().push((cte.alias.name.value.clone(), bound));
+        }
+        Ok(())
     }
 
     fn limit(&self, query: &Query) -> Result<String, SqlError> {
@@ -159,7 +163,34 @@ impl Binder<'_> {
             (SetOperator::Intersect, _) => "INTERSECT",
             (SetOperator::Minus, _) => return Err(unsupported("MINUS")),
         };
-        Ok(BoundQuery { sql: format!("SELECT * FROM ({a}) {word} SELECT * FROM ({b})"), columns })
+        let plain = |column: &OutColumn| self.key(&column.bound) == column.bound.sql;
+        let sql = if word == "UNION ALL" || columns.iter().all(plain) {
+            format!("SELECT * FROM ({a}) {word} SELECT * FROM ({b})")
+        } else {
+            self.combined_by_key(&a, &b, word, &columns)
+        };
+        Ok(BoundQuery { sql, columns })
+    }
+
+    /// A set operation whose rows are the same where SQL Server says so: under their collations, not by their bytes.
+    fn combined_by_key(&self, a: &str, b: &str, word: &str, columns: &[OutColumn]) -> String {
+        let (left, right) = (self.fresh(), self.fresh());
+        let keys = |alias: &str| -> Vec<String> {
+            let query = BoundQuery { sql: String::new(), columns: columns.to_vec() };
+            outward(&query, alias).iter().map(|column| self.key(&column.bound)).collect()
+        };
+        let (mine, others) = (keys(&left), keys(&right));
+        let (left, right) = (quote(&left), quote(&right));
+        let grouped = format!("GROUP BY {}", mine.join(", "));
+        if word == "UNION" {
+            return format!("SELECT * FROM (SELECT * FROM ({a}) UNION ALL SELECT * FROM ({b})) AS {left} {grouped}");
+        }
+        let same: Vec<String> = mine.iter().zip(&others).map(|(a, b)| format!("{a} IS {b}")).collect();
+        let not = if word == "EXCEPT" { "NOT " } else { "" };
+        format!(
+            "SELECT * FROM ({a}) AS {left} WHERE {not}EXISTS (SELECT 1 FROM ({b}) AS {right} WHERE {}) {grouped}",
+            same.join(" AND ")
+        )
     }
 
     fn recast(&self, query: BoundQuery, columns: &[OutColumn]) -> Result<String, SqlError> {
@@ -207,7 +238,7 @@ impl Binder<'_> {
                     None => self.value(&item.expr, scope)?,
                 },
                 // SQL Server's usual "any order will do".
-                Expr::Subquery(_) => Bound::new("NULL".to_owned(), crate::value::SqlType::Int),
+                Expr::Subquery(query) if matches!(query.body.as_ref(), SetExpr::Select(select) if select.from.is_empty()) => Bound::new("NULL".to_owned(), crate::value::SqlType::Int),
                 other => self.value(other, scope)?,
             };
             let direction =
@@ -293,13 +324,15 @@ impl Binder<'_> {
                 SelectItem::ExprWithAlias { expr, alias } => {
                     columns.push(OutColumn { name: alias.value.clone(), bound: self.value(expr, scope)? });
                 }
-                SelectItem::Wildcard(_) => {
+                SelectItem::Wildcard(options) => {
+                    crate::honest::wildcard(options)?;
                     if scope.sources.is_empty() {
                         return Err(error(263, "Must specify table to select from."));
                     }
                     scope.sources.iter().for_each(|source| columns.extend(star(source)));
                 }
-                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
+                SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
+                    crate::honest::wildcard(options)?;
                     let alias = parts(name).pop().unwrap_or_default();
                     let source = scope
                         .sources

@@ -1,7 +1,8 @@
 //! The `sys` views that tell of the server and its sessions.
 
 use crate::bind::text_literal;
-use crate::session::Env;
+use crate::catalog::Place;
+use crate::env::Env;
 use crate::types::DEFAULT_COLLATION;
 use crate::value::SqlError;
 
@@ -10,7 +11,7 @@ fn text(value: &str) -> String {
 }
 
 /// A view's query and its column list.
-pub fn view(env: &Env<'_>, name: &str) -> Result<Option<(String, String)>, SqlError> {
+pub fn view(env: &Env<'_>, place: &Place, name: &str) -> Result<Option<(String, String)>, SqlError> {
     Ok(Some(match name.to_ascii_lowercase().as_str() {
         "databases" => {
             let rows: Vec<String> = env
@@ -85,11 +86,12 @@ pub fn view(env: &Env<'_>, name: &str) -> Result<Option<(String, String)>, SqlEr
         }
         "master_files" | "database_files" => {
             let own = name.eq_ignore_ascii_case("database_files");
+            let here = if place.at.is_empty() { env.database } else { &place.database };
             let rows: Vec<String> = env
                 .instance
                 .databases()
                 .iter()
-                .filter(|database| !own || database.name.eq_ignore_ascii_case(env.database))
+                .filter(|database| !own || database.name.eq_ignore_ascii_case(here))
                 .map(|database| {
                     format!(
                         "SELECT {} AS database_id, 1 AS file_id, 0 AS type, {} AS type_desc, {} AS name, {} AS physical_name, 0 AS state, 1024 AS size",

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::catalog::Table;
+use crate::env::{Env, missing, no_snapshot, read_only};
 use crate::error::error;
 use crate::instance::{Instance, SessionInfo};
 use crate::value::{EnvChange, Flow, Output, Parameter, SqlError, SqlType, Value};
@@ -32,6 +32,8 @@ pub struct Settings {
     pub row_limit: u64,
     /// SET FMTONLY: columns without rows.
     pub format_only: bool,
+    /// SET XACT_ABORT: an error ends the transaction, too.
+    pub xact_abort: bool,
     pub lock_timeout: i64,
     pub deadlock_priority: i64,
     /// 1 to 5, as in sys.dm_exec_sessions; 5 is SNAPSHOT.
@@ -44,78 +46,30 @@ pub struct Settings {
     pub identity_insert: Option<i64>,
 }
 
-/// What translation needs to know of the session.
-pub struct Env<'a> {
-    pub connection: &'a Connection,
-    pub instance: &'a Arc<Instance>,
-    pub database: &'a str,
-    pub login: &'a str,
-    pub application: &'a str,
-    pub host: &'a str,
-    pub admin: bool,
-    pub read_only: bool,
-    pub spid: u16,
-    pub settings: &'a Settings,
-    pub variables: &'a HashMap<String, (SqlType, Value<'static>)>,
+impl Default for Settings {
+    /// What a new session has.
+    fn default() -> Self {
+        Self {
+            no_count: false,
+            text_size: 4096,
+            row_limit: 0,
+            format_only: false,
+            xact_abort: false,
+            lock_timeout: -1,
+            deadlock_priority: 0,
+            isolation: 2,
+            language: "us_english".to_owned(),
+            transactions: 0,
+            row_count: 0,
+            last_error: 0,
+            identity: None,
+            identity_insert: None,
+        }
+    }
 }
 
-impl Env<'_> {
-    /// A variable's type and value.
-    pub fn variable(&self, name: &str) -> Result<(SqlType, Value<'static>), SqlError> {
-        self.variables.get(&name.to_lowercase()).cloned().ok_or_else(|| SqlError {
-            class: 15,
-            ..error(137, format!("Must declare the scalar variable \"{name}\"."))
-        })
-    }
-
-    fn granted(&self, permission: &str, object: Option<i64>) -> Result<bool, SqlError> {
-        if self.admin {
-            return Ok(true);
-        }
-        let (grants, denies): (i64, i64) = self.connection.query_row(
-            "SELECT count(*) FILTER (WHERE NOT deny), count(*) FILTER (WHERE deny) FROM \"$grants\"
-             WHERE grantee IN (?1, 'public') AND permission = ?2 AND (object_id IS NULL OR object_id = ?3)",
-            rusqlite::params![self.login, permission, object],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        Ok(grants > 0 && denies == 0)
-    }
-
-    /// 229 where the login may not read the table.
-    pub fn may_select(&self, table: &Table) -> Result<(), SqlError> {
-        if self.granted("SELECT", Some(table.id))? {
-            return Ok(());
-        }
-        Err(SqlError {
-            number: 229,
-            state: 5,
-            class: 14,
-            message: format!(
-                "The SELECT permission was denied on the object '{}', database '{}', schema '{}'.",
-                table.name, self.database, table.schema
-            ),
-        })
-    }
-
-    /// Whether masked columns show what they hold.
-    pub fn unmasked(&self) -> Result<bool, SqlError> {
-        self.granted("UNMASK", None)
-    }
-
-    /// HAS_PERMS_BY_NAME of an object (or of the database) and a permission.
-    pub fn has_permission(&self, object: Option<String>, permission: Option<String>) -> Result<bool, SqlError> {
-        let permission = permission.unwrap_or_default().to_uppercase();
-        let table = match object {
-            Some(name) => {
-                let bare = name.replace(['[', ']'], "");
-                let (schema, name) = bare.rsplit_once('.').unwrap_or(("dbo", &bare));
-                crate::catalog::find(self.connection, schema, name)?
-            }
-            None => None,
-        };
-        self.granted(&permission, table.map(|table| table.id))
-    }
-}
+/// Whether the client wants the running statement to end; asked now and then while nothing is handed out.
+pub type Watch = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// A session; it runs on its connection's own thread.
 pub struct Session {
@@ -130,21 +84,25 @@ pub struct Session {
     pub(crate) read_only: bool,
     spid: u16,
     pub(crate) settings: Settings,
+    /// As the login left them, for a reset.
+    first: (String, i64),
+    watch: Option<Watch>,
     pub(crate) variables: HashMap<String, (SqlType, Value<'static>)>,
 }
 
 impl Session {
     /// Logs in: 18456 where user or password are wrong, 4060 where the database does not exist.
     pub fn open(instance: Arc<Instance>, login: &LoginRequest) -> Result<Self, SqlError> {
-        let failed = |state| SqlError {
+        // The client is told state 1, whatever the server's own log says.
+        let failed = || SqlError {
             number: 18456,
-            state,
+            state: 1,
             class: 14,
             message: format!("Login failed for user '{}'.", login.user),
         };
-        let known = instance.login(&login.user).ok_or_else(|| failed(5))?;
+        let known = instance.login(&login.user).ok_or_else(failed)?;
         if known.password != login.password {
-            return Err(failed(8));
+            return Err(failed());
         }
         let database = if login.database.is_empty() { "master" } else { &login.database };
         if instance.database(database).is_none() {
@@ -169,6 +127,8 @@ impl Session {
             spid: instance.next_spid(),
             instance,
             connection,
+            first: (name.clone(), Settings::default().text_size),
+            watch: None,
             database: name,
             login: login.user.clone(),
             application: login.application.clone(),
@@ -176,21 +136,7 @@ impl Session {
             admin,
             encrypted: false,
             read_only,
-            settings: Settings {
-                no_count: false,
-                text_size: 4096,
-                row_limit: 0,
-                format_only: false,
-                lock_timeout: -1,
-                deadlock_priority: 0,
-                isolation: 2,
-                language: "us_english".to_owned(),
-                transactions: 0,
-                row_count: 0,
-                last_error: 0,
-                identity: None,
-                identity_insert: None,
-            },
+            settings: Settings::default(),
             variables: HashMap::new(),
         };
         session.publish();
@@ -200,6 +146,11 @@ impl Session {
     /// The session's process id (`@@SPID`).
     pub fn spid(&self) -> u16 {
         self.spid
+    }
+
+    /// The login's name.
+    pub fn login(&self) -> &str {
+        &self.login
     }
 
     /// The current database.
@@ -215,7 +166,77 @@ impl Session {
     /// TEXTSIZE as the login set it: clients with LOGIN7's ODBC flag get 2147483647, others 4096.
     pub fn set_text_size(&mut self, bytes: i64) {
         self.settings.text_size = bytes;
+        self.first.1 = bytes;
         self.publish();
+    }
+
+    /// What tells that the client wants a statement to end.
+    pub fn set_watch(&mut self, watch: Watch) -> Result<(), SqlError> {
+        self.watch = Some(watch);
+        self.watch_connection()
+    }
+
+    /// Whether the client wants the statement to end.
+    pub(crate) fn cancelled(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch())
+    }
+
+    /// A statement that returns no row yet is asked about every so many steps, some milliseconds.
+    fn watch_connection(&mut self) -> Result<(), SqlError> {
+        const STEPS: i32 = 100_000;
+        let Some(watch) = self.watch.clone() else { return Ok(()) };
+        Ok(self.connection.progress_handler(STEPS, Some(move || watch()))?)
+    }
+
+    /// The session as it was after the login (sp_reset_connection): settings, database, no transaction.
+    pub fn reset(&mut self, keep_transaction: bool, out: &mut dyn Output) -> Result<(), SqlError> {
+        if !keep_transaction && self.settings.transactions > 0 {
+            self.end_transaction(false, out)?;
+        }
+        let transactions = self.settings.transactions;
+        self.settings = Settings { transactions, text_size: self.first.1, ..Settings::default() };
+        if self.database != self.first.0 && transactions == 0 {
+            let first = self.first.0.clone();
+            self.use_database(&first, out)?;
+        }
+        self.lock_wait()?;
+        self.publish();
+        Ok(())
+    }
+
+    /// Values of a statement's parameters, named and converted as its declarations say.
+    pub fn declared(&self, declarations: &str, given: Vec<Parameter>) -> Result<Vec<Parameter>, SqlError> {
+        let parsed = match declarations.trim() {
+            "" => Vec::new(),
+            text => crate::script::parse(&format!("DECLARE {text}"))?,
+        };
+        let declared: &[_] = match parsed.as_slice() {
+            [] => &[],
+            [crate::script::Stmt::Declare(variables)] => variables,
+            _ => return Err(crate::error::unsupported(&format!("parameters declared as {declarations}"))),
+        };
+        if given.len() > declared.len() {
+            return Err(error(8144, "Procedure or function has too many arguments specified."));
+        }
+        let env = self.env();
+        let binder = crate::bind::Binder::new(&env);
+        let mut found = Vec::new();
+        for (at, (name, text, _)) in declared.iter().enumerate() {
+            let own = |parameter: &&Parameter| crate::bind::same(&parameter.name, name);
+            let value = given.iter().find(own).or_else(|| given.get(at).filter(|parameter| parameter.name.is_empty()));
+            let value = value.ok_or_else(|| {
+                error(8178, format!("The parameterized query expects the parameter '{name}', which was not supplied."))
+            })?;
+            let to = binder.declared_type(text)?;
+            let converted = crate::convert::convert(value.value.clone(), &value.sql_type, &to, 0)?.into_static();
+            found.push(Parameter { name: name.clone(), sql_type: to, value: converted });
+        }
+        Ok(found)
+    }
+
+    /// Whether a statement can be read at all.
+    pub fn check(&self, sql: &str) -> Result<(), SqlError> {
+        crate::script::parse(sql).map(drop)
     }
 
     /// Whether the connection is encrypted, for `sys.dm_exec_connections`.
@@ -263,11 +284,27 @@ impl Session {
             self.variables.insert(parameter.name.to_lowercase(), (parameter.sql_type.clone(), parameter.value.clone()));
         }
         let result = crate::script::parse(sql).and_then(|statements| self.run(&statements, out));
-        if let Err(failure) = &result {
-            self.settings.last_error = failure.number;
+        match &result {
+            Ok(_) => {}
+            Err(failure) if failure.number == crate::error::CANCELLED => return Ok(Flow::Stop),
+            Err(failure) => {
+                self.settings.last_error = failure.number;
+                self.interrupted(Some(failure), out);
+            }
         }
         self.publish();
         result
+    }
+
+    /// What an error, or a client that cancelled (`None`), does to the transaction: XACT_ABORT ends it, and so does being
+    /// chosen as a deadlock's victim.
+    pub fn interrupted(&mut self, failure: Option<&SqlError>, out: &mut dyn Output) {
+        let victim = failure.is_some_and(|failure| failure.number == 1205);
+        if self.settings.transactions > 0 && (self.settings.xact_abort || victim) {
+            // A database that is gone has nothing to roll back.
+            let _ = self.end_transaction(false, out);
+        }
+        self.publish();
     }
 
     /// USE: another file, so not within a transaction.
@@ -277,6 +314,7 @@ impl Session {
         }
         let (connection, found, read_only) = connect(&self.instance, name)?;
         self.connection = connection;
+        self.watch_connection()?;
         self.read_only = read_only;
         let old = std::mem::replace(&mut self.database, found.clone());
         self.lock_wait()?;
@@ -303,13 +341,7 @@ impl Session {
         }
         let allowed = self.instance.database(&self.database).is_some_and(|database| database.allow_snapshot);
         if !allowed {
-            return Err(error(
-                3952,
-                format!(
-                    "Snapshot isolation transaction failed accessing database '{}' because snapshot isolation is not allowed in this database. Use ALTER DATABASE to allow snapshot isolation.",
-                    self.database
-                ),
-            ));
+            return Err(no_snapshot(&self.database));
         }
         if self.connection.is_autocommit() {
             self.connection.execute_batch("BEGIN DEFERRED")?;
@@ -320,10 +352,7 @@ impl Session {
     /// Called before a statement that writes: a transaction takes the write lock at its first write.
     pub(crate) fn before_write(&self) -> Result<(), SqlError> {
         if self.read_only {
-            return Err(error(
-                3906,
-                format!("Failed to update database \"{}\" because the database is read-only.", self.database),
-            ));
+            return Err(read_only(&self.database));
         }
         self.before_read()?;
         if self.settings.transactions > 0 && self.connection.is_autocommit() {
@@ -340,9 +369,7 @@ impl Drop for Session {
 }
 
 fn connect(instance: &Instance, database: &str) -> Result<(Connection, String, bool), SqlError> {
-    let found = instance.database(database).ok_or_else(|| {
-        error(911, format!("Database '{database}' does not exist. Make sure that the name is entered correctly."))
-    })?;
+    let found = instance.database(database).ok_or_else(|| missing(database))?;
     let connection = Connection::open(&found.path)?;
     connection.busy_timeout(Duration::from_hours(1))?;
     connection.pragma_update(None, "synchronous", "OFF")?;

@@ -80,9 +80,14 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
                 [.., object] => ("dbo", *object),
                 [] => ("dbo", ""),
             };
+            let at = match pieces.as_slice() {
+                [database, _, _] if env.instance.database(database).is_none() => return Ok(Some(null())),
+                [database, _, _] => env.place(database)?.at,
+                _ => String::new(),
+            };
             lookup(
                 format!(
-                    "SELECT object_id FROM \"$objects\" WHERE name = {} COLLATE NOCASE AND schema_id = (SELECT schema_id FROM \"$schemas\" WHERE name = {} COLLATE NOCASE)",
+                    "SELECT object_id FROM {at}\"$objects\" WHERE name = {} COLLATE NOCASE AND schema_id = (SELECT schema_id FROM {at}\"$schemas\" WHERE name = {} COLLATE NOCASE)",
                     text_literal(object),
                     text_literal(schema)
                 ),

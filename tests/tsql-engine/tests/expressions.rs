@@ -175,3 +175,17 @@ fn queries_join_group_sort_and_limit() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn set_operations_compare_text_as_its_collation_does() {
+    let server = server();
+    let mut session = session(&server);
+    let (a, b) =
+        ("SELECT 'a' AS x UNION ALL SELECT 'b' UNION ALL SELECT NULL", "SELECT 'A ' AS x UNION ALL SELECT NULL");
+    for (word, count) in [("UNION", "3"), ("UNION ALL", "5"), ("EXCEPT", "1"), ("INTERSECT", "2")] {
+        let sql = format!("SELECT COUNT(*) FROM (SELECT x FROM ({a}) AS p {word} SELECT x FROM ({b}) AS q) AS r");
+        assert_eq!(lines(&mut session, &sql), [count], "{word}");
+    }
+    let exact = "SELECT COUNT(*) FROM (SELECT 'a' COLLATE Latin1_General_BIN2 AS x UNION SELECT 'A' COLLATE Latin1_General_BIN2) AS r";
+    assert_eq!(lines(&mut session, exact), ["2"]);
+}

@@ -20,8 +20,9 @@ use sqlparser::ast::Query;
 
 use crate::bind::quote;
 use crate::catalog;
+use crate::env::Env;
 use crate::instance::Instance;
-use crate::session::{Env, Session};
+use crate::session::Session;
 use crate::value::{Flow, Output, SqlError, Value};
 use schema::Table;
 
@@ -65,7 +66,7 @@ pub fn direct(session: &Session, query: &Query, out: &mut dyn Output) -> Result<
 
 /// A temporary copy, for queries that the generator cannot answer itself; made once a session.
 pub fn materialize(env: &Env<'_>, table: &catalog::Table, scale: f64) -> Result<String, SqlError> {
-    let name = format!("copy of {}.{}", table.schema, table.name);
+    let name = format!("copy of {}{}.{}", table.place.at, table.schema, table.name);
     let copy = format!("temp.{}", quote(&name));
     let names: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
     let exists: i64 =
@@ -86,5 +87,9 @@ pub fn materialize(env: &Env<'_>, table: &catalog::Table, scale: f64) -> Result<
             }
         }
     });
-    failed.map_or(Ok(copy), |error| Err(error.into()))
+    let Some(error) = failed else { return Ok(copy) };
+    // The client may have cancelled: half a copy would pass for the whole the next time.
+    drop(insert);
+    env.connection.execute_batch(&format!("DROP TABLE {copy}"))?;
+    Err(error.into())
 }

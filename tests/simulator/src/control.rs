@@ -1,0 +1,51 @@
+//! The statements by which tests arm faults.
+
+use std::io::Write;
+
+use tsql_engine::value::{Collation, Column, Flow, Len, Output as _, SqlError, SqlType, Value};
+
+use crate::connection::Shared;
+use crate::response::Response;
+
+/// Whether a batch is for the simulator itself.
+pub fn is_control(sql: &str) -> bool {
+    sql.trim_start().to_lowercase().starts_with("exec simulator_")
+}
+
+/// `EXEC simulator_fault 'action', 'match', skip, times, rows`, `EXEC simulator_disarm 'match'` and
+/// `EXEC simulator_faults_fired`.
+pub fn run<W: Write>(sql: &str, shared: &Shared, response: &mut Response<'_, W>) -> Result<Flow, SqlError> {
+    let usage = || SqlError::unsupported("EXEC simulator_fault 'action', 'match', skip, times, rows");
+    let words: Vec<String> = sql.split('\'').map(str::to_owned).collect();
+    let name = words[0].split_whitespace().nth(1).unwrap_or_default().to_lowercase();
+    match name.as_str() {
+        "simulator_fault" => {
+            let [_, action, _, matching, numbers, ..] = words.as_slice() else { return Err(usage()) };
+            let numbers: Vec<u64> =
+                numbers.split(',').filter_map(|text| text.trim().trim_end_matches(';').parse().ok()).collect();
+            let [skip, times, rows] = numbers.as_slice() else { return Err(usage()) };
+            shared.faults.arm(action, matching, *skip as u32, *times as u32, *rows)?;
+            Ok(response.done(None))
+        }
+        "simulator_disarm" => {
+            shared.faults.disarm(words.get(1).map_or("", String::as_str));
+            Ok(response.done(None))
+        }
+        "simulator_faults_fired" => {
+            let text = SqlType::NVarChar { len: Len::N(400), collation: Collation::default() };
+            let column = |name: &str, sql_type: SqlType| Column {
+                name: name.to_owned(),
+                sql_type,
+                nullable: false,
+                identity: false,
+            };
+            response.columns(&[column("action", text.clone()), column("match", text), column("fired", SqlType::Int)]);
+            let fired = shared.faults.fired();
+            for (action, matching, count) in &fired {
+                response.row(&[Value::nvarchar(action), Value::nvarchar(matching), Value::Int(*count as i32)]);
+            }
+            Ok(response.done(Some(fired.len() as u64)))
+        }
+        _ => Err(SqlError::unsupported(format!("{name} is not known"))),
+    }
+}

@@ -1,0 +1,74 @@
+//! A batch as tokens that sqlparser's parts and the hand-written ones both understand.
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, Tokenizer, Word};
+
+use crate::error::{syntax, unsupported};
+use crate::script::DIALECT;
+use crate::value::SqlError;
+
+/// The tokens of a batch, with a semicolon before words that always begin a statement.
+pub fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
+    let raw = Tokenizer::new(&DIALECT, sql).tokenize().map_err(|failure| syntax(&failure.to_string()))?;
+    let raw: Vec<Token> = raw.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
+    clauses(&raw)?;
+    let mut tokens: Vec<Token> = Vec::with_capacity(raw.len() + 8);
+    let mut depth = 0;
+    let mut at = 0;
+    while at < raw.len() {
+        match &raw[at] {
+            Token::LParen => depth += 1,
+            Token::RParen => depth -= 1,
+            Token::Word(word) if word.quote_style.is_none() && depth == 0 => {
+                let transaction = |token: Option<&Token>| matches!(token, Some(Token::Word(next)) if next.value.to_uppercase().starts_with("TRAN"));
+                let starts = match word.value.to_uppercase().as_str() {
+                    "DECLARE" | "PRINT" | "EXEC" | "EXECUTE" | "WHILE" | "WAITFOR" | "RAISERROR" | "USE" | "THROW"
+                    | "COMMIT" | "ROLLBACK" => true,
+                    // The parser would take it for an alias with columns.
+                    "OPTION" => raw.get(at + 1) == Some(&Token::LParen),
+                    "BEGIN" => transaction(raw.get(at + 1)),
+                    _ => false,
+                };
+                let ends_database_option =
+                    matches!(tokens.last(), Some(Token::Word(last)) if last.keyword == Keyword::WITH);
+                if starts && !ends_database_option && at > 0 && !matches!(tokens.last(), Some(Token::SemiColon)) {
+                    tokens.push(Token::SemiColon);
+                }
+            }
+            // `geography::Point(` is one name here.
+            Token::DoubleColon => {
+                if let (Some(Token::Word(left)), Some(Token::Word(right))) = (tokens.last(), raw.get(at + 1)) {
+                    let value = format!("{}::{}", left.value, right.value);
+                    tokens.pop();
+                    tokens.push(Token::Word(Word { value, quote_style: None, keyword: Keyword::NoKeyword }));
+                    at += 2;
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        tokens.push(raw[at].clone());
+        at += 1;
+    }
+    Ok(tokens)
+}
+
+/// Refuses clauses that the parser would take for columns or for the next statement.
+fn clauses(raw: &[Token]) -> Result<(), SqlError> {
+    let word = |token: &Token| match token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_uppercase(),
+        _ => String::new(),
+    };
+    for (at, pair) in raw.windows(2).enumerate() {
+        match (word(&pair[0]).as_str(), word(&pair[1]).as_str()) {
+            ("GROUPING", "SETS") => return Err(unsupported("GROUP BY GROUPING SETS")),
+            ("BY", "ALL") => return Err(unsupported("GROUP BY ALL")),
+            ("FOR", "SYSTEM_TIME") if at == 0 || word(&raw[at - 1]) != "PERIOD" => {
+                return Err(unsupported("FOR SYSTEM_TIME"));
+            }
+            ("WITH", rest @ ("ROLLUP" | "CUBE")) => return Err(unsupported(&format!("GROUP BY … WITH {rest}"))),
+            _ => {}
+        }
+    }
+    Ok(())
+}
