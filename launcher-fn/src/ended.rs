@@ -4,17 +4,24 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::instances::{ENDED_BY, Found, Instances, JOB};
-use crate::report::Reporter;
+use stopgap_runs::record::Record;
 
-pub async fn run(instances: &Instances, reporter: &Reporter, id: &str) -> anyhow::Result<Value> {
+use crate::instances::{ENDED_BY, ENVIRONMENT, Found, Instances, JOB};
+use crate::report::Reporter;
+use crate::settings::Settings;
+
+pub async fn run(instances: &Instances, settings: &Settings, reporter: &Reporter, id: &str) -> anyhow::Result<Value> {
+    let ignored = |why: &str| Ok(json!({"outcome": "ignored", "reason": format!("{id} {why}")}));
     let Some(found) = instances.get(id).await? else {
-        return Ok(json!({"outcome": "ignored", "reason": format!("{id} is not known any more")}));
+        // The sweep tells of runs whose instance is forgotten.
+        return ignored("is not known any more");
     };
-    let Some(job) = found.tag(JOB) else {
-        return Ok(json!({"outcome": "ignored", "reason": format!("{id} is none of ours")}));
-    };
+    let Some(job) = found.tag(JOB) else { return ignored("is none of ours") };
+    if found.tag(ENVIRONMENT) != Some(&settings.environment) {
+        return ignored("is of another environment");
+    }
     let told = report(instances, reporter, job, &found).await?;
+    reporter.count(job, found.run_id()).await;
     let outcome = if told { "reported" } else { "nothing to report" };
     Ok(json!({"outcome": outcome, "job": job, "run_id": found.run_id(), "instance": id}))
 }
@@ -22,22 +29,37 @@ pub async fn run(instances: &Instances, reporter: &Reporter, id: &str) -> anyhow
 /// Tells of a run whose instance has ended, unless people have been told. True if this told them.
 pub async fn report(instances: &Instances, reporter: &Reporter, job: &str, found: &Found) -> anyhow::Result<bool> {
     let run_id = found.run_id();
-    if reporter.was_told(job, run_id).await? {
+    if reporter.is_told(job, run_id).await? {
         return Ok(false);
     }
-    // The job did its work and could not publish: its own words are passed on.
-    if let Some((record, Some(text))) = reporter.written(job, run_id).await?
-        && let Some(headline) = record.headline
-    {
-        let body = text.strip_prefix(&headline).unwrap_or(&text).trim_start();
-        let note = "(Published by the launcher: the instance could not publish this itself.)\n";
-        let status = record.status.as_deref().unwrap_or("lost");
-        return reporter.tell(job, run_id, status, &headline, &format!("{body}\n{note}")).await;
+    if reporter.pass_on(job, run_id).await? {
+        return Ok(true);
     }
     let console = instances.console(&found.id).await;
-    let headline = format!("[FAILED] {job}: the instance ended before it reported");
-    reporter.failure(job, run_id, &headline, &describe(found, &console)).await
+    reporter.failure(job, run_id, &headline(job), &describe(found, &console)).await
 }
+
+/// Tells of a run whose instance EC2 has forgotten. True if this told people.
+pub async fn report_forgotten(reporter: &Reporter, record: &Record) -> anyhow::Result<bool> {
+    let (job, run_id) = (record.job.as_str(), record.run_id.as_str());
+    if reporter.is_told(job, run_id).await? {
+        return Ok(false);
+    }
+    let instance = record.instance.as_deref().unwrap_or("its instance");
+    let began = record.started.format("%Y-%m-%d %H:%M UTC");
+    let text = format!("The run began at {began} on {instance}, which EC2 does not know any more.\n\n{LOST}");
+    reporter.failure(job, run_id, &headline(job), &text).await
+}
+
+fn headline(job: &str) -> String {
+    format!("[FAILED] {job}: the instance ended before it reported")
+}
+
+const LOST: &str = "\
+The run left no report: it never began, or it was ended from outside.
+  → Tables that it had swapped were verified before; all others keep their old
+    rows. The next run drops what this one left behind.
+";
 
 fn describe(found: &Found, console: &Result<String, String>) -> String {
     let mut text = String::new();
@@ -52,9 +74,7 @@ fn describe(found: &Found, console: &Result<String, String>) -> String {
     if !found.reason.is_empty() {
         let _ = writeln!(text, "EC2 says: {}", found.reason);
     }
-    text.push_str(
-        "\nThe run left no report: it never began, or it was ended from outside.\n  → Tables that it had swapped were verified before; all others keep their old\n    rows. The next run drops what this one left behind.\n\n",
-    );
+    let _ = writeln!(text, "\n{LOST}");
     match console {
         Ok(lines) if lines.is_empty() => text.push_str("Its console is empty: it may never have booted.\n"),
         Ok(lines) => {

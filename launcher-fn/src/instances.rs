@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata as _};
+use aws_sdk_ec2::error::ProvideErrorMetadata as _;
 use aws_sdk_ec2::types::{
-    Filter, Instance, InstanceInterruptionBehavior, InstanceMarketOptionsRequest, InstanceType,
-    LaunchTemplateSpecification, MarketType, ResourceType, SpotInstanceType, SpotMarketOptions, Tag, TagSpecification,
+    Filter, Instance, InstanceInterruptionBehavior, InstanceMarketOptionsRequest,
+    InstanceNetworkInterfaceSpecification, InstanceType, LaunchTemplateSpecification, MarketType, ResourceType,
+    SpotInstanceType, SpotMarketOptions, Tag, TagSpecification,
 };
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
+use stopgap_runs::cloud;
 
 pub const JOB: &str = "stopgap:job";
 pub const RUN_ID: &str = "stopgap:run-id";
@@ -22,8 +23,8 @@ pub const ENVIRONMENT: &str = "stopgap:environment";
 pub const STARTED_BY: &str = "stopgap:started-by";
 pub const ENDED_BY: &str = "stopgap:ended-by";
 
-/// How often a throttled request is tried again; the waits add up to half a minute.
-const THROTTLED_TRIES: u32 = 6;
+/// How often a throttled or unanswered request is tried again; the waits add up to half a minute.
+const PASSING_TRIES: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Of the console's output, as much as a mail should carry.
 const CONSOLE_LINES: usize = 40;
@@ -58,6 +59,23 @@ pub struct Attempt {
     pub spot: bool,
     pub instance_type: Option<String>,
     pub subnet: Option<String>,
+    /// Of the interface in that subnet; the template's if empty.
+    pub security_groups: Vec<String>,
+}
+
+impl Attempt {
+    /// The network interface to ask for, which replaces the template's. "Network interfaces and an instance-level subnet ID may
+    /// not be specified on the same request" (RunInstances).
+    fn interface(&self) -> Option<InstanceNetworkInterfaceSpecification> {
+        let subnet = self.subnet.as_ref().filter(|_| !self.security_groups.is_empty())?;
+        let interface = InstanceNetworkInterfaceSpecification::builder()
+            .device_index(0)
+            .subnet_id(subnet)
+            .set_groups(Some(self.security_groups.clone()))
+            .associate_public_ip_address(false)
+            .delete_on_termination(true);
+        Some(interface.build())
+    }
 }
 
 impl std::fmt::Display for Attempt {
@@ -106,6 +124,7 @@ impl Instances {
             .instance_interruption_behavior(InstanceInterruptionBehavior::Terminate)
             .build();
         let market = InstanceMarketOptionsRequest::builder().market_type(MarketType::Spot).spot_options(spot).build();
+        let interface = attempt.interface();
         let request = self
             .once
             .run_instances()
@@ -114,7 +133,8 @@ impl Instances {
             .client_token(token)
             .launch_template(template)
             .set_instance_type(attempt.instance_type.as_deref().map(InstanceType::from))
-            .set_subnet_id(attempt.subnet.clone())
+            .set_subnet_id(attempt.subnet.clone().filter(|_| interface.is_none()))
+            .set_network_interfaces(interface.map(|interface| vec![interface]))
             .set_instance_market_options(attempt.spot.then_some(market))
             .tag_specifications(tagged(ResourceType::Instance))
             .tag_specifications(tagged(ResourceType::Volume));
@@ -126,15 +146,12 @@ impl Instances {
                 }
                 Err(error) => error,
             };
-            let code = error.code().unwrap_or_default().to_owned();
-            let text = match error.message() {
-                Some(message) => format!("{code}: {message}"),
-                None => DisplayErrorContext(&error).to_string(),
-            };
-            if lacks_capacity(&code) {
+            let text = cloud::reason(&error);
+            if error.code().is_some_and(lacks_capacity) {
                 return Err(StartError::NoCapacity(text));
             }
-            if !is_throttled(&code) || tries == THROTTLED_TRIES {
+            // An answer that was lost may have been "started": the token makes it safe to ask again.
+            if !error.code().is_none_or(is_passing) || tries == PASSING_TRIES {
                 return Err(StartError::Other(text));
             }
             let wait = FIRST_WAIT * 2_u32.pow(tries);
@@ -170,7 +187,7 @@ impl Instances {
         let mut found = Vec::new();
         let mut pages = request.into_paginator().send();
         while let Some(page) = pages.next().await {
-            let page = page.context("DescribeInstances failed")?;
+            let page = page.map_err(|error| anyhow::anyhow!("DescribeInstances failed: {}", cloud::reason(&error)))?;
             let instances = page.reservations().iter().flat_map(aws_sdk_ec2::types::Reservation::instances);
             found.extend(instances.map(look));
         }
@@ -179,13 +196,13 @@ impl Instances {
 
     pub async fn tag(&self, id: &str, name: &str, value: &str) -> anyhow::Result<()> {
         let tag = Tag::builder().key(name).value(value).build();
-        self.client.create_tags().resources(id).tags(tag).send().await.context("CreateTags failed")?;
-        Ok(())
+        let done = self.client.create_tags().resources(id).tags(tag).send().await;
+        done.map(drop).map_err(|error| anyhow::anyhow!("CreateTags failed: {}", cloud::reason(&error)))
     }
 
     pub async fn terminate(&self, id: &str) -> anyhow::Result<()> {
-        self.client.terminate_instances().instance_ids(id).send().await.context("TerminateInstances failed")?;
-        Ok(())
+        let done = self.client.terminate_instances().instance_ids(id).send().await;
+        done.map(drop).map_err(|error| anyhow::anyhow!("TerminateInstances failed: {}", cloud::reason(&error)))
     }
 
     /// The end of what the machine wrote to its console, or why it cannot be shown.
@@ -238,10 +255,12 @@ fn lacks_capacity(code: &str) -> bool {
             | "MaxSpotInstanceCountExceeded"
             | "SpotMaxPriceTooLow"
             | "Unsupported"
+            // Of an account that has never used Spot: on-demand does.
+            | "AuthFailure.ServiceLinkedRoleCreationNotPermitted"
     )
 }
 
-fn is_throttled(code: &str) -> bool {
+fn is_passing(code: &str) -> bool {
     matches!(
         code,
         "RequestLimitExceeded"

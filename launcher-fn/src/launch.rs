@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::event::{Request, digest};
 use crate::instances::{Attempt, ENVIRONMENT, Instances, JOB, RUN_ID, STARTED_BY, StartError};
+use crate::metrics;
 use crate::report::Reporter;
 use crate::settings::{JobSettings, Settings};
 
@@ -26,7 +27,7 @@ pub async fn run(
 ) -> anyhow::Result<Value> {
     let (job, run_id) = (request.job.as_str(), request.run_id.as_str());
     // Lambda tries a failed invocation again; that of which people know is not repeated behind their backs.
-    if reporter.was_told(job, run_id).await? {
+    if reporter.was_told(job, run_id).await {
         return Ok(json!({"outcome": "skipped", "reason": format!("{job}: run {run_id} was reported already")}));
     }
     match start(instances, settings, reporter, request).await {
@@ -38,6 +39,7 @@ pub async fn run(
                 format!("{error:#}").replace('\n', "\n  ")
             );
             reporter.failure(job, run_id, &headline, &text).await.with_context(|| format!("telling of: {error:#}"))?;
+            metrics::print(job, &settings.environment, false);
             Err(error)
         }
     }
@@ -65,20 +67,47 @@ async fn start(
         tracing::warn!(job, run_id, instance = found.id, "skipped: {reason}");
         return Ok(json!({"outcome": "skipped", "instance": found.id, "reason": reason}));
     }
+    // Another run may have been started a moment ago, which EC2 does not list yet.
+    if let Some(other) = reporter.launched_already(job, run_id).await {
+        let reason = format!("{job} is being started already: run {}", other.run_id);
+        tracing::warn!(job, run_id, "skipped: {reason}");
+        return Ok(json!({"outcome": "skipped", "reason": reason}));
+    }
+    match start_one(instances, own, request, &tags).await {
+        Ok(started) => {
+            let instance = &started.instance;
+            tracing::info!(job, run_id, instance, attempt = started.attempt, "started");
+            reporter.started(job, run_id, instance, &started_by(request), request.dry_run).await;
+            Ok(json!({"outcome": "started", "job": job, "run_id": run_id, "instance": instance,
+                "as": started.attempt, "refused": started.refused}))
+        }
+        Err(error) => {
+            reporter.not_launched(job).await;
+            Err(error)
+        }
+    }
+}
+
+struct Started {
+    instance: String,
+    attempt: String,
+    /// What EC2 said to the attempts before.
+    refused: Vec<String>,
+}
+
+async fn start_one(
+    instances: &Instances,
+    own: &JobSettings,
+    request: &Request,
+    tags: &BTreeMap<String, String>,
+) -> anyhow::Result<Started> {
+    let (job, run_id) = (request.job.as_str(), request.run_id.as_str());
     let mut refused = Vec::new();
     for (number, attempt) in attempts(own).into_iter().enumerate() {
         // Each attempt is another request, and a token stands for one request; the run's first attempts give the same tokens.
         let token = &digest(&format!("{job}/{run_id}/{number}"))[..TOKEN_LENGTH];
-        match instances.start(&own.launch_template_id, &attempt, token, &tags).await {
-            Ok(instance) => {
-                tracing::info!(job, run_id, instance, %attempt, "started");
-                if let Err(error) = reporter.started(job, run_id, &instance, &started_by(request)).await {
-                    // The run goes on; its own record is written by the job.
-                    tracing::warn!(job, run_id, error = format!("{error:#}"), "the run's record could not be written");
-                }
-                return Ok(json!({"outcome": "started", "job": job, "run_id": run_id, "instance": instance,
-                    "as": attempt.to_string(), "refused": refused}));
-            }
+        match instances.start(&own.launch_template_id, &attempt, token, tags).await {
+            Ok(instance) => return Ok(Started { instance, attempt: attempt.to_string(), refused }),
             Err(StartError::NoCapacity(text)) => {
                 tracing::warn!(job, run_id, %attempt, "no capacity: {text}");
                 refused.push(format!("{attempt}: {text}"));
@@ -101,7 +130,12 @@ fn attempts(job: &JobSettings) -> Vec<Attempt> {
     for spot in markets {
         for instance_type in choices(&job.instance_types) {
             for subnet in choices(&job.subnets) {
-                attempts.push(Attempt { spot: *spot, instance_type: instance_type.clone(), subnet });
+                attempts.push(Attempt {
+                    spot: *spot,
+                    instance_type: instance_type.clone(),
+                    subnet,
+                    security_groups: job.security_groups.clone(),
+                });
             }
         }
     }

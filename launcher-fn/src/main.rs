@@ -7,6 +7,7 @@ mod ended;
 mod event;
 mod instances;
 mod launch;
+mod metrics;
 mod report;
 mod settings;
 mod sweep;
@@ -51,7 +52,7 @@ async fn handle(
     let reporter = Reporter::new(config, &settings).context("STOPGAP_RUNS_BUCKET")?;
     match event::parse(event.payload, &event.context.request_id, &settings)? {
         Event::Launch(request) => launch::run(instances, &settings, &reporter, &request).await,
-        Event::Ended { instance } => ended::run(instances, &reporter, &instance).await,
+        Event::Ended { instance } => ended::run(instances, &settings, &reporter, &instance).await,
         Event::Sweep => sweep::run(instances, &settings, &reporter).await,
         Event::Ignored(reason) => Ok(serde_json::json!({"outcome": "ignored", "reason": reason})),
     }

@@ -1,12 +1,14 @@
 //! What the function tells people itself, once a run.
 
 use aws_config::SdkConfig;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::json;
+use stopgap_runs::cloud::chain;
 use stopgap_runs::notice::{self, Notice};
-use stopgap_runs::record::{Notification, Record, Sent, State};
+use stopgap_runs::record::{Launch, Notification, Record, Sent, State};
 use stopgap_runs::store::{Claim, Store, StoreError};
 
+use crate::metrics;
 use crate::settings::Settings;
 
 /// Who speaks, in `notification.json`.
@@ -16,7 +18,7 @@ const NAME: &str = "launcher";
 pub struct Reporter {
     config: SdkConfig,
     topic: String,
-    pub environment: String,
+    environment: String,
     store: Store,
 }
 
@@ -31,14 +33,87 @@ impl Reporter {
     }
 
     /// Writes down that a run was started; what the job writes on the instance replaces it.
-    pub async fn started(&self, job: &str, run_id: &str, instance: &str, started_by: &str) -> anyhow::Result<()> {
-        let record = Record { instance: Some(instance.to_owned()), ..self.blank(job, run_id, started_by) };
-        Ok(self.store.write(&record).await?)
+    pub async fn started(&self, job: &str, run_id: &str, instance: &str, started_by: &str, dry_run: bool) {
+        let record = Record {
+            instance: Some(instance.to_owned()),
+            started_by: Some(started_by.to_owned()),
+            dry_run,
+            ..self.blank(job, run_id)
+        };
+        if let Err(error) = self.store.write(&record).await {
+            // The run goes on; its own record is written by the job.
+            tracing::warn!(job, run_id, error = chain(&error), "the run's record could not be written");
+        }
+    }
+
+    /// The other run of this job that was started a moment ago, if there is one; otherwise this one may be started. Where
+    /// records cannot be reached it is better to start a run than none.
+    pub async fn launched_already(&self, job: &str, run_id: &str) -> Option<Launch> {
+        let claim = async {
+            let claim = self.store.claim_launch(job, run_id, None).await?;
+            let Claim::Taken(other) = claim else { return Ok(None) };
+            // A short run may be over before EC2 lists its instance.
+            if !self.read(job, &other.run_id).await.is_some_and(|record| record.state != State::Running) {
+                return Ok(Some(other));
+            }
+            match self.store.claim_launch(job, run_id, Some(&other.run_id)).await? {
+                Claim::Ours => Ok(None),
+                Claim::Taken(other) => Ok(Some(other)),
+            }
+        };
+        claim.await.unwrap_or_else(|error: StoreError| {
+            tracing::error!(job, run_id, error = chain(&error), "whether another run was started cannot be found out");
+            None
+        })
+    }
+
+    /// Takes back that a run was started.
+    pub async fn not_launched(&self, job: &str) {
+        if let Err(error) = self.store.release_launch(job).await {
+            tracing::warn!(job, error = chain(&error), "another run may be refused for two minutes");
+        }
     }
 
     /// Whether people have been told of this run.
-    pub async fn was_told(&self, job: &str, run_id: &str) -> anyhow::Result<bool> {
+    pub async fn is_told(&self, job: &str, run_id: &str) -> Result<bool, StoreError> {
         Ok(self.store.notification(job, run_id).await?.is_some_and(|notification| notification.state.is_final()))
+    }
+
+    /// As [`Reporter::is_told`]; where that cannot be found out, they have not.
+    pub async fn was_told(&self, job: &str, run_id: &str) -> bool {
+        self.is_told(job, run_id).await.unwrap_or_else(|error| {
+            tracing::error!(job, run_id, error = chain(&error), "whether people were told cannot be found out");
+            false
+        })
+    }
+
+    /// Runs that were written down since then and have not ended.
+    pub async fn unfinished(&self, since: DateTime<Utc>) -> Result<Vec<Record>, StoreError> {
+        self.store.unfinished(since).await
+    }
+
+    /// Counts how a run ended, for the alarms. Dry runs are none.
+    pub async fn count(&self, job: &str, run_id: &str) {
+        let record = self.read(job, run_id).await;
+        if !record.as_ref().is_some_and(|record| record.dry_run) {
+            let well = record.is_some_and(|record| record.status.as_deref() == Some("ok"));
+            metrics::print(job, &self.environment, well);
+        }
+    }
+
+    /// The job did its work and could not publish: its own words are passed on. True if there were any.
+    pub async fn pass_on(&self, job: &str, run_id: &str) -> anyhow::Result<bool> {
+        let Some(record) = self.read(job, run_id).await.filter(|record| record.state == State::Ended) else {
+            return Ok(false);
+        };
+        let (Some(headline), Some(text)) = (record.headline, self.store.read_text(job, run_id).await?) else {
+            return Ok(false);
+        };
+        let body = text.strip_prefix(&headline).unwrap_or(&text).trim_start();
+        let note = "(Published by the launcher: the instance could not publish this itself.)\n";
+        let status = record.status.as_deref().unwrap_or("lost");
+        self.tell(job, run_id, status, &headline, &format!("{body}\n{note}")).await?;
+        Ok(true)
     }
 
     /// Tells of a failure, unless people have been told of the run. True if this told them.
@@ -47,19 +122,15 @@ impl Reporter {
     }
 
     /// As [`Reporter::failure`], with a status that the job has found.
-    pub async fn tell(
-        &self,
-        job: &str,
-        run_id: &str,
-        status: &str,
-        headline: &str,
-        text: &str,
-    ) -> anyhow::Result<bool> {
-        if let Claim::Taken(_) = self.store.claim(job, run_id, NAME, true).await? {
-            return Ok(false);
+    async fn tell(&self, job: &str, run_id: &str, status: &str, headline: &str, text: &str) -> anyhow::Result<bool> {
+        match self.store.claim(job, run_id, NAME, true).await {
+            Ok(Claim::Ours) => {}
+            Ok(Claim::Taken(_)) => return Ok(false),
+            Err(error) => {
+                // Better told twice than never.
+                tracing::error!(job, run_id, error = chain(&error), "the notification could not be claimed");
+            }
         }
-        let earlier = self.store.read(job, run_id).await?;
-        let mut record = earlier.unwrap_or_else(|| self.blank(job, run_id, "unknown"));
         let location = self.store.location(job, run_id);
         let body = format!("{headline}\n\n{text}\nRun  {run_id}, records in {location}\n");
         let notice = Notice {
@@ -79,42 +150,39 @@ impl Reporter {
             Err(error) => (Sent::Failed, error.to_string()),
         };
         let settled = Notification { state, by: NAME.to_owned(), at: Utc::now(), detail: Some(detail) };
-        self.store.settle(job, run_id, &settled).await?;
+        if let Err(error) = self.store.settle(job, run_id, &settled).await {
+            tracing::error!(job, run_id, error = chain(&error), "what became of the notification is not written down");
+        }
         published?;
-        // A job that ended and could not publish has written what it did; that is kept.
-        if record.state == State::Running {
-            record.state = State::Lost;
-            record.ended = Some(Utc::now());
-            record.status = Some("lost".to_owned());
-            record.headline = Some(headline.to_owned());
-            self.store.write(&record).await?;
-            self.store.write_text(&record, body).await?;
+        if let Err(error) = self.write_lost(job, run_id, headline, body).await {
+            tracing::error!(job, run_id, error = chain(&error), "the run's record could not be written");
         }
         Ok(true)
     }
 
-    /// What the job wrote before it could not publish.
-    pub async fn written(&self, job: &str, run_id: &str) -> anyhow::Result<Option<(Record, Option<String>)>> {
-        let Some(record) = self.store.read(job, run_id).await? else { return Ok(None) };
-        let text = if record.state == State::Ended { self.store.read_text(job, run_id).await? } else { None };
-        Ok(Some((record, text)))
+    /// Closes the record of a run that did not do so itself.
+    async fn write_lost(&self, job: &str, run_id: &str, headline: &str, body: String) -> Result<(), StoreError> {
+        let mut record = self.store.read(job, run_id).await?.unwrap_or_else(|| self.blank(job, run_id));
+        // A job that ended and could not publish has written what it did; that is kept.
+        if record.state != State::Running {
+            return Ok(());
+        }
+        record.state = State::Lost;
+        record.ended = Some(Utc::now());
+        record.status = Some("lost".to_owned());
+        record.headline = Some(headline.to_owned());
+        self.store.write(&record).await?;
+        self.store.write_text(&record, body).await
     }
 
-    fn blank(&self, job: &str, run_id: &str, started_by: &str) -> Record {
-        Record {
-            job: job.to_owned(),
-            run_id: run_id.to_owned(),
-            state: State::Running,
-            environment: Some(self.environment.clone()),
-            instance: None,
-            started_by: Some(started_by.to_owned()),
-            started: Utc::now(),
-            ended: None,
-            status: None,
-            headline: None,
-            tables: None,
-            rows: None,
-            report: None,
-        }
+    async fn read(&self, job: &str, run_id: &str) -> Option<Record> {
+        self.store.read(job, run_id).await.unwrap_or_else(|error| {
+            tracing::warn!(job, run_id, error = chain(&error), "the run's record cannot be read");
+            None
+        })
+    }
+
+    fn blank(&self, job: &str, run_id: &str) -> Record {
+        Record { environment: Some(self.environment.clone()), ..Record::new(job, run_id, Utc::now()) }
     }
 }

@@ -13,6 +13,10 @@ pub struct JobSettings {
     /// Tried one after the other; the template's own if empty.
     #[serde(default)]
     pub subnets: Vec<String>,
+    /// Of the network interface in those subnets. A template that has an interface of its own needs them: EC2 takes no subnet
+    /// beside it.
+    #[serde(default)]
+    pub security_groups: Vec<String>,
     #[serde(default)]
     pub instance_types: Vec<String>,
     /// Spot first, then on-demand.
@@ -72,6 +76,7 @@ pub mod tests {
         let job = JobSettings {
             launch_template_id: "lt-1".into(),
             subnets: vec!["subnet-a".into(), "subnet-b".into()],
+            security_groups: Vec::new(),
             instance_types: vec!["m7g.large".into(), "m6g.large".into()],
             spot: true,
             deadline_minutes: 120,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
 
 /// Enough to outlast a throttled minute.
 const ATTEMPTS: u32 = 8;
@@ -27,6 +28,25 @@ pub async fn config() -> SdkConfig {
 pub fn region_of(arn: &str) -> Option<Region> {
     let region = arn.strip_prefix("arn:")?.split(':').nth(2)?;
     (!region.is_empty()).then(|| Region::new(region.to_owned()))
+}
+
+/// Why a request failed: AWS's code and words, or the chain of causes. Never the answer itself, which may hold a secret.
+pub fn reason<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        (None, _) => chain(error),
+    }
+}
+
+/// An error and its sources on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |error| error.source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The one message that people get of a run, and its way to SNS.
 
 use aws_config::SdkConfig;
-use aws_sdk_sns::error::DisplayErrorContext;
 use aws_sdk_sns::types::MessageAttributeValue;
 use serde_json::{Value, json};
 
@@ -11,6 +10,7 @@ use crate::cloud;
 const LARGEST: usize = 255 * 1024;
 /// "Subjects must be ASCII text … less than 100 characters long" (Publish, API reference).
 const LONGEST_SUBJECT: usize = 99;
+const COLUMNS: usize = 80;
 /// The form for programs stands in the message once for each protocol.
 const LARGEST_COMPACT: usize = 8 * 1024;
 const PROGRAM_PROTOCOLS: [&str; 5] = ["sqs", "http", "https", "lambda", "firehose"];
@@ -25,7 +25,7 @@ pub struct Notice {
     pub environment: String,
     /// The first line of the mail.
     pub headline: String,
-    /// Plain text of 80 columns.
+    /// Plain text; longer lines than 80 columns are folded.
     pub body: String,
     /// The same for programs. What is too large is left out.
     pub compact: Value,
@@ -60,7 +60,7 @@ pub async fn publish(config: &SdkConfig, topic: &str, notice: &Notice) -> Result
             request = request.message_attributes(name, attribute.map_err(|error| failed(error.to_string()))?);
         }
     }
-    let sent = request.send().await.map_err(|error| failed(DisplayErrorContext(&error).to_string()))?;
+    let sent = request.send().await.map_err(|error| failed(cloud::reason(&error)))?;
     Ok(sent.message_id.unwrap_or_default())
 }
 
@@ -81,9 +81,10 @@ pub fn message(notice: &Notice) -> String {
         compact = json!({"job": notice.job, "run_id": notice.run_id, "status": notice.status, "report": location})
             .to_string();
     }
+    let folded = fold(&notice.body);
     let mut room = LARGEST;
     loop {
-        let body = cut(&notice.body, room, notice.location.as_deref());
+        let body = cut(&folded, room, notice.location.as_deref());
         let mut forms = serde_json::Map::from_iter([("default".to_owned(), Value::String(body))]);
         forms.extend(PROGRAM_PROTOCOLS.map(|protocol| (protocol.to_owned(), Value::String(compact.clone()))));
         let text = Value::Object(forms).to_string();
@@ -93,6 +94,33 @@ pub fn message(notice: &Notice) -> String {
         // Characters that JSON escapes take more room than they have bytes.
         room -= (text.len() - LARGEST).clamp(1, room / 2);
     }
+}
+
+/// Lines of at most 80 columns, as mail clients show them; what has no space is not broken.
+fn fold(body: &str) -> String {
+    let mut out = String::with_capacity(body.len());
+    for line in body.split_inclusive('\n') {
+        let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
+        let mut rest = text;
+        let mut indent = String::new();
+        while rest.chars().count() + indent.len() > COLUMNS {
+            let words = rest.len() - rest.trim_start().len();
+            let limit = rest.char_indices().nth(COLUMNS - indent.len()).map_or(rest.len(), |(at, _)| at);
+            let broken = rest[words..limit].rfind(' ').or_else(|| rest[limit..].find(' ').map(|at| limit - words + at));
+            let Some(at) = broken.map(|at| words + at) else { break };
+            out.push_str(&indent);
+            out.push_str(rest[..at].trim_end());
+            out.push('\n');
+            if indent.is_empty() {
+                indent = " ".repeat((words + 2).min(COLUMNS / 2));
+            }
+            rest = rest[at..].trim_start();
+        }
+        out.push_str(&indent);
+        out.push_str(rest);
+        out.push_str(end);
+    }
+    out
 }
 
 /// At most `room` bytes, ending with a whole line and a word about what is missing.
@@ -144,6 +172,18 @@ mod tests {
         let kept = body.split_once("\n[The message ends here").unwrap().0;
         assert!(kept.lines().all(|kept| format!("{kept}\n") == line));
         assert!(body.contains("s3://b/runs/erp/r1/report.txt"));
+    }
+
+    #[test]
+    fn lines_are_folded_between_words() {
+        let short = "short\n\n  lines\n";
+        assert_eq!(fold(short), short);
+        let text = format!("  {}\nhttps://{}\n", "wörds and more ".repeat(20), "x".repeat(100));
+        let folded = fold(&text);
+        let (lines, last) = folded.trim_end().rsplit_once('\n').unwrap();
+        assert!(lines.lines().all(|line| line.chars().count() <= COLUMNS && line.starts_with("  ")), "{folded}");
+        assert_eq!(last.len(), 108);
+        assert!(text.split_whitespace().eq(folded.split_whitespace()));
     }
 
     #[test]

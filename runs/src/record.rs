@@ -22,8 +22,33 @@ pub struct Record {
     pub headline: Option<String>,
     pub tables: Option<u64>,
     pub rows: Option<u64>,
+    /// Nothing was to be copied.
+    #[serde(default)]
+    pub dry_run: bool,
     /// The report as the job prints it for programs.
     pub report: Option<serde_json::Value>,
+}
+
+impl Record {
+    /// A run that begins.
+    pub fn new(job: &str, run_id: &str, started: DateTime<Utc>) -> Self {
+        Self {
+            job: job.to_owned(),
+            run_id: run_id.to_owned(),
+            state: State::Running,
+            environment: None,
+            instance: None,
+            started_by: None,
+            started,
+            ended: None,
+            status: None,
+            headline: None,
+            tables: None,
+            rows: None,
+            dry_run: false,
+            report: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,4 +87,11 @@ impl Sent {
     pub fn is_final(self) -> bool {
         matches!(self, Sent::Published | Sent::Unwanted)
     }
+}
+
+/// `launch.json` of a job: the run that an instance was last asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    pub run_id: String,
+    pub at: DateTime<Utc>,
 }

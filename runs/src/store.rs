@@ -5,14 +5,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use chrono::Utc;
-use futures_util::TryStreamExt as _;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{CredentialProvider, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
+use object_store::{
+    CredentialProvider, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
+};
 
-use crate::record::{Notification, Record, Sent};
+use crate::record::{Notification, Record};
+
+mod claim;
+mod list;
+
+pub use claim::Claim;
 
 /// Why a record could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -28,13 +33,6 @@ pub enum StoreError {
 }
 
 type Result<T> = std::result::Result<T, StoreError>;
-
-/// Who may tell people of a run.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Claim {
-    Ours,
-    Taken(Notification),
-}
 
 /// A bucket or a directory.
 #[derive(Debug, Clone)]
@@ -90,7 +88,7 @@ impl Store {
 
     pub async fn read_text(&self, job: &str, run_id: &str) -> Result<Option<String>> {
         let bytes = self.bytes(&run_key(job, run_id, "report.txt")).await?;
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        Ok(bytes.map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
     pub async fn notification(&self, job: &str, run_id: &str) -> Result<Option<Notification>> {
@@ -99,51 +97,7 @@ impl Store {
 
     /// A file of another kind in the same place, such as a job file.
     pub async fn file(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        self.bytes(key).await
-    }
-
-    /// Every run of a job, or of all jobs, the latest first.
-    pub async fn runs(&self, job: Option<&str>) -> Result<Vec<Record>> {
-        let key = job.map_or_else(|| "runs".to_owned(), |job| format!("runs/{job}"));
-        let path = self.path(&key);
-        let listed: Vec<_> =
-            self.objects.list(Some(&path)).try_collect().await.map_err(|source| self.access(&key, source))?;
-        let mut records = Vec::new();
-        for object in listed {
-            let parts: Vec<String> = object.location.parts().map(|part| part.as_ref().to_owned()).collect();
-            if let [.., job, run_id, file] = &parts[..]
-                && file == "report.json"
-                && let Some(record) = self.read(job, run_id).await?
-            {
-                records.push(record);
-            }
-        }
-        records.sort_by_key(|record| std::cmp::Reverse(record.started));
-        Ok(records)
-    }
-
-    /// Asks to be the one that tells people of a run. The launcher, which speaks when the instance is gone, takes over from
-    /// one that claimed and did not publish.
-    pub async fn claim(&self, job: &str, run_id: &str, by: &str, take_over: bool) -> Result<Claim> {
-        let key = run_key(job, run_id, "notification.json");
-        let own = Notification { state: Sent::Claimed, by: by.to_owned(), at: Utc::now(), detail: None };
-        match self.put(&key, &own, PutMode::Create).await {
-            Ok(()) => return Ok(Claim::Ours),
-            Err(StoreError::Access { source: object_store::Error::AlreadyExists { .. }, .. }) => {}
-            Err(error) => return Err(error),
-        }
-        match self.notification(job, run_id).await? {
-            Some(found) if found.state.is_final() || !take_over => Ok(Claim::Taken(found)),
-            _ => {
-                self.put(&key, &own, PutMode::Overwrite).await?;
-                Ok(Claim::Ours)
-            }
-        }
-    }
-
-    /// Writes down what became of the claim.
-    pub async fn settle(&self, job: &str, run_id: &str, outcome: &Notification) -> Result<()> {
-        self.put(&run_key(job, run_id, "notification.json"), outcome, PutMode::Overwrite).await
+        Ok(self.bytes(key).await?.map(|(bytes, _)| bytes))
     }
 
     fn path(&self, key: &str) -> Path {
@@ -166,17 +120,25 @@ impl Store {
     }
 
     async fn get<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
-        let Some(bytes) = self.bytes(key).await? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| self.garbled(key, error))
+        Ok(self.get_version(key).await?.map(|(value, _)| value))
     }
 
-    async fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>> {
+    /// What is written, and which version of it.
+    async fn get_version<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<(T, UpdateVersion)>> {
+        let Some((bytes, version)) = self.bytes(key).await? else { return Ok(None) };
+        let value = serde_json::from_slice(&bytes).map_err(|error| self.garbled(key, error))?;
+        Ok(Some((value, version)))
+    }
+
+    async fn bytes(&self, key: &str) -> Result<Option<(Vec<u8>, UpdateVersion)>> {
         let found = match self.objects.get(&self.path(key)).await {
-            Ok(found) => found.bytes().await,
+            Ok(found) => found,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => Err(error),
+            Err(source) => return Err(self.access(key, source)),
         };
-        found.map(|bytes| Some(bytes.to_vec())).map_err(|source| self.access(key, source))
+        let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+        let bytes = found.bytes().await.map_err(|source| self.access(key, source))?;
+        Ok(Some((bytes.to_vec(), version)))
     }
 }
 
@@ -220,50 +182,6 @@ impl CredentialProvider for SameCredentials {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::State;
-
-    fn record(job: &str, run_id: &str, minute: i64) -> Record {
-        Record {
-            job: job.to_owned(),
-            run_id: run_id.to_owned(),
-            state: State::Running,
-            environment: None,
-            instance: None,
-            started_by: None,
-            started: Utc::now() + chrono::TimeDelta::minutes(minute),
-            ended: None,
-            status: None,
-            headline: None,
-            tables: None,
-            rows: None,
-            report: None,
-        }
-    }
-
-    #[tokio::test]
-    async fn runs_are_listed_the_latest_first() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path().to_str().unwrap(), None).unwrap();
-        for record in [record("erp", "a", 1), record("erp", "b", 2), record("erp_eu", "c", 3)] {
-            store.write(&record).await.unwrap();
-        }
-        let names = |records: Vec<Record>| records.into_iter().map(|record| record.run_id).collect::<Vec<_>>();
-        assert_eq!(names(store.runs(Some("erp")).await.unwrap()), ["b", "a"]);
-        assert_eq!(names(store.runs(None).await.unwrap()), ["c", "b", "a"]);
-        assert_eq!(store.read("erp", "z").await.unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn one_tells_and_the_launcher_takes_over_from_one_that_could_not() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path().to_str().unwrap(), None).unwrap();
-        assert_eq!(store.claim("erp", "a", "sync-job", false).await.unwrap(), Claim::Ours);
-        assert!(matches!(store.claim("erp", "a", "sync-job", false).await.unwrap(), Claim::Taken(_)));
-        assert_eq!(store.claim("erp", "a", "launcher", true).await.unwrap(), Claim::Ours);
-        let sent = Notification { state: Sent::Published, by: "launcher".into(), at: Utc::now(), detail: None };
-        store.settle("erp", "a", &sent).await.unwrap();
-        assert_eq!(store.claim("erp", "a", "launcher", true).await.unwrap(), Claim::Taken(sent));
-    }
 
     #[test]
     fn what_is_no_place_is_said() {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use stopgap_runs::cloud::chain;
 use stopgap_runs::notice::Notice;
 use stopgap_runs::record::{Notification, Record, Sent, State};
 use stopgap_runs::store::{Claim, Store};
@@ -10,6 +11,7 @@ use crate::aws::Cloud;
 use crate::config::{JobConfig, Notify, NotifyOn};
 use crate::exit::ExitStatus;
 use crate::plan::RunPlan;
+use crate::report::human::counted;
 use crate::report::{RunReport, headline, render};
 
 /// Who speaks, in `notification.json`.
@@ -70,7 +72,8 @@ impl Announcement {
             count => (ExitStatus::PrecheckRefused, format!("{count} prechecks refuse it")),
         };
         let tables = plan.tables.len();
-        let headline = format!("[PLAN] {}: {tables} tables planned, {verdict}", plan.job);
+        let planned = counted(tables as u64, "table", "tables");
+        let headline = format!("[PLAN] {}: {planned} planned, {verdict}", plan.job);
         let compact =
             json!({"job": plan.job, "run_id": run_id, "dry_run": true, "tables": tables, "refusals": refusals});
         Self {
@@ -110,6 +113,8 @@ pub struct Announcer {
     pub environment: Option<String>,
     pub instance: Option<String>,
     pub started_by: Option<String>,
+    /// Nothing is to be copied.
+    pub dry_run: bool,
 }
 
 impl Announcer {
@@ -204,6 +209,8 @@ impl Announcer {
 
     async fn is_wanted(&self, done: &Announcement) -> bool {
         match self.notify.on {
+            // Somebody asked for the plan.
+            _ if self.dry_run => true,
             NotifyOn::Always => true,
             NotifyOn::Failure => !done.is_well(),
             NotifyOn::Change => self.last_status(done).await != Some(done.status_word()),
@@ -212,10 +219,14 @@ impl Announcer {
 
     /// How the run before this one ended.
     async fn last_status(&self, done: &Announcement) -> Option<String> {
-        let earlier = self.store.as_ref()?.runs(Some(&done.job)).await;
-        let earlier =
-            earlier.map_err(|error| tracing::error!(error = chain(&error), "earlier runs cannot be read")).ok()?;
-        earlier.into_iter().find(|record| record.run_id != done.run_id && record.status.is_some())?.status
+        let counts = |record: &Record| record.run_id != done.run_id && record.status.is_some() && !record.dry_run;
+        let earlier = self.store.as_ref()?.latest(&done.job, counts).await;
+        earlier
+            .unwrap_or_else(|error| {
+                tracing::error!(error = chain(&error), "earlier runs cannot be read");
+                None
+            })?
+            .status
     }
 
     fn notice(&self, done: &Announcement) -> Notice {
@@ -238,25 +249,11 @@ impl Announcer {
 
     fn blank(&self, job: &str, run_id: &str, started: DateTime<Utc>) -> Record {
         Record {
-            job: job.to_owned(),
-            run_id: run_id.to_owned(),
-            state: State::Running,
             environment: self.environment.clone(),
             instance: self.instance.clone(),
             started_by: self.started_by.clone(),
-            started,
-            ended: None,
-            status: None,
-            headline: None,
-            tables: None,
-            rows: None,
-            report: None,
+            dry_run: self.dry_run,
+            ..Record::new(job, run_id, started)
         }
     }
-}
-
-/// An error and its sources on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }

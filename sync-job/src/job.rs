@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{Consistency, JobConfig, Pattern};
 use crate::error::{Error, Kind, Result, Side};
@@ -85,16 +86,24 @@ impl<S: Source, T: Target> Job<S, T> {
     /// Copies everything. Every failure is in the report.
     pub async fn run(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
         let mut report = self.blank("run");
-        let deadline = self.config.limits.deadline.map(|after| cancel_after(cancel.clone(), after));
+        let deadline = self.start_deadline(&cancel);
         if let Err((stage, error)) = self.run_into(&mut report, progress.clone(), cancel).await {
             report.failure = Some(Failure::new(stage, &error));
         }
-        if let Some(deadline) = deadline {
-            deadline.abort();
-        }
+        drop(deadline);
         progress.finished();
         report.ended = Utc::now();
         report
+    }
+
+    /// As [`Job::plan`], for when nobody stands by: passing failures are waited for, and the deadline holds.
+    pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<Planned> {
+        let _deadline = self.start_deadline(cancel);
+        self.plan_patiently(cancel).await
+    }
+
+    fn start_deadline(&self, cancel: &CancellationToken) -> Option<AbortOnDropHandle<()>> {
+        self.config.limits.deadline.map(|after| cancel_after(cancel.clone(), after))
     }
 
     async fn run_into(
@@ -252,12 +261,12 @@ async fn interruptible<R>(cancel: &CancellationToken, work: impl Future<Output =
     }
 }
 
-fn cancel_after(cancel: CancellationToken, after: Duration) -> tokio::task::JoinHandle<()> {
-    tokio::spawn(async move {
+fn cancel_after(cancel: CancellationToken, after: Duration) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
         tokio::time::sleep(after).await;
         tracing::error!("the job's deadline has passed: stopping");
         cancel.cancel();
-    })
+    }))
 }
 
 #[cfg(test)]

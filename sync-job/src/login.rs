@@ -13,10 +13,18 @@ where
     let login = read(source, side, false).await?;
     match connect(login.clone()).await {
         Err(error) if error.kind == Kind::Login => {
-            let fresh = read(source, side, true).await?;
-            if fresh == login {
-                return Err(error);
-            }
+            let fresh = match read(source, side, true).await {
+                Ok(fresh) if fresh == login => return Err(error),
+                Ok(fresh) => fresh,
+                // It may be there a moment later.
+                Err(unread) => {
+                    let message = format!(
+                        "the login was refused ({}), and whether there is another password is not known",
+                        error.chain()
+                    );
+                    return Err(Error { kind: Kind::Transient, message, ..unread });
+                }
+            };
             tracing::warn!(%side, "the login was refused; trying with the password that is there now");
             connect(fresh).await
         }

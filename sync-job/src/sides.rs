@@ -61,6 +61,11 @@ impl AnyJob {
         with_job!(self, job => Box::pin(job.plan()).await)
     }
 
+    /// As [`AnyJob::plan`], for when nobody stands by: passing failures are waited for, and the deadline holds.
+    pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<Planned> {
+        with_job!(self, job => Box::pin(job.plan_in_time(cancel)).await)
+    }
+
     pub async fn run(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
         with_job!(self, job => Box::pin(job.run(progress, cancel)).await)
     }

@@ -55,4 +55,5 @@ mod cases {
     mod target_faults;
     mod target_trouble;
     mod terraform;
+    mod workflows;
 }

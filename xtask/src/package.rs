@@ -10,6 +10,7 @@ use std::{
     path::Path,
     process::Command,
 };
+use stopgap_servers::ScratchDir;
 
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -32,26 +33,51 @@ with zipfile.ZipFile(sys.argv[2], 'w') as archive:
 const PROGRAMS: [&str; 2] = ["sync-job", "launcher-fn"];
 
 pub fn run(options: &Options) -> Result<()> {
-    let dist = workspace::root().join("dist");
-    fs::create_dir_all(&dist).with_context(|| format!("making {}", dist.display()))?;
-    let architecture = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "x86_64" };
-
     println!("Building the static programs (the launcher's SDK of EC2 takes minutes)");
     let job = workspace::build_static("sync-job", &options.profile)?;
     let launcher = workspace::build_static("launcher-fn", &options.profile)?;
+    let dist = workspace::root().join("dist");
+    println!("{}", assemble(&job, &launcher, &dist)?);
+    println!("In {}; `cd dist && sha256sum --check SHA256SUMS` checks them", dist.display());
+    Ok(())
+}
+
+/// Puts the programs and what is known of them into a folder; returns the checksums.
+fn assemble(job: &Path, launcher: &Path, dist: &Path) -> Result<String> {
+    fs::create_dir_all(dist).with_context(|| format!("making {}", dist.display()))?;
+    let architecture = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "x86_64" };
     let binary = dist.join(format!("sync-job-{architecture}"));
-    fs::copy(&job, &binary).with_context(|| format!("writing {}", binary.display()))?;
+    fs::copy(job, &binary).with_context(|| format!("writing {}", binary.display()))?;
     let zip = dist.join(format!("launcher-{architecture}.zip"));
-    workspace::run(Command::new("python3").args(["-c", ZIP]).arg(&launcher).arg(&zip)).context("making the zip")?;
+    workspace::run(Command::new("python3").args(["-c", ZIP]).arg(launcher).arg(&zip)).context("making the zip")?;
 
     let components = components()?;
     let sbom = dist.join("sbom.cyclonedx.json");
     workspace::write(&sbom, &format!("{:#}\n", bill(&components)))?;
     let licences = dist.join("licences.txt");
     workspace::write(&licences, &list(&components))?;
-    let sums = checksums(&dist, &[&binary, &zip, &sbom, &licences])?;
-    println!("{sums}");
-    println!("In {}; `cd dist && sha256sum --check SHA256SUMS` checks them", dist.display());
+    checksums(dist, &[&binary, &zip, &sbom, &licences])
+}
+
+/// Whether what is packed is whole, holds the programs, and is the same bytes when it is packed again.
+pub fn check(job: &Path, launcher: &Path) -> Result<()> {
+    let folder = ScratchDir::new("dist")?;
+    let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+    let sums = assemble(job, launcher, &first)?;
+    ensure!(sums == assemble(job, launcher, &second)?, "packing the same programs twice gave other bytes");
+    let checked = Command::new("sha256sum").args(["--check", "--quiet", "SHA256SUMS"]).current_dir(&first).status()?;
+    ensure!(checked.success(), "SHA256SUMS is wrong");
+
+    let zip = sums.split_whitespace().find(|word| word.starts_with("launcher-")).context("SHA256SUMS names no zip")?;
+    let unpack = "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); z.extract('bootstrap', sys.argv[2])";
+    workspace::run(Command::new("python3").args(["-c", unpack]).arg(first.join(zip)).arg(&second))?;
+    ensure!(fs::read(second.join("bootstrap"))? == fs::read(launcher)?, "the zip holds another program");
+
+    let bill: Value = serde_json::from_slice(&fs::read(first.join("sbom.cyclonedx.json"))?)?;
+    let named = |name: &str| bill["components"].as_array().is_some_and(|all| all.iter().any(|one| one["name"] == name));
+    ensure!(named("tiberius") && named("aws-sdk-ec2"), "the bill of materials lacks what is linked");
+    ensure!(!named("tempfile"), "the bill of materials names what only tests use");
+    println!("Packed twice, the same bytes:\n{sums}");
     Ok(())
 }
 

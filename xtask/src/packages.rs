@@ -39,6 +39,7 @@ const NEEDS: &[Need] = &[
         why: "MySQL itself, which Debian's stable release lacks",
         present: || on_path("debootstrap"),
     },
+    Need { package: "npm", why: "the linter of workflows, from npm", present: || on_path("npm") && on_path("node") },
     Need { package: "openssl", why: "certificates for the demo's servers", present: || on_path("openssl") },
     Need {
         package: "python3-venv",

@@ -1,7 +1,7 @@
 //! Everything that the tests and the demo need besides Rust and a C compiler.
 
 use crate::{
-    mysql, packages,
+    actionlint, mysql, packages,
     terraform::{self, Terraform},
     workspace,
 };
@@ -23,6 +23,8 @@ pub struct Tools {
     /// The directory into which MySQL was unpacked, or why there is none.
     pub mysql: Result<PathBuf, String>,
     pub terraform: Terraform,
+    /// The directory with actionlint.
+    pub actionlint: PathBuf,
 }
 
 /// Makes sure that everything is there; when it is, this takes a moment and prints one line.
@@ -44,7 +46,8 @@ pub fn run() -> Result<Tools> {
     }
     let terraform = terraform::find()?;
     println!("Ready: Terraform in {}", terraform.program.display());
-    Ok(Tools { venv, postgres, mysql, terraform })
+    let actionlint = actionlint::find()?;
+    Ok(Tools { venv, postgres, mysql, terraform, actionlint })
 }
 
 /// The requirements that an environment was made for, written last: a broken attempt is made again.

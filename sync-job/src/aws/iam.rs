@@ -41,11 +41,17 @@ impl TokenMaker for Iam {
         let provider = Tokens {
             place: format!("{host}:{port}"),
             user: user.to_owned(),
-            region: self.region.clone(),
+            region: region_of(host).map(str::to_owned).or_else(|| self.region.clone()),
             credentials: self.credentials.clone(),
         };
         PasswordSource::Provided(Provided { name: format!("an IAM token for {user}"), provider: Arc::new(provider) })
     }
+}
+
+/// The region that the address of a cluster or an instance names (`….eu-central-1.rds.amazonaws.com`).
+fn region_of(host: &str) -> Option<&str> {
+    let own = host.strip_suffix(".rds.amazonaws.com").or_else(|| host.strip_suffix(".rds.amazonaws.com.cn"))?;
+    own.rsplit_once('.').map(|(_, region)| region)
 }
 
 /// Makes a token for each connection, so that none is too old.
@@ -103,6 +109,13 @@ fn token(place: &str, user: &str, region: &str, credentials: Credentials, now: S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_is_of_the_cluster_s_region() {
+        assert_eq!(region_of("erp.cluster-abc.eu-west-1.rds.amazonaws.com"), Some("eu-west-1"));
+        assert_eq!(region_of("erp.cluster-abc.cn-north-1.rds.amazonaws.com.cn"), Some("cn-north-1"));
+        assert_eq!(region_of("127.0.0.1"), None);
+    }
 
     /// What botocore's `generate_db_auth_token` signs at this moment with these keys.
     #[test]

@@ -22,6 +22,8 @@ pub struct Identity {
     pub id: String,
     /// The tags that the launch template lets it see.
     pub tags: BTreeMap<String, String>,
+    /// Why the tags are not all known.
+    pub problem: Option<String>,
     pub user_data: Option<String>,
 }
 
@@ -38,16 +40,29 @@ impl Metadata {
     /// The instance's identity. Fails where there is no metadata service: on any other machine.
     pub async fn identity(&self) -> anyhow::Result<Identity> {
         let id = self.get("/latest/meta-data/instance-id").await?.context("the instance has no id")?;
+        let (tags, problem) = match self.tags().await {
+            Ok(tags) => (tags, None),
+            // A run of the wrong tables is worse than none.
+            Err(error) => (BTreeMap::new(), Some(format!("the instance's tags cannot be read: {error:#}"))),
+        };
+        // Somebody else's may be compressed.
+        let user_data = self.get("/latest/user-data").await.unwrap_or_else(|error| {
+            tracing::warn!(error = format!("{error:#}"), "user data is left alone");
+            None
+        });
+        Ok(Identity { id, tags, problem, user_data })
+    }
+
+    /// None if the template does not allow tags in metadata.
+    async fn tags(&self) -> anyhow::Result<BTreeMap<String, String>> {
         let mut tags = BTreeMap::new();
-        // None if the template does not allow tags in metadata.
         let names = self.get("/latest/meta-data/tags/instance").await?.unwrap_or_default();
         for name in names.lines().filter(|name| !name.is_empty()) {
             if let Some(value) = self.get(&format!("/latest/meta-data/tags/instance/{name}")).await? {
                 tags.insert(name.to_owned(), value);
             }
         }
-        let user_data = self.get("/latest/user-data").await?;
-        Ok(Identity { id, tags, user_data })
+        Ok(tags)
     }
 
     /// Waits for the notice that this Spot instance will be taken away, and cancels.

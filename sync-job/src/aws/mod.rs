@@ -43,7 +43,7 @@ impl Cloud {
                 Ok(None)
             }
             Err(error) => {
-                let reason = aws_sdk_ssm::error::DisplayErrorContext(error);
+                let reason = stopgap_runs::cloud::reason(&error);
                 Err(anyhow::anyhow!("the parameter {name} of SSM cannot be read: {reason}"))
             }
         }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata as _};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use serde_json::{Map, Value};
 
@@ -85,10 +84,7 @@ impl Vault {
     async fn fetch(&self) -> Result<Parsed, SecretError> {
         let (side, name) = (self.secret.side, self.secret.name.clone());
         let answer = self.client.get_secret_value().secret_id(&name).send().await.map_err(|error| {
-            let reason = match (error.code(), error.message()) {
-                (Some(code), message) => format!("{code}: {}", message.unwrap_or("no message")),
-                _ => DisplayErrorContext(&error).to_string(),
-            };
+            let reason = stopgap_runs::cloud::reason(&error);
             SecretError::Fetch { side, name: name.clone(), reason }
         })?;
         let text = answer.secret_string().ok_or_else(|| SecretError::Form {

@@ -14,7 +14,6 @@ use crate::aws::Cloud;
 use crate::aws::instance::{Identity, Metadata};
 use crate::cli::Boot;
 use crate::cli::commands::{patterns, print};
-use crate::config::JobDraft;
 use crate::error::{Error, Kind, Side};
 use crate::exit::ExitStatus;
 use crate::job::new_run_id;
@@ -22,6 +21,7 @@ use crate::plan::TablePlan;
 use crate::progress::Display;
 use crate::report::{Failure, RunReport, metrics};
 use crate::sides::{self, AnyJob};
+use job_file::Found;
 use settings::Settings;
 
 /// The name in reports of a run whose job could not be found out.
@@ -48,16 +48,20 @@ pub async fn run(arguments: &Boot, display: &Display, cancel: CancellationToken)
         Ok(done) => done,
         Err(error) => Done::Run(Box::new(refused(&job, &run_id, &error))),
     };
-    let announcement = match done {
-        Done::Planned(announcement) => *announcement,
+    let (announcement, metrics) = match done {
+        Done::Planned(announcement) => (*announcement, None),
         Done::Run(mut report) => {
             note_spot(&mut report, spot).await;
-            print(&format!("{}\n", metrics::line(&report, announcer.environment.as_deref().unwrap_or("none"))))?;
-            Announcement::of(&report)?
+            let environment = announcer.environment.as_deref().unwrap_or("none");
+            (Announcement::of(&report)?, Some(metrics::line(&report, environment)))
         }
     };
-    print(&announcement.body)?;
+    // People are told even where nothing can be printed any more.
     announcer.end(&announcement).await;
+    let lines = metrics.map(|line| format!("{line}\n")).unwrap_or_default();
+    if let Err(error) = print(&format!("{lines}{}", announcement.body)) {
+        tracing::warn!(error = format!("{error:#}"), "the summary could not be printed");
+    }
     Ok(announcement.status)
 }
 
@@ -71,7 +75,7 @@ struct Prepared {
 
 /// What there is to do.
 struct Work {
-    draft: JobDraft,
+    found: Found,
     settings: Settings,
     run_id: String,
 }
@@ -83,20 +87,7 @@ enum Done {
 
 /// Whom to tell is found out first, so that all that fails afterwards is told.
 async fn prepare(arguments: &Boot, cloud: &Cloud, identity: Option<&Identity>) -> Prepared {
-    let gathered = Settings::gather(identity, |name| std::env::var(name).ok());
-    let (settings, problem) = match gathered {
-        Ok(settings) => (settings, None),
-        // Without what cannot be read the rest still says whom to tell.
-        Err(error) => {
-            let others = |name: &str| std::env::var(name).ok();
-            let identity = identity.map(|identity| {
-                let mut identity = identity.clone();
-                identity.tags.remove("stopgap:tables");
-                identity
-            });
-            (Settings::gather(identity.as_ref(), others).unwrap_or_default(), Some(error))
-        }
-    };
+    let (settings, problem) = Settings::gather(identity, |name| std::env::var(name).ok());
     let instance = settings.instance.clone();
     let run_id = settings.run_id.clone().or_else(|| instance.clone()).unwrap_or_else(new_run_id);
     let mut announcer = Announcer {
@@ -104,6 +95,7 @@ async fn prepare(arguments: &Boot, cloud: &Cloud, identity: Option<&Identity>) -
         environment: settings.environment.clone(),
         instance,
         started_by: Some(started_by(&settings)),
+        dry_run: settings.dry_run,
         ..Announcer::default()
     };
     announcer.notify.topic.clone_from(&settings.topic);
@@ -111,22 +103,31 @@ async fn prepare(arguments: &Boot, cloud: &Cloud, identity: Option<&Identity>) -
         Some(problem) => Err(problem),
         None => job_file::find(&settings, cloud, &arguments.jobs).await,
     };
-    let job = match &work {
-        Ok(draft) => draft.name().to_owned(),
-        Err(_) => settings.job.clone().unwrap_or_else(|| NO_JOB.to_owned()),
-    };
-    if let Ok(draft) = &work {
+    if let (Ok(Found { draft, .. }), Some(job)) = (&work, &settings.job)
+        && draft.name() != job
+    {
+        // Records, metrics and the lease of one run would go by two names.
+        work = Err(anyhow::anyhow!(
+            "{}: job.name is {:?}, and this instance was started for the job {job:?}: give both the same name",
+            draft.file(),
+            draft.name()
+        ));
+    }
+    let own_name = work.as_ref().ok().map(|found| found.draft.name());
+    let job = settings.job.as_deref().or(own_name).unwrap_or(NO_JOB).to_owned();
+    if let Ok(Found { draft, .. }) = &work {
         let own = draft.notify();
         announcer.notify.on = own.on;
         announcer.notify.topic = own.topic.or(announcer.notify.topic);
     }
     // The instance's place goes first: the launcher looks there.
-    let place = settings.place().or_else(|| work.as_ref().ok().and_then(|draft| draft.history().map(str::to_owned)));
+    let place =
+        settings.place().or_else(|| work.as_ref().ok().and_then(|found| found.draft.history().map(str::to_owned)));
     match place.map(|place| cloud.store(&place)).transpose() {
         Ok(store) => announcer.store = store,
         Err(error) => work = Err(anyhow::Error::new(error).context("the place of run records")),
     }
-    let work = work.map(|draft| Work { draft, settings, run_id: run_id.clone() });
+    let work = work.map(|found| Work { found, settings, run_id: run_id.clone() });
     Prepared { announcer, job, run_id, work }
 }
 
@@ -145,21 +146,22 @@ async fn attempt(
     display: &Display,
     cancel: CancellationToken,
 ) -> anyhow::Result<Done> {
-    let Work { draft, settings, run_id } = work;
-    let only = patterns(&settings.tables).context("the instance's setting stopgap:tables")?;
-    let config = sides::complete(draft, Some(cloud)).await?;
-    let limits = config.limits.clone();
-    if limits.keep_alive {
+    let Work { found: Found { draft, notes }, settings, run_id } = work;
+    // First, since people ask for it when something goes wrong early.
+    if draft.keep_alive() {
         watchdog::keep_alive(&arguments.runtime);
     }
-    let _watchdog = limits.deadline.map(|deadline| watchdog::start(deadline + limits.grace));
+    let only = patterns(&settings.tables).context("the instance's setting stopgap:tables")?;
+    let config = sides::complete(draft, Some(cloud)).await?;
+    let _watchdog = config.limits.deadline.map(|deadline| watchdog::start(deadline + config.limits.grace));
     let job = AnyJob::new(config, run_id.clone(), only);
     let began = Utc::now();
     let work = async {
         if settings.dry_run {
-            return plan(&job, &run_id, began).await;
+            return plan(&job, &run_id, began, &cancel).await;
         }
         let mut report = job.run(display.start(), cancel).await;
+        report.notes.extend(notes);
         if let Some(reason) = &settings.reason {
             report.notes.push(format!("started by hand: {reason}"));
         }
@@ -178,8 +180,13 @@ async fn attempt(
     }
 }
 
-async fn plan(job: &AnyJob, run_id: &str, began: chrono::DateTime<Utc>) -> anyhow::Result<Done> {
-    match job.plan().await {
+async fn plan(
+    job: &AnyJob,
+    run_id: &str,
+    began: chrono::DateTime<Utc>,
+    cancel: &CancellationToken,
+) -> anyhow::Result<Done> {
+    match job.plan_in_time(cancel).await {
         Ok(planned) => {
             let select = |table: &TablePlan| job.select(table);
             let text = crate::plan::text::render(&planned.plan, &select);

@@ -34,19 +34,39 @@ struct UserData {
 }
 
 impl Settings {
-    pub fn gather(identity: Option<&Identity>, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+    /// What can be understood, and what cannot: the rest still says whom to tell.
+    pub fn gather(
+        identity: Option<&Identity>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> (Self, Option<anyhow::Error>) {
         let from_data = identity.and_then(|identity| identity.user_data.as_deref()).map(user_data).unwrap_or_default();
         let value = |name: &str| {
             let tag = identity.and_then(|identity| identity.tags.get(&format!("{TAG_PREFIX}{name}")).cloned());
             let own = || variable(&format!("{VARIABLE_PREFIX}{}", name.replace('-', "_").to_uppercase()));
             tag.or_else(|| from_data.get(name).cloned()).or_else(own).filter(|value| !value.trim().is_empty())
         };
-        let tables = match value("tables") {
-            Some(list) => serde_json::from_str(&list)
-                .with_context(|| format!("the setting {TAG_PREFIX}tables is no JSON list of patterns: {list:?}"))?,
-            None => Vec::new(),
+        let mut problem = identity.and_then(|identity| identity.problem.clone()).map(anyhow::Error::msg);
+        let mut understood = |result: anyhow::Result<()>| {
+            if let Err(error) = result {
+                problem.get_or_insert(error);
+            }
         };
-        Ok(Self {
+        let mut tables = Vec::new();
+        understood(value("tables").map_or(Ok(()), |list| {
+            tables = serde_json::from_str(&list)
+                .with_context(|| format!("the setting {TAG_PREFIX}tables is no JSON list of patterns: {list:?}"))?;
+            Ok(())
+        }));
+        let mut dry_run = false;
+        understood(value("dry-run").map_or(Ok(()), |text| {
+            // Somebody who writes "True" or "1" does not want a copy.
+            dry_run = text
+                .trim()
+                .parse()
+                .with_context(|| format!("the setting {TAG_PREFIX}dry-run is {text:?}: it may be true or false"))?;
+            Ok(())
+        }));
+        let settings = Self {
             job: value("job"),
             run_id: value("run-id"),
             environment: value("environment"),
@@ -54,10 +74,11 @@ impl Settings {
             bucket: value("bucket"),
             topic: value("topic").or_else(|| variable("STOPGAP_TOPIC_ARN")),
             tables,
-            dry_run: value("dry-run").is_some_and(|value| value == "true"),
+            dry_run,
             reason: value("reason"),
             instance: identity.map(|identity| identity.id.clone()),
-        })
+        };
+        (settings, problem)
     }
 
     /// The bucket as a place.
@@ -86,6 +107,7 @@ mod tests {
         let identity = Identity {
             id: "i-1".into(),
             tags: BTreeMap::from([("stopgap:job".into(), "of-tags".into()), ("other".into(), "x".into())]),
+            problem: None,
             user_data: Some("[stopgap]\njob = \"of-data\"\ntables = [\"dbo.*\"]\ndry_run = true\n".into()),
         };
         let environment = |name: &str| match name {
@@ -93,11 +115,37 @@ mod tests {
             "STOPGAP_BUCKET" => Some("b".to_owned()),
             _ => None,
         };
-        let settings = Settings::gather(Some(&identity), environment).unwrap();
+        let (settings, problem) = Settings::gather(Some(&identity), environment);
+        assert!(problem.is_none());
         assert_eq!(settings.job.as_deref(), Some("of-tags"));
         assert_eq!((settings.tables.as_slice(), settings.dry_run), (&["dbo.*".to_owned()][..], true));
         assert_eq!(settings.place().as_deref(), Some("s3://b"));
-        assert_eq!(Settings::gather(None, environment).unwrap().job.as_deref(), Some("of-environment"));
+        assert_eq!(Settings::gather(None, environment).0.job.as_deref(), Some("of-environment"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_a_problem_and_the_rest_is_heard() {
+        for (name, text, expected) in [
+            ("STOPGAP_TABLES", "dbo.*", "no JSON list of patterns"),
+            ("STOPGAP_DRY_RUN", "1", "true or false"),
+            ("STOPGAP_DRY_RUN", "True", "true or false"),
+        ] {
+            let variable = |asked: &str| match asked {
+                "STOPGAP_TOPIC" => Some("a-topic".to_owned()),
+                asked => (asked == name).then(|| text.to_owned()),
+            };
+            let (settings, problem) = Settings::gather(None, variable);
+            assert!(problem.unwrap().to_string().contains(expected), "{text}");
+            assert_eq!(settings.topic.as_deref(), Some("a-topic"));
+        }
+        let untold = Identity {
+            id: "i-1".into(),
+            tags: BTreeMap::new(),
+            problem: Some("the instance's tags cannot be read".into()),
+            user_data: None,
+        };
+        let (settings, problem) = Settings::gather(Some(&untold), |_| None);
+        assert_eq!((settings.instance.as_deref(), problem.is_some()), (Some("i-1"), true));
     }
 
     #[test]

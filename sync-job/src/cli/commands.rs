@@ -34,10 +34,11 @@ pub async fn run(cli: Cli, display: &Display, cancel: CancellationToken) -> anyh
             let announcer = Announcer::of_command(job.config(), notify).await?;
             announcer.begin(&job.config().name, job.run_id()).await;
             let done = job.run(display.start(), cancel).await;
+            // People are told even where the report cannot be written any more.
+            announcer.end(&Announcement::of(&done)?).await;
             if let Some(path) = &report {
                 write_json(path, &done)?;
             }
-            announcer.end(&Announcement::of(&done)?).await;
             answer(&done, selected.format)
         }
         Command::Verify { selected } => {

@@ -81,7 +81,6 @@ fn limits(job: &file::Job) -> Checked<Limits> {
         retries: job.retries.unwrap_or(DEFAULT_RETRIES),
         stall_timeout: duration("job.stall_timeout", job.stall_timeout.as_deref(), DEFAULT_STALL_TIMEOUT)?,
         grace: duration("job.grace", job.grace.as_deref(), DEFAULT_GRACE)?,
-        keep_alive: job.keep_alive,
     })
 }
 

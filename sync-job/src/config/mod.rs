@@ -86,8 +86,6 @@ pub struct Limits {
     pub deadline: Option<Duration>,
     /// An instance is switched off this long after the deadline, whatever its run does.
     pub grace: Duration,
-    /// An instance stays up after its run, for people to look around.
-    pub keep_alive: bool,
     /// Further tries after a transient failure.
     pub retries: u32,
     /// A stream that brings nothing for this long is given up and its chunk retried.
@@ -373,6 +371,11 @@ impl JobDraft {
     /// Where its runs are written down.
     pub fn history(&self) -> Option<&str> {
         self.typed.history.at.as_deref()
+    }
+
+    /// Whether its machine stays up after a run.
+    pub fn keep_alive(&self) -> bool {
+        self.typed.job.keep_alive
     }
 
     /// Whether something must be asked of AWS before it can be completed.

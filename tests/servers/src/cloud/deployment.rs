@@ -1,6 +1,6 @@
 //! What Terraform would have made for one job: topic, bucket, launch template, function; and the life of its instances.
 
-use super::{Answer, Cloud, Metadata, lambda};
+use super::{Answer, Cloud, Invocation, Metadata, lambda};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::{
@@ -132,6 +132,11 @@ impl<'a> Deployment<'a> {
 
     /// Sends an event again: Lambda's retries have the first attempt's request id.
     pub fn invoke_as(&self, request_id: &str, event: &Value) -> Result<Answer> {
+        Ok(self.invocation(request_id, event)?.answer)
+    }
+
+    /// An answer, and what was printed on the way.
+    pub fn invocation(&self, request_id: &str, event: &Value) -> Result<Invocation> {
         let mut settings = json!({"launch_template_id": self.template});
         if let (Some(own), Some(more)) = (settings.as_object_mut(), self.settings.as_object()) {
             own.extend(more.clone());
@@ -196,6 +201,11 @@ impl<'a> Deployment<'a> {
         Metadata::start(instance, own, None)
     }
 
+    /// Of an instance without any tags, with this user data.
+    pub fn metadata_of_data(&self, instance: &str, user_data: Option<String>) -> Result<Metadata> {
+        Metadata::start(instance, BTreeMap::new(), user_data)
+    }
+
     /// `sync-job boot` as the instance's unit starts it.
     pub fn boot(&self, program: &Path, metadata: &Metadata, runtime: &Path) -> Command {
         let mut command = Command::new(program);
@@ -217,9 +227,14 @@ impl<'a> Deployment<'a> {
     }
 
     pub fn tell_ended(&self, instance: &str) -> Result<Answer> {
-        self.invoke(&json!({"version": "0", "id": "e", "detail-type": "EC2 Instance State-change Notification",
+        self.invoke(&Self::ended(instance))
+    }
+
+    /// What EventBridge sends of an instance that is gone.
+    pub fn ended(instance: &str) -> Value {
+        json!({"version": "0", "id": "e", "detail-type": "EC2 Instance State-change Notification",
             "source": "aws.ec2", "account": super::ACCOUNT, "time": "2026-11-20T04:10:00Z", "region": super::REGION,
-            "resources": [], "detail": {"instance-id": instance, "state": "terminated"}}))
+            "resources": [], "detail": {"instance-id": instance, "state": "terminated"}})
     }
 
     /// Every message that arrived since the last look.

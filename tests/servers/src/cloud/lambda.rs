@@ -1,7 +1,7 @@
 //! Lambda's runtime: gives a function one event and takes its answer ("Using the Lambda runtime API").
 
 use super::{Service, respond};
-use crate::guard::Guarded;
+use crate::{ScratchDir, guard::Guarded};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::{
@@ -22,8 +22,14 @@ pub enum Answer {
     Failed(String),
 }
 
+/// An answer, and what the function printed for CloudWatch.
+pub struct Invocation {
+    pub answer: Answer,
+    pub printed: String,
+}
+
 /// Runs `program` for one event. The same `request_id` means that Lambda tries it again.
-pub fn invoke(program: &Path, environment: &[(String, String)], request_id: &str, event: &Value) -> Result<Answer> {
+pub fn invoke(program: &Path, environment: &[(String, String)], request_id: &str, event: &Value) -> Result<Invocation> {
     let (sender, answers) = channel();
     let (event, request) = (event.to_string(), request_id.to_owned());
     let (mut given, mut waiting) = (false, Vec::new());
@@ -60,8 +66,11 @@ pub fn invoke(program: &Path, environment: &[(String, String)], request_id: &str
         // Whoever asked has its answer already if nobody listens.
         let _ = sender.send(answer);
     })?;
+    let directory = ScratchDir::new("function")?;
+    let log = directory.path().join("stdout");
     let mut command = Command::new(program);
     command
+        .stdout(std::fs::File::create(&log).context("making the function's log")?)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .env("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{}", service.port()))
         .env("AWS_LAMBDA_FUNCTION_NAME", "launcher")
@@ -78,7 +87,10 @@ pub fn invoke(program: &Path, environment: &[(String, String)], request_id: &str
     let ended = function.wait_at_most(Duration::ZERO)?;
     function.stop(Duration::ZERO);
     match (answer, ended) {
-        (Ok(answer), _) => Ok(answer),
+        (Ok(answer), _) => {
+            let printed = std::fs::read_to_string(&log).context("reading the function's log")?;
+            Ok(Invocation { answer, printed })
+        }
         (Err(_), Some(status)) => bail!("the function ended ({status}) without an answer"),
         (Err(error), None) => Err(error).context("the function did not answer"),
     }

@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use lambda::{Answer, invoke};
+pub use lambda::{Answer, Invocation};
 
 pub const REGION: &str = "eu-central-1";
 /// moto's own; every role and ARN has it.
