@@ -17,7 +17,6 @@ resource "aws_cloudwatch_log_group" "launcher" {
 
 resource "aws_lambda_function" "launcher" {
   #checkov:skip=CKV_AWS_50:One function that calls EC2, S3 and SNS: its log says what it did and when
-  #checkov:skip=CKV_AWS_115:Reserved by reserve_concurrency; the check does not understand the condition
   #checkov:skip=CKV_AWS_116:aws_lambda_function_event_invoke_config sends what failed for good to the dead-letter queue
   #checkov:skip=CKV_AWS_117:It calls AWS's public endpoints and no database; inside a VPC it would need a NAT gateway
   #checkov:skip=CKV_AWS_173:The environment names templates, subnets and the bucket; nothing of it is secret
