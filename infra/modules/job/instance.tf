@@ -2,6 +2,8 @@
 
 locals {
   image_id = var.image_id == null ? nonsensitive(data.aws_ssm_parameter.stock_image[0].value) : var.image_id
+  # An image of one's own has its own size, which may be larger: EC2 makes no disk smaller than its snapshot.
+  volume_size = var.image_id == null ? 8 : null
 }
 
 # Not the minimal image: that one has no agent for Session Manager.
@@ -95,7 +97,7 @@ resource "aws_launch_template" "job" {
   block_device_mappings {
     device_name = "/dev/xvda"
     ebs {
-      volume_size           = 8
+      volume_size           = local.volume_size
       volume_type           = "gp3"
       encrypted             = true
       kms_key_id            = var.volume_kms_key_arn

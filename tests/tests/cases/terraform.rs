@@ -126,7 +126,7 @@ fn everything_is_formatted_and_valid_and_plans_what_it_promises() {
         copy.init(folder);
         copy.must(folder, &["validate", "-no-color"]);
     }
-    for folder in ["modules/network", "modules/job"] {
+    for folder in ["modules/network", "modules/job", "environments/dev", "environments/prod"] {
         copy.init(folder);
         let said = copy.must(folder, &["test", "-no-color"]);
         assert!(said.contains("0 failed"), "{said}");

@@ -89,6 +89,18 @@ run "the_stock_image_has_an_agent_for_session_manager" {
   }
 }
 
+run "an_image_of_ones_own_keeps_its_size" {
+  command = plan
+  variables {
+    image_id = "ami-00000000000000001"
+  }
+
+  assert {
+    condition     = aws_launch_template.job["by-hand"].image_id == "ami-00000000000000001" && local.volume_size == null
+    error_message = "EC2 makes no disk smaller than its snapshot."
+  }
+}
+
 run "the_other_architecture_has_its_own_instances" {
   command = plan
   variables {
