@@ -1,13 +1,13 @@
 //! Terraform: what it plans, what it grants, and the chain on what it applied.
 
 mod policies;
+mod user_data;
 
 use std::{
     ffi::OsStr,
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use serde_json::{Value, json};
@@ -213,7 +213,7 @@ async fn what_is_applied_runs_and_is_destroyed() {
 
     let state: Value = serde_json::from_str(&copy.must(folder, &["show", "-json"])).unwrap();
     policies::check(&state);
-    user_data_is_a_script_that_fetches_the_certificate(&state);
+    user_data::check(&state, copy.directory.path(), &binary, &copy.path("ca.pem"));
     let outputs = copy.outputs(folder);
     let output = |name: &str| outputs[name]["value"].clone();
     let told: Value = serde_json::from_str(output("launcher_environment")["STOPGAP_JOBS"].as_str().unwrap()).unwrap();
@@ -238,30 +238,6 @@ async fn what_is_applied_runs_and_is_destroyed() {
 
     let said = copy.must(folder, &["destroy", "-auto-approve", "-input=false", "-no-color"]);
     assert!(said.contains("Destroy complete!"), "{said}");
-}
-
-fn user_data_is_a_script_that_fetches_the_certificate(state: &Value) {
-    let resources = policies::resources(state);
-    let of = |kind: &str| resources.iter().find(|found| found["type"] == kind && found["mode"] == "managed").unwrap();
-    let text = of("aws_launch_template")["values"]["user_data"].as_str().unwrap();
-    let mut decode = Command::new("base64");
-    let script = feed(decode.arg("--decode"), text.as_bytes());
-    feed(Command::new("bash").arg("-n"), script.as_bytes());
-    let line = script.lines().find(|line| line.starts_with("fetch 'ca/")).unwrap();
-    assert!(line.ends_with("'/etc/stopgap/erp-ca.pem'"), "{line}");
-    let certificates = resources.iter().filter(|found| found["type"] == "aws_s3_object" && found["name"] == "ca_file");
-    for certificate in certificates {
-        assert!(line.contains(certificate["values"]["key"].as_str().unwrap()), "{line}");
-    }
-}
-
-/// What a program prints that is given `input`.
-fn feed(command: &mut Command, input: &[u8]) -> String {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{command:?}");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// What the job file cannot know beforehand, Terraform fills in.
