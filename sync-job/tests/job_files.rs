@@ -4,7 +4,9 @@
 
 use std::fmt::Write as _;
 
-use sync_job::config::{Consistency, JobConfig, JobDraft, NameCase, NulPolicy};
+use sync_job::config::{
+    Consistency, FoundSecret, FoundSecrets, JobConfig, JobDraft, NameCase, NulPolicy, PasswordSource,
+};
 use sync_job::schema::TableName;
 
 /// A small job file that is right; each bad one differs from it in one place.
@@ -348,6 +350,25 @@ fn the_example_job_files_are_good() {
     ] {
         JobConfig::parse(text, name).unwrap();
     }
+}
+
+#[test]
+fn the_job_file_for_aws_is_good_with_its_secrets() {
+    let draft = JobDraft::parse(include_str!("../../config/aws.toml"), "aws.toml").unwrap();
+    let names: Vec<String> = draft.secrets().into_iter().map(|secret| secret.name).collect();
+    assert_eq!(names, ["prod/erp", "prod/aurora"]);
+    let login = FoundSecret {
+        engine: None,
+        host: None,
+        port: None,
+        database: None,
+        user: Some("stopgap".to_owned()),
+        password: PasswordSource::Env("STANDS_FOR_THE_SECRET".to_owned()),
+    };
+    let source = FoundSecret { host: Some("erp".to_owned()), database: Some("erp".to_owned()), ..login.clone() };
+    let found = FoundSecrets { source: Some(source), target: Some(login), tokens: None };
+    let job = draft.complete(found).unwrap();
+    assert_eq!((job.source.host.as_str(), job.source.user.as_str()), ("erp", "stopgap"));
 }
 
 #[test]

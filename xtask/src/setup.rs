@@ -13,6 +13,7 @@ use std::{
 use stopgap_servers::postgres;
 
 const REQUIREMENTS: &str = include_str!("../python-requirements.txt");
+const CHECKOV: &str = include_str!("../checkov-requirements.txt");
 
 /// What `setup` leaves ready.
 pub struct Tools {
@@ -30,9 +31,9 @@ pub struct Tools {
 /// Makes sure that everything is there; when it is, this takes a moment and prints one line.
 pub fn run() -> Result<Tools> {
     let venv = workspace::tools().join("venv");
-    packages::install_missing(is_ready(&venv))?;
-    if !is_ready(&venv) {
-        make_venv(&venv)?;
+    packages::install_missing(is_ready(&venv, REQUIREMENTS))?;
+    if !is_ready(&venv, REQUIREMENTS) {
+        make_venv(&venv, REQUIREMENTS)?;
     }
     let postgres = postgres::find_binaries().context("PostgreSQL's programs were not found")?;
     let mysql = mysql::unpack();
@@ -50,28 +51,39 @@ pub fn run() -> Result<Tools> {
     Ok(Tools { venv, postgres, mysql, terraform, actionlint })
 }
 
+/// The checker of Terraform, in an environment of its own; only the tests need it.
+pub fn checkov() -> Result<PathBuf> {
+    let venv = workspace::tools().join("checkov");
+    if !is_ready(&venv, CHECKOV) {
+        make_venv(&venv, CHECKOV)?;
+    }
+    let program = venv.join("bin/checkov");
+    println!("Ready: checkov in {}", program.display());
+    Ok(program)
+}
+
 /// The requirements that an environment was made for, written last: a broken attempt is made again.
 fn stamp(venv: &Path) -> PathBuf {
     venv.join("stopgap-requirements.txt")
 }
 
-fn is_ready(venv: &Path) -> bool {
-    std::fs::read_to_string(stamp(venv)).is_ok_and(|made_for| made_for == REQUIREMENTS)
+fn is_ready(venv: &Path, requirements: &str) -> bool {
+    std::fs::read_to_string(stamp(venv)).is_ok_and(|made_for| made_for == requirements)
         // A link to a Python that has been removed since is not a file.
         && venv.join("bin/python").is_file()
 }
 
-fn make_venv(venv: &Path) -> Result<()> {
+fn make_venv(venv: &Path, requirements: &str) -> Result<()> {
     println!("Making a Python environment in {}", venv.display());
-    let requirements = workspace::tools().join("requirements.txt");
-    workspace::write(&requirements, REQUIREMENTS)?;
+    let list = venv.with_extension("requirements.txt");
+    workspace::write(&list, requirements)?;
     workspace::run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(venv).stdout(Stdio::null()))
         .context("making a Python environment")?;
     workspace::run(
         Command::new(venv.join("bin/python"))
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
-            .arg(&requirements),
+            .arg(&list),
     )
-    .context("installing the Python clients")?;
-    workspace::write(&stamp(venv), REQUIREMENTS)
+    .with_context(|| format!("installing {}", list.display()))?;
+    workspace::write(&stamp(venv), requirements)
 }

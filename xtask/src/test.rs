@@ -8,6 +8,7 @@ use stopgap_servers::mysql::UNPACKED;
 /// Sets up, builds the programs that the tests run, and tests.
 pub fn run(arguments: &[String]) -> Result<()> {
     let tools = setup::run()?;
+    let checkov = setup::checkov()?;
     let start = Instant::now();
     println!("Building sync-job, launcher-fn and mssql-simulator");
     // As it is deployed: what only a static program does wrong is found here.
@@ -25,6 +26,7 @@ pub fn run(arguments: &[String]) -> Result<()> {
         .env("STOPGAP_SIMULATOR", simulator)
         .env("STOPGAP_ACTIONLINT", &tools.actionlint)
         .env("STOPGAP_TERRAFORM", &tools.terraform.program)
+        .env("STOPGAP_CHECKOV", checkov)
         .envs(tools.terraform.mirror.iter().map(|mirror| ("STOPGAP_TERRAFORM_MIRROR", mirror)));
     match &tools.mysql {
         Ok(root) => {

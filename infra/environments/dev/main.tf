@@ -12,26 +12,46 @@ provider "aws" {
   region = var.region
 }
 
+locals {
+  dist       = "${path.module}/../../../dist"
+  vpc_id     = var.vpc_id == null ? module.network[0].vpc_id : var.vpc_id
+  subnet_ids = var.vpc_id == null ? module.network[0].private_subnet_ids : var.subnet_ids
+}
+
 module "network" {
-  count  = var.vpc_id == null ? 1 : 0
-  source = "../../modules/network"
-  name   = "stopgap-dev"
-  nat    = var.source_outside_aws
+  count           = var.vpc_id == null ? 1 : 0
+  source          = "../../modules/network"
+  name            = "stopgap-dev"
+  nat             = var.source_outside_aws
+  session_manager = var.session_manager
+  tags            = var.tags
 }
 
 module "job" {
-  source         = "../../modules/job"
-  environment    = "dev"
-  jobs           = var.jobs
-  job_binary     = var.job_binary
-  launcher_zip   = var.launcher_zip
-  architecture   = var.architecture
-  instance_type  = var.instance_type
-  image_id       = var.image_id
-  vpc_id         = var.vpc_id == null ? module.network[0].vpc_id : var.vpc_id
-  subnet_ids     = var.vpc_id == null ? module.network[0].private_subnet_ids : var.subnet_ids
-  secret_arns    = var.secret_arns
-  mail_addresses = var.mail_addresses
+  source                = "../../modules/job"
+  environment           = "dev"
+  jobs                  = var.jobs
+  ca_files              = var.ca_files
+  architecture          = var.architecture
+  job_binary            = coalesce(var.job_binary, "${local.dist}/sync-job-${var.architecture}")
+  launcher_zip          = coalesce(var.launcher_zip, "${local.dist}/launcher-${var.architecture}.zip")
+  instance_type         = var.instance_type
+  image_id              = var.image_id
+  volume_kms_key_arn    = var.volume_kms_key_arn
+  vpc_id                = local.vpc_id
+  subnet_ids            = local.subnet_ids
+  database_ports        = var.database_ports
+  database_cidrs        = var.database_cidrs
+  secret_arns           = var.secret_arns
+  secret_kms_key_arns   = var.secret_kms_key_arns
+  iam_database_users    = var.iam_database_users
+  mail_addresses        = var.mail_addresses
+  topic_arn             = var.topic_arn
+  extra_topic_arns      = var.extra_topic_arns
+  topic_kms_key_arns    = var.topic_kms_key_arns
+  failure_alarm_actions = var.failure_alarm_actions
+  reserve_concurrency   = var.reserve_concurrency
+  tags                  = var.tags
 
   # Nothing here need outlive the stack.
   bucket_force_destroy = true

@@ -7,7 +7,8 @@ variable "region" {
 variable "jobs" {
   description = "As in modules/job."
   type = map(object({
-    file              = string
+    file              = optional(string)
+    content           = optional(string)
     schedule          = optional(string)
     schedule_timezone = optional(string, "UTC")
     deadline_minutes  = optional(number, 240)
@@ -17,32 +18,44 @@ variable "jobs" {
   }))
 }
 
-variable "job_binary" {
-  description = "The static sync-job, as `cargo xtask package` makes it."
-  type        = string
-  default     = "../../../dist/sync-job-arm64"
-}
-
-variable "launcher_zip" {
-  description = "The launcher's zip, as `cargo xtask package` makes it."
-  type        = string
-  default     = "../../../dist/launcher-arm64.zip"
+variable "ca_files" {
+  description = "Certificates that job files trust, name → path: an instance has them as /etc/stopgap/NAME."
+  type        = map(string)
+  default     = {}
 }
 
 variable "architecture" {
-  description = "arm64 or x86_64, as the two files above."
+  description = "arm64 or x86_64: what `cargo xtask package` built for."
   type        = string
   default     = "arm64"
 }
 
-variable "instance_type" {
-  description = "Used where a job lists no instance types."
+variable "job_binary" {
+  description = "The static sync-job; null for what `cargo xtask package` made in dist/."
   type        = string
-  default     = "m7g.large"
+  default     = null
+}
+
+variable "launcher_zip" {
+  description = "The launcher's zip; null for what `cargo xtask package` made in dist/."
+  type        = string
+  default     = null
+}
+
+variable "instance_type" {
+  description = "Used where a job lists no instance types; null for m7g.large or m7i.large, by the architecture."
+  type        = string
+  default     = null
 }
 
 variable "image_id" {
   description = "A machine image made from ami/, or null for stock Amazon Linux 2023."
+  type        = string
+  default     = null
+}
+
+variable "volume_kms_key_arn" {
+  description = "A customer managed key for the instances' disks, or null for the account's aws/ebs."
   type        = string
   default     = null
 }
@@ -57,12 +70,34 @@ variable "subnet_ids" {
   description = "Subnets of the existing network."
   type        = list(string)
   default     = []
+  validation {
+    condition     = (var.vpc_id == null) == (length(var.subnet_ids) == 0)
+    error_message = "vpc_id and subnet_ids belong together: give both for an existing network, or neither to have one made."
+  }
 }
 
 variable "source_outside_aws" {
-  description = "Whether the network that is made needs a way out of AWS."
+  description = "Whether the network that is made needs a way out of AWS: a NAT gateway instead of endpoints."
   type        = bool
   default     = true
+}
+
+variable "session_manager" {
+  description = "Whether the network that is made has endpoints for Session Manager, where there is no NAT gateway."
+  type        = bool
+  default     = true
+}
+
+variable "database_ports" {
+  description = "TCP ports that instances may open connections to, besides 443: source and target."
+  type        = set(number)
+  default     = [1433, 5432, 3306]
+}
+
+variable "database_cidrs" {
+  description = "Where the databases are."
+  type        = list(string)
+  default     = ["0.0.0.0/0"]
 }
 
 variable "secret_arns" {
@@ -71,8 +106,56 @@ variable "secret_arns" {
   default     = []
 }
 
+variable "secret_kms_key_arns" {
+  description = "Customer managed keys that encrypt those secrets."
+  type        = list(string)
+  default     = []
+}
+
+variable "iam_database_users" {
+  description = "ARNs of database users for auth = \"iam\": arn:aws:rds-db:REGION:ACCOUNT:dbuser:CLUSTER/USER."
+  type        = list(string)
+  default     = []
+}
+
 variable "mail_addresses" {
   description = "Who gets the summaries."
   type        = set(string)
   default     = []
+}
+
+variable "topic_arn" {
+  description = "An existing SNS topic for summaries and alarms, or null to make one."
+  type        = string
+  default     = null
+}
+
+variable "extra_topic_arns" {
+  description = "Further topics, as [notify] topic of job files names them."
+  type        = list(string)
+  default     = []
+}
+
+variable "topic_kms_key_arns" {
+  description = "Customer managed keys that encrypt topics made elsewhere."
+  type        = list(string)
+  default     = []
+}
+
+variable "failure_alarm_actions" {
+  description = "What the alarm on failed runs does besides the mail that was sent, such as a pager's topic."
+  type        = list(string)
+  default     = []
+}
+
+variable "reserve_concurrency" {
+  description = "Whether the launcher handles one event at a time; false where the account's limit of Lambda is 10."
+  type        = bool
+  default     = true
+}
+
+variable "tags" {
+  description = "Tags of everything."
+  type        = map(string)
+  default     = {}
 }

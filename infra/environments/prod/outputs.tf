@@ -18,6 +18,36 @@ output "launch_templates" {
   value       = module.job.launch_templates
 }
 
+output "dead_letter_queue" {
+  description = "The URL of the queue with events that the launcher could not handle."
+  value       = module.job.dead_letter_queue
+}
+
+output "security_group_id" {
+  description = "Of the instances: let it into the databases."
+  value       = module.job.security_group_id
+}
+
+output "instance_role_arn" {
+  description = "Of the instances, for policies of secrets, topics and keys elsewhere."
+  value       = module.job.instance_role_arn
+}
+
+output "launcher_role_arn" {
+  description = "Of the launcher, for policies of topics and keys elsewhere."
+  value       = module.job.launcher_role_arn
+}
+
+output "vpc_id" {
+  description = "The network, made or existing."
+  value       = local.vpc_id
+}
+
+output "subnet_ids" {
+  description = "The instances' subnets, made or existing."
+  value       = local.subnet_ids
+}
+
 output "launcher_environment" {
   description = "What the function is told."
   value       = module.job.launcher_environment

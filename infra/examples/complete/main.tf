@@ -1,5 +1,8 @@
-# Everything at once: a network, an Aurora PostgreSQL cluster that manages its own password, and a nightly job into it.
-# Run `cargo xtask package` first, and put the source's login into a secret of yours.
+# Everything at once: a network, an Aurora PostgreSQL cluster that manages its own password, and a nightly job into it. One
+# apply; what the job file cannot know beforehand, Terraform fills in. Before it: `cargo xtask package`, the source's login in a
+# secret of yours, and the certificates of RDS beside this file:
+#
+#   curl -fsSo rds-global-bundle.pem https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem
 
 terraform {
   required_version = ">= 1.9"
@@ -26,9 +29,21 @@ variable "source_secret_arn" {
   type        = string
 }
 
+variable "source_ca_file" {
+  description = "The certificates that the SQL Server's is checked against, as PEM; null if a public authority signed it."
+  type        = string
+  default     = null
+}
+
 variable "mail_addresses" {
   description = "Who gets the summaries."
   type        = set(string)
+}
+
+variable "architecture" {
+  description = "arm64 or x86_64: what `cargo xtask package` built for."
+  type        = string
+  default     = "arm64"
 }
 
 module "network" {
@@ -58,6 +73,10 @@ resource "aws_db_subnet_group" "cluster" {
 }
 
 resource "aws_rds_cluster" "target" {
+  #checkov:skip=CKV_AWS_139:An example is destroyed again
+  #checkov:skip=CKV2_AWS_8:An example holds a copy; the next run makes it again
+  #checkov:skip=CKV_AWS_327:The account's own key for RDS serves
+  #checkov:skip=CKV2_AWS_27:A log of every statement would hold the rows that are copied
   cluster_identifier                  = "stopgap-example"
   engine                              = "aurora-postgresql"
   database_name                       = "erp"
@@ -65,6 +84,8 @@ resource "aws_rds_cluster" "target" {
   manage_master_user_password         = true
   iam_database_authentication_enabled = true
   storage_encrypted                   = true
+  copy_tags_to_snapshot               = true
+  enabled_cloudwatch_logs_exports     = ["postgresql"]
   db_subnet_group_name                = aws_db_subnet_group.cluster.name
   vpc_security_group_ids              = [aws_security_group.cluster.id]
   skip_final_snapshot                 = true
@@ -75,39 +96,73 @@ resource "aws_rds_cluster" "target" {
 }
 
 resource "aws_rds_cluster_instance" "target" {
-  cluster_identifier = aws_rds_cluster.target.id
-  identifier_prefix  = "stopgap-example-"
-  engine             = aws_rds_cluster.target.engine
-  engine_version     = aws_rds_cluster.target.engine_version
-  instance_class     = "db.serverless"
+  #checkov:skip=CKV_AWS_118:CloudWatch's ordinary metrics serve an example
+  #checkov:skip=CKV_AWS_353:As above
+  cluster_identifier         = aws_rds_cluster.target.id
+  identifier_prefix          = "stopgap-example-"
+  engine                     = aws_rds_cluster.target.engine
+  engine_version             = aws_rds_cluster.target.engine_version
+  instance_class             = "db.serverless"
+  auto_minor_version_upgrade = true
 }
 
-# What the job file cannot know beforehand is in the secrets: the source's has its host, the cluster's only user and password,
-# so that host and database stand in the file. `terraform output cluster_endpoint` gives the host after the first apply.
 module "job" {
   source      = "../../modules/job"
   environment = "example"
   jobs = {
     nightly-erp = {
-      file              = "${path.module}/nightly-erp.toml"
+      content = templatefile("${path.module}/nightly-erp.toml.tftpl", {
+        source_secret = var.source_secret_arn
+        source_ca     = var.source_ca_file != null
+        host          = aws_rds_cluster.target.endpoint
+        target_secret = aws_rds_cluster.target.master_user_secret[0].secret_arn
+      })
       schedule          = "cron(0 4 * * ? *)"
       schedule_timezone = "Europe/Berlin"
     }
   }
-  job_binary     = "../../../dist/sync-job-arm64"
-  launcher_zip   = "../../../dist/launcher-arm64.zip"
+  ca_files = merge(
+    { "rds-global-bundle.pem" = "${path.module}/rds-global-bundle.pem" },
+    var.source_ca_file == null ? {} : { "source-ca.pem" = var.source_ca_file },
+  )
+  architecture   = var.architecture
+  job_binary     = "${path.module}/../../../dist/sync-job-${var.architecture}"
+  launcher_zip   = "${path.module}/../../../dist/launcher-${var.architecture}.zip"
   vpc_id         = module.network.vpc_id
   subnet_ids     = module.network.private_subnet_ids
   secret_arns    = [var.source_secret_arn, aws_rds_cluster.target.master_user_secret[0].secret_arn]
   mail_addresses = var.mail_addresses
+
+  # An example is destroyed again.
+  bucket_force_destroy = true
+}
+
+output "launcher" {
+  description = "For runs by hand: aws lambda invoke --function-name …"
+  value       = module.job.launcher
+}
+
+output "bucket" {
+  description = "Job files and run records: sync-job history --at s3://…"
+  value       = module.job.bucket
+}
+
+output "topic_arn" {
+  description = "Where summaries are published."
+  value       = module.job.topic_arn
+}
+
+output "launcher_environment" {
+  description = "What the function is told."
+  value       = module.job.launcher_environment
 }
 
 output "cluster_endpoint" {
-  description = "For [target] host in nightly-erp.toml."
+  description = "The target, for those who look at the copied tables."
   value       = aws_rds_cluster.target.endpoint
 }
 
 output "cluster_secret_arn" {
-  description = "For [target] secret in nightly-erp.toml."
+  description = "The target's user and password, as RDS manages them."
   value       = aws_rds_cluster.target.master_user_secret[0].secret_arn
 }

@@ -1,6 +1,10 @@
-# Job binary, job files and run records. Artifacts are named after their content, so that a change is one that Terraform shows.
+# Job binary, certificates, job files and run records. Artifacts are named after their content, so that a change is one that
+# Terraform shows.
 
 resource "aws_s3_bucket" "artifacts" {
+  #checkov:skip=CKV_AWS_18:Access logs need a second bucket; CloudTrail's data events serve those who must know who read a record
+  #checkov:skip=CKV_AWS_144:Everything but the run records is made again by an apply; records are not worth a second region
+  #checkov:skip=CKV2_AWS_62:Nobody waits for objects to arrive
   bucket_prefix = "${local.name}-"
   force_destroy = var.bucket_force_destroy
   tags          = local.tags
@@ -77,15 +81,31 @@ resource "aws_s3_object" "job_binary" {
   source      = var.job_binary
   source_hash = filesha256(var.job_binary)
   depends_on  = [aws_s3_bucket_server_side_encryption_configuration.artifacts]
+  # Launch templates name the old one until they are changed: it goes last.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
-# The key is fixed, since instances look for it by the job's name; the hash makes a change visible.
+resource "aws_s3_object" "ca_file" {
+  for_each     = var.ca_files
+  bucket       = aws_s3_bucket.artifacts.id
+  key          = "ca/${filesha256(each.value)}-${each.key}"
+  source       = each.value
+  source_hash  = filesha256(each.value)
+  content_type = "application/x-pem-file"
+  depends_on   = [aws_s3_bucket_server_side_encryption_configuration.artifacts]
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+# The key is fixed, since instances look for it by the job's name; as content, a change is shown line by line.
 resource "aws_s3_object" "job_file" {
   for_each     = var.jobs
   bucket       = aws_s3_bucket.artifacts.id
   key          = "jobs/${each.key}.toml"
-  source       = each.value.file
-  source_hash  = filesha256(each.value.file)
+  content      = each.value.file == null ? each.value.content : file(each.value.file)
   content_type = "application/toml"
   depends_on   = [aws_s3_bucket_server_side_encryption_configuration.artifacts]
 }

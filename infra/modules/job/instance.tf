@@ -1,8 +1,15 @@
 # The launch template: everything that an instance needs, also when a person launches it.
 
+locals {
+  image_id = var.image_id == null ? nonsensitive(data.aws_ssm_parameter.stock_image[0].value) : var.image_id
+  # An image of one's own has its own size, which may be larger: EC2 makes no disk smaller than its snapshot.
+  volume_size = var.image_id == null ? 8 : null
+}
+
+# Not the minimal image: that one has no agent for Session Manager.
 data "aws_ssm_parameter" "stock_image" {
   count = var.image_id == null ? 1 : 0
-  name  = "/aws/service/ami-amazon-linux-latest/al2023-ami-minimal-kernel-default-${var.architecture}"
+  name  = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${var.architecture}"
 }
 
 resource "aws_security_group" "instance" {
@@ -36,7 +43,10 @@ resource "aws_vpc_security_group_egress_rule" "database" {
   cidr_ipv4         = each.value[1]
 }
 
+# For the CloudWatch agent of machine images made from ami/.
 resource "aws_cloudwatch_log_group" "job" {
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own; they hold no secrets and no rows
+  #checkov:skip=CKV_AWS_338:How long is for each environment to say; a year in prod
   name              = "/stopgap/${var.environment}/job"
   retention_in_days = var.log_retention_days
   tags              = local.tags
@@ -46,17 +56,17 @@ resource "aws_launch_template" "job" {
   for_each                             = var.jobs
   name                                 = "${local.name}-${each.key}"
   description                          = "One run of the job ${each.key}, then gone"
-  image_id                             = var.image_id == null ? nonsensitive(data.aws_ssm_parameter.stock_image[0].value) : var.image_id
-  instance_type                        = length(each.value.instance_types) > 0 ? each.value.instance_types[0] : var.instance_type
+  image_id                             = local.image_id
+  instance_type                        = length(each.value.instance_types) > 0 ? each.value.instance_types[0] : local.instance_type
   instance_initiated_shutdown_behavior = "terminate"
   update_default_version               = true
 
   user_data = base64encode(templatefile("${path.module}/user-data.sh.tftpl", {
     bucket      = aws_s3_bucket.artifacts.id
+    ca_files    = { for name, object in aws_s3_object.ca_file : name => { key = object.key, sha256 = object.source_hash } }
     environment = var.environment
     has_image   = var.image_id != null
     key         = aws_s3_object.job_binary.key
-    log_group   = aws_cloudwatch_log_group.job.name
     region      = local.region
     rootfs      = "${path.module}/../../../ami/rootfs"
     sha256      = filesha256(var.job_binary)
@@ -67,7 +77,10 @@ resource "aws_launch_template" "job" {
     arn = aws_iam_instance_profile.instance.arn
   }
 
+  # The launcher sends an interface of its own in each subnet; this one is for people, who need not know a subnet. EC2 refuses
+  # a subnet beside interfaces.
   network_interfaces {
+    device_index                = 0
     associate_public_ip_address = false
     security_groups             = [aws_security_group.instance.id]
     subnet_id                   = var.subnet_ids[0]
@@ -84,9 +97,10 @@ resource "aws_launch_template" "job" {
   block_device_mappings {
     device_name = "/dev/xvda"
     ebs {
-      volume_size           = 8
+      volume_size           = local.volume_size
       volume_type           = "gp3"
       encrypted             = true
+      kms_key_id            = var.volume_kms_key_arn
       delete_on_termination = true
     }
   }
@@ -103,95 +117,4 @@ resource "aws_launch_template" "job" {
       })
     }
   }
-}
-
-data "aws_iam_policy_document" "assume_instance" {
-  statement {
-    actions = ["sts:AssumeRole"]
-    principals {
-      type        = "Service"
-      identifiers = ["ec2.amazonaws.com"]
-    }
-  }
-}
-
-resource "aws_iam_role" "instance" {
-  name_prefix        = "${local.name}-instance-"
-  assume_role_policy = data.aws_iam_policy_document.assume_instance.json
-  tags               = local.tags
-}
-
-resource "aws_iam_instance_profile" "instance" {
-  name_prefix = "${local.name}-"
-  role        = aws_iam_role.instance.name
-  tags        = local.tags
-}
-
-data "aws_iam_policy_document" "instance" {
-  statement {
-    sid       = "Artifacts"
-    actions   = ["s3:GetObject"]
-    resources = ["${aws_s3_bucket.artifacts.arn}/bin/*", "${aws_s3_bucket.artifacts.arn}/jobs/*"]
-  }
-  statement {
-    sid       = "Records"
-    actions   = ["s3:GetObject", "s3:PutObject"]
-    resources = ["${aws_s3_bucket.artifacts.arn}/runs/*"]
-  }
-  statement {
-    sid       = "ListRecords"
-    actions   = ["s3:ListBucket"]
-    resources = [aws_s3_bucket.artifacts.arn]
-  }
-  statement {
-    sid       = "JobFiles"
-    actions   = ["ssm:GetParameter"]
-    resources = ["arn:${local.partition}:ssm:${local.region}:${local.account}:parameter/stopgap/jobs/*"]
-  }
-  statement {
-    sid       = "Summary"
-    actions   = ["sns:Publish"]
-    resources = [local.topic_arn]
-  }
-  statement {
-    sid       = "Logs"
-    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["${aws_cloudwatch_log_group.job.arn}:*"]
-  }
-  dynamic "statement" {
-    for_each = length(var.secret_arns) > 0 ? [1] : []
-    content {
-      sid       = "Secrets"
-      actions   = ["secretsmanager:GetSecretValue"]
-      resources = var.secret_arns
-    }
-  }
-  dynamic "statement" {
-    for_each = length(var.secret_kms_key_arns) > 0 ? [1] : []
-    content {
-      sid       = "SecretKeys"
-      actions   = ["kms:Decrypt"]
-      resources = var.secret_kms_key_arns
-    }
-  }
-  dynamic "statement" {
-    for_each = length(var.iam_database_users) > 0 ? [1] : []
-    content {
-      sid       = "DatabaseUsers"
-      actions   = ["rds-db:connect"]
-      resources = var.iam_database_users
-    }
-  }
-}
-
-resource "aws_iam_role_policy" "instance" {
-  name   = "job"
-  role   = aws_iam_role.instance.id
-  policy = data.aws_iam_policy_document.instance.json
-}
-
-# A shell for the curious, without SSH.
-resource "aws_iam_role_policy_attachment" "session_manager" {
-  role       = aws_iam_role.instance.name
-  policy_arn = "arn:${local.partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"
 }

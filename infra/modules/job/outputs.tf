@@ -18,6 +18,11 @@ output "launch_templates" {
   value       = { for name, template in aws_launch_template.job : name => template.id }
 }
 
+output "dead_letter_queue" {
+  description = "The URL of the queue with events that the launcher could not handle."
+  value       = aws_sqs_queue.dead_letters.id
+}
+
 output "security_group_id" {
   description = "Of the instances: let it into the databases."
   value       = aws_security_group.instance.id
@@ -26,6 +31,11 @@ output "security_group_id" {
 output "instance_role_arn" {
   description = "Of the instances, for policies of secrets and keys elsewhere."
   value       = aws_iam_role.instance.arn
+}
+
+output "launcher_role_arn" {
+  description = "Of the launcher, for policies of topics and keys elsewhere."
+  value       = aws_iam_role.launcher.arn
 }
 
 output "launcher_environment" {

@@ -9,11 +9,17 @@ variable "environment" {
 
 variable "jobs" {
   description = <<-EOT
-    The jobs, by name. `file` is the job file on this machine; `schedule` an EventBridge Scheduler expression, or null for runs
-    by hand only; `deadline_minutes` is when the sweep ends an instance that should have ended by itself.
+    The jobs, by name: the same as [job] name in the job file.
+    `file` is the job file on this machine, or `content` its text, for what only Terraform knows, such as a host's name.
+    `schedule` is an expression of EventBridge Scheduler, or null for runs by hand only.
+    `deadline_minutes` is when the sweep ends an instance that should have ended by itself: longer than [job] deadline.
+    `silence_hours` is after how many hours without a successful run the alarm goes off, 0 for no alarm; jobs without a schedule
+    and with a single date, at(…), have none. Until its first successful run a new job is silent. CloudWatch looks back a week
+    at most: a weekly job wants 0.
   EOT
   type = map(object({
-    file              = string
+    file              = optional(string)
+    content           = optional(string)
     schedule          = optional(string)
     schedule_timezone = optional(string, "UTC")
     deadline_minutes  = optional(number, 240)
@@ -26,12 +32,48 @@ variable "jobs" {
     error_message = "At least one job; names are 1 to 40 letters, digits, - and _."
   }
   validation {
+    condition     = !contains(keys(var.jobs), "sweep")
+    error_message = "No job is named sweep: the launcher's own schedule has that name."
+  }
+  validation {
+    condition     = alltrue([for job in values(var.jobs) : (job.file == null) != (job.content == null)])
+    error_message = "A job has either file, the job file's path, or content, its text."
+  }
+  validation {
+    # Another spelling of TOML than the usual one is left to the job itself, which refuses a name that differs when it boots.
+    condition = alltrue([
+      for name, job in var.jobs : name == try(
+        one(regex("(?m)^\\s*\\[job\\][^\\[]*?^\\s*name\\s*=\\s*[\"']([^\"'\\n]*)[\"']", job.file == null ? job.content : file(job.file))), name
+      )
+    ])
+    error_message = "The key of a job is the same as [job] name in its job file: instances look for their file by the key, and records and metrics have the file's name."
+  }
+  validation {
     condition     = alltrue([for job in values(var.jobs) : job.schedule == null || can(regex("^(cron|rate|at)\\(.+\\)$", job.schedule))])
     error_message = "A schedule is cron(…), rate(…) or at(…)."
   }
   validation {
-    condition     = alltrue([for job in values(var.jobs) : job.deadline_minutes >= 5 && job.silence_hours >= 1])
-    error_message = "deadline_minutes is 5 or more, silence_hours 1 or more."
+    condition     = alltrue([for job in values(var.jobs) : job.deadline_minutes >= 5 && floor(job.deadline_minutes) == job.deadline_minutes])
+    error_message = "deadline_minutes is a whole number, 5 or more."
+  }
+  validation {
+    condition = alltrue([
+      for job in values(var.jobs) : job.silence_hours >= 0 && job.silence_hours <= 168 && floor(job.silence_hours) == job.silence_hours
+    ])
+    error_message = "silence_hours is a whole number from 1 to 168, which is as far as CloudWatch looks back, or 0 for no alarm."
+  }
+}
+
+variable "ca_files" {
+  description = <<-EOT
+    Certificates that job files trust (ca_file), as PEM: name → path on this machine. An instance has them as /etc/stopgap/NAME.
+    Amazon Linux trusts no certificate of RDS by itself: see docs/deploy.md.
+  EOT
+  type        = map(string)
+  default     = {}
+  validation {
+    condition     = alltrue([for name in keys(var.ca_files) : can(regex("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\\.(pem|crt)$", name))])
+    error_message = "Names are letters, digits, dots, - and _, and end with .pem or .crt."
   }
 }
 
@@ -46,7 +88,7 @@ variable "launcher_zip" {
 }
 
 variable "architecture" {
-  description = "Of the instances and of the launcher."
+  description = "Of the instances and of the launcher: what job_binary and launcher_zip were built for."
   type        = string
   default     = "arm64"
   validation {
@@ -56,13 +98,19 @@ variable "architecture" {
 }
 
 variable "instance_type" {
-  description = "Used where a job lists no instance types."
+  description = "Used where a job lists no instance types; null for m7g.large or m7i.large, by the architecture."
   type        = string
-  default     = "m7g.large"
+  default     = null
 }
 
 variable "image_id" {
   description = "A machine image made from ami/, or null for stock Amazon Linux 2023, which fetches the binary when it boots."
+  type        = string
+  default     = null
+}
+
+variable "volume_kms_key_arn" {
+  description = "A customer managed key that encrypts the instances' disks, or null for the account's aws/ebs."
   type        = string
   default     = null
 }
@@ -112,15 +160,53 @@ variable "iam_database_users" {
 }
 
 variable "topic_arn" {
-  description = "An existing SNS topic for summaries, or null to make one."
+  description = "An existing SNS topic for summaries and alarms, or null to make one."
   type        = string
   default     = null
+}
+
+variable "extra_topic_arns" {
+  description = "Further topics, as [notify] topic of job files names them."
+  type        = list(string)
+  default     = []
+}
+
+variable "topic_kms_key_arns" {
+  description = <<-EOT
+    Customer managed keys that encrypt topics made elsewhere. The key's own policy must let cloudwatch.amazonaws.com use it
+    (kms:GenerateDataKey*, kms:Decrypt), or alarms cannot be heard.
+  EOT
+  type        = list(string)
+  default     = []
 }
 
 variable "mail_addresses" {
   description = "Who gets the summaries by mail; each address must confirm its subscription."
   type        = set(string)
   default     = []
+  validation {
+    condition     = var.topic_arn != null || length(var.mail_addresses) > 0
+    error_message = "Nobody would hear of anything: give mail_addresses, or a topic_arn that has subscribers."
+  }
+}
+
+variable "failure_alarm_actions" {
+  description = <<-EOT
+    What the alarm on failed runs does, such as a pager's topic. Nothing unless asked: the run's own summary was published to the
+    topic of summaries, and the alarm would send the same people a second mail.
+  EOT
+  type        = list(string)
+  default     = []
+}
+
+variable "reserve_concurrency" {
+  description = <<-EOT
+    Whether the launcher handles one event at a time. Lambda refuses the reservation in accounts whose limit is 10 (new ones).
+    Without it two events of one moment may start two instances of a job; the second one's run ends at once, since the first has
+    the job's lease, and says so.
+  EOT
+  type        = bool
+  default     = true
 }
 
 variable "log_retention_days" {
@@ -136,7 +222,18 @@ variable "bucket_force_destroy" {
 }
 
 variable "tags" {
-  description = "Tags of everything."
+  description = "Tags of everything, also of the instances, whose metadata service shows them."
   type        = map(string)
   default     = {}
+  validation {
+    # Tags in instance metadata allow less than tags elsewhere: EC2 would refuse the launch, not the apply.
+    condition = alltrue([
+      for key in keys(var.tags) : can(regex("^[A-Za-z0-9+=.,_:@-]{1,128}$", key)) && !contains([".", "..", "_index"], key)
+    ])
+    error_message = "Keys are letters, digits and + - = . , _ : @, without blanks and slashes, since instance metadata shows them."
+  }
+  validation {
+    condition     = alltrue([for key in keys(var.tags) : !startswith(key, "aws:") && !startswith(key, "stopgap:")])
+    error_message = "Keys that begin with aws: or stopgap: are taken."
+  }
 }

@@ -1,18 +1,26 @@
 # Two private subnets for instances and databases, two public ones for the NAT gateway if there is one. AWS's own services are
 # reached by endpoints.
 
+# No Local Zones and no Wavelength Zones: they lack instance types and endpoints.
 data "aws_availability_zones" "available" {
+  #checkov:skip=CKV_AWS_394:The first two by name are used; a zone that AWS adds comes after them
   state = "available"
+  filter {
+    name   = "opt-in-status"
+    values = ["opt-in-not-required"]
+  }
 }
 
 data "aws_region" "current" {}
 
 locals {
-  zones     = slice(data.aws_availability_zones.available.names, 0, 2)
-  endpoints = toset(["secretsmanager", "sns", "ssm", "ssmmessages", "ec2messages", "logs"])
+  zones = slice(data.aws_availability_zones.available.names, 0, 2)
+  # Where there is a NAT gateway, it serves. SSM's agent needs no ec2messages since 3.3.40.
+  endpoints = var.nat ? [] : concat(["logs", "secretsmanager", "sns"], var.session_manager ? ["ssm", "ssmmessages"] : [])
 }
 
 resource "aws_vpc" "this" {
+  #checkov:skip=CKV2_AWS_11:Flow logs cost more than everything else here; who needs them adds them to the VPC
   cidr_block           = var.cidr
   enable_dns_support   = true
   enable_dns_hostnames = true
@@ -122,9 +130,8 @@ resource "aws_vpc_security_group_ingress_rule" "endpoints" {
   cidr_ipv4         = var.cidr
 }
 
-# Where there is a NAT gateway, it serves.
 resource "aws_vpc_endpoint" "service" {
-  for_each            = var.nat ? toset([]) : local.endpoints
+  for_each            = toset(local.endpoints)
   vpc_id              = aws_vpc.this.id
   service_name        = "com.amazonaws.${data.aws_region.current.name}.${each.value}"
   vpc_endpoint_type   = "Interface"

@@ -58,8 +58,6 @@ impl Cloud {
         let mut command = Command::new(venv.join("bin/moto_server"));
         command
             .args(["-H", "127.0.0.1", "-p", &port.to_string()])
-            // AmazonSSMManagedInstanceCore and the like.
-            .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);

@@ -1,0 +1,49 @@
+# What the environment adds to the modules.
+
+mock_provider "aws" {
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{}" }
+  }
+  mock_data "aws_availability_zones" {
+    defaults = { names = ["eu-central-1a", "eu-central-1b"] }
+  }
+  mock_data "aws_ssm_parameter" {
+    defaults = { value = "ami-0123456789abcdef0" }
+  }
+}
+
+variables {
+  jobs           = { erp = { content = "[job]\nname = \"erp\"\n" } }
+  job_binary     = "../../modules/job/tests/artifact.txt"
+  launcher_zip   = "../../modules/job/tests/artifact.txt"
+  mail_addresses = ["data@example.com"]
+}
+
+run "an_existing_network_is_used" {
+  command = plan
+  variables {
+    vpc_id     = "vpc-1"
+    subnet_ids = ["subnet-a"]
+  }
+
+  assert {
+    condition     = length(module.network) == 0 && output.subnet_ids == tolist(["subnet-a"])
+    error_message = "No second network is made."
+  }
+}
+
+run "subnets_of_no_network_are_refused" {
+  command = plan
+  variables {
+    subnet_ids = ["subnet-a"]
+  }
+  expect_failures = [var.subnet_ids]
+}
+
+run "a_network_without_subnets_is_refused" {
+  command = plan
+  variables {
+    vpc_id = "vpc-1"
+  }
+  expect_failures = [var.subnet_ids]
+}
