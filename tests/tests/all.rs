@@ -49,6 +49,7 @@ mod cases {
     mod readers;
     mod readme;
     mod regressions;
+    mod source_changes;
     mod source_faults;
     mod source_trouble;
     mod swaps;
