@@ -45,6 +45,8 @@ mod cases {
     mod matrix;
     mod memory;
     mod mysql_crashes;
+    mod mysql_faults;
+    mod mysql_waits;
     mod mysql_ways;
     mod readers;
     mod readme;

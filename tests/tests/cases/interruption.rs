@@ -9,10 +9,10 @@ use stopgap_tests::{
 
 const INTERRUPTED: i32 = 5;
 const LEASE_HELD: i32 = 6;
-const ROWS: &str = "200000";
+pub const ROWS: &str = "200000";
 
 /// A table large enough to be caught in the middle, and an older copy of it.
-async fn set_up(engine: Engine) -> (TestSource, TestTarget, Job) {
+pub async fn set_up(engine: Engine) -> (TestSource, TestTarget, Job) {
     let source = TestSource::new().await.unwrap();
     let digits = "(VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9))";
     let fill = format!(
