@@ -123,11 +123,11 @@ async fn swap<S: Source, T: Target>(
         if context.cancel.is_cancelled() {
             return Err(Error::cancelled());
         }
-        or_silence(context, items, async {
+        let swap = async {
             lease.check().await?;
             context.target.swap(items).await
-        })
-        .await
+        };
+        or_silence(context, items, lease, swap).await
     }
     .await;
     let seconds = started.elapsed().as_secs_f64();
@@ -144,26 +144,33 @@ async fn swap<S: Source, T: Target>(
     }
 }
 
-/// After an interruption the target may still take as long as for any other answer. Then nobody can tell from here which rows
-/// readers see, and it is said so.
+/// After an interruption the work goes on for as long as the server answers on the lease's connection. If it says nothing more
+/// nobody can tell from here which rows readers see, and it is said so.
 async fn or_silence<S: Source, T: Target, R>(
     context: &Context<S, T>,
     items: &[SwapItem<'_>],
+    lease: &T::Lease,
     work: impl Future<Output = Result<R>>,
 ) -> Result<R> {
+    let patience = context.limits.stall_timeout;
     let silence = async {
         context.cancel.cancelled().await;
-        tokio::time::sleep(context.limits.stall_timeout).await;
+        loop {
+            tokio::time::sleep(patience).await;
+            if !matches!(tokio::time::timeout(patience, lease.check()).await, Ok(Ok(()))) {
+                return;
+            }
+        }
     };
     tokio::select! {
         biased;
         result = work => result,
         () = silence => {
             let names: Vec<String> = items.iter().map(|item| item.table.target.to_string()).collect();
-            let seconds = context.limits.stall_timeout.as_secs_f32();
             let message = format!(
-                "the target did not answer within {seconds} s of the interruption while it swapped {}: whether readers see the \
-                 old rows or the new ones is not known; `sync-job verify` tells",
+                "interrupted, the target has not answered for {} s while it swapped {}: whether readers see the old rows or the \
+                 new ones is not known; `sync-job verify` tells",
+                patience.as_secs_f32(),
                 names.join(", ")
             );
             Err(Error::new(Side::Target, Kind::Stalled, message))
