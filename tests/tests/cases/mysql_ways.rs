@@ -146,8 +146,13 @@ async fn a_missing_grant_is_named(engine: Engine) {
     let but_one = "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX";
     target.run(&format!("{but_one} ON {database}.* TO 'r_{database}'@'%'")).unwrap();
     job.twin().unwrap().command("check", &[]).unwrap().expect_code(0).unwrap();
-    let outcome = job.sections("foreign_keys = \"create\"").run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
-    assert!(outcome.stdout.contains("lacks REFERENCES"), "{}", outcome.stdout);
+    let job = job.sections("foreign_keys = \"create\"");
+    if engine == Engine::MySql {
+        let outcome = job.run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+        assert!(outcome.stdout.contains("lacks REFERENCES"), "{}", outcome.stdout);
+        target.run(&format!("GRANT REFERENCES ON {database}.* TO 'r_{database}'@'%'")).unwrap();
+    }
+    job.run().unwrap().expect_code(0).unwrap();
 }
 
 async fn a_value_beyond_the_servers_packet_goes_in_parts_or_is_refused(engine: Engine) {

@@ -13,12 +13,12 @@ use crate::plan::TablePlan;
 const NEEDED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"];
 
 /// Besides, for a database with tables that foreign keys are created to (MySQL 8.0 Reference Manual, 15.1.20.5 "FOREIGN KEY
-/// Constraints": "requires the REFERENCES privilege on the parent table").
+/// Constraints"); MariaDB knows the privilege and does not look at it.
 const REFERENCES: &str = "REFERENCES";
 
-fn needed(tables: &[TablePlan], database: &str) -> Vec<&'static str> {
+fn needed(tables: &[TablePlan], database: &str, is_mariadb: bool) -> Vec<&'static str> {
     let refers = tables.iter().flat_map(|table| &table.foreign_keys).any(|key| key.referenced.schema == database);
-    NEEDED.into_iter().chain(refers.then_some(REFERENCES)).collect()
+    NEEDED.into_iter().chain((refers && !is_mariadb).then_some(REFERENCES)).collect()
 }
 
 /// Each missing permission with the statement that grants it. What roles give is not looked into: with a role in effect nothing
@@ -38,11 +38,13 @@ pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Resu
             "Set names = \"lower\", or give the table a target in lower case.".to_owned(),
         ));
     }
+    let version: String = row(connection, "SELECT VERSION()").await?.unwrap_or_default();
+    let is_mariadb = version.contains("MariaDB");
     let databases: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).collect();
     for database in databases {
         let query =
             format!("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {}", literal(database));
-        let needed = needed(tables, database);
+        let needed = needed(tables, database, is_mariadb);
         let present = row::<u64>(connection, &query).await?.unwrap_or(0) > 0;
         if !present {
             missing.push((
