@@ -85,6 +85,46 @@ pub fn split_ticks(min: i64, max: i64, count: u64, make: impl Fn(i64) -> KeyValu
     bounds
 }
 
+/// Takes any number of ascending keys and keeps few of them, at even distances: bounds of about `count` chunks.
+#[derive(Debug)]
+pub struct Thinning {
+    count: usize,
+    /// Every `stride`-th key is kept; it doubles whenever too many are.
+    stride: u64,
+    seen: u64,
+    kept: Vec<Key>,
+}
+
+impl Thinning {
+    pub fn new(count: u64) -> Self {
+        let count = usize::try_from(count).unwrap_or(usize::MAX).max(1);
+        Self { count, stride: 1, seen: 0, kept: Vec::new() }
+    }
+
+    pub fn push(&mut self, key: Key) {
+        self.seen += 1;
+        if !self.seen.is_multiple_of(self.stride) {
+            return;
+        }
+        self.kept.push(key);
+        if self.kept.len() >= self.count.saturating_mul(2) {
+            let mut index = 0;
+            // The second of each pair, as if the stride had been twice as long from the start.
+            self.kept.retain(|_| {
+                index += 1;
+                index % 2 == 0
+            });
+            self.stride *= 2;
+        }
+    }
+
+    /// At most `count` bounds.
+    pub fn finish(self) -> Vec<Key> {
+        let step = self.kept.len().div_ceil(self.count).max(1);
+        self.kept.into_iter().skip(step - 1).step_by(step).collect()
+    }
+}
+
 /// How many chunks a table of `rows` rows and `bytes` bytes is worth.
 ///
 /// At least one a reader once the table is worth splitting, so that readers share it; more for large tables, so that a
@@ -134,6 +174,20 @@ mod tests {
             for key in keys.into_iter().chain(edges).chain([min, max, i64::MIN, i64::MAX]).map(Some).chain([None]) {
                 prop_assert_eq!(chunks.iter().filter(|chunk| holds(chunk, key)).count(), 1, "{:?}", key);
             }
+        }
+
+        #[test]
+        fn thinned_keys_are_few_and_evenly_apart(keys in 0_i64..5_000, count in 1_u64..40) {
+            let mut thinning = Thinning::new(count);
+            (1..=keys).for_each(|key| thinning.push(vec![KeyValue::Int(key)]));
+            let bounds: Vec<i64> = thinning
+                .finish()
+                .into_iter()
+                .map(|key| match key[0] { KeyValue::Int(value) => value, _ => 0 })
+                .collect();
+            prop_assert!(bounds.len() as u64 <= count);
+            prop_assert!(bounds.len() as i64 >= keys.min(count as i64) / 4);
+            prop_assert!(bounds.windows(3).all(|three| three[1] - three[0] == three[2] - three[1]));
         }
 
         #[test]

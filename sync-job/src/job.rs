@@ -22,6 +22,9 @@ use crate::target::{Lease as _, Target};
 /// Names of database snapshots that runs make start with this.
 const SNAPSHOT_PREFIX: &str = "stopgap_";
 
+/// How long the target may take to give the lease back.
+const FAREWELL: Duration = Duration::from_secs(10);
+
 /// A job with both ends at hand.
 pub struct Job<S: Source, T: Target> {
     pub config: JobConfig,
@@ -78,7 +81,7 @@ impl<S: Source, T: Target> Job<S, T> {
         );
         let mut plan = plan::complete(config, draft, &present, source, target, dialect);
         let missing = self.target.missing_permissions(&plan.tables).await?;
-        let findings = precheck::judge(config, &plan, &facts, &target_facts, &missing);
+        let findings = precheck::judge(config, &plan, &facts, &catalog.unreadable, &target_facts, &missing);
         plan.findings.extend(findings);
         Ok(Planned { plan, facts })
     }
@@ -121,7 +124,8 @@ impl<S: Source, T: Target> Job<S, T> {
         let lease = patience.repeat("lease", &mut retries, || self.target.acquire_lease());
         let lease = interruptible(&cancel, lease).await.map_err(|error| ("lease", error))?;
         let result = self.under_lease(report, planned, progress, cancel, &lease).await;
-        lease.release().await;
+        // Where the target says nothing the lease ends with its connection.
+        let _ = tokio::time::timeout(FAREWELL, lease.release()).await;
         result
     }
 

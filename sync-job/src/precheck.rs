@@ -2,7 +2,7 @@
 
 use crate::config::{Consistency, JobConfig};
 use crate::plan::{Finding, RunPlan, Severity};
-use crate::schema::SourceFacts;
+use crate::schema::{SourceFacts, TableName};
 use crate::target::TargetFacts;
 
 /// The oldest SQL Server whose catalog this job reads.
@@ -13,6 +13,7 @@ pub fn judge(
     config: &JobConfig,
     plan: &RunPlan,
     source: &SourceFacts,
+    unreadable: &[TableName],
     target: &TargetFacts,
     missing_permissions: &[(String, String)],
 ) -> Vec<Finding> {
@@ -45,6 +46,15 @@ pub fn judge(
             "consistency = \"database-snapshot\", but the database's files cannot be seen",
             "Grant VIEW DEFINITION and CREATE DATABASE to the login, or choose another consistency.",
         ));
+    }
+    for table in plan.tables.iter().map(|table| &table.source).filter(|table| unreadable.contains(table)) {
+        let finding = Finding::new(
+            "source-permission",
+            Severity::Refusal,
+            format!("the login {} may not read it", source.login),
+            format!("GRANT SELECT ON [{}].[{}] TO [{}]; or exclude it.", table.schema, table.name, source.login),
+        );
+        findings.push(finding.on(table));
     }
     for (problem, remedy) in &target.problems {
         findings.push(Finding::new("target-unusable", Severity::Refusal, problem, remedy));

@@ -159,7 +159,7 @@ fn vault() -> SourceTable {
 }
 
 fn planned(config: &JobConfig, tables: Vec<SourceTable>, present: &HashMap<TableName, TargetTable>) -> RunPlan {
-    let catalog = Catalog { tables, missing: Vec::new() };
+    let catalog = Catalog { tables, ..Catalog::default() };
     let draft = plan::draft(config, &catalog, &[], &PostgresDialect);
     plan::complete(
         config,

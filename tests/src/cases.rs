@@ -9,8 +9,15 @@
 //! | `expected.rows` | the answer: a line for each row, columns separated by `\|`, NULL as `∅` |
 //! | `expected.status` | optional exit status, `0` without it |
 //! | `expected.stderr` | optional lines, each of which standard error must contain |
+//!
+//! A case runs on PostgreSQL, and on MySQL's kind where it has a `query.mysql.sql`. There `target.mysql.sql`, `job.mysql.toml`,
+//! `expected.mysql.rows` and `expected.mysql.status` stand for their namesakes.
 
-use crate::{job::Job, source::TestSource, target::TestTarget};
+use crate::{
+    job::Job,
+    source::TestSource,
+    target::{Engine, TestTarget},
+};
 use anyhow::{Context, Result, ensure};
 use std::{
     fs,
@@ -27,11 +34,19 @@ pub fn find() -> Result<Vec<PathBuf>> {
     Ok(cases)
 }
 
+/// Whether the case says what an engine must answer.
+pub fn is_for(case: &Path, engine: Engine) -> bool {
+    case.join(engine.pick("query.sql", "query.mysql.sql")).is_file()
+}
+
 /// Runs one case; the error says what differs.
-pub async fn run(case: &Path) -> Result<()> {
+pub async fn run(case: &Path, engine: Engine) -> Result<()> {
+    let optional = |case: &Path, name: &str| optional(case, name, engine);
+    let required =
+        |case: &Path, name: &str| optional(case, name)?.with_context(|| format!("{} has no {name}", case.display()));
     let source = TestSource::new().await?;
     source.run(&required(case, "source.sql")?).await?;
-    let target = TestTarget::new()?;
+    let target = TestTarget::on(engine)?;
     if let Some(sql) = optional(case, "target.sql")? {
         target.run(&sql)?;
     }
@@ -47,12 +62,11 @@ pub async fn run(case: &Path) -> Result<()> {
     Ok(())
 }
 
-fn required(case: &Path, name: &str) -> Result<String> {
-    optional(case, name)?.with_context(|| format!("{} has no {name}", case.display()))
-}
-
-fn optional(case: &Path, name: &str) -> Result<Option<String>> {
-    let path = case.join(name);
+/// A file of the case, or the engine's own of that name.
+fn optional(case: &Path, name: &str, engine: Engine) -> Result<Option<String>> {
+    let own = name.split_once('.').map(|(stem, ending)| case.join(format!("{stem}.mysql.{ending}")));
+    let own = own.filter(|own| engine != Engine::Postgres && own.is_file());
+    let path = own.unwrap_or_else(|| case.join(name));
     if !path.is_file() {
         return Ok(None);
     }

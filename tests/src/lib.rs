@@ -12,6 +12,7 @@ pub mod matrix;
 pub mod mysql_proxy;
 pub mod source;
 pub mod target;
+pub mod wire;
 
 use std::path::{Path, PathBuf};
 

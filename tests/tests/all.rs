@@ -45,10 +45,13 @@ mod cases {
     mod matrix;
     mod memory;
     mod mysql_crashes;
+    mod mysql_faults;
+    mod mysql_waits;
     mod mysql_ways;
     mod readers;
     mod readme;
     mod regressions;
+    mod source_changes;
     mod source_faults;
     mod source_trouble;
     mod swaps;

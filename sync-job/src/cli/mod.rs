@@ -142,10 +142,13 @@ pub struct Init {
     /// The SQL Server's host name, as its certificate has it.
     #[arg(long)]
     pub host: String,
+    /// Where it listens; of a named instance, the port that the SQL Server Configuration Manager shows.
     #[arg(long, default_value_t = 1433)]
     pub port: u16,
+    /// The database whose tables are copied.
     #[arg(long)]
     pub database: String,
+    /// A SQL Server login that may read it.
     #[arg(long)]
     pub user: String,
     /// The environment variable that holds the password.

@@ -78,9 +78,12 @@ async fn chunks<S: Source, T: Target>(
         .repeat(&format!("{}: finding chunk bounds", table.source), retries, async || {
             let _permit = permit(&context.readers).await?;
             let mut reader = context.take_reader().await?;
-            let bounds = reader.bounds(table, table.chunks).await?;
-            context.give_back(reader).await;
-            Ok(bounds)
+            let bounds = reader.bounds(table, table.chunks).await;
+            match &bounds {
+                Ok(_) => context.give_back(reader).await,
+                Err(error) => context.after(error).await,
+            }
+            bounds
         })
         .await?;
     Ok(chunk::between(bounds))
@@ -115,6 +118,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
                 }
                 Err(error) => {
                     attempt += 1;
+                    self.context.after(&error).await;
                     let (rows, bytes) = (told.0.load(Ordering::Relaxed), told.1.load(Ordering::Relaxed));
                     self.context.progress.undo(&self.table.target.to_string(), rows, bytes);
                     self.context.patience.wait(&self.name, attempt, error).await?;

@@ -6,7 +6,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result, Side};
 use crate::progress::Progress;
 use crate::retry::Patience;
 use crate::source::{Reader, Source};
@@ -69,6 +69,14 @@ impl<S: Source, T: Target> Context<S, T> {
     async fn give_back(&self, reader: S::Reader) {
         self.idle.lock().await.push(reader);
     }
+
+    /// What broke one connection (a failover, a firewall) has most likely broken those that wait, too: a try that finds
+    /// them dead one after the other would be none.
+    async fn after(&self, error: &Error) {
+        if error.side == Side::Source && matches!(error.kind, Kind::Connection | Kind::Stalled) {
+            self.idle.lock().await.clear();
+        }
+    }
 }
 
 /// Runs a reader's transaction around `act`, where the table asks for one.
@@ -80,7 +88,7 @@ async fn in_snapshot<R: Reader, O>(
     if !snapshot {
         return act(reader).await;
     }
-    reader.begin(crate::source::Isolation::Snapshot).await?;
+    reader.begin_snapshot().await?;
     let done = act(reader).await?;
     reader.commit().await?;
     Ok(done)

@@ -1,5 +1,6 @@
 //! All tables of a run: those that swap alone, and groups that swap together. A failed table never stops the others.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,7 +8,7 @@ use futures_util::future::join_all;
 
 use super::Context;
 use super::table::{Staged, blank_report, prepare};
-use crate::error::{Error, Kind, Side};
+use crate::error::{Error, Kind, Result, Side};
 use crate::plan::TablePlan;
 use crate::progress::Stage;
 use crate::report::{Failure, TableOutcome, TableReport};
@@ -60,7 +61,7 @@ async fn copy_unit<S: Source, T: Target>(
     }))
     .await;
     let (mut reports, results): (Vec<TableReport>, Vec<Staged<SwapTicket>>) = prepared.into_iter().unzip();
-    let failed = results.iter().position(Result::is_err).map(|position| &tables[unit[position]].target);
+    let failed = results.iter().position(std::result::Result::is_err).map(|position| &tables[unit[position]].target);
     let mut items = Vec::new();
     for (position, result) in results.into_iter().enumerate() {
         let table = &tables[unit[position]];
@@ -107,7 +108,7 @@ async fn prepare_or_stop<S: Source, T: Target>(
     }
 }
 
-/// Short and bounded, and so never cut off by an interruption: a swap that began is a swap that ended.
+/// Never cut off by an interruption: a swap that began is a swap that ended, unless the server says nothing more.
 async fn swap<S: Source, T: Target>(
     context: &Context<S, T>,
     items: &[SwapItem<'_>],
@@ -122,8 +123,11 @@ async fn swap<S: Source, T: Target>(
         if context.cancel.is_cancelled() {
             return Err(Error::cancelled());
         }
-        lease.check().await?;
-        context.target.swap(items).await
+        let swap = async {
+            lease.check().await?;
+            context.target.swap(items).await
+        };
+        or_silence(context, items, lease, swap).await
     }
     .await;
     let seconds = started.elapsed().as_secs_f64();
@@ -140,6 +144,40 @@ async fn swap<S: Source, T: Target>(
     }
 }
 
+/// After an interruption the work goes on for as long as the server answers on the lease's connection. If it says nothing more
+/// nobody can tell from here which rows readers see, and it is said so.
+async fn or_silence<S: Source, T: Target, R>(
+    context: &Context<S, T>,
+    items: &[SwapItem<'_>],
+    lease: &T::Lease,
+    work: impl Future<Output = Result<R>>,
+) -> Result<R> {
+    let patience = context.limits.stall_timeout;
+    let silence = async {
+        context.cancel.cancelled().await;
+        loop {
+            tokio::time::sleep(patience).await;
+            if !matches!(tokio::time::timeout(patience, lease.check()).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        result = work => result,
+        () = silence => {
+            let names: Vec<String> = items.iter().map(|item| item.table.target.to_string()).collect();
+            let message = format!(
+                "interrupted, the target has not answered for {} s while it swapped {}: whether readers see the old rows or the \
+                 new ones is not known; `sync-job verify` tells",
+                patience.as_secs_f32(),
+                names.join(", ")
+            );
+            Err(Error::new(Side::Target, Kind::Stalled, message))
+        }
+    }
+}
+
 fn fail(report: &mut TableReport, stage: &str, error: &Error) {
     report.outcome = if error.kind == Kind::Cancelled { TableOutcome::Interrupted } else { TableOutcome::Failed };
     report.failure = Some(Failure::new(stage, error));
@@ -148,9 +186,13 @@ fn fail(report: &mut TableReport, stage: &str, error: &Error) {
 /// What cannot be dropped now is dropped by the next run.
 async fn drop_staging<S: Source, T: Target>(context: &Context<S, T>, staging: &Staging) {
     for attempt in 1..=3 {
-        match context.target.drop_staging(staging).await {
-            Ok(()) => return,
-            Err(error) => {
+        match tokio::time::timeout(context.limits.stall_timeout, context.target.drop_staging(staging)).await {
+            Ok(Ok(())) => return,
+            Err(_) => {
+                tracing::warn!(staging = %staging.name, "the target does not answer: the next run will drop the staging table");
+                return;
+            }
+            Ok(Err(error)) => {
                 tracing::warn!(staging = %staging.name, attempt, error = error.chain(), "the staging table could not be dropped");
             }
         }

@@ -6,18 +6,9 @@ use crate::chunk::{Chunk, Key};
 use crate::error::Result;
 use crate::load::RowEncoder;
 use crate::plan::TablePlan;
-use crate::schema::{SourceFacts, SourceTable};
+use crate::schema::{SourceFacts, SourceTable, TableName};
 
 pub mod sqlserver;
-
-/// What a reader's transaction promises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    /// One state of the whole database for as long as the transaction lasts.
-    Snapshot,
-    /// Each statement sees what was committed when it read the row.
-    ReadCommitted,
-}
 
 /// A database that tables are read from.
 pub trait Source: Send + Sync + 'static {
@@ -51,12 +42,14 @@ pub struct Catalog {
     pub tables: Vec<SourceTable>,
     /// Facts that are nice to have and were missing or forbidden, in words.
     pub missing: Vec<String>,
+    /// Tables that the login sees and may not read.
+    pub unreadable: Vec<TableName>,
 }
 
 /// One connection, reading one chunk at a time.
 pub trait Reader: Send + 'static {
-    /// Starts the transaction that the following reads belong to.
-    fn begin(&mut self, isolation: Isolation) -> impl Future<Output = Result<()>> + Send;
+    /// Starts the SNAPSHOT transaction that the following reads belong to: one state of the database for as long as it lasts.
+    fn begin_snapshot(&mut self) -> impl Future<Output = Result<()>> + Send;
 
     /// Ends it.
     fn commit(&mut self) -> impl Future<Output = Result<()>> + Send;

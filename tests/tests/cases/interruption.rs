@@ -9,10 +9,10 @@ use stopgap_tests::{
 
 const INTERRUPTED: i32 = 5;
 const LEASE_HELD: i32 = 6;
-const ROWS: &str = "200000";
+pub const ROWS: &str = "200000";
 
 /// A table large enough to be caught in the middle, and an older copy of it.
-async fn set_up(engine: Engine) -> (TestSource, TestTarget, Job) {
+pub async fn set_up(engine: Engine) -> (TestSource, TestTarget, Job) {
     let source = TestSource::new().await.unwrap();
     let digits = "(VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9))";
     let fill = format!(
@@ -79,7 +79,38 @@ async fn two_runs_of_one_job_keep_apart(engine: Engine) {
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
 
+/// Between the old rows and the new ones nothing is left half done: a swap that waits for a reader is waited for.
+async fn a_swap_that_began_comes_to_its_end(engine: Engine) {
+    let source = TestSource::new().await.unwrap();
+    source
+        .run("CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (2)")
+        .await
+        .unwrap();
+    let target = TestTarget::on(engine).unwrap();
+    target.run("CREATE TABLE items (id integer PRIMARY KEY); INSERT INTO items VALUES (1)").unwrap();
+    let mut reader = target.session().await.unwrap();
+    reader.run(engine.pick("BEGIN", "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")).await.unwrap();
+    reader.run(engine.pick("SELECT 1", "START TRANSACTION")).await.unwrap();
+    reader.texts("SELECT CONCAT(id) FROM items").await.unwrap();
+    let job = Job::new(&source, &target).unwrap().job("stall_timeout = \"1s\"");
+    let job = job.target("swap_wait = \"1m\"\nlock_timeout = \"1s\"").sections("[tables]\ninclude = [\"dbo.*\"]");
+    let running = job.spawn("run", &["--format", "json"]).unwrap();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !running.stderr().contains("the swap waits") {
+        assert!(Instant::now() < deadline, "the swap never waited: {}", running.said());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    running.signal("INT").unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    reader.run("COMMIT").await.unwrap();
+    let report = running.wait().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["outcome"], "copied");
+    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
+
 on_each_engine!(
+    a_swap_that_began_comes_to_its_end,
     a_signal_leaves_the_old_rows_and_nothing_else,
     the_run_after_a_crash_cleans_up,
     two_runs_of_one_job_keep_apart

@@ -1,15 +1,15 @@
 //! The directories under `tests/cases`.
 
-use stopgap_tests::cases;
+use stopgap_tests::{cases, target::Engine};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_case_directory_ends_as_expected() {
-    let found = cases::find().unwrap();
+async fn every_case_directory_ends_as_expected(engine: Engine) {
+    let mut found = cases::find().unwrap();
+    found.retain(|case| cases::is_for(case, engine));
     assert!(!found.is_empty(), "no case was found");
     let mut failed = Vec::new();
     for case in &found {
         let name = case.file_name().unwrap_or_default().to_string_lossy();
-        match cases::run(case).await {
+        match cases::run(case, engine).await {
             Ok(()) => println!("case {name}: ok"),
             Err(error) => {
                 println!("case {name}: FAILED\n{error:#}\n");
@@ -19,3 +19,5 @@ async fn every_case_directory_ends_as_expected() {
     }
     assert!(failed.is_empty(), "{} of {} cases failed: {}", failed.len(), found.len(), failed.join(", "));
 }
+
+on_each_engine!(every_case_directory_ends_as_expected);

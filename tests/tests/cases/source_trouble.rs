@@ -1,12 +1,15 @@
 //! Scripted faults at the source: what passes is tried again and leaves every row once, what does not keeps the old rows.
 
+use std::time::{Duration, Instant};
 use stopgap_tests::{
-    job::{Job, Outcome},
+    job::{Job, Outcome, SOURCE_PASSWORD},
     source::TestSource,
     target::{Engine, TestTarget},
+    wire::Wire,
 };
 
 const TABLES_FAILED: i32 = 1;
+const PRECHECK_REFUSED: i32 = 3;
 const COULD_NOT_CONNECT: i32 = 4;
 const ROWS: i64 = 2_000;
 const DIGITS: &str = "(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9))";
@@ -144,7 +147,76 @@ async fn a_source_database_that_is_not_there(engine: Engine) {
     assert_old_rows(&target, table);
 }
 
+/// After a failover all connections are dead, those too that wait for the next table: they must not use up its tries.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_died_while_they_waited_cost_one_try() {
+    let source = source("before_failover").await;
+    source.run("CREATE INDEX ix_name ON dbo.before_failover (name)").await.unwrap();
+    let target = TestTarget::on(Engine::Postgres).unwrap();
+    // The first table's index waits for a lock of this test, and the second table for the first.
+    target
+        .run(
+            "CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(7); END $$; \
+             CREATE EVENT TRIGGER wait ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION wait()",
+        )
+        .unwrap();
+    let mut session = target.session().await.unwrap();
+    session.run("SELECT pg_advisory_lock(7)").await.unwrap();
+    let wire = Wire::start(source.address.port).await.unwrap();
+    let job = job(&source, &target).job("retries = 2\nreaders = 6\ntables = 1");
+    let job = job.source(&format!("host = \"127.0.0.1\"\nport = {}", wire.port)).sections("chunk_rows = 100");
+    let running = job.spawn("run", &["--format", "json"]).unwrap();
+    let waiting = format!(
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database \
+         WHERE datname = '{}' AND locktype = 'advisory' AND NOT granted",
+        target.database
+    );
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while target.value(&waiting).unwrap() == "0" {
+        assert!(Instant::now() < deadline, "the index never came: {}", running.said());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let cut = wire.cut();
+    assert!(cut >= 3, "only {cut} connections wait");
+    session.run("SELECT pg_advisory_unlock(7)").await.unwrap();
+    let outcome = running.wait().unwrap().expect_code(0).unwrap();
+    assert_eq!(retries(&outcome, "calm"), 1, "{}", outcome.stderr);
+    assert_every_row_once(&target, "before_failover");
+    assert_eq!(target.rows("SELECT id FROM calm").unwrap(), ["7"]);
+}
+
+/// What a login may not read is said before anything is written, with the statement that grants it.
+async fn a_table_that_may_not_be_read_is_refused(engine: Engine) {
+    let source = source(&named("readable", engine)).await;
+    let login = format!("reader_{}", source.database);
+    source
+        .run(&format!(
+            "CREATE TABLE dbo.secrets (id int NOT NULL PRIMARY KEY); CREATE LOGIN {login} WITH PASSWORD = 'Reader-1234'; \
+             CREATE USER {login} FOR LOGIN {login}; GRANT VIEW DEFINITION TO {login}; GRANT SELECT ON dbo.calm TO {login}; \
+             GRANT SELECT ON dbo.{} TO {login}",
+            named("readable", engine)
+        ))
+        .await
+        .unwrap();
+    let target = TestTarget::on(engine).unwrap();
+    let as_reader = |job: Job| job.source(&format!("user = \"{login}\"")).env(SOURCE_PASSWORD, "Reader-1234");
+    for command in ["check", "run"] {
+        let outcome = as_reader(job(&source, &target)).command(command, &[]).unwrap();
+        let outcome = outcome.expect_code(PRECHECK_REFUSED).unwrap();
+        let grant = format!("GRANT SELECT ON [dbo].[secrets] TO [{login}]");
+        assert!(outcome.stdout.contains("dbo.secrets"), "{}", outcome.stdout);
+        let words = outcome.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(&grant), "{}", outcome.stdout);
+        assert!(!words.contains("[calm]"), "{}", outcome.stdout);
+    }
+    let job =
+        Job::new(&source, &target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]\nexclude = [\"dbo.secrets\"]");
+    as_reader(job).run().unwrap().expect_code(0).unwrap();
+    assert_eq!(target.rows("SELECT id FROM calm").unwrap(), ["7"]);
+}
+
 on_each_engine!(
+    a_table_that_may_not_be_read_is_refused,
     a_connection_dropped_among_the_rows_is_made_again,
     a_deadlock_victim_reads_again,
     a_stream_that_stalls_is_given_up_and_read_again,

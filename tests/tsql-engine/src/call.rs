@@ -174,6 +174,37 @@ impl Folded {
     }
 }
 
+/// `schema.name`, each with or without brackets, as `[schema].[name]`; `None` for anything else.
+fn bracketed(name: &str) -> Option<String> {
+    let mut parts = Vec::new();
+    let mut rest = name.trim();
+    loop {
+        let (part, after) = if let Some(inside) = rest.strip_prefix('[') {
+            // A closing bracket that is not doubled ends the part.
+            let bytes = inside.as_bytes();
+            let mut end = 0;
+            while bytes.get(end)? != &b']' || bytes.get(end + 1) == Some(&b']') {
+                end += if bytes[end] == b']' { 2 } else { 1 };
+            }
+            (inside[..end].to_owned(), &inside[end + 1..])
+        } else {
+            let end = rest.find('.').unwrap_or(rest.len());
+            (rest[..end].replace(']', "]]"), &rest[end..])
+        };
+        parts.push(part);
+        match after.strip_prefix('.') {
+            Some(more) => rest = more,
+            None if after.is_empty() => break,
+            None => return None,
+        }
+    }
+    match parts.as_slice() {
+        [name] => Some(format!("[dbo].[{name}]")),
+        [schema, name] => Some(format!("[{schema}].[{name}]")),
+        _ => None,
+    }
+}
+
 /// Makes the functions known to a connection.
 pub fn register(connection: &Connection) -> Result<(), SqlError> {
     let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
@@ -185,6 +216,10 @@ pub fn register(connection: &Connection) -> Result<(), SqlError> {
             let name = crate::collation::decode_utf16(name);
             Ok(Stored::Integer(i64::from(crate::collation::code_page(&name))))
         }
+        _ => Ok(Stored::Null),
+    })?;
+    connection.create_scalar_function("bracketed", 1, pure, |context| match context.get_raw(0) {
+        ValueRef::Blob(name) => Ok(bracketed(&crate::collation::decode_utf16(name)).map_or(Stored::Null, Stored::Text)),
         _ => Ok(Stored::Null),
     })?;
     connection.create_scalar_function("u16", 1, pure, |context| {

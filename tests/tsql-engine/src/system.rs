@@ -3,6 +3,7 @@
 use crate::bind::{Binder, Bound, text_literal};
 use crate::convert::{make_moment, text_of};
 use crate::datetime::{DAYS_1970, Moment};
+use crate::env::Env;
 use crate::error::unsupported;
 use crate::expr::{null, nvarchar, text_constant};
 use crate::value::{Len, SqlError, SqlType, Value};
@@ -42,6 +43,45 @@ fn argument(arguments: &[Bound], at: usize) -> Result<Option<String>, SqlError> 
 /// A metadata function of an id: a lookup in the catalog for each row.
 fn lookup(sql: String, sql_type: SqlType) -> Bound {
     Bound::new(format!("({sql})"), sql_type)
+}
+
+/// HAS_PERMS_BY_NAME of an object for each row; NULL where there is no such object, or column. No permission is on single
+/// columns here, so a column has its object's.
+fn has_permission(env: &Env<'_>, arguments: &[Bound]) -> Result<Bound, SqlError> {
+    let class = argument(arguments, 1)?.unwrap_or_default().to_uppercase();
+    let permission = argument(arguments, 2)?.unwrap_or_default().to_uppercase();
+    if class != "OBJECT" {
+        return Err(unsupported(&format!("HAS_PERMS_BY_NAME of a varying {class}")));
+    }
+    // Aliases that no statement has: the arguments may name those of the query around.
+    let column = match arguments {
+        [_, _, _] => String::new(),
+        [_, _, _, column, class]
+            if argument(std::slice::from_ref(class), 0)?.is_some_and(|class| class.eq_ignore_ascii_case("COLUMN")) =>
+        {
+            format!(
+                " AND EXISTS (SELECT 1 FROM \"$columns\" \"$c\" WHERE \"$c\".object_id = \"$o\".object_id AND u16(\"$c\".name) = {})",
+                column.sql
+            )
+        }
+        _ => return Err(unsupported("HAS_PERMS_BY_NAME with these arguments")),
+    };
+    let granted = if env.admin {
+        "1".to_owned()
+    } else {
+        format!(
+            "(SELECT count(*) FILTER (WHERE NOT deny) > 0 AND count(*) FILTER (WHERE deny) = 0 FROM \"$grants\"
+             WHERE grantee IN ({}, 'public') AND permission = {} AND (object_id IS NULL OR object_id = \"$o\".object_id))",
+            text_literal(env.login),
+            text_literal(&permission)
+        )
+    };
+    let sql = format!(
+        "SELECT {granted} FROM \"$objects\" \"$o\" JOIN \"$schemas\" \"$s\" USING (schema_id)
+         WHERE '[' || replace(\"$s\".name, ']', ']]') || '].[' || replace(\"$o\".name, ']', ']]') || ']' = bracketed({}){column}",
+        arguments[0].sql
+    );
+    Ok(lookup(sql, SqlType::Int))
 }
 
 /// `None` where the name is no system function.
@@ -127,6 +167,12 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
         "app_name" => text(env.application)?,
         "host_name" => text(env.host)?,
         "is_srvrolemember" | "is_member" | "is_rolemember" => int(i64::from(env.admin)),
+        "has_perms_by_name" if arguments.first().is_some_and(|object| object.constant.is_none()) => {
+            has_permission(env, arguments)?
+        }
+        "has_perms_by_name" if arguments.len() > 3 => {
+            return Err(unsupported("HAS_PERMS_BY_NAME of a column of a fixed object"));
+        }
         "has_perms_by_name" => int(i64::from(env.has_permission(argument(arguments, 0)?, argument(arguments, 2)?)?)),
         "serverproperty" => property(&argument(arguments, 0)?.unwrap_or_default())?,
         "databasepropertyex" => {

@@ -103,6 +103,21 @@ fn masking_is_seen_by_a_login_without_unmask() {
 }
 
 #[test]
+fn tables_that_a_login_may_not_read_are_told() {
+    let instance = shop();
+    let script = "CREATE LOGIN reader WITH PASSWORD = 'r'; CREATE USER reader FOR LOGIN reader; \
+                  CREATE TABLE dbo.[odd.]]name] (id int NOT NULL); \
+                  GRANT SELECT ON sales.customer TO reader; GRANT SELECT ON dbo.[odd.]]name] TO reader; \
+                  GRANT SELECT ON sales.[order] TO reader; DENY SELECT ON sales.[order] TO public";
+    run(&mut session(&instance), script);
+    let unreadable = catalog_statements().into_iter().find(|(name, _)| name == "UNREADABLE").expect("it exists").1;
+    let mut session = Session::open(instance.clone(), &login("reader", "r", "shop")).expect("the login exists");
+    assert_eq!(lines(&mut session, &unreadable), ["sales|order", "sales|big"]);
+    let sql = "SELECT HAS_PERMS_BY_NAME(n, 'OBJECT', 'SELECT') FROM (VALUES (N'sales.customer'), (N'[sales].[order]'), (N'no.such')) AS t (n)";
+    assert_eq!(lines(&mut session, sql), ["1", "0", "NULL"]);
+}
+
+#[test]
 fn the_settings_of_the_job_are_seen_by_others() {
     let instance = shop();
     let mut session = session(&instance);

@@ -11,6 +11,7 @@ use tiberius::Row;
 use super::connect::{Connection, rows};
 use super::types::{TypeFacts, declared, source_type};
 use crate::error::{Error, Result};
+use crate::retry::worth_retrying;
 use crate::schema::{
     Identity, IndexColumn, IndexKind, SourceColumn, SourceForeignKey, SourceIndex, SourceKind, SourceTable, TableName,
 };
@@ -125,6 +126,16 @@ JOIN sys.objects AS o ON o.object_id = p.target_object_id
 JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 WHERE y.is_enabled = 1 AND p.predicate_type = 0";
 
+/// A login that may read some of the columns is told by the server which it lacks.
+const UNREADABLE: &str = "\
+SELECT s.name AS schema_name, o.name AS table_name
+FROM sys.objects AS o
+JOIN sys.schemas AS s ON s.schema_id = o.schema_id
+WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0
+  AND HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(o.name), 'OBJECT', 'SELECT') = 0
+  AND NOT EXISTS (SELECT c.name FROM sys.columns AS c WHERE c.object_id = o.object_id
+                  AND HAS_PERMS_BY_NAME(QUOTENAME(s.name) + N'.' + QUOTENAME(o.name), 'OBJECT', 'SELECT', c.name, 'COLUMN') = 1)";
+
 /// A row's values by column name.
 pub(super) struct Fields<'a>(pub &'a Row);
 
@@ -190,17 +201,36 @@ pub async fn read(connection: &mut Connection, patience: Duration) -> Result<Cat
             add_foreign_key_column(&mut catalog.tables[place].foreign_keys, &fields);
         }
     }
-    read_optional(connection, patience, &places, &mut catalog).await;
+    read_optional(connection, patience, &places, &mut catalog).await?;
     Ok(catalog)
 }
 
-/// The facts whose absence must not stop a run.
+/// One of the facts whose absence must not stop a run: an older version lacks the view, or the login may not see it. What
+/// only failed to come now must not pass for an absence: masked columns would be copied as they look.
+async fn optional(
+    connection: &mut Connection,
+    what: &str,
+    sql: &str,
+    patience: Duration,
+    missing: &mut Vec<String>,
+) -> Result<Option<Vec<Row>>> {
+    match rows(connection, sql, patience).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if worth_retrying(error.kind) => Err(error),
+        Err(error) => {
+            missing.push(format!("{what}: {}", error.chain()));
+            Ok(None)
+        }
+    }
+}
+
+/// The facts that [`optional`] reads.
 async fn read_optional(
     connection: &mut Connection,
     patience: Duration,
     places: &HashMap<TableName, usize>,
     catalog: &mut Catalog,
-) {
+) -> Result<()> {
     type Apply = fn(&mut SourceTable, &Fields<'_>);
     let facts: [(&str, &str, Apply); 7] = [
         ("identity seeds", IDENTITIES, |table, fields| {
@@ -221,25 +251,24 @@ async fn read_optional(
         ("row-level security", ROW_LEVEL_SECURITY, |table, _| table.row_level_security = true),
     ];
     for (what, sql, apply) in facts {
-        match rows(connection, sql, patience).await {
-            Ok(found) => apply_all(catalog, places, &found, apply),
-            Err(error) => catalog.missing.push(format!("{what}: {}", error.chain())),
+        if let Some(found) = optional(connection, what, sql, patience, &mut catalog.missing).await? {
+            apply_all(catalog, places, &found, apply);
         }
     }
-    let sizes = match rows(connection, SIZES, patience).await {
-        Ok(found) => Ok(found),
-        Err(error) => {
-            catalog.missing.push(format!("table sizes: {}", error.chain()));
-            rows(connection, ROW_COUNTS, patience).await
-        }
-    };
-    match sizes {
-        Ok(found) => apply_all(catalog, places, &found, |table, fields| {
+    if let Some(found) = optional(connection, "permissions", UNREADABLE, patience, &mut catalog.missing).await? {
+        catalog.unreadable = found.iter().map(|row| Fields(row).table()).collect();
+    }
+    let mut sizes = optional(connection, "table sizes", SIZES, patience, &mut catalog.missing).await?;
+    if sizes.is_none() {
+        sizes = optional(connection, "row counts", ROW_COUNTS, patience, &mut catalog.missing).await?;
+    }
+    if let Some(found) = sizes {
+        apply_all(catalog, places, &found, |table, fields| {
             table.rows = fields.long("row_count").and_then(|rows| u64::try_from(rows).ok());
             table.bytes = fields.long("bytes").and_then(|bytes| u64::try_from(bytes).ok());
-        }),
-        Err(error) => catalog.missing.push(format!("row counts: {}", error.chain())),
+        });
     }
+    Ok(())
 }
 
 fn apply_all(

@@ -9,6 +9,7 @@ use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
 use crate::config::{Intent, Login, SourceConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
 use crate::login::with_password;
+use crate::retry::worth_retrying;
 
 pub type Connection = Client<Compat<TcpStream>>;
 
@@ -127,6 +128,19 @@ pub async fn rows(connection: &mut Connection, sql: &str, patience: Duration) ->
         Ok(Ok(rows)) => Ok(rows),
         Ok(Err(error)) => Err(classify(error, attempt())),
         Err(_) => Err(Error::new(Side::Source, Kind::Stalled, attempt())),
+    }
+}
+
+/// As [`rows`] for facts that a run can do without: nothing where they are forbidden or not there. What only failed to come
+/// now must not pass for that.
+pub async fn optional_rows(
+    connection: &mut Connection,
+    sql: &str,
+    patience: Duration,
+) -> Result<Option<Vec<tiberius::Row>>> {
+    match rows(connection, sql, patience).await {
+        Err(error) if !worth_retrying(error.kind) => Ok(None),
+        result => result.map(Some),
     }
 }
 

@@ -67,11 +67,11 @@ impl Source for SqlServer {
             snapshot_allowed: None,
             data_files: Vec::new(),
         };
-        if let Ok(found) = connect::rows(&mut connection, SNAPSHOT_STATE, CATALOG_PATIENCE).await {
+        if let Some(found) = connect::optional_rows(&mut connection, SNAPSHOT_STATE, CATALOG_PATIENCE).await? {
             facts.snapshot_allowed =
                 found.first().and_then(|row| catalog::Fields(row).int("state")).map(|state| state == 1);
         }
-        if let Ok(found) = connect::rows(&mut connection, DATA_FILES, CATALOG_PATIENCE).await {
+        if let Some(found) = connect::optional_rows(&mut connection, DATA_FILES, CATALOG_PATIENCE).await? {
             facts.data_files = found
                 .iter()
                 .map(|row| (catalog::Fields(row).text("file_name"), catalog::Fields(row).text("physical_name")))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _};
-use tiberius::{ColumnData, QueryItem};
+use tiberius::{ColumnData, ColumnType, QueryItem};
 
 use super::connect::{Connection, classify, execute, rows};
 use super::select;
@@ -11,8 +11,8 @@ use crate::cell::{Cell, DAYS_TO_1900, TICKS_PER_DAY, datetime_ticks};
 use crate::chunk::{self, Chunk, Key, KeyValue};
 use crate::error::{Error, Kind, Result, Side};
 use crate::load::{CellError, RowEncoder as _};
-use crate::plan::{KeyColumn, TablePlan};
-use crate::source::{Isolation, Reader, RowSink};
+use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
+use crate::source::{Reader, RowSink};
 use crate::type_map::ReadAs;
 
 /// Finding bounds may scan an index, in silence: it may take this many times the stall timeout.
@@ -31,13 +31,9 @@ impl SqlServerReader {
 }
 
 impl Reader for SqlServerReader {
-    async fn begin(&mut self, isolation: Isolation) -> Result<()> {
-        let level = match isolation {
-            Isolation::Snapshot => "SNAPSHOT",
-            Isolation::ReadCommitted => "READ COMMITTED",
-        };
-        let sql = format!("SET TRANSACTION ISOLATION LEVEL {level}; BEGIN TRANSACTION");
-        execute(&mut self.connection, &sql, self.stall_timeout).await
+    async fn begin_snapshot(&mut self) -> Result<()> {
+        let sql = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION";
+        execute(&mut self.connection, sql, self.stall_timeout).await
     }
 
     async fn commit(&mut self) -> Result<()> {
@@ -59,15 +55,24 @@ impl Reader for SqlServerReader {
                 return Ok(bounds);
             }
         }
-        let expected = table.rows.unwrap_or(count);
-        let sql = select::sample(table, expected.div_ceil(count).max(1));
-        let found = rows(&mut self.connection, &sql, patience).await?;
-        // A key that has no literal is no bound: the two chunks beside it become one.
-        Ok(found.iter().filter_map(|row| key_of(&table.chunk_key, row)).collect())
+        let rows = match table.rows {
+            Some(rows) => rows,
+            None => self.count(table, patience).await?,
+        };
+        let sample = self.sample(table, rows.div_ceil(count).max(1), count);
+        tokio::time::timeout(patience, sample).await.map_err(|_| {
+            let message = format!("finding chunk bounds of {} took more than {} s", table.source, patience.as_secs());
+            Error::new(Side::Source, Kind::Stalled, message)
+        })?
     }
 
     async fn read<S: RowSink>(&mut self, table: &TablePlan, chunk: &Chunk, sink: &mut S) -> Result<()> {
-        let sql = select::chunk(table, chunk);
+        let mut sql = select::chunk(table, chunk);
+        // In one batch with the rows: what is found out of the types holds for them.
+        let types = select::text_types(table);
+        if let Some(types) = &types {
+            sql = format!("{types}; {sql}");
+        }
         tracing::debug!(table = %table.source, sql, "reading");
         let broke = |error| classify(error, format!("reading {} failed", table.source));
         let stalled = || {
@@ -87,7 +92,11 @@ impl Reader for SqlServerReader {
             match next {
                 None => return Ok(()),
                 Some(Err(error)) => return Err(broke(error)),
-                Some(Ok(QueryItem::Metadata(_))) => {}
+                Some(Ok(QueryItem::Metadata(found))) => {
+                    if types.is_some() && found.result_index() == 0 {
+                        expect_text(table, found.columns())?;
+                    }
+                }
                 Some(Ok(QueryItem::Row(row))) => {
                     visit(table, &row, sink)?;
                     if sink.is_full() {
@@ -99,39 +108,92 @@ impl Reader for SqlServerReader {
     }
 }
 
+impl SqlServerReader {
+    async fn count(&mut self, table: &TablePlan, patience: Duration) -> Result<u64> {
+        let found = rows(&mut self.connection, &select::count(table), patience).await?;
+        let count = found.first().and_then(|row| row.try_get::<i64, _>(0).ok().flatten());
+        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+    }
+
+    /// Every `step`-th key, thinned while they come: the number of rows may be wildly off.
+    async fn sample(&mut self, table: &TablePlan, step: u64, count: u64) -> Result<Vec<Key>> {
+        let broke = |error| classify(error, format!("finding chunk bounds of {} failed", table.source));
+        let mut stream = self.connection.simple_query(select::sample(table, step)).await.map_err(broke)?;
+        let mut bounds = chunk::Thinning::new(count);
+        while let Some(item) = stream.next().await {
+            // A key that has no literal is no bound: the two chunks beside it become one.
+            if let QueryItem::Row(row) = item.map_err(broke)?
+                && let Some(key) = key_of(&table.chunk_key, &row)
+            {
+                bounds.push(key);
+            }
+        }
+        Ok(bounds.finish())
+    }
+}
+
+/// Bytes of nvarchar read as varchar, or of a number read as text, would make other text of them, and no digest could tell.
+fn expect_text(table: &TablePlan, found: &[tiberius::Column]) -> Result<()> {
+    for (planned, found) in select::text_columns(table).zip(found) {
+        let is_planned = match planned.mapping.read {
+            ReadAs::Utf16Bytes { .. } => matches!(found.column_type(), ColumnType::NVarchar | ColumnType::NChar),
+            _ => matches!(found.column_type(), ColumnType::BigVarChar | ColumnType::BigChar),
+        };
+        if !is_planned {
+            let message = format!("{}, column {}: {}", table.source, planned.source, changed(&planned.declared));
+            return Err(Error::new(Side::Source, Kind::Refused, message));
+        }
+    }
+    Ok(())
+}
+
+/// What to do where a column is not what the plan says.
+fn changed(declared: &str) -> String {
+    format!(
+        "it was planned as {declared} and is of another type now; run again (a view first needs sp_refreshview, since \
+         its columns are those of the day on which it was made)"
+    )
+}
+
 /// Hands one row to the encoder.
 fn visit<S: RowSink>(table: &TablePlan, row: &tiberius::Row, sink: &mut S) -> Result<()> {
     let encoder = sink.encoder();
     encoder.begin_row();
     for (index, ((_, data), column)) in row.cells().zip(&table.columns).enumerate() {
-        let cell = cell(data, &column.mapping.read);
-        encoder.cell(index, cell).map_err(|error| bad_cell(table, row, &column.source, error))?;
+        cell(data, &column.mapping.read)
+            .and_then(|cell| encoder.cell(index, cell))
+            .map_err(|error| bad_cell(table, row, column, error))?;
     }
     encoder.end_row();
     Ok(())
 }
 
 /// An error that names the row by its key.
-fn bad_cell(table: &TablePlan, row: &tiberius::Row, column: &str, error: CellError) -> Error {
+fn bad_cell(table: &TablePlan, row: &tiberius::Row, column: &ColumnPlan, error: CellError) -> Error {
     let key: Vec<String> = table
         .row_key
         .iter()
         .filter_map(|name| {
             let (index, column) = table.columns.iter().enumerate().find(|(_, column)| &column.source == name)?;
             let (_, data) = row.cells().nth(index)?;
-            Some(format!("{name} = {}", cell(data, &column.mapping.read).describe()))
+            Some(format!("{name} = {}", cell(data, &column.mapping.read).ok()?.describe()))
         })
         .collect();
     let place =
         if key.is_empty() { "a row (the table has no key)".to_owned() } else { format!("the row {}", key.join(", ")) };
-    let kind = if matches!(error, CellError::Mismatch { .. }) { Kind::Internal } else { Kind::Data };
-    Error::new(Side::Source, kind, format!("{}, column {column}, {place}", table.source)).with_source(error)
+    let place = format!("{}, column {}, {place}", table.source, column.source);
+    if matches!(error, CellError::Mismatch { .. }) {
+        let message = format!("{place}: {}", changed(&column.declared));
+        return Error::new(Side::Source, Kind::Refused, message).with_source(error);
+    }
+    Error::new(Side::Source, Kind::Data, place).with_source(error)
 }
 
-/// The driver's value as a cell; nothing is copied.
+/// The driver's value as a cell; nothing is copied. Text arrives as bytes, by its cast (the driver's own text would already
+/// have lost what was undecodable), so text and xml are of a column that was no text when it was planned.
 #[inline]
-fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> Cell<'a> {
-    match data {
+fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> std::result::Result<Cell<'a>, CellError> {
+    Ok(match data {
         ColumnData::U8(Some(value)) => Cell::Int(i64::from(*value)),
         ColumnData::I16(Some(value)) => Cell::Int(i64::from(*value)),
         ColumnData::I32(Some(value)) => Cell::Int(i64::from(*value)),
@@ -170,9 +232,33 @@ fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> Cell<'a> {
                 offset: value.offset(),
             }
         }
-        // Text arrives as bytes, by its cast; the driver's own text would already have lost what was undecodable.
-        _ => Cell::Null,
-    }
+        ColumnData::String(Some(text)) => return Err(unexpected(text)),
+        ColumnData::Xml(Some(xml)) => return Err(unexpected(xml.as_ref().as_ref())),
+        ColumnData::U8(None)
+        | ColumnData::I16(None)
+        | ColumnData::I32(None)
+        | ColumnData::I64(None)
+        | ColumnData::F32(None)
+        | ColumnData::F64(None)
+        | ColumnData::Bit(None)
+        | ColumnData::String(None)
+        | ColumnData::Guid(None)
+        | ColumnData::Binary(None)
+        | ColumnData::Numeric(None)
+        | ColumnData::Xml(None)
+        | ColumnData::DateTime(None)
+        | ColumnData::SmallDateTime(None)
+        | ColumnData::Time(None)
+        | ColumnData::Date(None)
+        | ColumnData::DateTime2(None)
+        | ColumnData::DateTimeOffset(None) => Cell::Null,
+    })
+}
+
+#[cold]
+fn unexpected(text: &str) -> CellError {
+    let shown: String = text.chars().take(40).collect();
+    CellError::Mismatch { form: "a value of the planned type".to_owned(), cell: format!("the text '{shown}'") }
 }
 
 fn ticks(time: tiberius::time::Time) -> u64 {
@@ -186,7 +272,7 @@ fn carry(days: i32, ticks: u64) -> (i32, u64) {
 
 /// Even bounds between the extremes, or `None` where the values are too few for that and the keys are better sampled.
 fn split(column: &KeyColumn, row: &tiberius::Row, count: u64, alone: bool) -> Option<Vec<Key>> {
-    let value = |index: usize| row.cells().nth(index).map(|(_, data)| cell(data, &column.read));
+    let value = |index: usize| row.cells().nth(index).and_then(|(_, data)| cell(data, &column.read).ok());
     let enough = |min: i64, max: i64| alone || i128::from(max) - i128::from(min) >= i128::from(count) * 4;
     match (value(0)?, value(1)?) {
         (Cell::Int(min), Cell::Int(max)) => enough(min, max).then(|| chunk::split_integers(min, max, count)),
@@ -210,7 +296,7 @@ fn split(column: &KeyColumn, row: &tiberius::Row, count: u64, alone: bool) -> Op
 }
 
 fn key_of(columns: &[KeyColumn], row: &tiberius::Row) -> Option<Key> {
-    row.cells().zip(columns).map(|((_, data), column)| key_value(cell(data, &column.read))).collect()
+    row.cells().zip(columns).map(|((_, data), column)| key_value(cell(data, &column.read).ok()?)).collect()
 }
 
 fn key_value(cell: Cell<'_>) -> Option<KeyValue> {

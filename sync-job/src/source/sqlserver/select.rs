@@ -2,9 +2,9 @@
 
 use crate::cell::{date_text, time_text, uuid_text};
 use crate::chunk::{Chunk, Key, KeyValue};
-use crate::plan::{KeyColumn, TablePlan};
+use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
 use crate::schema::{SourceType, TableName};
-use crate::type_map::ReadAs;
+use crate::type_map::{Form, ReadAs};
 
 /// `[name]`, with closing brackets doubled.
 pub fn quote(name: &str) -> String {
@@ -21,18 +21,26 @@ pub fn qualified(name: &TableName) -> String {
     format!("{}.{}", quote(&name.schema), quote(&name.name))
 }
 
-/// The expression that reads a column.
-pub fn expression(column: &str, read: &ReadAs) -> String {
+/// Text that may be longer than planned (the column was widened since, or a view's columns are out of date) must not be cut
+/// by its cast before anybody sees it. `varbinary(8000)` holds 2,000 characters of any encoding: where the target takes
+/// fewer, the encoder refuses what is longer. Everything else is read whole.
+const SEEN_WHEN_CUT: u32 = 2_000;
+
+fn bytes_of_text(form: Form) -> &'static str {
+    match form {
+        Form::Text { limit: 1..SEEN_WHEN_CUT } | Form::Char { length: 1..SEEN_WHEN_CUT } => "8000",
+        _ => "max",
+    }
+}
+
+/// The expression that reads a column into a form.
+pub fn expression(column: &str, read: &ReadAs, form: Form) -> String {
     let name = quote(column);
-    let length = |bytes: &Option<u16>| match bytes {
-        Some(bytes) if *bytes <= 8000 => bytes.to_string(),
-        _ => "max".to_owned(),
-    };
     match read {
         ReadAs::Plain => name,
         ReadAs::Money { precision } => format!("CAST({name} AS decimal({precision},4))"),
-        ReadAs::CodePageBytes { bytes, .. } | ReadAs::Utf16Bytes { bytes } => {
-            format!("CAST({name} AS varbinary({}))", length(bytes))
+        ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. } => {
+            format!("CAST({name} AS varbinary({}))", bytes_of_text(form))
         }
         ReadAs::TextBytes { .. } => format!("CAST(CAST({name} AS varchar(max)) AS varbinary(max))"),
         ReadAs::ThroughNVarchar => format!("CAST(CAST({name} AS nvarchar(max)) AS varbinary(max))"),
@@ -76,10 +84,25 @@ fn variant_text(name: &str) -> String {
     )
 }
 
+/// Returns no rows, only the types that text columns have now, which their casts hide; `None` where there are none.
+pub fn text_types(table: &TablePlan) -> Option<String> {
+    let names: Vec<String> = text_columns(table).map(|column| quote(&column.source)).collect();
+    (!names.is_empty()).then(|| format!("SELECT TOP (0) {} FROM {}", names.join(", "), qualified(&table.source)))
+}
+
+/// The columns of [`text_types`].
+pub fn text_columns(table: &TablePlan) -> impl Iterator<Item = &ColumnPlan> {
+    let as_bytes = |read: &ReadAs| matches!(read, ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. });
+    table.columns.iter().filter(move |column| as_bytes(&column.mapping.read))
+}
+
 /// The SELECT that reads a chunk of a table.
 pub fn chunk(table: &TablePlan, chunk: &Chunk) -> String {
-    let columns: Vec<String> =
-        table.columns.iter().map(|column| expression(&column.source, &column.mapping.read)).collect();
+    let columns: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| expression(&column.source, &column.mapping.read, column.mapping.form))
+        .collect();
     let mut sql = format!("SELECT {} FROM {}", columns.join(", "), qualified(&table.source));
     let conditions = conditions(table, chunk);
     if !conditions.is_empty() {
@@ -170,11 +193,20 @@ pub fn extremes(table: &TablePlan) -> Option<String> {
     Some(format!("SELECT MIN({name}), MAX({name}) FROM {}{filter}", qualified(&table.source)))
 }
 
+/// The number of rows, where statistics do not tell it.
+pub fn count(table: &TablePlan) -> String {
+    let filter = table.filter.as_ref().map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
+    format!("SELECT COUNT_BIG(*) FROM {}{filter}", qualified(&table.source))
+}
+
 /// Every `step`-th key in key order, read through the index that orders it.
 pub fn sample(table: &TablePlan, step: u64) -> String {
     let names: Vec<String> = table.chunk_key.iter().map(|column| quote(&column.name)).collect();
     let names = names.join(", ");
-    let read: Vec<String> = table.chunk_key.iter().map(|column| expression(&column.name, &column.read)).collect();
+    // A key that is cut is as good a bound.
+    let short = Form::Text { limit: 1 };
+    let read: Vec<String> =
+        table.chunk_key.iter().map(|column| expression(&column.name, &column.read, short)).collect();
     let mut conditions: Vec<String> = table.filter.iter().map(|filter| format!("({filter})")).collect();
     conditions.extend(
         table

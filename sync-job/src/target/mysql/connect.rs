@@ -1,11 +1,19 @@
 //! Connections to MySQL: TLS, session settings, and the kinds of its errors.
 
+use std::time::Duration;
+
 use mysql_async::prelude::{FromRow, Queryable as _};
 use mysql_async::{Conn, DriverError, Opts, OptsBuilder, SslOpts};
 
 use crate::config::{Auth, Login, TargetConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
 use crate::login::with_password;
+
+/// The silence after which the peer is asked whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How long the server may take to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Opens a connection. Every session setting that the job relies on is stated.
 pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<Conn> {
@@ -26,6 +34,8 @@ async fn connect_as(config: &TargetConfig, application_name: &str, login: Login)
         .prefer_socket(false)
         .stmt_cache_size(0)
         .connect_attribute("program_name", application_name)
+        // A server that vanished without a word (a failover, a firewall) is noticed while an answer is waited for.
+        .tcp_keepalive(Some(KEEPALIVE))
         .ssl_opts(ssl(config))
         .into();
     let mut connection = tokio::time::timeout(config.connect_timeout, Conn::new(options))
@@ -55,13 +65,16 @@ fn ssl(config: &TargetConfig) -> Option<SslOpts> {
 
 /// Stated instead of assumed: nothing is cut or zeroed silently, backslash escapes, times are taken as they are, and a COMMIT
 /// ends its transaction. Checks of keys stay on.
-const SESSION: [&str; 4] = [
+const SESSION: [&str; 5] = [
     "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,\
      NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', autocommit = 1, unique_checks = 1, foreign_key_checks = 1, \
      sql_safe_updates = 0, sql_big_selects = 1, completion_type = 0",
     // Seconds; the default for table locks is a year. A dead run's connection may hold some until the server notices.
     "SET SESSION lock_wait_timeout = 30, innodb_lock_wait_timeout = 30",
+    // Seconds, a week: the source's first row and the next swap may be long in coming (LOAD DATA and the lease wait for them),
+    // and the job has watchdogs of its own.
+    "SET SESSION net_read_timeout = 604800, net_write_timeout = 604800, wait_timeout = 604800",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
 ];
 
@@ -85,10 +98,12 @@ pub async fn row<T: FromRow + Send + 'static>(connection: &mut Conn, sql: &str) 
     Ok(rows(connection, sql).await?.into_iter().next())
 }
 
-/// Closes politely; a server that is gone already is no concern.
+/// Closes politely; a server that is gone already, or says nothing, is no concern.
 pub async fn close(connection: Conn) {
-    if let Err(error) = connection.disconnect().await {
-        tracing::debug!(%error, "closing the target connection");
+    match tokio::time::timeout(FAREWELL, connection.disconnect()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "closing the target connection"),
+        Err(_) => tracing::debug!("the target does not answer to a goodbye"),
     }
 }
 

@@ -4,19 +4,17 @@ use super::connect::{close, execute};
 use super::{MySql, inspect, sql};
 use crate::error::Result;
 use crate::plan::TablePlan;
-use crate::schema::{IndexKind, TableName};
+use crate::schema::TableName;
 
 /// Builds everything that is not there yet in one `ALTER TABLE`, which reads the rows once for all indexes. Index names belong
 /// to their table here, so they have their final names from the start.
 pub(super) async fn build(target: &MySql, table: &TablePlan, staging: &TableName) -> Result<()> {
-    let mut connection = target.connect().await?;
+    let mut connection = target.connect_to_wait().await?;
     // A try whose reply was lost may have built them.
     let present = inspect::indexes(&mut connection, staging).await?;
-    let missing: Vec<String> = table
-        .indexes
-        .iter()
-        .filter(|index| index.kind != IndexKind::PrimaryKey && !present.contains(&index.name))
-        .map(sql::add_index)
+    let missing: Vec<String> = sql::add_indexes(table)
+        .filter(|(index, _)| !present.contains(&index.name))
+        .map(|(_, statement)| statement)
         .collect();
     if !missing.is_empty() {
         execute(&mut connection, &format!("ALTER TABLE {} {}", sql::qualified(staging), missing.join(", "))).await?;

@@ -17,7 +17,7 @@ pub struct Lease {
 
 /// Named locks are the server's, not the database's, and at most 64 characters long.
 fn lock_name(target: &MySql) -> String {
-    format!("stopgap_{:08x}_{:08x}", target.job_hash, target.database_hash())
+    format!("stopgap_{:08x}", target.job_hash)
 }
 
 pub(super) async fn acquire(target: &MySql) -> Result<Lease> {

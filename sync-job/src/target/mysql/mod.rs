@@ -38,7 +38,8 @@ pub struct MySql {
     config: TargetConfig,
     job: String,
     run_id: String,
-    /// Tells this job's staging tables and its lease from other jobs'.
+    /// Tells the staging tables and the lease of this job and this database from others': a job of the same name may write
+    /// to another database of the server at the same time.
     job_hash: u32,
     application_name: String,
     /// Ids of the connections that this run opened.
@@ -49,11 +50,13 @@ pub struct MySql {
 
 impl MySql {
     pub fn new(config: TargetConfig, job: &str, run_id: &str) -> Self {
+        // No name holds a NUL.
+        let job_hash = hash_bytes(format!("{job}\0{}", config.database).as_bytes()) as u32;
         Self {
             config,
             job: job.to_owned(),
             run_id: run_id.to_owned(),
-            job_hash: hash_bytes(job.as_bytes()) as u32,
+            job_hash,
             application_name: format!("stopgap/{job}"),
             connections: Arc::default(),
             server: Arc::default(),
@@ -68,13 +71,17 @@ impl MySql {
         format!("{PREFIX}{:08x}_", self.job_hash)
     }
 
-    fn database_hash(&self) -> u32 {
-        hash_bytes(self.config.database.as_bytes()) as u32
-    }
-
     async fn connect(&self) -> Result<Conn> {
         let connection = connect(&self.config, &self.application_name).await?;
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).insert(connection.id());
+        Ok(connection)
+    }
+
+    /// For statements on staging tables that wait for others of this run, and for nobody else: the digest, which may take
+    /// long, keeps an index from being added until it ends.
+    async fn connect_to_wait(&self) -> Result<Conn> {
+        let mut connection = self.connect().await?;
+        execute(&mut connection, "SET SESSION lock_wait_timeout = 604800").await?;
         Ok(connection)
     }
 

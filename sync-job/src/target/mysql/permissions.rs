@@ -12,6 +12,15 @@ use crate::plan::TablePlan;
 /// Privileges that staging tables, loading and the swap take.
 const NEEDED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"];
 
+/// Besides, for a database with tables that foreign keys are created to (MySQL 8.0 Reference Manual, 15.1.20.5 "FOREIGN KEY
+/// Constraints"); MariaDB knows the privilege and does not look at it.
+const REFERENCES: &str = "REFERENCES";
+
+fn needed(tables: &[TablePlan], database: &str, is_mariadb: bool) -> Vec<&'static str> {
+    let refers = tables.iter().flat_map(|table| &table.foreign_keys).any(|key| key.referenced.schema == database);
+    NEEDED.into_iter().chain((refers && !is_mariadb).then_some(REFERENCES)).collect()
+}
+
 /// Each missing permission with the statement that grants it. What roles give is not looked into: with a role in effect nothing
 /// is called missing, and the server has the last word.
 pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
@@ -29,10 +38,13 @@ pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Resu
             "Set names = \"lower\", or give the table a target in lower case.".to_owned(),
         ));
     }
+    let version: String = row(connection, "SELECT VERSION()").await?.unwrap_or_default();
+    let is_mariadb = version.contains("MariaDB");
     let databases: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).collect();
     for database in databases {
         let query =
             format!("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {}", literal(database));
+        let needed = needed(tables, database, is_mariadb);
         let present = row::<u64>(connection, &query).await?.unwrap_or(0) > 0;
         if !present {
             missing.push((
@@ -40,25 +52,26 @@ pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Resu
                 format!(
                     "CREATE DATABASE {} CHARACTER SET utf8mb4; {}",
                     quote(database),
-                    grant_statement(database, &me)
+                    grant_statement(&needed, database, &me)
                 ),
             ));
             continue;
         }
-        let lacking: Vec<&str> = NEEDED.into_iter().filter(|needed| !is_granted(&grants, database, needed)).collect();
+        let lacking: Vec<&str> =
+            needed.iter().copied().filter(|needed| !is_granted(&grants, database, needed)).collect();
         if !lacking.is_empty() {
             missing.push((
                 format!("{me} lacks {} on the database {database}", lacking.join(", ")),
-                grant_statement(database, &me),
+                grant_statement(&needed, database, &me),
             ));
         }
     }
     Ok(missing)
 }
 
-fn grant_statement(database: &str, me: &str) -> String {
+fn grant_statement(privileges: &[&str], database: &str, me: &str) -> String {
     let (user, host) = me.rsplit_once('@').unwrap_or((me, "%"));
-    format!("GRANT {} ON {}.* TO {}@{};", NEEDED.join(", "), quote(database), literal(user), literal(host))
+    format!("GRANT {} ON {}.* TO {}@{};", privileges.join(", "), quote(database), literal(user), literal(host))
 }
 
 /// A line of `SHOW GRANTS`, as far as it concerns whole databases.

@@ -102,11 +102,13 @@ pub fn is_large(target_type: &str) -> bool {
 
 /// The digest of all rows; see [`crate::target::load_data`]. MD5 would do, but MySQL 9.6 dropped it.
 pub fn digest(table: &TablePlan, relation: &TableName) -> String {
-    let cells: Vec<String> = table.columns.iter().map(canonical).collect();
+    // Of no columns at all there is still the number of rows.
+    let cells = table.columns.iter().map(canonical).collect::<Vec<_>>();
+    let cells = if cells.is_empty() { "''".to_owned() } else { cells.join(", ") };
     format!(
         "SELECT COUNT(*), CAST(COALESCE(SUM(CAST(CONV(LEFT(SHA2(CONCAT_WS(',', {}), 256), 16), 16, 10) AS UNSIGNED)), 0) AS CHAR) \
          FROM {}",
-        cells.join(", "),
+        cells,
         qualified(relation)
     )
 }
@@ -132,14 +134,12 @@ fn canonical(column: &ColumnPlan) -> String {
     }
 }
 
-/// `ADD PRIMARY KEY`, `ADD UNIQUE KEY` or `ADD KEY`, for one `ALTER TABLE`.
-pub fn add_index(index: &IndexPlan) -> String {
-    let kind = match index.kind {
-        IndexKind::PrimaryKey => return format!("ADD PRIMARY KEY ({})", key_columns(index)),
-        IndexKind::UniqueConstraint | IndexKind::Unique => "UNIQUE KEY",
-        IndexKind::Plain => "KEY",
-    };
-    format!("ADD {kind} {} ({})", quote(&index.name), key_columns(index))
+/// `ADD UNIQUE KEY` or `ADD KEY`, for one `ALTER TABLE`, for each index but the primary key.
+pub fn add_indexes(table: &TablePlan) -> impl Iterator<Item = (&IndexPlan, String)> {
+    table.indexes.iter().filter(|index| index.kind != IndexKind::PrimaryKey).map(|index| {
+        let kind = if index.kind == IndexKind::Plain { "KEY" } else { "UNIQUE KEY" };
+        (index, format!("ADD {kind} {} ({})", quote(&index.name), key_columns(index)))
+    })
 }
 
 /// `ADD CONSTRAINT … FOREIGN KEY`, referring to `referenced` (a staging table during the run).

@@ -174,13 +174,11 @@ async fn attempt_swap(
         items.iter().zip(methods.iter().copied()).filter(|(_, method)| *method != SwapMethod::Replace).collect();
     let kept: Vec<&SwapItem<'_>> =
         items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::Replace).map(|(item, _)| item).collect();
-    for (item, method) in &by_name {
-        if *method == SwapMethod::Rename {
+    if !by_name.is_empty() && !is_renamed(connection, &by_name).await? {
+        for (item, _) in by_name.iter().filter(|(_, method)| *method == SwapMethod::Rename) {
             refuse_new_ties(connection, item, items).await?;
             carry_over(connection, item).await?;
         }
-    }
-    if !by_name.is_empty() && !is_renamed(connection, &by_name).await? {
         let renames: Vec<String> = by_name.iter().flat_map(|(item, method)| renames(item, *method)).collect();
         if let Err(error) = execute(connection, &format!("RENAME TABLE {}", renames.join(", "))).await {
             // An earlier try, whose reply was lost, may have come to its end meanwhile.

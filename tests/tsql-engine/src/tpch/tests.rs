@@ -272,6 +272,12 @@ fn casts_are_the_servers() {
 }
 
 #[test]
+fn types_are_told_without_a_row() {
+    let none = answer("SELECT TOP (0) [l_comment], [l_shipmode] FROM [dbo].[lineitem]");
+    assert_eq!((none.rows.len(), none.columns.len()), (0, 2));
+}
+
+#[test]
 fn extremes_and_counts_of_ranges() {
     assert_eq!(rows("SELECT MIN([l_orderkey]), MAX([l_orderkey]) FROM [dbo].[lineitem]"), ["1|60000"]);
     assert_eq!(

@@ -1,0 +1,1 @@
+SELECT id, LENGTH(content), SHA2(content, 256) = SHA2(REPEAT('0123456789', 300000), 256), LENGTH(old), CHAR_LENGTH(words), CHAR_LENGTH(wide), wide = REPEAT('длинно ', 20000), CASE WHEN LENGTH(content) < 10 THEN HEX(content) END, HEX(small) FROM files ORDER BY id

@@ -1,0 +1,1 @@
+SELECT * FROM calendar ORDER BY id

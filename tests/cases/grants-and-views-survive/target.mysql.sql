@@ -1,0 +1,1 @@
+CREATE TABLE stock (item int NOT NULL PRIMARY KEY, pieces int NOT NULL COMMENT 'counted by hand'); INSERT INTO stock VALUES (1, 5); CREATE VIEW scarce AS SELECT item FROM stock WHERE pieces < 15; CREATE TABLE shelves (item int, CONSTRAINT fk_item FOREIGN KEY (item) REFERENCES stock (item)); INSERT INTO shelves VALUES (1)

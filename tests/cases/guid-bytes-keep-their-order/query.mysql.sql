@@ -1,0 +1,1 @@
+SELECT id, LENGTH(version), HEX(raw) FROM devices ORDER BY id

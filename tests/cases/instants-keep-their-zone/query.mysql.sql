@@ -1,0 +1,1 @@
+SELECT * FROM departures ORDER BY id

@@ -1,0 +1,1 @@
+CREATE TABLE settings (id int NOT NULL PRIMARY KEY, body json); INSERT INTO settings VALUES (7, '[]')

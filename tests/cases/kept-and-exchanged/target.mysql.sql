@@ -1,0 +1,1 @@
+CREATE TABLE seats (id int NOT NULL PRIMARY KEY, seat int NOT NULL, CONSTRAINT uq_seat UNIQUE (seat)); INSERT INTO seats VALUES (1, 10), (2, 20), (4, 30); CREATE TRIGGER noted AFTER DELETE ON seats FOR EACH ROW SET @gone = OLD.id

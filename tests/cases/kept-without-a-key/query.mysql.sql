@@ -1,0 +1,1 @@
+SELECT COUNT(*), COUNT(what), COUNT(DISTINCT at) FROM events

@@ -1,0 +1,1 @@
+SELECT * FROM balances ORDER BY id

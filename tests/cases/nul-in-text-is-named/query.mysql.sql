@@ -1,0 +1,1 @@
+SELECT id, HEX(body) FROM notes

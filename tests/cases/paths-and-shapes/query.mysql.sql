@@ -1,0 +1,1 @@
+SELECT id, node, spot, outline, note FROM places ORDER BY id

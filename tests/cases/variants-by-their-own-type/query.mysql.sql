@@ -1,0 +1,1 @@
+SELECT id, LOWER(v), v_type FROM settings ORDER BY id
