@@ -50,7 +50,6 @@ module "job" {
   extra_topic_arns      = var.extra_topic_arns
   topic_kms_key_arns    = var.topic_kms_key_arns
   failure_alarm_actions = var.failure_alarm_actions
-  reserve_concurrency   = var.reserve_concurrency
   tags                  = var.tags
 
   # Run records stay when the stack goes.

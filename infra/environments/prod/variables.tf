@@ -148,12 +148,6 @@ variable "failure_alarm_actions" {
   default     = []
 }
 
-variable "reserve_concurrency" {
-  description = "Whether the launcher handles one event at a time; false where the account's limit of Lambda is 10."
-  type        = bool
-  default     = true
-}
-
 variable "tags" {
   description = "Tags of everything."
   type        = map(string)

@@ -17,6 +17,7 @@ resource "aws_cloudwatch_log_group" "launcher" {
 
 resource "aws_lambda_function" "launcher" {
   #checkov:skip=CKV_AWS_50:One function that calls EC2, S3 and SNS: its log says what it did and when
+  #checkov:skip=CKV_AWS_115:New accounts may reserve nothing; two events of one moment are kept apart by a conditional write to the bucket
   #checkov:skip=CKV_AWS_116:aws_lambda_function_event_invoke_config sends what failed for good to the dead-letter queue
   #checkov:skip=CKV_AWS_117:It calls AWS's public endpoints and no database; inside a VPC it would need a NAT gateway
   #checkov:skip=CKV_AWS_173:The environment names templates, subnets and the bucket; nothing of it is secret
@@ -31,9 +32,7 @@ resource "aws_lambda_function" "launcher" {
   handler          = "bootstrap"
   memory_size      = 256
   timeout          = 300
-  # Two events at once look for a running instance one after the other.
-  reserved_concurrent_executions = var.reserve_concurrency ? 1 : -1
-  tags                           = local.tags
+  tags             = local.tags
 
   environment {
     variables = {

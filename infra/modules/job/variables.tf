@@ -199,16 +199,6 @@ variable "failure_alarm_actions" {
   default     = []
 }
 
-variable "reserve_concurrency" {
-  description = <<-EOT
-    Whether the launcher handles one event at a time. Lambda refuses the reservation in accounts whose limit is 10 (new ones).
-    Without it two events of one moment may start two instances of a job; the second one's run ends at once, since the first has
-    the job's lease, and says so.
-  EOT
-  type        = bool
-  default     = true
-}
-
 variable "log_retention_days" {
   description = "How long CloudWatch keeps logs."
   type        = number

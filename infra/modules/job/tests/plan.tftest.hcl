@@ -144,10 +144,6 @@ run "schedules_and_alarms_follow_the_jobs" {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.failed : length(alarm.alarm_actions) == 0])
     error_message = "A failed run has sent its own mail."
   }
-  assert {
-    condition     = aws_lambda_function.launcher.reserved_concurrent_executions == 1
-    error_message = "Two events at once must not start two instances."
-  }
 }
 
 run "the_sweep_comes_often_and_is_not_lost" {
@@ -163,18 +159,6 @@ run "the_sweep_comes_often_and_is_not_lost" {
       length(schedule.target[0].dead_letter_config) == 1 && length(schedule.target[0].retry_policy) == 1
     ])
     error_message = "What the scheduler cannot deliver is kept."
-  }
-}
-
-run "a_small_account_reserves_nothing" {
-  command = plan
-  variables {
-    reserve_concurrency = false
-  }
-
-  assert {
-    condition     = aws_lambda_function.launcher.reserved_concurrent_executions == -1
-    error_message = "Nothing is reserved."
   }
 }
 
