@@ -42,10 +42,12 @@ mod cases {
     mod digests;
     mod harness;
     mod interruption;
+    mod kept_tables;
     mod matrix;
     mod memory;
     mod mysql_crashes;
     mod mysql_ways;
+    mod postgres_ways;
     mod readers;
     mod readme;
     mod regressions;
