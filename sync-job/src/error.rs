@@ -127,3 +127,14 @@ impl Error {
 
 /// The result of everything that talks to a database.
 pub type Result<T> = std::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_is_known_nothing_is_claimed() {
+        let remedy = Error::new(Side::Target, Kind::Unknown, "whether it was committed").remedy();
+        assert!(!remedy.contains("was kept") && remedy.contains("sync-job verify"), "{remedy}");
+    }
+}

@@ -22,6 +22,8 @@ const QUERY: u8 = b'Q';
 pub struct Loss {
     pub watched: fn(&str) -> bool,
     pub number: usize,
+    /// The error that comes instead of the reply, as from a server that shuts down; nothing for a mere silence.
+    pub instead: Option<&'static str>,
 }
 
 /// Forwards connections until dropped.
@@ -102,5 +104,16 @@ async fn forward(client: TcpStream, server: u16, loss: Loss, seen: &AtomicUsize)
     finished.await?;
     // The reply comes when the statement is carried out; nobody hears of it.
     from_server.read_u8().await.context("the reply that is lost")?;
+    if let Some(sqlstate) = loss.instead {
+        to_client.write_all(&error_response(sqlstate)?).await?;
+    }
     Ok(())
+}
+
+fn error_response(sqlstate: &str) -> Result<Vec<u8>> {
+    let fields = format!("SFATAL\0VFATAL\0C{sqlstate}\0Mterminating connection\0\0");
+    let mut message = vec![b'E'];
+    message.extend(u32::try_from(fields.len() + 4)?.to_be_bytes());
+    message.extend(fields.as_bytes());
+    Ok(message)
 }

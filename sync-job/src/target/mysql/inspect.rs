@@ -54,7 +54,9 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
     for (schema, name, index, repeats, column) in
         rows::<IndexColumn>(connection, &INDEX_COLUMNS.replace("$WHICH", &which("s", names))).await?
     {
-        if let Some(table) = found.get_mut(&TableName::new(schema, name)) {
+        if let Some(table) = found.get_mut(&TableName::new(schema, name))
+            && table.columns.iter().any(|present| present.name == column)
+        {
             add_to_index(&mut table.indexes, index, repeats > 0, column);
         }
     }

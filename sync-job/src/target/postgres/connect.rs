@@ -53,10 +53,11 @@ const SESSION: &str = "SET statement_timeout = 0; SET idle_in_transaction_sessio
     SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; ";
 
 /// Settings that not every version has, one that is too old to be used included: that is said in the plan, not here. With the
-/// check of the connection a statement ends soon after the job that wanted it.
+/// check of the connection a statement ends soon after the job that wanted it; other systems than Linux may refuse that setting.
 const SESSION_WHERE_KNOWN: &str = "SELECT set_config(s.name, s.setting, false) FROM (VALUES ('idle_session_timeout', '0'), \
     ('transaction_timeout', '0'), ('client_connection_check_interval', '2s')) AS s (name, setting) \
-    WHERE current_setting(s.name, true) IS NOT NULL";
+    WHERE current_setting(s.name, true) IS NOT NULL \
+    AND (s.name <> 'client_connection_check_interval' OR version() LIKE '%linux%')";
 
 /// Runs statements that return nothing of interest; several are separated by semicolons.
 pub async fn execute(connection: &mut PgConnection, sql: &str) -> Result<()> {
