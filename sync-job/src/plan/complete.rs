@@ -136,13 +136,16 @@ fn leave_out_what_is_lacking(table: &mut TablePlan, found: &TargetTable) {
     });
     for column in &mut table.columns {
         let is_there = found.columns.iter().any(|present| present.name == column.target && present.counts_up);
-        if column.identity.is_some() && !is_there {
-            column.identity = None;
+        if column.identity.take_if(|_| !is_there).is_some() {
             lacking.push(format!("identity of {}", column.target));
         }
     }
-    let lines = lacking.into_iter().map(|what| format!("{what}: the table is kept as it is, without"));
-    table.not_created.extend(lines);
+    for what in lacking {
+        // The dialect may have given another reason already.
+        if !table.not_created.iter().any(|line| line.starts_with(&format!("{what}:"))) {
+            table.not_created.push(format!("{what}: the table is kept as it is, without"));
+        }
+    }
 }
 
 fn describe(index: &IndexPlan) -> String {

@@ -1,9 +1,9 @@
-//! Tables of PostgreSQL that a rename would tear from what depends on them: which are kept, and what is true of them then.
+//! Tables that a rename would tear from what depends on them: which are kept, and what is true of them then.
 
 use stopgap_tests::{
     job::{Job, TARGET_PASSWORD},
     source::TestSource,
-    target::TestTarget,
+    target::{Engine, TestTarget},
 };
 
 const TABLES_FAILED: i32 = 1;
@@ -272,3 +272,25 @@ async fn the_plan_says_what_a_kept_table_lacks() {
     assert_eq!(not_created(&report, at("items")), not_created(&plan, at("items")));
     assert_eq!(target.rows("SELECT id, size FROM items ORDER BY id").unwrap(), ["1|10", "2|20"]);
 }
+
+/// On MySQL a foreign key keeps its table by itself.
+async fn the_plan_shows_what_a_kept_table_has(engine: Engine) {
+    let source = source(FAMILY).await;
+    source.run("CREATE INDEX ix_name ON dbo.parents (name)").await.unwrap();
+    let target = TestTarget::on(engine).unwrap();
+    let job = job(&source, &target, "foreign_keys = \"create\"");
+    job.run().unwrap().expect_code(0).unwrap();
+    target.run("CREATE VIEW seen AS SELECT id FROM children").unwrap();
+    let plan = job.command("plan", &["--format", "json"]).unwrap().expect_code(0).unwrap().json().unwrap();
+    for (number, (name, indexes, keys)) in
+        [("children", 1, 1), ("parents", 2, 0), ("toys", 1, 1)].into_iter().enumerate()
+    {
+        let table = &plan["tables"][number];
+        assert_eq!((&table["source"], &table["swap"]["method"]), (&format!("dbo.{name}").into(), &"replace".into()));
+        assert_eq!(not_created(&plan, number), Vec::<&str>::new(), "{name}");
+        assert_eq!(table["indexes"].as_array().unwrap().len(), indexes, "{name}");
+        assert_eq!(table["foreign_keys"].as_array().unwrap().len(), keys, "{name}");
+    }
+}
+
+on_each_engine!(the_plan_shows_what_a_kept_table_has);

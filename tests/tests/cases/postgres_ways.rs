@@ -175,7 +175,7 @@ async fn the_statements_of_a_killed_job_end() {
     let job = job(&source, &target);
     let running = job.spawn("run", &[]).unwrap();
     let builds = || sessions(&target).iter().any(|query| query.contains("CREATE INDEX"));
-    until("an index is built", Duration::from_secs(60), builds).await;
+    until("an index is built", Duration::from_mins(1), builds).await;
     running.signal("KILL").unwrap();
     running.wait().unwrap();
     until("no session is left", Duration::from_secs(20), || sessions(&target).is_empty()).await;
@@ -187,7 +187,7 @@ async fn a_locked_staging_table_does_not_hold_the_end_of_a_run() {
     let job = job(&source, &target).target("lock_timeout = \"1s\"");
     let running = job.spawn("run", &[]).unwrap();
     let builds = || sessions(&target).iter().any(|query| query.contains("CREATE INDEX"));
-    until("an index is built", Duration::from_secs(60), builds).await;
+    until("an index is built", Duration::from_mins(1), builds).await;
     let staging =
         target.value("SELECT relname FROM pg_class WHERE relname LIKE 'stopgap\\_%' AND relkind = 'r'").unwrap();
     let mut holder = target.session().await.unwrap();
