@@ -50,6 +50,8 @@ pub enum Kind {
     Configuration,
     /// Interrupted by the user, a signal or the deadline.
     Cancelled,
+    /// The server did not say whether it carried out a COMMIT.
+    Unknown,
     /// A statement failed for a reason that none of the others covers.
     Statement,
     /// A mistake in this program.
@@ -114,6 +116,10 @@ impl Error {
             Kind::Configuration => "Nothing was read or written. Correct what is named here and launch again.",
             Kind::Cancelled => "Run again when ready; nothing is left behind.",
             Kind::Statement => "The old table was kept. The server's message says what it did not like.",
+            Kind::Unknown => {
+                "The table has its old rows or the new ones, all of them: `sync-job verify` tells which. Run again when the server \
+                 answers."
+            }
             Kind::Internal => "This is a mistake in sync-job: please report it with this message.",
         }
     }
@@ -121,3 +127,14 @@ impl Error {
 
 /// The result of everything that talks to a database.
 pub type Result<T> = std::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_is_known_nothing_is_claimed() {
+        let remedy = Error::new(Side::Target, Kind::Unknown, "whether it was committed").remedy();
+        assert!(!remedy.contains("was kept") && remedy.contains("sync-job verify"), "{remedy}");
+    }
+}

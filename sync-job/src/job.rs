@@ -73,7 +73,9 @@ impl<S: Source, T: Target> Job<S, T> {
         let (facts, target_facts) = tokio::try_join!(self.source.facts(), self.target.facts())?;
         let catalog = self.source.catalog().await?;
         let draft = plan::draft(config, &catalog, &self.only, dialect);
-        let present = self.target.inspect(&draft.targets()).await?;
+        let targets = draft.targets();
+        let (tables, names) = tokio::try_join!(self.target.inspect(&targets), self.target.index_names(&targets))?;
+        let present = plan::Present { tables, names };
         let source = format!("{}:{}/{} ({})", config.source.host, config.source.port, facts.database, facts.version);
         let target = format!(
             "{}:{}/{} ({})",

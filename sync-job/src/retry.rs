@@ -25,6 +25,7 @@ pub fn worth_retrying(kind: Kind) -> bool {
         | Kind::Refused
         | Kind::Configuration
         | Kind::Cancelled
+        | Kind::Unknown
         | Kind::Statement
         | Kind::Internal => false,
     }

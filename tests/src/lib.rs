@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod job;
 pub mod matrix;
 pub mod mysql_proxy;
+pub mod postgres_proxy;
 pub mod source;
 pub mod target;
 pub mod wire;

@@ -42,12 +42,14 @@ mod cases {
     mod digests;
     mod harness;
     mod interruption;
+    mod kept_tables;
     mod matrix;
     mod memory;
     mod mysql_crashes;
     mod mysql_faults;
     mod mysql_waits;
     mod mysql_ways;
+    mod postgres_ways;
     mod readers;
     mod readme;
     mod regressions;

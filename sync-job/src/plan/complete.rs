@@ -3,73 +3,174 @@
 use std::collections::HashMap;
 
 use super::drift::{self, TargetTable};
-use super::{Dialect, Draft, Drift, Finding, RunPlan, Severity, SwapMethod, TablePlan};
+use super::{
+    Dialect, Draft, Drift, Finding, IndexPlan, RunPlan, Severity, SwapMethod, SwapPlan, TablePlan, names, ties,
+};
 use crate::config::{JobConfig, OnDrift};
-use crate::schema::TableName;
+use crate::schema::{IndexKind, TableName};
+
+/// What the target has already.
+#[derive(Debug, Default)]
+pub struct Present {
+    /// The tables of the plan that are there.
+    pub tables: HashMap<TableName, TargetTable>,
+    /// Names that an index of the plan cannot have, each with the table that it is an index of, if it is one. Empty where the
+    /// names of indexes belong to their tables.
+    pub names: HashMap<TableName, Option<TableName>>,
+}
 
 /// Finishes the plan with what the target has.
 pub fn complete(
     config: &JobConfig,
     draft: Draft,
-    present: &HashMap<TableName, TargetTable>,
+    present: &Present,
     source: String,
     target: String,
     dialect: &dyn Dialect,
 ) -> RunPlan {
-    let Draft { mut tables, findings } = draft;
-    let groups: Vec<(TableName, Option<String>)> =
-        tables.iter().map(|table| (table.target.clone(), table.group.clone())).collect();
+    let Draft { mut tables, findings, mut taken } = draft;
+    choose_methods(&mut tables, &present.tables);
     for table in &mut tables {
-        let mut found = present.get(&table.target).cloned();
-        if let Some(found) = &mut found {
-            // Old tables of one group go away together, and with them the foreign keys between them.
-            found.ties.retain(|tie| {
-                let together = |(other, group): &(TableName, Option<String>)| {
-                    group.is_some() && *group == table.group && drift::is_foreign_key_of(tie, other)
-                };
-                !groups.iter().any(together)
-            });
+        if let Some(found) = present.tables.get(&table.target) {
+            complete_table(config, table, found, dialect);
         }
-        table.swap = drift::swap_plan(found.as_ref());
-        if let Some(found) = found {
-            complete_table(config, table, &found, dialect);
+        if table.swap.method != SwapMethod::Replace {
+            let taken = taken.entry(table.target.schema.clone()).or_default();
+            names::give_way(table, taken, &present.names, dialect);
         }
     }
+    leave_out_impossible_keys(&mut tables, &present.tables);
     RunPlan { job: config.name.clone(), source, target, tables, findings }
 }
 
+/// How each table is swapped. Tables that change together are all kept, or none is: rows and names do not change hands at the
+/// same moment, and a foreign key refers to a table, not to a name.
+fn choose_methods(tables: &mut [TablePlan], present: &HashMap<TableName, TargetTable>) {
+    let names: Vec<(TableName, Option<String>)> =
+        tables.iter().map(|table| (table.target.clone(), table.group.clone())).collect();
+    for table in tables.iter_mut() {
+        let of_group = |(_, group): &&(TableName, Option<String>)| group.is_some() && *group == table.group;
+        let together: Vec<&TableName> = names.iter().filter(of_group).map(|(name, _)| name).collect();
+        let is_copied = |other: &TableName| names.iter().any(|(name, _)| name == other);
+        let found = present.get(&table.target);
+        let ties = found.map_or_else(Vec::new, |found| ties::of(table, found, &together, is_copied));
+        table.swap = drift::swap_plan(found, &ties);
+    }
+    let kept: Vec<(String, TableName)> = tables
+        .iter()
+        .filter(|table| table.swap.method == SwapMethod::Replace)
+        .filter_map(|table| Some((table.group.clone()?, table.target.clone())))
+        .collect();
+    for table in tables.iter_mut().filter(|table| table.swap.method == SwapMethod::Rename) {
+        let other = kept.iter().find(|(group, _)| table.group.as_ref() == Some(group));
+        if let Some((_, other)) = other {
+            let reason = format!("kept because it changes together with {other}, which must be kept");
+            table.swap = SwapPlan { method: SwapMethod::Replace, reason };
+        }
+    }
+}
+
 fn complete_table(config: &JobConfig, table: &mut TablePlan, found: &TargetTable, dialect: &dyn Dialect) {
-    let mut refuse = |id, message: String, remedy: &str| {
-        table.findings.push(Finding::new(id, Severity::Refusal, message, remedy).on(&table.source));
-    };
     if let Some(what) = &found.not_a_table {
-        refuse(
+        let finding = Finding::new(
             "target-not-a-table",
+            Severity::Refusal,
             format!("the target's {} is {what}", table.target),
             "Give the table another target name, or drop what is there.",
         );
+        table.findings.push(finding.on(&table.source));
         return;
     }
-    let drift = drift::compare(&table.columns, found, dialect);
-    if !drift.is_empty() {
-        let changes: Vec<String> = drift.iter().map(Drift::to_string).collect();
-        if config.target.on_drift == OnDrift::Fail {
-            refuse(
-                "drift",
-                format!("the columns differ: {}", changes.join("; ")),
-                "Set [target] on_drift = \"apply\" to let the swap carry the changes.",
-            );
-        } else if table.swap.method == SwapMethod::Replace {
-            refuse(
-                "drift-kept-table",
-                format!(
-                    "the columns differ ({}), but the table must be kept: {}",
-                    changes.join("; "),
-                    table.swap.reason
-                ),
-                "Change the table by hand, or remove what ties it, and run again.",
-            );
+    table.drift = drift::compare(&table.columns, found, dialect);
+    if let Some(finding) = refuse_drift(config, table) {
+        table.findings.push(finding.on(&table.source));
+    }
+    match table.swap.method {
+        SwapMethod::Replace => leave_out_what_is_lacking(table, found),
+        SwapMethod::Create | SwapMethod::Rename => table.not_created.extend(ties::outdated(table, found)),
+    }
+}
+
+fn refuse_drift(config: &JobConfig, table: &TablePlan) -> Option<Finding> {
+    if table.drift.is_empty() {
+        return None;
+    }
+    let changes = table.drift.iter().map(Drift::to_string).collect::<Vec<_>>().join("; ");
+    if config.target.on_drift == OnDrift::Fail {
+        return Some(Finding::new(
+            "drift",
+            Severity::Refusal,
+            format!("the columns differ: {changes}"),
+            "Set [target] on_drift = \"apply\" to let the swap carry the changes.",
+        ));
+    }
+    (table.swap.method == SwapMethod::Replace).then(|| {
+        Finding::new(
+            "drift-kept-table",
+            Severity::Refusal,
+            format!("the columns differ ({changes}), but the table must be kept: {}", table.swap.reason),
+            "Change the table by hand, or remove what ties it, and run again.",
+        )
+    })
+}
+
+/// A kept table stays as it is: of what was planned it gets its rows alone.
+fn leave_out_what_is_lacking(table: &mut TablePlan, found: &TargetTable) {
+    let merge_key = table.merge_key().cloned();
+    let mut lacking = Vec::new();
+    table.indexes.retain_mut(|index| {
+        if ties::has_index(found, index) {
+            return true;
+        }
+        lacking.push(describe(index));
+        // On the staging table it finds the rows that are merged.
+        index.staging_only = merge_key.as_ref() == Some(index);
+        index.staging_only
+    });
+    table.foreign_keys.retain(|key| {
+        let is_there = ties::has_key(found, key);
+        if !is_there {
+            lacking.push(format!("foreign key {}", key.name));
+        }
+        is_there
+    });
+    for column in &mut table.columns {
+        let is_there = found.columns.iter().any(|present| present.name == column.target && present.counts_up);
+        if column.identity.take_if(|_| !is_there).is_some() {
+            lacking.push(format!("identity of {}", column.target));
         }
     }
-    table.drift = drift;
+    for what in lacking {
+        // The dialect may have given another reason already.
+        if !table.not_created.iter().any(|line| line.starts_with(&format!("{what}:"))) {
+            table.not_created.push(format!("{what}: the table is kept as it is, without"));
+        }
+    }
+}
+
+fn describe(index: &IndexPlan) -> String {
+    let what = if index.kind == IndexKind::PrimaryKey { "primary key" } else { "index" };
+    format!("{what} {}", index.name)
+}
+
+/// A new table's foreign key needs a key of the table that it refers to, and a right to it. A kept table gets neither.
+fn leave_out_impossible_keys(tables: &mut [TablePlan], present: &HashMap<TableName, TargetTable>) {
+    let is_kept = |table: &&TablePlan| table.swap.method == SwapMethod::Replace;
+    let kept: Vec<TableName> = tables.iter().filter(is_kept).map(|table| table.target.clone()).collect();
+    for table in tables.iter_mut().filter(|table| table.swap.method == SwapMethod::Create) {
+        let TablePlan { foreign_keys, not_created, .. } = table;
+        foreign_keys.retain(|key| {
+            let can_be_referenced = present
+                .get(&key.referenced)
+                .is_none_or(|found| ties::can_be_referenced(found, &key.referenced_columns));
+            let possible = !kept.contains(&key.referenced) || can_be_referenced;
+            if !possible {
+                not_created.push(format!(
+                    "foreign key {}: {} is kept as it is, without a key for it",
+                    key.name, key.referenced
+                ));
+            }
+            possible
+        });
+    }
 }

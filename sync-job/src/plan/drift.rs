@@ -1,7 +1,7 @@
 //! What the target has already, and how it differs from what it shall have.
 
 use super::{ColumnPlan, Dialect, SwapMethod, SwapPlan};
-use crate::schema::TableName;
+use crate::schema::{IndexKind, TableName};
 
 /// A column that the target has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,22 +10,43 @@ pub struct TargetColumn {
     /// As the target's own catalog spells it.
     pub column_type: String,
     pub nullable: bool,
+    /// It takes its values from a sequence of its own.
+    pub counts_up: bool,
+}
+
+/// An ordinary index that the target has now: over columns alone and all rows, as the job itself makes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetIndex {
+    pub name: String,
+    pub kind: IndexKind,
+    pub columns: Vec<String>,
+    pub included: Vec<String>,
+    /// An earlier run made it after an index of the source. Nobody else relies on it.
+    pub made_by_job: bool,
+}
+
+/// A foreign key of a table that the target has now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetForeignKey {
+    pub name: String,
+    pub columns: Vec<String>,
+    pub referenced: TableName,
+    /// As with [`TargetIndex`].
+    pub made_by_job: bool,
 }
 
 /// A table that the target has now.
 #[derive(Debug, Clone, Default)]
 pub struct TargetTable {
     pub columns: Vec<TargetColumn>,
-    /// Rows by the target's statistics.
-    pub rows: Option<u64>,
-    /// What would not survive a rename, in words: dependent views, foreign keys from outside, …
+    /// What no rename could carry, in words: dependent views, foreign keys from outside, …
     pub ties: Vec<String>,
     /// It is not an ordinary table: a view, a partitioned table, …
     pub not_a_table: Option<String>,
     /// This login does not own it.
     pub not_owned: bool,
-    /// Names of its indexes.
-    pub indexes: Vec<String>,
+    pub indexes: Vec<TargetIndex>,
+    pub foreign_keys: Vec<TargetForeignKey>,
 }
 
 /// A difference between the target's column and the plan's.
@@ -82,23 +103,13 @@ pub fn compare(planned: &[ColumnPlan], present: &TargetTable, dialect: &dyn Dial
     drift
 }
 
-/// Whether a tie is a foreign key of this table. The target names it `foreign key k of schema.table`.
-pub fn is_foreign_key_of(tie: &str, table: &TableName) -> bool {
-    tie.starts_with("foreign key ") && tie.replace('"', "").ends_with(&format!(" of {table}"))
-}
-
-/// Which way the table is swapped, and why.
-pub fn swap_plan(present: Option<&TargetTable>) -> SwapPlan {
-    match present {
-        None => SwapPlan { method: SwapMethod::Create, reason: "the table is new".to_owned() },
-        Some(table) if table.not_owned => {
-            SwapPlan { method: SwapMethod::Replace, reason: "the target's user does not own the table".to_owned() }
-        }
-        Some(table) if table.ties.is_empty() => {
-            SwapPlan { method: SwapMethod::Rename, reason: "nothing depends on the old table".to_owned() }
-        }
-        Some(table) => {
-            SwapPlan { method: SwapMethod::Replace, reason: format!("kept because of {}", table.ties.join(", ")) }
-        }
-    }
+/// Which way the table is swapped, and why. `ties` is what a rename would lose.
+pub fn swap_plan(present: Option<&TargetTable>, ties: &[String]) -> SwapPlan {
+    let (method, reason) = match present {
+        None => (SwapMethod::Create, "the table is new".to_owned()),
+        Some(table) if table.not_owned => (SwapMethod::Replace, "the target's user does not own the table".to_owned()),
+        Some(_) if ties.is_empty() => (SwapMethod::Rename, "nothing depends on the old table".to_owned()),
+        Some(_) => (SwapMethod::Replace, format!("kept because of {}", ties.join(", "))),
+    };
+    SwapPlan { method, reason }
 }

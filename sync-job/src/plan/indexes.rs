@@ -78,7 +78,7 @@ fn plan_one(
     if keys.len() + included.len() > most {
         return Err(format!("the target takes {most} columns in an index"));
     }
-    let plan = IndexPlan { name: index.name.clone(), kind: index.kind, columns: keys, included };
+    let plan = IndexPlan { name: index.name.clone(), kind: index.kind, columns: keys, included, staging_only: false };
     match dialect.refuse_index(&plan, columns) {
         Some(reason) => Err(reason),
         None => Ok(plan),

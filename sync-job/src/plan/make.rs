@@ -17,6 +17,8 @@ use crate::type_map::{self, Form, Mapping, ReadAs};
 pub struct Draft {
     pub tables: Vec<TablePlan>,
     pub findings: Vec<Finding>,
+    /// Names of indexes and keys that are given away, by the target's schema.
+    pub(super) taken: HashMap<String, indexes::Taken>,
 }
 
 impl Draft {
@@ -41,12 +43,10 @@ pub fn draft(config: &JobConfig, catalog: &Catalog, only: &[Pattern], dialect: &
         })
         .collect();
     let selected = select(config, catalog, only, &mut findings);
-    let mut taken: HashMap<String, indexes::Taken> = HashMap::new();
-    let mut tables: Vec<TablePlan> = Vec::new();
-    for source in &selected {
-        let plan = plan_table(config, source, dialect, &mut taken);
-        tables.push(plan);
-    }
+    let mut taken = names_of_tables(config, &selected, dialect);
+    // Tables that the command line leaves out are drafted, too: the names of indexes must not depend on it.
+    let mut tables: Vec<TablePlan> =
+        selected.iter().map(|source| plan_table(config, source, dialect, &mut taken)).collect();
     for (own, source) in selected.iter().enumerate() {
         let taken = taken.entry(tables[own].target.schema.clone()).or_default();
         let settings = config.settings(&source.name);
@@ -54,25 +54,61 @@ pub fn draft(config: &JobConfig, catalog: &Catalog, only: &[Pattern], dialect: &
         tables[own].foreign_keys = planned;
         tables[own].not_created.extend(missing);
     }
+    tables.retain(|table| only.is_empty() || matches(only, &table.source));
+    leave_out_keys_to_absent(&mut tables);
     join_groups(&mut tables);
     findings.extend(names::collisions(&tables));
-    Draft { tables, findings }
+    Draft { tables, findings, taken }
 }
 
+fn matches(patterns: &[Pattern], table: &TableName) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(&table.schema, &table.name))
+}
+
+/// Where indexes are named among the tables of their schema, no index may take a table's name.
+fn names_of_tables(
+    config: &JobConfig,
+    selected: &[&SourceTable],
+    dialect: &dyn Dialect,
+) -> HashMap<String, indexes::Taken> {
+    let mut taken: HashMap<String, indexes::Taken> = HashMap::new();
+    if dialect.index_names_belong_to_tables() {
+        return taken;
+    }
+    for source in selected {
+        let TableName { schema, name } =
+            target_name(config, source, config.settings(&source.name), config.table(&source.name), dialect);
+        taken.entry(schema).or_default().insert(name);
+    }
+    taken
+}
+
+/// Foreign keys to tables that the command line leaves out are not made.
+fn leave_out_keys_to_absent(tables: &mut [TablePlan]) {
+    let targets: Vec<TableName> = tables.iter().map(|table| table.target.clone()).collect();
+    for TablePlan { foreign_keys, not_created, .. } in tables {
+        foreign_keys.retain(|key| {
+            let is_copied = targets.contains(&key.referenced);
+            if !is_copied {
+                not_created.push(format!("foreign key {}: {} is not copied in this run", key.name, key.referenced));
+            }
+            is_copied
+        });
+    }
+}
+
+/// The tables of the job file, whether or not the command line leaves them out.
 fn select<'a>(
     config: &JobConfig,
     catalog: &'a Catalog,
     only: &[Pattern],
     findings: &mut Vec<Finding>,
 ) -> Vec<&'a SourceTable> {
-    let matches = |patterns: &[Pattern], table: &SourceTable| {
-        patterns.iter().any(|pattern| pattern.matches(&table.name.schema, &table.name.name))
-    };
     let chosen = |table: &SourceTable| {
         let listed = config.table(&table.name).is_some();
-        let included =
-            matches(&config.selection.include, table) && (table.kind == SourceKind::Table || config.selection.views);
-        (listed || included) && !matches(&config.selection.exclude, table)
+        let included = matches(&config.selection.include, &table.name)
+            && (table.kind == SourceKind::Table || config.selection.views);
+        (listed || included) && !matches(&config.selection.exclude, &table.name)
     };
     for entry in &config.tables {
         let found =
@@ -91,7 +127,7 @@ fn select<'a>(
         }
     }
     for (index, pattern) in config.selection.include.iter().enumerate() {
-        if !catalog.tables.iter().any(|table| matches(std::slice::from_ref(pattern), table)) {
+        if !catalog.tables.iter().any(|table| matches(std::slice::from_ref(pattern), &table.name)) {
             findings.push(Finding::new(
                 "empty-pattern",
                 Severity::Refusal,
@@ -105,9 +141,8 @@ fn select<'a>(
         }
     }
     let selected: Vec<&SourceTable> = catalog.tables.iter().filter(|table| chosen(table)).collect();
-    let named: Vec<&SourceTable> =
-        selected.iter().copied().filter(|table| only.is_empty() || matches(only, table)).collect();
-    if named.is_empty() && findings.iter().all(|finding| finding.severity != Severity::Refusal) {
+    let nothing = selected.iter().all(|table| !only.is_empty() && !matches(only, &table.name));
+    if nothing && findings.iter().all(|finding| finding.severity != Severity::Refusal) {
         let what =
             if selected.is_empty() { "the job file selects no table" } else { "--table matches no selected table" };
         findings.push(Finding::new(
@@ -117,7 +152,7 @@ fn select<'a>(
             "`sync-job plan` without --table lists the tables.",
         ));
     }
-    named
+    selected
 }
 
 fn nearest_table(name: &TableName, catalog: &Catalog) -> String {
@@ -166,6 +201,7 @@ fn plan_table(
     if defaults > 0 {
         not_created.push(format!("{defaults} column default(s): the copy is filled by this job alone"));
     }
+    not_created.extend(lost_identities(source, &columns, settings));
     let chunking = keys::choose(source, &columns, settings, own, dialect).unwrap_or_else(|problem| {
         findings.push(
             Finding::new(
@@ -340,6 +376,19 @@ fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings
         mapping,
         collation: column.collation.clone(),
     }
+}
+
+/// Identities of columns that are no integers on the target.
+fn lost_identities(source: &SourceTable, columns: &[ColumnPlan], settings: &TableSettings) -> Vec<String> {
+    let counts_up = |name: &str| source.columns.iter().any(|column| column.name == name && column.identity.is_some());
+    columns
+        .iter()
+        .filter(|column| settings.identity == IdentityPolicy::Keep && column.identity.is_none())
+        .filter(|column| counts_up(&column.source))
+        .map(|column| {
+            format!("identity of {}: only integers count up, and it is {}", column.target, column.mapping.final_type())
+        })
+        .collect()
 }
 
 /// The column beside a datetimeoffset or sql_variant that keeps what its own column loses.

@@ -14,11 +14,13 @@ mod keys;
 mod make;
 mod names;
 pub mod text;
+mod ties;
 
-pub use complete::complete;
+pub use complete::{Present, complete};
 pub use dialect::Dialect;
-pub use drift::{Drift, TargetColumn, TargetTable, is_foreign_key_of};
+pub use drift::{Drift, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
 pub use make::{Draft, draft};
+pub use ties::{is_foreign_key_of, of as ties};
 
 /// What a run would do.
 #[derive(Debug, Clone)]
@@ -122,6 +124,8 @@ pub struct IndexPlan {
     /// Target column and whether it descends.
     pub columns: Vec<(String, bool)>,
     pub included: Vec<String>,
+    /// The kept table does without; on the staging table it finds rows.
+    pub staging_only: bool,
 }
 
 /// A foreign key that is created on the target.

@@ -74,6 +74,27 @@ pub fn unique(name: &str, table: &str, taken: &mut HashSet<String>, dialect: &dy
     short
 }
 
+/// Gives the table's indexes other names where the target has something else of theirs.
+pub fn give_way(
+    table: &mut TablePlan,
+    taken: &mut HashSet<String>,
+    present: &HashMap<TableName, Option<TableName>>,
+    dialect: &dyn Dialect,
+) {
+    let TablePlan { target, indexes, .. } = table;
+    // The table's own indexes go away with it.
+    let of_others = |(name, owner): &(&TableName, &Option<TableName>)| {
+        name.schema == target.schema && owner.as_ref() != Some(target)
+    };
+    let of_others: HashSet<&str> = present.iter().filter(of_others).map(|(name, _)| name.name.as_str()).collect();
+    for index in indexes.iter_mut().filter(|index| of_others.contains(index.name.as_str())) {
+        let mut unusable: HashSet<String> = of_others.iter().map(|name| (*name).to_owned()).collect();
+        unusable.extend(taken.iter().cloned());
+        index.name = unique(&index.name, &target.name, &mut unusable, dialect);
+        taken.insert(index.name.clone());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

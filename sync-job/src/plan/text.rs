@@ -79,7 +79,7 @@ fn render_table(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String, out: &
             column.mapping.final_type()
         );
     }
-    for index in &table.indexes {
+    for index in table.indexes.iter().filter(|index| !index.staging_only) {
         let columns: Vec<String> = index
             .columns
             .iter()
@@ -162,6 +162,7 @@ fn table_json(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String) -> Value
     let indexes: Vec<Value> = table
         .indexes
         .iter()
+        .filter(|index| !index.staging_only)
         .map(|index| {
             let columns: Vec<&String> = index.columns.iter().map(|(name, _)| name).collect();
             json!({"name": index.name, "kind": kind(index.kind), "columns": columns, "include": index.included})

@@ -54,6 +54,16 @@ pub trait Target: Send + Sync + 'static {
     /// What the target has under these names now; absent names are absent from the answer.
     fn inspect(&self, names: &[TableName]) -> impl Future<Output = Result<HashMap<TableName, TargetTable>>> + Send;
 
+    /// Names that no index of these tables can have, each with the table that it is an index of, if it is one. Nothing where the
+    /// names of indexes belong to their tables.
+    fn index_names(
+        &self,
+        tables: &[TableName],
+    ) -> impl Future<Output = Result<HashMap<TableName, Option<TableName>>>> + Send {
+        let _ = tables;
+        std::future::ready(Ok(HashMap::new()))
+    }
+
     /// What this login may not do that the plan needs, in words, with the remedy.
     fn missing_permissions(&self, tables: &[TablePlan]) -> impl Future<Output = Result<Vec<(String, String)>>> + Send;
 

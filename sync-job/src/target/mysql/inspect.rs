@@ -7,13 +7,17 @@ use mysql_async::Conn;
 use super::connect::rows;
 use super::sql::literal;
 use crate::error::Result;
-use crate::plan::{TargetColumn, TargetTable};
-use crate::schema::TableName;
+use crate::plan::{TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
+use crate::schema::{IndexKind, TableName};
 
-/// Database, name, kind, engine, estimated rows, options.
-type Table = (String, String, String, Option<String>, Option<u64>, Option<String>);
-/// Database, table, column, type, "YES" or "NO".
-type Column = (String, String, String, String, String);
+/// Database, name, kind, engine, options.
+type Table = (String, String, String, Option<String>, Option<String>);
+/// Database, table, column, type, "YES" or "NO", what else there is to it.
+type Column = (String, String, String, String, String, String);
+/// Database, table, index, whether it allows values twice, column.
+type IndexColumn = (String, String, String, u64, String);
+/// Database, table, foreign key, column, database and table that it refers to.
+type KeyColumn = (String, String, String, String, String, String);
 /// Database, table, and the name of something of it.
 type Named = (String, String, String);
 
@@ -23,7 +27,7 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
     if names.is_empty() {
         return Ok(found);
     }
-    for (schema, name, kind, engine, estimate, options) in
+    for (schema, name, kind, engine, options) in
         rows::<Table>(connection, &TABLES.replace("$WHICH", &which("t", names))).await?
     {
         let not_a_table = match (kind.as_str(), engine.as_deref()) {
@@ -33,22 +37,34 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
             }
             (other, _) => Some(format!("a {}", other.to_lowercase())),
         };
-        let mut table = TargetTable { rows: estimate, not_a_table, ..TargetTable::default() };
+        let mut table = TargetTable { not_a_table, ..TargetTable::default() };
         if options.is_some_and(|options| options.contains("partitioned")) {
             table.ties.push("its partitions".to_owned());
         }
         found.insert(TableName::new(schema, name), table);
     }
-    for (schema, name, column, column_type, nullable) in
+    for (schema, name, column, column_type, nullable, extra) in
         rows::<Column>(connection, &COLUMNS.replace("$WHICH", &which("c", names))).await?
     {
         if let Some(table) = found.get_mut(&TableName::new(schema, name)) {
-            table.columns.push(TargetColumn { name: column, column_type, nullable: nullable == "YES" });
+            let counts_up = extra.to_lowercase().contains("auto_increment");
+            table.columns.push(TargetColumn { name: column, column_type, nullable: nullable == "YES", counts_up });
         }
     }
-    for (schema, name, index) in rows::<Named>(connection, &INDEXES.replace("$WHICH", &which("s", names))).await? {
+    for (schema, name, index, repeats, column) in
+        rows::<IndexColumn>(connection, &INDEX_COLUMNS.replace("$WHICH", &which("s", names))).await?
+    {
+        if let Some(table) = found.get_mut(&TableName::new(schema, name))
+            && table.columns.iter().any(|present| present.name == column)
+        {
+            add_to_index(&mut table.indexes, index, repeats > 0, column);
+        }
+    }
+    for (schema, name, key, column, other_schema, other) in
+        rows::<KeyColumn>(connection, &KEY_COLUMNS.replace("$WHICH", &which("k", names))).await?
+    {
         if let Some(table) = found.get_mut(&TableName::new(schema, name)) {
-            table.indexes.push(index);
+            add_to_key(&mut table.foreign_keys, key, column, TableName::new(other_schema, other));
         }
     }
     for (schema, name, tie) in rows::<Named>(connection, &TIES.replace("$NAMES", &pairs(names))).await? {
@@ -57,6 +73,28 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
         }
     }
     Ok(found)
+}
+
+/// Columns come in the order of the index, one by one. Nothing here tells who made it.
+fn add_to_index(indexes: &mut Vec<TargetIndex>, name: String, repeats: bool, column: String) {
+    if let Some(index) = indexes.iter_mut().find(|index| index.name == name) {
+        index.columns.push(column);
+        return;
+    }
+    let kind = match (name.as_str(), repeats) {
+        ("PRIMARY", _) => IndexKind::PrimaryKey,
+        (_, false) => IndexKind::Unique,
+        (_, true) => IndexKind::Plain,
+    };
+    let (columns, included) = (vec![column], Vec::new());
+    indexes.push(TargetIndex { name, kind, columns, included, made_by_job: true });
+}
+
+fn add_to_key(keys: &mut Vec<TargetForeignKey>, name: String, column: String, referenced: TableName) {
+    match keys.iter_mut().find(|key| key.name == name) {
+        Some(key) => key.columns.push(column),
+        None => keys.push(TargetForeignKey { name, columns: vec![column], referenced, made_by_job: true }),
+    }
 }
 
 /// Names of a table's indexes.
@@ -78,18 +116,30 @@ fn pairs(names: &[TableName]) -> String {
 }
 
 const TABLES: &str = "\
-SELECT t.table_schema, t.table_name, t.table_type, t.engine, t.table_rows, t.create_options
+SELECT t.table_schema, t.table_name, t.table_type, t.engine, t.create_options
 FROM information_schema.tables AS t WHERE $WHICH";
 
 /// Invisible columns (such as a generated primary key) are not the job's concern.
 const COLUMNS: &str = "\
-SELECT c.table_schema, c.table_name, c.column_name, CAST(c.column_type AS CHAR), c.is_nullable
+SELECT c.table_schema, c.table_name, c.column_name, CAST(c.column_type AS CHAR), c.is_nullable, c.extra
 FROM information_schema.columns AS c
 WHERE $WHICH AND c.extra NOT LIKE '%INVISIBLE%'
 ORDER BY c.table_schema, c.table_name, c.ordinal_position";
 
 const INDEXES: &str = "\
 SELECT DISTINCT s.table_schema, s.table_name, s.index_name FROM information_schema.statistics AS s WHERE $WHICH";
+
+/// Parts of an index that are expressions have no column.
+const INDEX_COLUMNS: &str = "\
+SELECT s.table_schema, s.table_name, s.index_name, s.non_unique, s.column_name FROM information_schema.statistics AS s
+WHERE $WHICH AND s.index_type = 'BTREE' AND s.column_name IS NOT NULL
+ORDER BY s.table_schema, s.table_name, s.index_name, s.seq_in_index";
+
+const KEY_COLUMNS: &str = "\
+SELECT k.table_schema, k.table_name, k.constraint_name, k.column_name, k.referenced_table_schema, k.referenced_table_name
+FROM information_schema.key_column_usage AS k
+WHERE $WHICH AND k.referenced_table_name IS NOT NULL
+ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position";
 
 /// What a rename would lose. Grants and views go by the table's name here, and stay; the primary key and ordinary indexes are
 /// made anew.

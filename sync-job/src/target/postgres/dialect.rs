@@ -66,9 +66,11 @@ impl Dialect for PostgresDialect {
     fn fit(&self, _table: &mut TablePlan) {}
 }
 
-/// `format_type` spells some types in its own way.
+/// `format_type` spells some types in its own way, and names the schema of those that are not its own: extensions' types are
+/// looked for in `public`.
 fn canonical(text: &str) -> String {
     let text = text.to_lowercase();
+    let text = text.strip_prefix("public.").unwrap_or(&text);
     let text = text.replace(" with time zone", "tz").replace(" without time zone", "");
     // timestamp(3)tz and timestamptz(3) are the same type.
     match (text.strip_suffix("tz"), text.find('(')) {
@@ -87,6 +89,7 @@ mod tests {
         assert!(same_type("timestamp(3) without time zone", "timestamp(3)"));
         assert!(same_type("timestamp(6) with time zone", "timestamptz(6)"));
         assert!(same_type("time(6) without time zone", "time(6)"));
+        assert!(same_type("public.vector(3)", "vector(3)"));
         assert!(!same_type("timestamp(6) without time zone", "timestamptz(6)"));
         assert!(!same_type("numeric(10,2)", "numeric(12,2)"));
     }

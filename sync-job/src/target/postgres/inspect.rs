@@ -1,15 +1,15 @@
 //! What the target has: tables, and what ties them to other objects.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::connect::rows;
-use super::sql::literal;
+use super::sql::{self, literal};
 use crate::error::Result;
-use crate::plan::{TargetColumn, TargetTable};
-use crate::schema::TableName;
+use crate::plan::{TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
+use crate::schema::{IndexKind, TableName};
 
 /// Looks the tables up; absent ones are absent from the answer.
 pub async fn tables(connection: &mut PgConnection, names: &[TableName]) -> Result<HashMap<TableName, TargetTable>> {
@@ -31,29 +31,88 @@ pub async fn tables(connection: &mut PgConnection, names: &[TableName]) -> Resul
     }
     let list: Vec<String> = oids.keys().map(ToString::to_string).collect();
     let list = list.join(", ");
-    for row in rows(connection, &COLUMNS.replace("$OIDS", &list)).await? {
-        if let Some(table) = oids.get(&number(&row, "oid")).and_then(|name| found.get_mut(name)) {
-            table.columns.push(TargetColumn {
-                name: text(&row, "column_name"),
-                column_type: text(&row, "column_type"),
-                nullable: row.try_get("nullable").unwrap_or(true),
-            });
+    let mut each = async |query: &str, add: fn(&mut TargetTable, &PgRow)| -> Result<()> {
+        for row in rows(
+            connection,
+            &query.replace("$ORDINARY", IS_ORDINARY).replace("$OIDS", &list).replace("$MARK", &literal(sql::MARK)),
+        )
+        .await?
+        {
+            if let Some(table) = oids.get(&number(&row, "oid")).and_then(|name| found.get_mut(name)) {
+                add(table, &row);
+            }
         }
-    }
-    for row in rows(connection, &INDEXES.replace("$OIDS", &list)).await? {
-        if let Some(table) = oids.get(&number(&row, "oid")).and_then(|name| found.get_mut(name)) {
-            table.indexes.push(text(&row, "index_name"));
-        }
-    }
-    for row in rows(connection, &TIES.replace("$OIDS", &list)).await? {
-        if let Some(table) = oids.get(&number(&row, "oid")).and_then(|name| found.get_mut(name)) {
-            table.ties.push(text(&row, "tie"));
-        }
-    }
+        Ok(())
+    };
+    each(COLUMNS, |table, row| table.columns.push(column(row))).await?;
+    each(INDEXES, |table, row| table.indexes.push(index(row))).await?;
+    each(FOREIGN_KEYS, |table, row| table.foreign_keys.push(foreign_key(row))).await?;
+    each(TIES, |table, row| table.ties.push(text(row, "tie"))).await?;
     Ok(found)
 }
 
+/// All names of relations in the tables' schemas, each with the table that it is an index of, if it is one.
+pub async fn index_names(
+    connection: &mut PgConnection,
+    tables: &[TableName],
+) -> Result<HashMap<TableName, Option<TableName>>> {
+    let schemas: BTreeSet<String> = tables.iter().map(|table| literal(&table.schema)).collect();
+    if schemas.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let schemas: Vec<String> = schemas.into_iter().collect();
+    let found = rows(connection, &NAMES.replace("$SCHEMAS", &schemas.join(", "))).await?;
+    let name = |row: &PgRow| {
+        let schema = text(row, "schema_name");
+        let owner: Option<String> = row.try_get("table_name").unwrap_or_default();
+        (TableName::new(&schema, text(row, "name")), owner.map(|owner| TableName::new(&schema, owner)))
+    };
+    Ok(found.iter().map(name).collect())
+}
+
+fn column(row: &PgRow) -> TargetColumn {
+    TargetColumn {
+        name: text(row, "column_name"),
+        column_type: text(row, "column_type"),
+        nullable: row.try_get("nullable").unwrap_or(true),
+        counts_up: flag(row, "counts_up"),
+    }
+}
+
+fn index(row: &PgRow) -> TargetIndex {
+    let kind = match (flag(row, "is_primary"), flag(row, "is_constraint"), flag(row, "is_unique")) {
+        (true, _, _) => IndexKind::PrimaryKey,
+        (_, true, _) => IndexKind::UniqueConstraint,
+        (_, _, true) => IndexKind::Unique,
+        _ => IndexKind::Plain,
+    };
+    TargetIndex {
+        name: text(row, "index_name"),
+        kind,
+        columns: texts(row, "columns"),
+        included: texts(row, "included"),
+        made_by_job: flag(row, "made_by_job"),
+    }
+}
+
+fn foreign_key(row: &PgRow) -> TargetForeignKey {
+    TargetForeignKey {
+        name: text(row, "key_name"),
+        columns: texts(row, "columns"),
+        referenced: TableName::new(text(row, "schema_name"), text(row, "table_name")),
+        made_by_job: flag(row, "made_by_job"),
+    }
+}
+
 fn text(row: &PgRow, name: &str) -> String {
+    row.try_get(name).unwrap_or_default()
+}
+
+fn texts(row: &PgRow, name: &str) -> Vec<String> {
+    row.try_get(name).unwrap_or_default()
+}
+
+fn flag(row: &PgRow, name: &str) -> bool {
     row.try_get(name).unwrap_or_default()
 }
 
@@ -71,34 +130,58 @@ fn table(row: &PgRow) -> TargetTable {
         "f" => Some("a foreign table".to_owned()),
         other => Some(format!("a relation of kind {other}")),
     };
-    let rows: f32 = row.try_get("estimate").unwrap_or(-1.0);
-    TargetTable {
-        rows: (rows >= 0.0).then_some(rows as u64),
-        not_a_table,
-        not_owned: !row.try_get("owned").unwrap_or(false),
-        ..TargetTable::default()
-    }
+    TargetTable { not_a_table, not_owned: !flag(row, "owned"), ..TargetTable::default() }
 }
 
 const TABLES: &str = "\
 SELECT c.oid::int8 AS oid, n.nspname::text AS schema_name, c.relname::text AS table_name, c.relkind::text AS kind,
-       c.reltuples AS estimate, pg_has_role(c.relowner, 'USAGE') AS owned
+       pg_has_role(c.relowner, 'USAGE') AS owned
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace";
 
 const COLUMNS: &str = "\
 SELECT a.attrelid::int8 AS oid, a.attname::text AS column_name, format_type(a.atttypid, a.atttypmod) AS column_type,
-       NOT a.attnotnull AS nullable
+       NOT a.attnotnull AS nullable, pg_get_serial_sequence(a.attrelid::regclass::text, a.attname) IS NOT NULL AS counts_up
 FROM pg_attribute AS a
 WHERE a.attrelid IN ($OIDS) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum";
 
-const INDEXES: &str = "\
-SELECT i.indrelid::int8 AS oid, c.relname::text AS index_name
-FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-WHERE i.indrelid IN ($OIDS)";
+/// A b-tree over columns and all rows, in the columns' own order: what the job itself makes.
+const IS_ORDINARY: &str = "\
+x.indpred IS NULL AND x.indexprs IS NULL AND m.amname = 'btree' AND NOT EXISTS (
+  SELECT FROM unnest(x.indclass::oid[], x.indcollation::oid[], x.indkey::int2[]) AS k (class, sorting, number)
+  JOIN pg_opclass AS o ON o.oid = k.class JOIN pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = k.number
+  WHERE NOT o.opcdefault OR k.sorting <> a.attcollation)";
 
-/// What a rename would lose. Indexes, keys and identity sequences of the table itself are made anew and do not count;
-/// grants, owner, comments, storage options and replica identity are carried over by the swap.
+/// The index that tells logical replication which row was changed is made by the job only if the source has it.
+const INDEXES: &str = "\
+SELECT x.indrelid::int8 AS oid, c.relname::text AS index_name, x.indisprimary AS is_primary, x.indisunique AS is_unique,
+       EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = x.indexrelid AND k.contype = 'u') AS is_constraint,
+       starts_with(coalesce(obj_description(x.indexrelid, 'pg_class'), ''), $MARK) AND NOT x.indisreplident AS made_by_job,
+       array(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = k.number
+             WHERE k.place <= x.indnkeyatts ORDER BY k.place) AS columns,
+       array(SELECT a.attname::text FROM unnest(x.indkey::int2[]) WITH ORDINALITY AS k (number, place)
+             JOIN pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = k.number
+             WHERE k.place > x.indnkeyatts ORDER BY k.place) AS included
+FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid JOIN pg_am AS m ON m.oid = c.relam
+WHERE x.indrelid IN ($OIDS) AND $ORDINARY ORDER BY 1, 2";
+
+const FOREIGN_KEYS: &str = "\
+SELECT k.conrelid::int8 AS oid, k.conname::text AS key_name, n.nspname::text AS schema_name, c.relname::text AS table_name,
+       starts_with(coalesce(obj_description(k.oid, 'pg_constraint'), ''), $MARK) AS made_by_job,
+       array(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS p (number, place)
+             JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = p.number ORDER BY p.place) AS columns
+FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.confrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE k.contype = 'f' AND k.conrelid IN ($OIDS) ORDER BY 1, 2";
+
+const NAMES: &str = "\
+SELECT n.nspname::text AS schema_name, c.relname::text AS name, t.relname::text AS table_name
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_index AS x ON x.indexrelid = c.oid LEFT JOIN pg_class AS t ON t.oid = x.indrelid
+WHERE n.nspname IN ($SCHEMAS)";
+
+/// What no rename could carry. Ordinary indexes, foreign keys and identity sequences of the table itself may be made anew: that is
+/// for the plan to say. Grants, owner, comments, storage options and replica identity are carried over by the swap.
 const TIES: &str = "\
 SELECT r.ev_class_oid AS oid, r.tie FROM (
   SELECT DISTINCT d.refobjid::int8 AS ev_class_oid,
@@ -143,6 +226,7 @@ SELECT r.ev_class_oid AS oid, r.tie FROM (
   WHERE y.typrelid IN ($OIDS)
   UNION ALL
   SELECT x.indrelid::int8, 'index ' || c.relname || ', which this job did not make'
-  FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid
-  WHERE x.indrelid IN ($OIDS) AND (x.indpred IS NOT NULL OR x.indexprs IS NOT NULL)
+  FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid JOIN pg_am AS m ON m.oid = c.relam
+  WHERE x.indrelid IN ($OIDS) AND NOT ($ORDINARY)
+        AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = x.indexrelid AND k.contype = 'x')
 ) AS r ORDER BY 1, 2";

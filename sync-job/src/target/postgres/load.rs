@@ -83,7 +83,7 @@ impl Copy {
                 close(connection).await;
                 Ok(())
             }
-            Err(error) if matches!(error.kind, Kind::Connection | Kind::Stalled | Kind::Transient) => {
+            Err(error) if is_reply_lost(error.kind) => {
                 tracing::warn!(table = %self.table, error = error.chain(), "the reply to COMMIT was lost; asking what became of it");
                 drop(connection);
                 fate(&self.target, &self.transaction, error).await
@@ -116,6 +116,11 @@ async fn join(task: &mut JoinHandle<Result<()>>) -> Result<()> {
     })
 }
 
+/// Whether a COMMIT that failed so may have been carried out all the same.
+pub(super) fn is_reply_lost(kind: Kind) -> bool {
+    matches!(kind, Kind::Connection | Kind::Stalled | Kind::Transient)
+}
+
 /// Whether the transaction was committed after all (`pg_xact_status`, PostgreSQL documentation 9.27.7).
 pub(super) async fn fate(target: &Postgres, transaction: &str, lost: Error) -> Result<()> {
     for attempt in 1..=FATE_ATTEMPTS {
@@ -134,7 +139,7 @@ pub(super) async fn fate(target: &Postgres, transaction: &str, lost: Error) -> R
     }
     Err(Error::new(
         Side::Target,
-        Kind::Statement,
+        Kind::Unknown,
         format!("whether transaction {transaction} was committed could not be found out"),
     )
     .with_source(lost))

@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 use crate::config::TargetConfig;
 use crate::digest::{TableDigest, hash_bytes};
 use crate::error::{Error, Kind, Result, Side};
-use crate::plan::{Dialect, SwapMethod, TablePlan, TargetTable};
+use crate::plan::{ColumnPlan, Dialect, SwapMethod, TablePlan, TargetTable};
 use crate::schema::TableName;
 use crate::target::copy_binary::CopyEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
@@ -89,9 +89,13 @@ async fn make_schema(connection: &mut PgConnection, schema: &str) -> Result<()> 
     .await
 }
 
-/// The digest of a relation, over a given connection (and so inside its transaction).
-async fn digest_of(connection: &mut PgConnection, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
-    let found = rows(connection, &sql::digest(table, relation)).await?;
+/// The digest of a relation's columns, over a given connection (and so inside its transaction).
+async fn digest_of(
+    connection: &mut PgConnection,
+    columns: impl IntoIterator<Item = &ColumnPlan>,
+    relation: &TableName,
+) -> Result<TableDigest> {
+    let found = rows(connection, &sql::digest(columns, relation)).await?;
     let answer = found.first().and_then(|row| {
         let rows: i64 = row.try_get(0).ok()?;
         let sum: String = row.try_get(1).ok()?;
@@ -141,6 +145,13 @@ impl Target for Postgres {
     async fn inspect(&self, names: &[TableName]) -> Result<HashMap<TableName, TargetTable>> {
         let mut connection = self.connect().await?;
         let found = inspect::tables(&mut connection, names).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
+    async fn index_names(&self, tables: &[TableName]) -> Result<HashMap<TableName, Option<TableName>>> {
+        let mut connection = self.connect().await?;
+        let found = inspect::index_names(&mut connection, tables).await?;
         close(connection).await;
         Ok(found)
     }
@@ -197,8 +208,9 @@ impl Target for Postgres {
         let name = sql::qualified(&staging.name);
         let mut connection = self.connect().await?;
         make_schema(&mut connection, &staging.name.schema).await?;
+        // What a try left whose reply was lost goes first.
         let statements = format!(
-            "BEGIN; {}; COMMENT ON TABLE {name} IS {}; ALTER TABLE {name} SET (autovacuum_enabled = off); COMMIT",
+            "BEGIN; DROP TABLE IF EXISTS {name}; {}; COMMENT ON TABLE {name} IS {}; ALTER TABLE {name} SET (autovacuum_enabled = off); COMMIT",
             sql::create_staging(table, &staging.name),
             lease::staging_comment(self, &table.target.to_string()),
         );
@@ -208,7 +220,9 @@ impl Target for Postgres {
     }
 
     async fn drop_staging(&self, staging: &Staging) -> Result<()> {
-        self.run(&format!("DROP TABLE IF EXISTS {} CASCADE", sql::qualified(&staging.name))).await
+        let patience = self.config.lock_timeout.as_millis();
+        let name = sql::qualified(&staging.name);
+        self.run(&format!("SET lock_timeout = {patience}; DROP TABLE IF EXISTS {name} CASCADE")).await
     }
 
     async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<load::ChunkLoader> {
@@ -217,7 +231,7 @@ impl Target for Postgres {
 
     async fn digest(&self, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
         let mut connection = self.connect().await?;
-        let digest = digest_of(&mut connection, table, relation).await;
+        let digest = digest_of(&mut connection, &table.columns, relation).await;
         close(connection).await;
         digest
     }
@@ -236,7 +250,7 @@ impl Target for Postgres {
 
     async fn count(&self, relation: &TableName) -> Result<u64> {
         let mut connection = self.connect().await?;
-        let found = rows(&mut connection, &format!("SELECT count(*)::int8 FROM {}", sql::qualified(relation))).await?;
+        let found = rows(&mut connection, &format!("SELECT count(*)::int8 FROM {}", sql::only(relation))).await?;
         close(connection).await;
         Ok(found.first().and_then(|row| row.try_get::<i64, _>(0).ok()).unwrap_or(0) as u64)
     }

@@ -48,21 +48,30 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
     for table in tables.iter().filter(|table| table.swap.method == SwapMethod::Replace) {
         let query = format!(
             "SELECT has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') AND \
-             has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE') AS may, current_user::text AS me \
+             has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE') AS may, \
+             row_security_active(c.oid) AS filtered, current_user::text AS me \
              FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = {}",
             literal(&table.target.schema),
             literal(&table.target.name)
         );
         let found = rows(connection, &query).await?;
-        if let Some(row) = found.first()
-            && !row.try_get::<bool, _>("may").unwrap_or(false)
-        {
-            let me: String = row.try_get("me").unwrap_or_default();
+        let Some(row) = found.first() else { continue };
+        let me: String = row.try_get("me").unwrap_or_default();
+        if !row.try_get::<bool, _>("may").unwrap_or(false) {
+            let relation = super::sql::qualified(&table.target);
             missing.push((
                 format!("{me} may not change the rows of {}", table.target),
+                format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {relation} TO {};", quote(&me)),
+            ));
+        }
+        if row.try_get::<bool, _>("filtered").unwrap_or(false) {
+            missing.push((
                 format!(
-                    "GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {};",
-                    super::sql::qualified(&table.target),
+                    "row-level security hides rows of {} from {me}: they could neither be replaced nor proven",
+                    table.target
+                ),
+                format!(
+                    "ALTER ROLE {} BYPASSRLS; or let the job log in as the table's owner, without FORCE.",
                     quote(&me)
                 ),
             ));

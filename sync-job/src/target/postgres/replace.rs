@@ -2,70 +2,153 @@
 //! depends on them. Readers are never blocked and see the old rows or the new ones, whatever their isolation level.
 
 use sqlx::Row as _;
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 
 use super::connect::{execute, rows as select};
 use super::{digest_of, sql};
 use crate::error::{Error, Kind, Result, Side};
-use crate::plan::{ColumnPlan, IndexPlan, TablePlan};
+use crate::plan::{ColumnPlan, TablePlan};
 use crate::target::SwapItem;
 
-/// Makes the table's rows equal to the staging table's, proves it, and sets the sequences; inside the caller's transaction.
-pub(super) async fn rows(connection: &mut PgConnection, item: &SwapItem<'_>) -> Result<()> {
-    let table = item.table;
-    let target = sql::qualified(&table.target);
-    let staging = sql::qualified(&item.staging.name);
-    execute(connection, &format!("LOCK TABLE {target} IN SHARE ROW EXCLUSIVE MODE")).await?;
-    match table.merge_key() {
-        Some(key) => merge(connection, table, &Merge::new(table, key, &target, &staging)).await?,
-        None => exchange_all(connection, table, &target, &staging).await?,
+/// Makes the tables' rows equal to their staging tables', proves it, and sets the sequences; inside the caller's transaction.
+///
+/// Foreign keys between the tables are checked row by row. So rows that the source no longer has leave children first, and new
+/// ones come parents first; what a row holds that is yet to change leaves at the end.
+pub(super) async fn rows(connection: &mut PgConnection, items: &[&SwapItem<'_>]) -> Result<()> {
+    let order = parents_first(items.len(), &foreign_keys(connection, items).await?);
+    let items: Vec<&SwapItem<'_>> = order.into_iter().map(|number| items[number]).collect();
+    for item in &items {
+        execute(connection, &format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", sql::only(&item.table.target)))
+            .await?;
     }
-    let held = digest_of(connection, table, &table.target).await?;
-    if held != item.ticket.digest() && !table.has_conversions() {
-        return Err(Error::new(
-            Side::Target,
-            Kind::Mismatch,
-            format!(
-                "{}: after its rows were replaced it does not hold what was read; the old rows were kept",
-                table.target
-            ),
-        ));
+    let mut held_back = Vec::new();
+    for item in items.iter().rev() {
+        let delete = match Merge::of(item) {
+            Some(merge) => merge.delete_absent,
+            None => delete_all(connection, item.table).await?,
+        };
+        if attempt(connection, &delete).await?.is_some() {
+            held_back.push(delete);
+        }
     }
-    for statement in sequences(table, &target) {
-        execute(connection, &statement).await?;
+    for item in &items {
+        match Merge::of(item) {
+            Some(merge) => merge_rows(connection, item.table, &merge).await?,
+            None => insert_all(connection, item).await?,
+        }
     }
-    execute(connection, &format!("DROP TABLE {staging}")).await
+    for delete in held_back {
+        execute(connection, &delete).await?;
+    }
+    for item in &items {
+        prove(connection, item).await?;
+        for statement in sequences(item.table, &sql::qualified(&item.table.target)) {
+            execute(connection, &statement).await?;
+        }
+        execute(connection, &format!("DROP TABLE {}", sql::qualified(&item.staging.name))).await?;
+    }
+    Ok(())
 }
 
-/// Without a key no row of one side can be told to be a row of the other.
-async fn exchange_all(connection: &mut PgConnection, table: &TablePlan, target: &str, staging: &str) -> Result<()> {
-    if is_referenced(connection, target).await? {
+/// Foreign keys among the tables that are there: child and parent, each by its number.
+async fn foreign_keys(connection: &mut PgConnection, items: &[&SwapItem<'_>]) -> Result<Vec<(usize, usize)>> {
+    if items.len() < 2 {
+        return Ok(Vec::new());
+    }
+    let tables: Vec<String> = items
+        .iter()
+        .enumerate()
+        .map(|(number, item)| {
+            format!("({number}::int8, {}::regclass::oid)", sql::literal(&sql::qualified(&item.table.target)))
+        })
+        .collect();
+    let query = format!(
+        "WITH t (number, oid) AS (VALUES {}) SELECT c.number AS child, p.number AS parent FROM pg_constraint AS k \
+         JOIN t AS c ON c.oid = k.conrelid JOIN t AS p ON p.oid = k.confrelid WHERE k.contype = 'f' AND c.number <> p.number",
+        tables.join(", ")
+    );
+    let number = |row: &PgRow, name| row.try_get::<i64, _>(name).ok().and_then(|number| usize::try_from(number).ok());
+    let found = select(connection, &query).await?;
+    Ok(found.iter().filter_map(|row| Some((number(row, "child")?, number(row, "parent")?))).collect())
+}
+
+/// An order in which no child comes before its parent, as far as there is one.
+fn parents_first(count: usize, keys: &[(usize, usize)]) -> Vec<usize> {
+    let mut order: Vec<usize> = Vec::new();
+    while order.len() < count {
+        let waiting = || (0..count).filter(|number| !order.contains(number));
+        let is_free = |number: &usize| keys.iter().all(|(child, parent)| child != number || order.contains(parent));
+        // In a circle any table is as good as another.
+        let Some(next) = waiting().find(is_free).or_else(|| waiting().next()) else { break };
+        order.push(next);
+    }
+    order
+}
+
+/// Runs a statement. If values forbid it the transaction goes on as if it had not been tried, and the error is the answer.
+async fn attempt(connection: &mut PgConnection, statement: &str) -> Result<Option<Error>> {
+    execute(connection, "SAVEPOINT attempt").await?;
+    match execute(connection, statement).await {
+        Err(error) if error.kind == Kind::Data => {
+            execute(connection, "ROLLBACK TO SAVEPOINT attempt").await?;
+            Ok(Some(error))
+        }
+        result => result.map(|()| None),
+    }
+}
+
+/// Whether the table holds what was read.
+async fn prove(connection: &mut PgConnection, item: &SwapItem<'_>) -> Result<()> {
+    let (table, read) = (item.table, item.ticket.digest());
+    let holds = if table.has_conversions() {
+        // A converted column cannot be hashed as it was read: the others are compared with the staging table, which was proven
+        // before its columns were converted.
+        let unconverted = || table.columns.iter().filter(|column| column.mapping.convert_to.is_none());
+        let held = digest_of(connection, unconverted(), &table.target).await?;
+        held.rows == read.rows && held == digest_of(connection, unconverted(), &item.staging.name).await?
+    } else {
+        digest_of(connection, &table.columns, &table.target).await? == read
+    };
+    if holds {
+        return Ok(());
+    }
+    Err(Error::new(
+        Side::Target,
+        Kind::Mismatch,
+        format!(
+            "{}: after its rows were replaced it does not hold what was read; the old rows were kept",
+            table.target
+        ),
+    ))
+}
+
+/// Without a key no row of one side can be told to be a row of the other: all of them leave.
+async fn delete_all(connection: &mut PgConnection, table: &TablePlan) -> Result<String> {
+    if is_referenced(connection, &sql::qualified(&table.target)).await? {
         return Err(referenced(table, "has no key by which its rows could be replaced one by one"));
     }
-    let columns = sql::columns(table);
-    let selected = qualified_columns(table.columns.iter(), "s");
-    execute(connection, &format!("DELETE FROM {target}")).await?;
+    Ok(format!("DELETE FROM {}", sql::only(&table.target)))
+}
+
+async fn insert_all(connection: &mut PgConnection, item: &SwapItem<'_>) -> Result<()> {
+    let columns = sql::columns(item.table);
+    let selected = qualified_columns(item.table.columns.iter(), "s");
+    let (target, staging) = (sql::qualified(&item.table.target), sql::qualified(&item.staging.name));
     let insert =
         format!("INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE SELECT {selected} FROM {staging} AS s");
     execute(connection, &insert).await
 }
 
 /// Touches the rows that differ and no others.
-async fn merge(connection: &mut PgConnection, table: &TablePlan, merge: &Merge) -> Result<()> {
-    execute(connection, &merge.delete_absent).await?;
-    if let Some(update) = &merge.update_changed {
-        execute(connection, "SAVEPOINT changed").await?;
-        match execute(connection, update).await {
-            // Rows that exchange a value of a second unique key collide half way: they have to leave together and come back.
-            Err(error) if error.kind == Kind::Data => {
-                execute(connection, "ROLLBACK TO SAVEPOINT changed").await?;
-                if is_referenced(connection, &sql::qualified(&table.target)).await? {
-                    return Err(referenced(table, "has rows that exchange unique values").with_source(error.chain()));
-                }
-                execute(connection, &merge.delete_changed).await?;
-            }
-            result => result?,
+async fn merge_rows(connection: &mut PgConnection, table: &TablePlan, merge: &Merge) -> Result<()> {
+    // Rows that exchange a value of a second unique key collide half way: they have to leave together and come back.
+    if let Some(update) = &merge.update_changed
+        && let Some(collision) = attempt(connection, update).await?
+    {
+        if is_referenced(connection, &sql::qualified(&table.target)).await? {
+            return Err(referenced(table, "has rows that exchange unique values").with_source(collision.chain()));
         }
+        execute(connection, &merge.delete_changed).await?;
     }
     execute(connection, &merge.insert_missing).await
 }
@@ -102,7 +185,13 @@ struct Merge {
 }
 
 impl Merge {
-    fn new(table: &TablePlan, key: &IndexPlan, target: &str, staging: &str) -> Self {
+    /// Nothing where no key tells rows apart.
+    fn of(item: &SwapItem<'_>) -> Option<Self> {
+        let table = item.table;
+        let (target, staging) = (sql::qualified(&table.target), sql::qualified(&item.staging.name));
+        // Rows of tables that inherit from this one are not the job's.
+        let own = sql::only(&table.target);
+        let key = table.merge_key()?;
         let columns = sql::columns(table);
         let selected = qualified_columns(table.columns.iter(), "s");
         let same = |column: &String| {
@@ -125,22 +214,19 @@ impl Merge {
             qualified_columns(rest.iter().copied(), "t"),
             qualified_columns(rest.iter().copied(), "s"),
         );
-        Self {
+        Some(Self {
             delete_absent: format!(
-                "DELETE FROM {target} AS t WHERE NOT EXISTS (SELECT FROM {staging} AS s WHERE {same_key})"
+                "DELETE FROM {own} AS t WHERE NOT EXISTS (SELECT FROM {staging} AS s WHERE {same_key})"
             ),
             update_changed: (!rest.is_empty()).then(|| {
-                format!(
-                    "UPDATE {target} AS t SET {} FROM {staging} AS s WHERE {same_key} AND {differs}",
-                    sets.join(", ")
-                )
+                format!("UPDATE {own} AS t SET {} FROM {staging} AS s WHERE {same_key} AND {differs}", sets.join(", "))
             }),
-            delete_changed: format!("DELETE FROM {target} AS t USING {staging} AS s WHERE {same_key} AND {differs}"),
+            delete_changed: format!("DELETE FROM {own} AS t USING {staging} AS s WHERE {same_key} AND {differs}"),
             insert_missing: format!(
                 "INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE SELECT {selected} FROM {staging} AS s \
-                 WHERE NOT EXISTS (SELECT FROM {target} AS t WHERE {same_key})"
+                 WHERE NOT EXISTS (SELECT FROM {own} AS t WHERE {same_key})"
             ),
-        }
+        })
     }
 }
 
@@ -169,4 +255,17 @@ pub(super) fn sequences(table: &TablePlan, relation: &str) -> Vec<String> {
             ))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parents_come_before_their_children() {
+        assert_eq!(parents_first(3, &[]), [0, 1, 2]);
+        assert_eq!(parents_first(3, &[(0, 1), (1, 2)]), [2, 1, 0]);
+        assert_eq!(parents_first(3, &[(1, 2), (0, 2)]), [2, 0, 1]);
+        assert_eq!(parents_first(3, &[(0, 1), (1, 0), (2, 0)]), [0, 1, 2], "a circle");
+    }
 }

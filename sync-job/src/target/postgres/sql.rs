@@ -4,6 +4,9 @@ use crate::plan::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan};
 use crate::schema::{IndexKind, TableName};
 use crate::type_map::Form;
 
+/// Comments of indexes and foreign keys that the job made begin so: what somebody added has none.
+pub const MARK: &str = "made by stopgap";
+
 /// `"name"`, with quotes doubled.
 pub fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -17,6 +20,11 @@ pub fn literal(text: &str) -> String {
 /// `"schema"."name"`.
 pub fn qualified(name: &TableName) -> String {
     format!("{}.{}", quote(&name.schema), quote(&name.name))
+}
+
+/// A table's own rows, without those of tables that inherit from it.
+pub fn only(name: &TableName) -> String {
+    format!("ONLY {}", qualified(name))
 }
 
 /// `"a", "b"`.
@@ -69,14 +77,14 @@ pub fn copy(table: &TablePlan, staging: &TableName) -> String {
     format!("COPY {} ({}) FROM STDIN (FORMAT binary)", qualified(staging), columns(table))
 }
 
-/// The digest of all rows; see [`crate::digest`].
-pub fn digest(table: &TablePlan, relation: &TableName) -> String {
-    let cells: Vec<String> = table.columns.iter().map(hashed).collect();
+/// The digest of all rows, over these columns; see [`crate::digest`].
+pub fn digest<'a>(columns: impl IntoIterator<Item = &'a ColumnPlan>, relation: &TableName) -> String {
+    let cells: Vec<String> = columns.into_iter().map(hashed).collect();
     format!(
         "SELECT count(*)::int8, coalesce(sum(hash_record_extended(ROW(int8send(hash_record_extended(ROW({}), 0))), 0)), 0)::text \
          FROM {}",
         cells.join(", "),
-        qualified(relation)
+        only(relation)
     )
 }
 
@@ -120,8 +128,9 @@ pub fn create_index(staging: &TableName, index: &IndexPlan, name: &str) -> Strin
     let include =
         if index.included.is_empty() { String::new() } else { format!(" INCLUDE ({})", list(&index.included)) };
     let table = qualified(staging);
+    let mark = mark("INDEX", &qualified(&TableName::new(&staging.schema, name)));
     let name = quote(name);
-    match index.kind {
+    let create = match index.kind {
         // Constraints take neither direction nor NULL order; SQL Server counts NULL as one value in them.
         IndexKind::PrimaryKey => {
             format!("ALTER TABLE {table} ADD CONSTRAINT {name} PRIMARY KEY ({}){include}", list(plain))
@@ -131,20 +140,26 @@ pub fn create_index(staging: &TableName, index: &IndexPlan, name: &str) -> Strin
         }
         IndexKind::Unique => format!("CREATE UNIQUE INDEX {name} ON {table} ({}){include}", keys.join(", ")),
         IndexKind::Plain => format!("CREATE INDEX {name} ON {table} ({}){include}", keys.join(", ")),
-    }
+    };
+    format!("{create}; {mark}")
+}
+
+/// Tells what the job made after the source from what somebody added on the target.
+fn mark(what: &str, name: &str) -> String {
+    format!("COMMENT ON {what} {name} IS {}", literal(&format!("{MARK}, as the source has it")))
 }
 
 /// `ADD CONSTRAINT … FOREIGN KEY`, referring to `referenced` (a staging table during the run).
 pub fn foreign_key(table: &TableName, key: &ForeignKeyPlan, referenced: &TableName) -> String {
+    let (table, name) = (qualified(table), quote(&key.name));
     format!(
-        "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}",
-        qualified(table),
-        quote(&key.name),
+        "ALTER TABLE {table} ADD CONSTRAINT {name} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}; {}",
         list(&key.columns),
         qualified(referenced),
         list(&key.referenced_columns),
         key.on_delete,
         key.on_update,
+        mark("CONSTRAINT", &format!("{name} ON {table}")),
     )
 }
 

@@ -7,12 +7,12 @@ use sqlx::postgres::PgConnection;
 
 use super::connect::{close, execute, rows};
 use super::indexes::temporary_name;
-use super::load::fate;
+use super::load::{fate, is_reply_lost};
 use super::{Postgres, inspect, replace, sql};
 use crate::error::{Error, Kind, Result, Side};
-use crate::plan::{SwapMethod, TablePlan, is_foreign_key_of};
+use crate::plan::{ForeignKeyPlan, SwapMethod, TablePlan, ties};
 use crate::retry;
-use crate::schema::IndexKind;
+use crate::schema::{IndexKind, TableName};
 use crate::target::{Staging, SwapItem};
 
 /// How often old snapshots are looked for.
@@ -61,26 +61,39 @@ async fn try_once(
     keys_are_there: &mut bool,
 ) -> Result<()> {
     if !*keys_are_there {
-        add_foreign_keys(connection, items).await?;
+        add_foreign_keys(connection, items, methods).await?;
         *keys_are_there = true;
     }
     transaction(target, connection, items, methods).await
 }
 
-/// Foreign keys among the group's staging tables, checked against all rows before readers see them.
-async fn add_foreign_keys(connection: &mut PgConnection, items: &[SwapItem<'_>]) -> Result<()> {
-    for item in items {
-        for key in &item.table.foreign_keys {
-            let referenced = items.iter().find(|other| other.table.target == key.referenced);
-            if let Some(referenced) = referenced {
-                // What a try left whose reply was lost goes first.
-                let add = sql::foreign_key(&item.staging.name, key, &referenced.staging.name);
-                let drop = sql::drop_constraint(&item.staging.name, &key.name);
-                execute(connection, &format!("{drop}; {add}")).await?;
-            }
+/// Foreign keys among the group's staging tables, checked against all rows before readers see them. Those of kept tables are
+/// there already.
+async fn add_foreign_keys(connection: &mut PgConnection, items: &[SwapItem<'_>], methods: &[SwapMethod]) -> Result<()> {
+    for (item, key, referenced) in foreign_keys(items, methods) {
+        if let (referenced, SwapMethod::Create | SwapMethod::Rename) = referenced {
+            // What a try left whose reply was lost goes first.
+            let add = sql::foreign_key(&item.staging.name, key, &referenced.staging.name);
+            let drop = sql::drop_constraint(&item.staging.name, &key.name);
+            execute(connection, &format!("{drop}; {add}")).await?;
         }
     }
     Ok(())
+}
+
+/// Foreign keys that the staging tables bring, each with the table it refers to and how that is swapped.
+fn foreign_keys<'a>(
+    items: &'a [SwapItem<'a>],
+    methods: &'a [SwapMethod],
+) -> impl Iterator<Item = (&'a SwapItem<'a>, &'a ForeignKeyPlan, (&'a SwapItem<'a>, SwapMethod))> {
+    let brought = items.iter().zip(methods).filter(|(_, method)| **method != SwapMethod::Replace);
+    brought.flat_map(|(item, _)| item.table.foreign_keys.iter().map(move |key| (item, key))).filter_map(
+        move |(item, key)| {
+            let (referenced, method) =
+                items.iter().zip(methods).find(|(other, _)| other.table.target == key.referenced)?;
+            Some((item, key, (referenced, *method)))
+        },
+    )
 }
 
 fn explain(error: Error) -> Error {
@@ -166,16 +179,23 @@ async fn transaction(
         let tables: Vec<String> = dropped.iter().map(|item| sql::qualified(&item.table.target)).collect();
         execute(connection, &format!("DROP TABLE {}", tables.join(", "))).await?;
     }
+    let kept: Vec<&SwapItem<'_>> =
+        items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::Replace).map(|(item, _)| item).collect();
+    replace::rows(connection, &kept).await?;
     for (item, method) in items.iter().zip(methods) {
-        match method {
-            SwapMethod::Create | SwapMethod::Rename => rename(connection, item, *method).await?,
-            SwapMethod::Replace => replace::rows(connection, item).await?,
+        if *method != SwapMethod::Replace {
+            rename(connection, item, *method).await?;
+        }
+    }
+    for (item, key, (referenced, method)) in foreign_keys(items, methods) {
+        if method == SwapMethod::Replace {
+            execute(connection, &sql::foreign_key(&item.table.target, key, &referenced.table.target)).await?;
         }
     }
     let found = rows(connection, "SELECT pg_current_xact_id()::text AS id").await?;
     let id: String = found.first().and_then(|row| row.try_get("id").ok()).unwrap_or_default();
     match execute(connection, "COMMIT").await {
-        Err(error) if error.kind == Kind::Connection => fate(target, &id, error).await,
+        Err(error) if is_reply_lost(error.kind) => fate(target, &id, error).await,
         result => result,
     }
 }
@@ -183,16 +203,15 @@ async fn transaction(
 /// What was not tied when the plan was made may be now. Ties among the tables of the group go away together.
 async fn refuse_new_ties(connection: &mut PgConnection, table: &TablePlan, group: &[&SwapItem<'_>]) -> Result<()> {
     let found = inspect::tables(connection, std::slice::from_ref(&table.target)).await?;
-    let ties = found.get(&table.target).map(|found| found.ties.clone()).unwrap_or_default();
-    let outside: Vec<String> =
-        ties.into_iter().filter(|tie| !group.iter().any(|item| is_foreign_key_of(tie, &item.table.target))).collect();
-    if outside.is_empty() {
+    let together: Vec<&TableName> = group.iter().map(|item| &item.table.target).collect();
+    let ties = found.get(&table.target).map_or_else(Vec::new, |found| ties(table, found, &together, |_| true));
+    if ties.is_empty() {
         return Ok(());
     }
     Err(Error::new(
         Side::Target,
         Kind::Refused,
-        format!("{} got new ties since the plan was made: {}; run again", table.target, outside.join(", ")),
+        format!("{} got new ties since the plan was made: {}; run again", table.target, ties.join(", ")),
     ))
 }
 
@@ -208,7 +227,7 @@ async fn carry_over(connection: &mut PgConnection, item: &SwapItem<'_>) -> Resul
 }
 
 /// Statements that make the new table like the old one, in the order in which they must run: grants are given by the owner,
-/// so the owner comes last.
+/// so the owner comes last. What default privileges gave the new table is taken back first.
 const CARRIED: &str = "\
 WITH old AS (SELECT c.*, $NEW::text AS new FROM pg_class AS c WHERE c.oid = $OLD::regclass),
 grants AS (
@@ -235,13 +254,25 @@ SELECT s.statement FROM (
   UNION ALL
   SELECT 4, format('ALTER TABLE %s SET (%s)', old.new, array_to_string(old.reloptions, ', ')) FROM old WHERE old.reloptions IS NOT NULL
   UNION ALL
-  SELECT 5, format('ALTER TABLE %s REPLICA IDENTITY FULL', old.new) FROM old WHERE old.relreplident = 'f'
+  SELECT 5, format('ALTER TABLE %s REPLICA IDENTITY %s', old.new, CASE old.relreplident WHEN 'f' THEN 'FULL' ELSE 'NOTHING' END)
+  FROM old WHERE old.relreplident IN ('f', 'n')
   UNION ALL
-  SELECT 6, format('GRANT %s%s ON TABLE %s TO %s%s', privilege_type, coalesce(' (' || column_name || ')', ''), new, grantee,
+  (SELECT 5, format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', old.new, c.relname)
+   FROM old JOIN pg_index AS o ON o.indrelid = old.oid AND o.indisreplident
+   JOIN pg_index AS n ON n.indrelid = old.new::regclass AND n.indisunique
+     AND array(SELECT pg_get_indexdef(n.indexrelid, k, false) FROM generate_series(1, n.indnkeyatts) AS k)
+       = array(SELECT pg_get_indexdef(o.indexrelid, k, false) FROM generate_series(1, o.indnkeyatts) AS k)
+   JOIN pg_class AS c ON c.oid = n.indexrelid ORDER BY n.indexrelid LIMIT 1)
+  UNION ALL
+  SELECT 6, format('REVOKE ALL ON TABLE %s FROM %s', old.new, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
+  FROM old JOIN pg_class AS n ON n.oid = old.new::regclass CROSS JOIN LATERAL aclexplode(n.relacl) AS a
+  WHERE a.grantee <> n.relowner
+  UNION ALL
+  SELECT 7, format('GRANT %s%s ON TABLE %s TO %s%s', privilege_type, coalesce(' (' || column_name || ')', ''), new, grantee,
                    CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
   FROM grants WHERE oid <> relowner
   UNION ALL
-  SELECT 7, format('ALTER TABLE %s OWNER TO %I', old.new, pg_get_userbyid(old.relowner)) FROM old
+  SELECT 8, format('ALTER TABLE %s OWNER TO %I', old.new, pg_get_userbyid(old.relowner)) FROM old
   WHERE old.relowner <> (SELECT n.relowner FROM pg_class AS n WHERE n.oid = old.new::regclass)
 ) AS s ORDER BY s.rank";
 

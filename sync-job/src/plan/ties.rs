@@ -1,0 +1,91 @@
+//! What a rename would lose of the table that is there, what goes away with it, and what a kept table lacks.
+
+use super::drift::{TargetForeignKey, TargetIndex, TargetTable};
+use super::{ForeignKeyPlan, IndexPlan, TablePlan};
+use crate::schema::{IndexKind, TableName};
+
+/// What a rename would lose, in words. Foreign keys of tables that are swapped `together` with this one go away and come back
+/// with them; a key of the job's own that refers to a table which is not copied could not be made anew.
+pub fn of(
+    table: &TablePlan,
+    found: &TargetTable,
+    together: &[&TableName],
+    is_copied: impl Fn(&TableName) -> bool,
+) -> Vec<String> {
+    let outside = |tie: &&String| !together.iter().any(|other| is_foreign_key_of(tie, other));
+    let mut ties: Vec<String> = found.ties.iter().filter(outside).cloned().collect();
+    let added = found.indexes.iter().filter(|index| !index.made_by_job && !is_made_anew(index, table));
+    ties.extend(added.map(|index| format!("index {}, which this job did not make", index.name)));
+    let keys = found.foreign_keys.iter().filter(|key| !is_key_made_anew(key, table));
+    for key in keys.filter(|key| !key.made_by_job || !is_copied(&key.referenced)) {
+        let tie = format!("foreign key {} to {}", key.name, key.referenced);
+        if !ties.contains(&tie) {
+            ties.push(tie);
+        }
+    }
+    ties
+}
+
+/// What earlier runs made and this one does not make again: it goes away with the old table.
+pub fn outdated(table: &TablePlan, found: &TargetTable) -> Vec<String> {
+    let indexes = found.indexes.iter().filter(|index| !is_made_anew(index, table)).map(|index| ("index", &index.name));
+    let keys = found.foreign_keys.iter().filter(|key| !is_key_made_anew(key, table));
+    indexes
+        .chain(keys.map(|key| ("foreign key", &key.name)))
+        .map(|(what, name)| {
+            format!("{what} {name}: it goes away with the old table, since the source has none like it")
+        })
+        .collect()
+}
+
+/// Whether the table that is there has an index that does what the planned one would.
+pub fn has_index(found: &TargetTable, plan: &IndexPlan) -> bool {
+    found.indexes.iter().any(|index| {
+        plan.columns.iter().map(|(name, _)| name).eq(&index.columns)
+            && strictness(index.kind) >= strictness(plan.kind)
+            && plan.included.iter().all(|name| index.included.contains(name))
+    })
+}
+
+/// Whether the table that is there has a foreign key that does what the planned one would.
+pub fn has_key(found: &TargetTable, plan: &ForeignKeyPlan) -> bool {
+    found.foreign_keys.iter().any(|key| is_same_key(key, plan))
+}
+
+/// Whether a foreign key over these columns may refer to the table.
+pub fn can_be_referenced(found: &TargetTable, columns: &[String]) -> bool {
+    let same = |index: &TargetIndex| {
+        index.columns.len() == columns.len() && index.columns.iter().all(|name| columns.contains(name))
+    };
+    !found.not_owned && found.indexes.iter().any(|index| index.kind != IndexKind::Plain && same(index))
+}
+
+fn is_made_anew(index: &TargetIndex, table: &TablePlan) -> bool {
+    table.indexes.iter().any(|plan| {
+        plan.columns.iter().map(|(name, _)| name).eq(&index.columns)
+            && strictness(plan.kind) >= strictness(index.kind)
+            && index.included.iter().all(|name| plan.included.contains(name))
+    })
+}
+
+fn is_key_made_anew(key: &TargetForeignKey, table: &TablePlan) -> bool {
+    table.foreign_keys.iter().any(|plan| is_same_key(key, plan))
+}
+
+fn is_same_key(key: &TargetForeignKey, plan: &ForeignKeyPlan) -> bool {
+    key.columns == plan.columns && key.referenced == plan.referenced
+}
+
+/// How much an index demands of its rows.
+fn strictness(kind: IndexKind) -> u8 {
+    match kind {
+        IndexKind::PrimaryKey => 2,
+        IndexKind::UniqueConstraint | IndexKind::Unique => 1,
+        IndexKind::Plain => 0,
+    }
+}
+
+/// Whether a tie is a foreign key of this table. The target names it `foreign key k of schema.table`.
+pub fn is_foreign_key_of(tie: &str, table: &TableName) -> bool {
+    tie.starts_with("foreign key ") && tie.replace('"', "").ends_with(&format!(" of {table}"))
+}

@@ -1,0 +1,1 @@
+SELECT (SELECT string_agg(id || what, ',' ORDER BY id) FROM ONLY orders), (SELECT string_agg(id || what, ',' ORDER BY id) FROM orders_archive), (SELECT string_agg(what, ',') FROM ONLY events), (SELECT string_agg(what, ',') FROM events_archive)

@@ -1,0 +1,203 @@
+//! PostgreSQL's own ways: replies that are lost, names that schemas share, what a renamed table brings along.
+
+use std::time::{Duration, Instant};
+
+use stopgap_tests::{
+    job::Job,
+    postgres_proxy::{Loss, Proxy},
+    source::TestSource,
+    target::TestTarget,
+};
+
+const ITEMS: &str = "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, name nvarchar(20) NOT NULL); \
+     CREATE INDEX ix_name ON dbo.items (name); INSERT INTO dbo.items (id, name) VALUES (1, N'one'), (2, N'two')";
+
+async fn source(script: &str) -> TestSource {
+    let source = TestSource::new().await.unwrap();
+    source.run(script).await.unwrap();
+    source
+}
+
+fn job(source: &TestSource, target: &TestTarget) -> Job {
+    Job::new(source, target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]")
+}
+
+fn assert_clean(target: &TestTarget) {
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_whose_reply_is_lost_counts_once() {
+    let source = source(ITEMS).await;
+    let commits = |sql: &str| sql == "COMMIT";
+    for (what, watched, number, instead) in [
+        ("the load's COMMIT", commits as fn(&str) -> bool, 0, None),
+        ("the load's COMMIT", commits, 0, Some("57P01")),
+        ("the swap's COMMIT", commits, 1, None),
+        ("the swap's COMMIT", commits, 1, Some("57P01")),
+        ("the staging table", |sql: &str| sql.contains("CREATE TABLE"), 0, None),
+        ("the indexes", |sql: &str| sql.contains("PRIMARY KEY ("), 0, None),
+    ] {
+        for old in [
+            "",
+            "CREATE TABLE items (id integer PRIMARY KEY, name varchar(20) NOT NULL); CREATE VIEW seen AS SELECT id FROM items",
+        ] {
+            let target = TestTarget::new().unwrap();
+            target.run(old).unwrap();
+            let proxy = Proxy::start(target.port(), Loss { watched, number, instead }).await.unwrap();
+            let outcome = job(&source, &target).through(proxy.port).run().unwrap().expect_code(0).unwrap();
+            assert!(proxy.seen() > number, "{what} was not seen: {}", outcome.stderr);
+            assert_eq!(target.rows("SELECT id, name FROM items ORDER BY id").unwrap(), ["1|one", "2|two"], "{what}");
+            assert_clean(&target);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn index_names_are_free_whatever_is_copied_first() {
+    let source = source(
+        "CREATE TABLE dbo.invoices (id int NOT NULL CONSTRAINT pk_invoices PRIMARY KEY, at int NULL); \
+         CREATE INDEX ix_at ON dbo.invoices (at); CREATE INDEX total ON dbo.invoices (id); CREATE INDEX invoices ON dbo.invoices (at, id); \
+         CREATE TABLE dbo.orders (id int NOT NULL CONSTRAINT pk_orders PRIMARY KEY, at int NULL); \
+         CREATE INDEX ix_at ON dbo.orders (at); INSERT INTO dbo.orders (id, at) VALUES (1, 2)",
+    )
+    .await;
+    let names = "SELECT tablename, indexname FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2";
+    let expected = [
+        "invoices|invoices_invoices",
+        "invoices|invoices_total",
+        "invoices|ix_at",
+        "invoices|pk_invoices",
+        "orders|orders_ix_at",
+        "orders|pk_orders",
+    ];
+    let target = TestTarget::new().unwrap();
+    target.run("CREATE VIEW total AS SELECT 1 AS one").unwrap();
+    let job = job(&source, &target);
+    job.run().unwrap().expect_code(0).unwrap();
+    assert_eq!(target.rows(names).unwrap(), expected);
+    for tables in [&["--table", "dbo.orders"][..], &["--table", "dbo.invoices"], &[]] {
+        job.command("run", &[&["--format", "json"], tables].concat()).unwrap().expect_code(0).unwrap();
+        assert_eq!(target.rows(names).unwrap(), expected, "{tables:?}");
+    }
+    // A table that sorts before the others wants a name that one of them still has.
+    source
+        .run("CREATE TABLE dbo.accounts (id int NOT NULL PRIMARY KEY, at int NULL); CREATE INDEX ix_at ON dbo.accounts (at)")
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        job.run().unwrap().expect_code(0).unwrap();
+        let found = target.value("SELECT count(*) FROM pg_indexes WHERE indexname LIKE '%ix\\_at'").unwrap();
+        assert_eq!(found, "3");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_table_has_the_old_ones_grants_and_no_others() {
+    let source = source(ITEMS).await;
+    let target = TestTarget::new().unwrap();
+    let (clerk, analyst) = (format!("clerk_of_{}", target.database), format!("analyst_of_{}", target.database));
+    target
+        .run(&format!(
+            "CREATE ROLE {clerk}; CREATE ROLE {analyst}; \
+             ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT ON TABLES TO {analyst}, PUBLIC; \
+             CREATE TABLE items (id integer PRIMARY KEY, name varchar(20) NOT NULL); \
+             REVOKE ALL ON items FROM {analyst}, PUBLIC; GRANT SELECT ON items TO {clerk}; GRANT SELECT (id) ON items TO {analyst}"
+        ))
+        .unwrap();
+    let grants = "SELECT relacl, (SELECT attacl FROM pg_attribute WHERE attrelid = c.oid AND attname = 'id') \
+                  FROM pg_class AS c WHERE oid = 'items'::regclass";
+    let before = target.rows(grants).unwrap();
+    for _ in 0..2 {
+        let outcome = job(&source, &target).run().unwrap().expect_code(0).unwrap();
+        assert_eq!(outcome.json().unwrap()["tables"][0]["swap"], "rename");
+        assert_eq!(target.rows(grants).unwrap(), before);
+    }
+    target.run(&format!("DROP OWNED BY {clerk}, {analyst}; DROP ROLE {clerk}, {analyst}")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_table_keeps_its_replica_identity() {
+    let source = source(
+        "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, code int NOT NULL CONSTRAINT uq_code UNIQUE); \
+         INSERT INTO dbo.items (id, code) VALUES (1, 10)",
+    )
+    .await;
+    let target = TestTarget::new().unwrap();
+    job(&source, &target).run().unwrap().expect_code(0).unwrap();
+    let found = "SELECT relreplident, (SELECT indexrelid::regclass FROM pg_index WHERE indrelid = c.oid AND indisreplident) \
+                 FROM pg_class AS c WHERE oid = 'items'::regclass";
+    for (identity, expected) in
+        [("USING INDEX uq_code", "i|uq_code"), ("NOTHING", "n|∅"), ("FULL", "f|∅"), ("DEFAULT", "d|∅")]
+    {
+        target.run(&format!("ALTER TABLE items REPLICA IDENTITY {identity}")).unwrap();
+        let report = job(&source, &target).run().unwrap().expect_code(0).unwrap().json().unwrap();
+        assert_eq!(report["tables"][0]["swap"], "rename", "{identity}");
+        assert_eq!(target.rows(found).unwrap(), [expected], "{identity}");
+    }
+    // The source drops the index by which changes are told: the table is kept with it.
+    target.run("ALTER TABLE items REPLICA IDENTITY USING INDEX uq_code").unwrap();
+    source.run("ALTER TABLE dbo.items DROP CONSTRAINT uq_code").await.unwrap();
+    let report = job(&source, &target).run().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "replace");
+    assert_eq!(target.rows(found).unwrap(), ["i|uq_code"]);
+}
+
+/// Sessions of jobs on this database.
+fn sessions(target: &TestTarget) -> Vec<String> {
+    let query = "SELECT left(query, 60) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'stopgap/%'";
+    target.rows(query).unwrap()
+}
+
+/// A target on which building an index takes a minute.
+fn slow_target() -> TestTarget {
+    let target = TestTarget::new().unwrap();
+    target
+        .run(
+            "CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); END $$; \
+             CREATE EVENT TRIGGER wait ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION wait()",
+        )
+        .unwrap();
+    target
+}
+
+async fn until(what: &str, limit: Duration, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_statements_of_a_killed_job_end() {
+    let (source, target) = (source(ITEMS).await, slow_target());
+    let job = job(&source, &target);
+    let running = job.spawn("run", &[]).unwrap();
+    let builds = || sessions(&target).iter().any(|query| query.contains("CREATE INDEX"));
+    until("an index is built", Duration::from_mins(1), builds).await;
+    running.signal("KILL").unwrap();
+    running.wait().unwrap();
+    until("no session is left", Duration::from_secs(20), || sessions(&target).is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_staging_table_does_not_hold_the_end_of_a_run() {
+    let (source, target) = (source(ITEMS).await, slow_target());
+    let job = job(&source, &target).target("lock_timeout = \"1s\"");
+    let running = job.spawn("run", &[]).unwrap();
+    let builds = || sessions(&target).iter().any(|query| query.contains("CREATE INDEX"));
+    until("an index is built", Duration::from_mins(1), builds).await;
+    let staging =
+        target.value("SELECT relname FROM pg_class WHERE relname LIKE 'stopgap\\_%' AND relkind = 'r'").unwrap();
+    let mut holder = target.session().await.unwrap();
+    holder.run(&format!("BEGIN; LOCK TABLE {staging} IN ACCESS SHARE MODE")).await.unwrap();
+    let begun = Instant::now();
+    running.signal("TERM").unwrap();
+    running.wait().unwrap().expect_code(5).unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
+    holder.run("ROLLBACK").await.unwrap();
+    target.run("DROP EVENT TRIGGER wait").unwrap();
+    job.run().unwrap().expect_code(0).unwrap();
+    assert_clean(&target);
+}
