@@ -64,7 +64,7 @@ async fn an_index_waits_for_the_digest(engine: Engine) {
     sleep(Duration::from_secs(32)).await;
     session.run("COMMIT").await.unwrap();
     let report = running.wait().unwrap().expect_code(0).unwrap().json().unwrap();
-    assert_eq!(report["tables"][0]["retries"], 0, "the index was given up and built again");
+    assert_eq!(report["tables"][0]["retries"], 0, "index or digest were given up");
     assert_eq!(target.value("SELECT count(*) FROM events").unwrap(), ROWS);
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }

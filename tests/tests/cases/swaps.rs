@@ -72,6 +72,31 @@ async fn foreign_keys_are_created_and_survive_further_runs(engine: Engine) {
     }
 }
 
+/// A parent in another spelling is one to a collation that ignores case, and none to PostgreSQL.
+async fn a_parent_in_another_spelling_is_none_where_text_compares_exactly(engine: Engine) {
+    let script = "CREATE TABLE dbo.parents (code varchar(10) COLLATE Latin1_General_CI_AS NOT NULL CONSTRAINT pk_parents PRIMARY KEY); \
+                  CREATE TABLE dbo.children (id int NOT NULL CONSTRAINT pk_children PRIMARY KEY, code varchar(10) \
+                    COLLATE Latin1_General_CI_AS NULL CONSTRAINT fk_code REFERENCES dbo.parents (code)); \
+                  INSERT INTO dbo.parents (code) VALUES ('ABC'), ('DEF'); \
+                  INSERT INTO dbo.children (id, code) VALUES (1, 'abc'), (2, 'DEF'), (3, NULL)";
+    let source = source(script).await;
+    // As docs/limits.md has it.
+    let query = "SELECT c.code FROM dbo.children AS c WHERE NOT EXISTS (SELECT 1 FROM dbo.parents AS p \
+                 WHERE p.code = c.code AND p.code = c.code COLLATE Latin1_General_BIN2) AND c.code IS NOT NULL";
+    assert_eq!(source.texts(query).await.unwrap(), [Some("abc".to_owned())]);
+    let target = TestTarget::on(engine).unwrap();
+    let outcome = job(&source, &target, "foreign_keys = \"create\"").run().unwrap();
+    if engine == Engine::Postgres {
+        let report = outcome.expect_code(TABLES_FAILED).unwrap().json().unwrap();
+        let message = report["tables"].to_string();
+        assert!(message.contains("fk_code"), "{message}");
+    } else {
+        outcome.expect_code(0).unwrap();
+        assert_eq!(target.rows("SELECT code FROM children WHERE id = 1").unwrap(), ["abc"]);
+    }
+    assert_clean(&target);
+}
+
 async fn of_a_group_all_tables_change_or_none(engine: Engine) {
     let source = source(FAMILY).await;
     let target = TestTarget::on(engine).unwrap();
@@ -163,6 +188,7 @@ async fn masked_columns_are_refused_unless_allowed() {
 on_each_engine!(
     a_reader_with_an_older_snapshot_goes_on_seeing_the_old_rows,
     foreign_keys_are_created_and_survive_further_runs,
+    a_parent_in_another_spelling_is_none_where_text_compares_exactly,
     of_a_group_all_tables_change_or_none,
     drift_is_refused_where_the_job_file_says_so,
     a_lock_that_is_held_delays_the_swap_and_no_reader

@@ -17,18 +17,21 @@ pub struct Bound {
     pub identity: bool,
     /// The value, where it is the same for every row.
     pub constant: Option<Value<'static>>,
+    /// COLLATE names its collation, which then wins over that of a column.
+    pub collated: bool,
 }
 
 impl Bound {
     /// A nullable expression.
     pub fn new(sql: String, sql_type: SqlType) -> Self {
-        Self { sql, sql_type, nullable: true, identity: false, constant: None }
+        Self { sql, sql_type, nullable: true, identity: false, constant: None, collated: false }
     }
 
     /// A constant, written out as SQLite's literal.
     pub fn constant(value: Value<'static>, sql_type: SqlType) -> Self {
         let sql = literal(&crate::codec::store(&value, &sql_type));
-        Self { sql, sql_type, nullable: matches!(value, Value::Null), identity: false, constant: Some(value) }
+        let nullable = matches!(value, Value::Null);
+        Self { sql, sql_type, nullable, identity: false, constant: Some(value), collated: false }
     }
 }
 
@@ -214,11 +217,14 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// The type in which two expressions are compared: a column's collation wins over a literal's.
+/// The type in which two expressions are compared: the collation that COLLATE names wins over a column's, and that over a
+/// literal's ("Collation Precedence").
 fn comparison_type(left: &Bound, right: &Bound) -> SqlType {
     let mut sql_type = common(&left.sql_type, &right.sql_type);
-    let column = [left, right].into_iter().find(|side| side.constant.is_none());
-    if let Some(name) = column.and_then(|side| crate::types::collation_of(&side.sql_type)) {
+    let sides = [left, right];
+    let named = sides.into_iter().find(|side| side.collated);
+    let decides = named.or_else(|| sides.into_iter().find(|side| side.constant.is_none()));
+    if let Some(name) = decides.and_then(|side| crate::types::collation_of(&side.sql_type)) {
         sql_type = crate::types::with_collation(&sql_type, name);
     }
     sql_type

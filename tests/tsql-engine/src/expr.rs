@@ -93,7 +93,7 @@ impl Binder<'_> {
                 let name = parts(collation).join(".");
                 let name = if name.eq_ignore_ascii_case("database_default") { DEFAULT_COLLATION } else { &name };
                 let sql_type = with_collation(&bound.sql_type, name);
-                self.cast(Bound { constant: None, ..bound }, &sql_type)
+                Ok(Bound { collated: true, ..self.cast(Bound { constant: None, ..bound }, &sql_type)? })
             }
             Expr::Subquery(query) => {
                 let bound = self.query(query, Some(scope))?;

@@ -188,4 +188,11 @@ fn set_operations_compare_text_as_its_collation_does() {
     }
     let exact = "SELECT COUNT(*) FROM (SELECT 'a' COLLATE Latin1_General_BIN2 AS x UNION SELECT 'A' COLLATE Latin1_General_BIN2) AS r";
     assert_eq!(lines(&mut session, exact), ["2"]);
+    // A collation that is named wins over the column's, on whichever side it stands.
+    for equal in ["t.c = u.c COLLATE Latin1_General_BIN2", "t.c COLLATE Latin1_General_BIN2 = u.c"] {
+        let sql = format!(
+            "SELECT COUNT(*) FROM (VALUES ('a'), ('B')) AS t (c) JOIN (VALUES ('A'), ('B')) AS u (c) ON {equal}"
+        );
+        assert_eq!(lines(&mut session, &sql), ["1"], "{equal}");
+    }
 }

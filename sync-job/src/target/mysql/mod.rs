@@ -78,7 +78,7 @@ impl MySql {
     }
 
     /// For statements on staging tables that wait for others of this run, and for nobody else: the digest, which may take
-    /// long, keeps an index from being added until it ends.
+    /// long, keeps an index from being added until it ends, and the index that waits keeps a digest from beginning.
     async fn connect_to_wait(&self) -> Result<Conn> {
         let mut connection = self.connect().await?;
         execute(&mut connection, "SET SESSION lock_wait_timeout = 604800").await?;
@@ -210,7 +210,8 @@ impl Target for MySql {
     }
 
     async fn digest(&self, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
-        let mut connection = self.connect().await?;
+        let is_readers = relation == &table.target;
+        let mut connection = if is_readers { self.connect().await? } else { self.connect_to_wait().await? };
         let digest = digest_of(&mut connection, table, relation).await?;
         close(connection).await;
         Ok(digest)
