@@ -31,6 +31,11 @@ pub fn worth_retrying(kind: Kind) -> bool {
     }
 }
 
+/// Whether a COMMIT that failed so may have been carried out all the same.
+pub fn is_reply_lost(kind: Kind) -> bool {
+    matches!(kind, Kind::Connection | Kind::Stalled | Kind::Transient)
+}
+
 /// The wait before try `attempt` (1 = the first retry): doubling, with up to half of it taken off at random so that
 /// readers that failed together do not come back together.
 pub fn backoff(attempt: u32) -> Duration {

@@ -102,7 +102,7 @@ impl Load {
                 close(connection).await;
                 Ok(())
             }
-            Err(error) if matches!(error.kind, Kind::Connection | Kind::Stalled | Kind::Transient) => {
+            Err(error) if retry::is_reply_lost(error.kind) => {
                 tracing::warn!(table = %self.table, error = error.chain(), "the reply to COMMIT was lost; asking what became of it");
                 drop(connection);
                 fate(&self.target, &self.committed, error).await
@@ -201,7 +201,7 @@ pub(super) async fn fate(target: &MySql, query: &str, lost: Error) -> Result<()>
     }
     Err(Error::new(
         Side::Target,
-        Kind::Statement,
+        Kind::Unknown,
         "whether a transaction was committed could not be found out".to_owned(),
     )
     .with_source(lost))

@@ -8,6 +8,7 @@ use super::load::{fate, ledger};
 use super::{MySql, digest_of, sql};
 use crate::error::{Error, Kind, Result, Side};
 use crate::plan::{ColumnPlan, IndexPlan, TablePlan};
+use crate::retry;
 use crate::schema::TableName;
 use crate::target::SwapItem;
 use crate::type_map::Form;
@@ -48,7 +49,7 @@ async fn transaction(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'
     let ledger = sql::qualified(&ledger(&first.staging.name));
     execute(connection, &format!("INSERT INTO {ledger} (token) VALUES ({token})")).await?;
     match execute(connection, "COMMIT").await {
-        Err(error) if error.kind == Kind::Connection => {
+        Err(error) if retry::is_reply_lost(error.kind) => {
             let committed = format!("SELECT COUNT(*) FROM {ledger} WHERE token = {token} LOCK IN SHARE MODE");
             fate(target, &committed, error).await
         }

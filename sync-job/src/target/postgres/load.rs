@@ -83,7 +83,7 @@ impl Copy {
                 close(connection).await;
                 Ok(())
             }
-            Err(error) if is_reply_lost(error.kind) => {
+            Err(error) if retry::is_reply_lost(error.kind) => {
                 tracing::warn!(table = %self.table, error = error.chain(), "the reply to COMMIT was lost; asking what became of it");
                 drop(connection);
                 fate(&self.target, &self.transaction, error).await
@@ -114,11 +114,6 @@ async fn join(task: &mut JoinHandle<Result<()>>) -> Result<()> {
     task.await.unwrap_or_else(|error| {
         Err(Error::new(Side::Job, Kind::Internal, "the loading task ended unexpectedly").with_source(error))
     })
-}
-
-/// Whether a COMMIT that failed so may have been carried out all the same.
-pub(super) fn is_reply_lost(kind: Kind) -> bool {
-    matches!(kind, Kind::Connection | Kind::Stalled | Kind::Transient)
 }
 
 /// Whether the transaction was committed after all (`pg_xact_status`, PostgreSQL documentation 9.27.7).

@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnection;
 
 use super::connect::{close, execute, rows};
 use super::indexes::temporary_name;
-use super::load::{fate, is_reply_lost};
+use super::load::fate;
 use super::{Postgres, inspect, replace, sql};
 use crate::error::{Error, Kind, Result, Side};
 use crate::plan::{ForeignKeyPlan, SwapMethod, TablePlan, ties};
@@ -195,7 +195,7 @@ async fn transaction(
     let found = rows(connection, "SELECT pg_current_xact_id()::text AS id").await?;
     let id: String = found.first().and_then(|row| row.try_get("id").ok()).unwrap_or_default();
     match execute(connection, "COMMIT").await {
-        Err(error) if is_reply_lost(error.kind) => fate(target, &id, error).await,
+        Err(error) if retry::is_reply_lost(error.kind) => fate(target, &id, error).await,
         result => result,
     }
 }
