@@ -4,5 +4,6 @@ set -euo pipefail
 
 dnf --assumeyes --setopt=install_weak_deps=False install amazon-ssm-agent amazon-cloudwatch-agent
 dnf --assumeyes upgrade --security
-# The agent starts the image's instances only: its settings are written when they boot.
-systemctl enable amazon-ssm-agent.service amazon-cloudwatch-agent.service
+systemctl enable amazon-ssm-agent.service
+# stopgap-log.service starts it, once its settings are written.
+systemctl disable amazon-cloudwatch-agent.service
