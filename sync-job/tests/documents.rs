@@ -59,6 +59,7 @@ fn links_between_documents_lead_somewhere() {
         ("docs/aws.md", include_str!("../../docs/aws.md")),
         ("docs/deploy.md", include_str!("../../docs/deploy.md")),
         ("docs/runbook.md", include_str!("../../docs/runbook.md")),
+        ("ami/README.md", include_str!("../../ami/README.md")),
     ] {
         let folder = root.join(name).parent().unwrap().to_owned();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

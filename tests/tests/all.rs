@@ -41,6 +41,7 @@ mod cases {
     mod consistency;
     mod digests;
     mod harness;
+    mod image;
     mod interruption;
     mod kept_tables;
     mod matrix;

@@ -2,6 +2,7 @@
 
 mod actionlint;
 mod bench;
+mod boot_test;
 mod certificates;
 mod demo;
 mod lint;
@@ -35,6 +36,8 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Boots the machine image in an emulator and runs the job in it, well and badly; part of `test`
+    BootTest,
     /// Measures a copy of TPC-H tables against its unavoidable parts, and keeps the result in docs/benchmarks.md
     Bench(bench::Options),
     /// Builds what is deployed into dist/: static programs, the launcher's zip, checksums, a bill of materials
@@ -45,9 +48,10 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
-        Task::Setup => setup::run().map(drop),
+        Task::Setup => setup::run().and_then(|_| setup::checkers()).map(drop),
         Task::Demo(options) => demo::run(&options),
         Task::Test { arguments } => test::run(&arguments),
+        Task::BootTest => boot_test::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Package(options) => package::run(&options),
         Task::Lint => lint::run_all(),

@@ -39,13 +39,33 @@ const NEEDS: &[Need] = &[
         why: "MySQL itself, which Debian's stable release lacks",
         present: || on_path("debootstrap"),
     },
-    Need { package: "npm", why: "the linter of workflows, from npm", present: || on_path("npm") && on_path("node") },
     Need { package: "openssl", why: "certificates for the demo's servers", present: || on_path("openssl") },
     Need {
         package: "python3-venv",
         why: "more such clients, from PyPI",
         present: || quiet(Command::new("python3").args(["-c", "import venv, ensurepip"])),
     },
+];
+
+/// What only the tests need.
+const TEST_NEEDS: &[Need] = &[
+    Need { package: "npm", why: "the linter of workflows, from npm", present: || on_path("npm") && on_path("node") },
+    Need {
+        package: "systemd",
+        why: "what says how far the job's unit is locked in",
+        present: || on_path("systemd-analyze"),
+    },
+];
+
+/// What the boot test needs, and nothing else does.
+const BOOT_TEST_NEEDS: &[Need] = &[
+    Need {
+        package: "qemu-system-x86",
+        why: "a machine to boot",
+        present: || on_path(stopgap_servers::machine::EMULATOR),
+    },
+    Need { package: "debootstrap", why: "a system to boot", present: || on_path("debootstrap") },
+    Need { package: "e2fsprogs", why: "its disk", present: || Path::new("/sbin/mke2fs").is_file() },
 ];
 
 /// How commands are run as root.
@@ -56,12 +76,22 @@ pub enum Root {
 
 /// Installs what is missing. Does nothing, and quickly, when nothing is.
 pub fn install_missing(python_is_ready: bool) -> Result<()> {
-    let missing: Vec<&Need> = NEEDS
-        .iter()
-        // Looking starts Python; once the environment stands there is no need to.
-        .filter(|need| !(python_is_ready && need.package == "python3-venv"))
-        .filter(|need| !(need.present)())
-        .collect();
+    // Looking starts Python; once the environment stands there is no need to.
+    ensure_all(NEEDS.iter().filter(|need| !(python_is_ready && need.package == "python3-venv")))
+}
+
+/// The same for what only the tests need.
+pub fn install_for_tests() -> Result<()> {
+    ensure_all(TEST_NEEDS.iter())
+}
+
+/// The same for the boot test.
+pub fn install_for_boot_test() -> Result<()> {
+    ensure_all(BOOT_TEST_NEEDS.iter())
+}
+
+fn ensure_all(needs: impl Iterator<Item = &'static Need>) -> Result<()> {
+    let missing: Vec<&Need> = needs.filter(|need| !(need.present)()).collect();
     if missing.is_empty() {
         return Ok(());
     }

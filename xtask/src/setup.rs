@@ -23,9 +23,14 @@ pub struct Tools {
     pub postgres: PathBuf,
     /// The directory into which MySQL was unpacked, or why there is none.
     pub mysql: Result<PathBuf, String>,
+}
+
+/// What only the tests need: it looks over what is deployed.
+pub struct Checkers {
     pub terraform: Terraform,
     /// The directory with actionlint.
     pub actionlint: PathBuf,
+    pub checkov: PathBuf,
 }
 
 /// Makes sure that everything is there; when it is, this takes a moment and prints one line.
@@ -45,21 +50,26 @@ pub fn run() -> Result<Tools> {
         }
         Err(reason) => println!("Ready: MariaDB; no MySQL here: {reason}"),
     }
-    let terraform = terraform::find()?;
-    println!("Ready: Terraform in {}", terraform.program.display());
-    let actionlint = actionlint::find()?;
-    Ok(Tools { venv, postgres, mysql, terraform, actionlint })
+    Ok(Tools { venv, postgres, mysql })
 }
 
-/// The checker of Terraform, in an environment of its own; only the tests need it.
-pub fn checkov() -> Result<PathBuf> {
+/// As [`run`], for [`Checkers`].
+pub fn checkers() -> Result<Checkers> {
+    packages::install_for_tests()?;
+    let terraform = terraform::find()?;
+    let actionlint = actionlint::find()?;
+    let checkov = checkov()?;
+    println!("Ready: Terraform in {}, actionlint, checkov", terraform.program.display());
+    Ok(Checkers { terraform, actionlint, checkov })
+}
+
+/// In an environment of its own: it wants other versions of the same packages.
+fn checkov() -> Result<PathBuf> {
     let venv = workspace::tools().join("checkov");
     if !is_ready(&venv, CHECKOV) {
         make_venv(&venv, CHECKOV)?;
     }
-    let program = venv.join("bin/checkov");
-    println!("Ready: checkov in {}", program.display());
-    Ok(program)
+    Ok(venv.join("bin/checkov"))
 }
 
 /// The requirements that an environment was made for, written last: a broken attempt is made again.

@@ -1,33 +1,90 @@
 //! `cargo xtask test`: every test of the workspace, against the real binaries.
 
-use crate::{demo, package, setup, workspace};
+use crate::{
+    boot_test, demo, package,
+    setup::{self, Checkers, Tools},
+    workspace,
+};
 use anyhow::{Context, Result};
-use std::time::Instant;
-use stopgap_servers::mysql::UNPACKED;
+use std::{path::PathBuf, process::Command, time::Instant};
+use stopgap_servers::{
+    machine::{IMAGE, NO_IMAGE},
+    mysql::UNPACKED,
+};
+
+/// What the tests run.
+pub struct Programs {
+    pub job: PathBuf,
+    pub simulator: PathBuf,
+    pub launcher: PathBuf,
+}
 
 /// Sets up, builds the programs that the tests run, and tests.
 pub fn run(arguments: &[String]) -> Result<()> {
     let tools = setup::run()?;
-    let checkov = setup::checkov()?;
+    let checkers = setup::checkers()?;
     let start = Instant::now();
+    let programs = build()?;
+    let mut tests = command(&tools, &programs)?;
+    checks(&mut tests, &checkers).arg("--workspace").args(arguments);
+    // Whoever chooses tests waits for no image that they do not boot.
+    let boots = arguments.is_empty() || arguments.iter().any(|argument| argument.contains("boot"));
+    let image = boots.then(|| boot_test::image(&programs.job));
+    match &image {
+        Some(Ok(image)) => {
+            tests.env(IMAGE, image);
+        }
+        Some(Err(reason)) if std::env::var_os("CI").is_some() => anyhow::bail!("there is no image to boot: {reason}"),
+        Some(Err(reason)) => {
+            tests.env(NO_IMAGE, reason);
+        }
+        None => {}
+    }
+    workspace::run(&mut tests).context("tests failed")?;
+    if arguments.is_empty() {
+        package::check(&programs.job, &programs.launcher).context("packing failed")?;
+        demos(&tools, &programs)?;
+    }
+    if let Err(reason) = &tools.mysql {
+        println!("\nMySQL itself was NOT tested, MariaDB stood in for it: {reason}");
+    }
+    if let Some(Err(reason)) = &image {
+        println!("\nThe machine image was NOT booted: {reason}");
+    }
+    println!("\nAll tests passed in {}", workspace::seconds(start.elapsed()));
+    Ok(())
+}
+
+/// The commands that the README begins with.
+fn demos(tools: &Tools, programs: &Programs) -> Result<()> {
+    for (target, aws) in [(demo::Engine::Postgres, false), (demo::Engine::Mysql, false), (demo::Engine::Postgres, true)]
+    {
+        let options = demo::Options { target, aws, keep: false };
+        demo::show(&options, tools, [&programs.job, &programs.simulator, &programs.launcher])
+            .context("the demo failed")?;
+    }
+    Ok(())
+}
+
+/// Builds the programs that the tests run.
+pub fn build() -> Result<Programs> {
     println!("Building sync-job, launcher-fn and mssql-simulator");
-    // As it is deployed: what only a static program does wrong is found here.
-    let job = &workspace::build_static("sync-job", "dev")?;
-    let launcher = &workspace::build_static("launcher-fn", "dev")?;
-    let programs = workspace::build(&["mssql-simulator"], "dev")?;
-    let [simulator] = &programs[..] else { anyhow::bail!("expected one program, built {}", programs.len()) };
-    let mut tests = workspace::cargo(["test", "--workspace"]);
+    // As they are deployed: what only a static program does wrong is found here.
+    let job = workspace::build_static("sync-job", "dev")?;
+    let launcher = workspace::build_static("launcher-fn", "dev")?;
+    let simulator = workspace::build(&["mssql-simulator"], "dev")?.pop().context("the simulator was not built")?;
+    Ok(Programs { job, simulator, launcher })
+}
+
+/// `cargo test`, told where servers, clients and programs are.
+pub fn command(tools: &Tools, programs: &Programs) -> Result<Command> {
+    let mut tests = workspace::cargo(["test"]);
     tests
-        .args(arguments)
         .env("STOPGAP_VENV", &tools.venv)
         .env("STOPGAP_PG_BIN", &tools.postgres)
-        .env("STOPGAP_SYNC_JOB", job)
-        .env("STOPGAP_LAUNCHER", launcher)
-        .env("STOPGAP_SIMULATOR", simulator)
-        .env("STOPGAP_ACTIONLINT", &tools.actionlint)
-        .env("STOPGAP_TERRAFORM", &tools.terraform.program)
-        .env("STOPGAP_CHECKOV", checkov)
-        .envs(tools.terraform.mirror.iter().map(|mirror| ("STOPGAP_TERRAFORM_MIRROR", mirror)));
+        .env("STOPGAP_SYNC_JOB", &programs.job)
+        .env("STOPGAP_LAUNCHER", &programs.launcher)
+        .env("STOPGAP_SIMULATOR", &programs.simulator);
     match &tools.mysql {
         Ok(root) => {
             tests.env(UNPACKED, root);
@@ -36,20 +93,14 @@ pub fn run(arguments: &[String]) -> Result<()> {
         Err(reason) if std::env::var_os("CI").is_some() => anyhow::bail!("MySQL could not be set up: {reason}"),
         Err(_) => {}
     }
-    workspace::run(&mut tests).context("tests failed")?;
-    // Arguments choose tests; the demo is one, of the commands that the README begins with.
-    if arguments.is_empty() {
-        package::check(job, launcher).context("packing failed")?;
-        for (target, aws) in
-            [(demo::Engine::Postgres, false), (demo::Engine::Mysql, false), (demo::Engine::Postgres, true)]
-        {
-            let options = demo::Options { target, aws, keep: false };
-            demo::show(&options, &tools, [job, simulator, launcher]).context("the demo failed")?;
-        }
-    }
-    if let Err(reason) = &tools.mysql {
-        println!("\nMySQL itself was NOT tested, MariaDB stood in for it: {reason}");
-    }
-    println!("\nAll tests passed in {}", workspace::seconds(start.elapsed()));
-    Ok(())
+    Ok(tests)
+}
+
+/// And where the checkers are.
+fn checks<'a>(tests: &'a mut Command, checkers: &Checkers) -> &'a mut Command {
+    tests
+        .env("STOPGAP_CHECKOV", &checkers.checkov)
+        .env("STOPGAP_ACTIONLINT", &checkers.actionlint)
+        .env("STOPGAP_TERRAFORM", &checkers.terraform.program)
+        .envs(checkers.terraform.mirror.iter().map(|mirror| ("STOPGAP_TERRAFORM_MIRROR", mirror)))
 }

@@ -4,6 +4,7 @@
 
 pub mod cloud;
 pub mod guard;
+pub mod machine;
 pub mod mysql;
 pub mod postgres;
 mod scratch;

@@ -188,6 +188,11 @@ impl<'a> Deployment<'a> {
 
     /// The metadata service of a running instance.
     pub fn metadata(&self, instance: &str) -> Result<Metadata> {
+        self.metadata_with(instance, None)
+    }
+
+    /// The same, with user data.
+    pub fn metadata_with(&self, instance: &str, user_data: Option<String>) -> Result<Metadata> {
         let found = self.cloud.call("ec2", "describe_instances", json!({"InstanceIds": [instance]}))?;
         let tags = found["Reservations"][0]["Instances"][0]["Tags"].as_array().cloned().unwrap_or_default();
         let mut own: BTreeMap<String, String> = tags
@@ -198,7 +203,7 @@ impl<'a> Deployment<'a> {
         for (name, value) in [("stopgap:bucket", &self.bucket), ("stopgap:topic", &self.topic)] {
             own.entry(name.to_owned()).or_insert_with(|| value.clone());
         }
-        Metadata::start(instance, own, None)
+        Metadata::start(instance, own, user_data)
     }
 
     /// Of an instance without any tags, with this user data.

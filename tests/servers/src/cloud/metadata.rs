@@ -2,6 +2,7 @@
 
 use super::{Service, respond};
 use anyhow::Result;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -12,6 +13,8 @@ use std::{
 use tiny_http::{Method, Request};
 
 const TOKEN: &str = "AQAEAHsR-stopgap";
+/// Of the instance's profile.
+const ROLE: &str = "stopgap-instance";
 
 /// Whether this Spot instance is about to be taken away.
 #[derive(Debug, Clone, Default)]
@@ -38,10 +41,28 @@ impl Metadata {
         Ok(Self { service, spot })
     }
 
+    /// Where it listens, on the loopback address.
+    pub fn port(&self) -> u16 {
+        self.service.port()
+    }
+
     /// Where the instance finds it.
     pub fn environment(&self) -> (String, String) {
         ("AWS_EC2_METADATA_SERVICE_ENDPOINT".to_owned(), format!("http://127.0.0.1:{}", self.service.port()))
     }
+}
+
+/// What the instance may sign its requests with; moto takes anything.
+fn role_credentials() -> Value {
+    json!({
+        "Code": "Success",
+        "Type": "AWS-HMAC",
+        "LastUpdated": "2026-11-20T04:00:00Z",
+        "Expiration": "2099-01-01T00:00:00Z",
+        "AccessKeyId": "ASIAIOSFODNN7EXAMPLE",
+        "SecretAccessKey": "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY",
+        "Token": "of-the-role",
+    })
 }
 
 fn answer(request: Request, instance: &str, tags: &BTreeMap<String, String>, user_data: Option<&str>, spot: &Spot) {
@@ -61,6 +82,10 @@ fn answer(request: Request, instance: &str, tags: &BTreeMap<String, String>, use
         "/latest/meta-data/instance-id" => Some(instance.to_owned()),
         "/latest/meta-data/placement/region" => Some(super::REGION.to_owned()),
         "/latest/meta-data/tags/instance" => Some(tags.keys().cloned().collect::<Vec<_>>().join("\n")),
+        "/latest/meta-data/iam/security-credentials/" => Some(ROLE.to_owned()),
+        path if path.strip_prefix("/latest/meta-data/iam/security-credentials/") == Some(ROLE) => {
+            Some(role_credentials().to_string())
+        }
         "/latest/user-data" => user_data.map(str::to_owned),
         "/latest/meta-data/spot/instance-action" => spot
             .0

@@ -1,0 +1,141 @@
+# An Amazon Linux 2023 image that boots, runs its one job, and switches itself off. README.md says how it is built.
+
+packer {
+  required_version = ">= 1.11.0"
+  required_plugins {
+    amazon = {
+      source  = "github.com/hashicorp/amazon"
+      version = ">= 1.3.3, < 2.0.0"
+    }
+  }
+}
+
+# The newest minimal image of each architecture, which AWS names here.
+data "amazon-parameterstore" "arm64" {
+  name   = "/aws/service/ami-amazon-linux-latest/al2023-ami-minimal-kernel-default-arm64"
+  region = var.region
+}
+
+data "amazon-parameterstore" "x86_64" {
+  name   = "/aws/service/ami-amazon-linux-latest/al2023-ami-minimal-kernel-default-x86_64"
+  region = var.region
+}
+
+locals {
+  time   = formatdate("YYYYMMDD'T'hhmmss'Z'", timestamp())
+  upload = "/tmp/stopgap"
+  tags = merge(var.tags, {
+    "stopgap:image"  = "true"
+    "stopgap:source" = "{{ .SourceAMI }}"
+  })
+}
+
+source "amazon-ebs" "stopgap" {
+  region          = var.region
+  skip_create_ami = var.skip_create_ami
+
+  # No door is open to the machine that builds: Packer comes in through Session Manager, with a key of one hour.
+  communicator              = "ssh"
+  ssh_interface             = "session_manager"
+  ssh_username              = "ec2-user"
+  ssh_timeout               = "15m"
+  ssh_clear_authorized_keys = true
+  temporary_key_pair_type   = "ed25519"
+  pause_before_ssm          = "20s"
+  subnet_id                 = var.subnet_id
+
+  # The minimal image lacks the agent.
+  user_data = <<-SCRIPT
+    #!/bin/bash
+    set -euo pipefail
+    dnf --assumeyes --setopt=install_weak_deps=False install amazon-ssm-agent
+    systemctl start amazon-ssm-agent.service
+  SCRIPT
+
+  # What AmazonSSMManagedInstanceCore has for Session Manager, and no more.
+  temporary_iam_instance_profile_policy_document {
+    Version = "2012-10-17"
+    Statement {
+      Effect = "Allow"
+      Action = [
+        "ssm:UpdateInstanceInformation",
+        "ssmmessages:CreateControlChannel",
+        "ssmmessages:CreateDataChannel",
+        "ssmmessages:OpenControlChannel",
+        "ssmmessages:OpenDataChannel",
+      ]
+      # Channels are no resources that a policy could name.
+      Resource = ["*"]
+    }
+  }
+
+  # IMDSv2 only: while the image is built, and of every machine that is started from it.
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 1
+  }
+  imds_support = "v2.0"
+
+  # Encrypted from the first: an image made of it needs no second copy.
+  launch_block_device_mappings {
+    encrypted             = true
+    kms_key_id            = var.kms_key_id
+    device_name           = "/dev/xvda"
+    volume_size           = var.volume_gibibytes
+    volume_type           = "gp3"
+    delete_on_termination = true
+  }
+
+  tags            = local.tags
+  snapshot_tags   = local.tags
+  run_tags        = merge(var.tags, { Name = "stopgap image build" })
+  run_volume_tags = merge(var.tags, { Name = "stopgap image build" })
+}
+
+build {
+  name = "stopgap"
+
+  source "amazon-ebs.stopgap" {
+    name          = "arm64"
+    ami_name      = "${var.name_prefix}-arm64-${local.time}"
+    source_ami    = data.amazon-parameterstore.arm64.value
+    instance_type = "t4g.small"
+  }
+
+  source "amazon-ebs.stopgap" {
+    name          = "x86_64"
+    ami_name      = "${var.name_prefix}-x86_64-${local.time}"
+    source_ami    = data.amazon-parameterstore.x86_64.value
+    instance_type = "t3.small"
+  }
+
+  provisioner "shell" {
+    inline = ["mkdir --mode=0700 ${local.upload}"]
+  }
+
+  provisioner "file" {
+    sources     = ["${path.root}/rootfs", "${var.dist}/sync-job-${source.name}", "${var.dist}/SHA256SUMS"]
+    destination = "${local.upload}/"
+  }
+
+  provisioner "shell" {
+    execute_command = "sudo env {{ .Vars }} bash {{ .Path }}"
+    env = {
+      UPLOAD = local.upload
+      BINARY = "sync-job-${source.name}"
+    }
+    scripts = [
+      "${path.root}/provisioners/10-packages.sh",
+      "${path.root}/provisioners/20-stopgap.sh",
+      "${path.root}/provisioners/30-lock-down.sh",
+      "${path.root}/provisioners/90-clean.sh",
+      "${path.root}/provisioners/99-assert.sh",
+    ]
+  }
+
+  post-processor "manifest" {
+    output     = "${var.dist}/images.json"
+    strip_path = true
+  }
+}

@@ -1,0 +1,250 @@
+//! The machine image boots, runs its job and switches itself off, whatever becomes of the job; each launch has one message.
+//!
+//! `cargo xtask boot-test` makes the image. Where that is not possible, `cargo xtask test` says so at its end.
+
+#![allow(clippy::unwrap_used, reason = "everything here is a test, and a failed step is a failed test")]
+
+use std::{
+    io::Write as _,
+    path::PathBuf,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use stopgap_servers::{
+    cloud::{Cloud, Deployment, Message, Metadata},
+    machine::{HOST, IMAGE, Machine, NO_IMAGE},
+    simulator::{self, Simulator},
+};
+use stopgap_tests::{
+    program,
+    source::{Address, TestSource},
+    target::{Engine, TestTarget},
+};
+
+/// From power-on to power-off, emulated, on a machine that has other things to do.
+const LIMIT: Duration = Duration::from_mins(5);
+const ROWS: u32 = 2_000;
+
+/// The image, unless there is a reason for its absence.
+fn image() -> Option<PathBuf> {
+    let image = std::env::var_os(IMAGE).map(PathBuf::from);
+    assert!(
+        image.is_some() || std::env::var_os(NO_IMAGE).is_some(),
+        "{IMAGE} names the image: run `cargo xtask boot-test`"
+    );
+    image
+}
+
+fn cloud() -> &'static Cloud {
+    static CLOUD: OnceLock<Cloud> = OnceLock::new();
+    CLOUD.get_or_init(|| {
+        let venv = std::env::var_os("STOPGAP_VENV");
+        let venv =
+            venv.unwrap_or_else(|| panic!("STOPGAP_VENV names the Python environment: run `cargo xtask boot-test`"));
+        Cloud::start(&PathBuf::from(venv)).unwrap()
+    })
+}
+
+/// A job, everything that it needs, and the machine that runs it.
+struct Scene {
+    name: &'static str,
+    machine: Machine,
+    instance: String,
+    deployment: Deployment<'static>,
+    target: TestTarget,
+    _metadata: Metadata,
+    _source: TestSource,
+    // Ends after the source's database was dropped.
+    _simulator: Simulator,
+}
+
+/// What differs between the scenes.
+#[derive(Default)]
+struct Play {
+    name: &'static str,
+    /// Of the job file, in `[job]`.
+    settings: &'static str,
+    /// Nothing listens where the source is said to be.
+    source_down: bool,
+    /// The source sends nothing more after so many rows.
+    stall_after: Option<u32>,
+    /// Started beside the image's own.
+    units: &'static [&'static str],
+}
+
+impl Scene {
+    async fn new(image: &std::path::Path, play: &Play) -> Self {
+        let simulator = program("STOPGAP_SIMULATOR", "mssql-simulator").unwrap();
+        let simulator = Simulator::start(&simulator, &simulator::Options::default()).unwrap();
+        let address = Address {
+            host: simulator.host().to_owned(),
+            port: simulator.port(),
+            user: simulator::USER.to_owned(),
+            password: simulator::PASSWORD.to_owned(),
+        };
+        let source = TestSource::at(address).await.unwrap();
+        fill(&source).await;
+        if let Some(rows) = play.stall_after {
+            source.run(&format!("EXEC simulator_fault 'stall', 'orders', 0, 1000, {rows}")).await.unwrap();
+        }
+        let target = TestTarget::on(Engine::Postgres).unwrap();
+        let launcher = program("STOPGAP_LAUNCHER", "bootstrap").unwrap();
+        let deployment = Deployment::new(cloud(), &launcher, play.name).unwrap();
+        put_secrets(&deployment, &source, &target, play.source_down);
+        deployment.put_job_file(&job_file(play)).unwrap();
+        let instance = deployment.launch(&json!({"job": play.name})).unwrap();
+        let user_data = "[stopgap]\nreason = \"the boot test\"\n";
+        let metadata = deployment.metadata_with(&instance, Some(user_data.to_owned())).unwrap();
+        // Region, credentials and tags come from the metadata service, as they do there.
+        let endpoint = ("AWS_ENDPOINT_URL".to_owned(), format!("http://{HOST}:{}", cloud().port()));
+        let machine = Machine::start(image, metadata.port(), &[endpoint], play.units).unwrap();
+        Self {
+            name: play.name,
+            machine,
+            instance,
+            deployment,
+            target,
+            _metadata: metadata,
+            _source: source,
+            _simulator: simulator,
+        }
+    }
+
+    /// Waits for the first bytes in any table on the target, committed or not, and returns the time since power-on.
+    async fn first_row(&mut self) -> Duration {
+        let mut session = self.target.session().await.unwrap();
+        let tables = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' \
+                      AND pg_relation_size(oid) > 0";
+        while session.texts(tables).await.unwrap().is_empty() {
+            self.machine.must_be_on().unwrap();
+            assert!(self.machine.uptime() < LIMIT, "no row arrived:\n{}", self.machine.console());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.machine.uptime()
+    }
+
+    /// Waits until the machine is off, tells the launcher as EventBridge does, and returns the one message.
+    fn end(&mut self) -> Message {
+        let uptime = self.machine.wait_for_power_off(LIMIT).unwrap();
+        say(&format!("{}: the machine switched itself off after {:.1} s", self.name, uptime.as_secs_f64()));
+        self.deployment.power_off(&self.instance).unwrap();
+        // The sweep finds nothing that has not been told.
+        self.deployment.invoke(&json!({"sweep": true})).unwrap();
+        let mut messages = self.deployment.messages().unwrap();
+        assert_eq!(messages.len(), 1, "{messages:#?}\n{}", self.machine.console());
+        messages.remove(0)
+    }
+}
+
+/// To the terminal, although tests that pass are silent.
+#[expect(clippy::explicit_write, reason = "what eprintln! writes is shown for tests that fail only")]
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").unwrap();
+}
+
+async fn fill(source: &TestSource) {
+    let digits = "(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9))";
+    let number = "a.d + 10 * b.d + 100 * c.d + 1000 * d.d";
+    source
+        .run(&format!(
+            "CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY, what nvarchar(100) NOT NULL);
+             CREATE TABLE dbo.places (id int NOT NULL PRIMARY KEY, name nvarchar(50) NULL);
+             INSERT INTO dbo.places (id, name) VALUES (1, N'Ærøskøbing'), (2, NULL);
+             INSERT INTO dbo.orders (id, what) SELECT {number}, REPLICATE(N'é', 100)
+             FROM {digits} AS a(d) CROSS JOIN {digits} AS b(d) CROSS JOIN {digits} AS c(d) CROSS JOIN {digits} AS d(d)
+             WHERE {number} < {ROWS}"
+        ))
+        .await
+        .unwrap();
+}
+
+fn put_secrets(deployment: &Deployment<'_>, source: &TestSource, target: &TestTarget, source_down: bool) {
+    let address = &source.address;
+    let port = if source_down { 9 } else { address.port };
+    let login = json!({"host": HOST, "port": port, "user": address.user, "password": address.password,
+        "database": source.database});
+    deployment.put_secret("source", &login).unwrap();
+    let login = json!({"engine": "postgres", "host": HOST, "port": target.port(), "username": target.user(),
+        "password": target.password(), "dbname": target.database});
+    deployment.put_secret("target", &login).unwrap();
+}
+
+fn job_file(play: &Play) -> String {
+    let Play { name, settings, .. } = play;
+    format!(
+        "[job]\nname = \"{name}\"\n{settings}\n[source]\nsecret = \"{name}/source\"\ntls = \"require\"\n\
+         consistency = \"none\"\n[target]\nengine = \"postgres\"\nsecret = \"{name}/target\"\ntls = \"disable\"\n\
+         [tables]\ninclude = [\"dbo.*\"]\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cold_boot_copies_tells_once_and_switches_off() {
+    let Some(image) = image() else { return };
+    let mut scene = Scene::new(&image, &Play { name: "cold-boot", ..Play::default() }).await;
+    let first_row = scene.first_row().await;
+    say(&format!("cold-boot: {:.1} s from power-on to the first row", first_row.as_secs_f64()));
+    let message = scene.end();
+    assert!(message.subject.starts_with("[OK] cold-boot: 2 tables, 2,002 rows in "), "{message:?}");
+    assert_eq!(
+        scene.target.rows("SELECT count(*), sum(id), min(what) = max(what) FROM orders").unwrap(),
+        [format!("{ROWS}|{}|t", ROWS * (ROWS - 1) / 2)]
+    );
+    assert_eq!(scene.target.rows("SELECT id, name FROM places ORDER BY id").unwrap(), ["1|Ærøskøbing", "2|∅"]);
+    let run_id = message.body["run_id"].as_str().unwrap();
+    let record: Value = serde_json::from_str(&scene.deployment.record(run_id, "report.json").unwrap()).unwrap();
+    assert_eq!((record["state"].as_str(), record["instance"].as_str()), (Some("ended"), Some(scene.instance.as_str())));
+    assert!(record["started_by"].as_str().unwrap().ends_with(": the boot test"), "user data is heard: {record}");
+    let console = scene.machine.console();
+    assert!(console.contains("stopgap: the run is over (success, status 0); switching off"), "{console}");
+    // What the unit forbids, the job does not try.
+    assert!(!console.contains("not permitted"), "{console}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_down_is_told_of_and_the_machine_is_off() {
+    let Some(image) = image() else { return };
+    let play = Play { name: "source-down", settings: "retries = 0", source_down: true, ..Play::default() };
+    let mut scene = Scene::new(&image, &play).await;
+    let message = scene.end();
+    assert!(message.subject.starts_with("[FAILED] source-down: "), "{message:?}");
+    assert!(message.body.to_string().contains("could not connect to SQL Server"), "{message:?}");
+    assert!(scene.machine.console().contains("stopgap: the run is over (exit-code, status 4); switching off"));
+}
+
+/// Nothing of the job is left that could tell anybody: the launcher does, when the machine is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_killed_is_told_of_and_the_machine_is_off() {
+    let Some(image) = image() else { return };
+    let units = &["boot-test-kill.service"];
+    let play = Play { name: "killed", stall_after: Some(500), units, ..Play::default() };
+    let mut scene = Scene::new(&image, &play).await;
+    wait_for_staging(&mut scene);
+    scene.machine.tell("kill").unwrap();
+    let message = scene.end();
+    assert!(message.subject.contains("the instance ended before it reported"), "{message:?}");
+    assert!(scene.machine.console().contains("stopgap: the run is over (signal, status KILL); switching off"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_past_its_deadline_is_told_of_and_the_machine_is_off() {
+    let Some(image) = image() else { return };
+    let play = Play { name: "too-late", settings: "deadline = \"15s\"", stall_after: Some(500), ..Play::default() };
+    let mut scene = Scene::new(&image, &play).await;
+    let message = scene.end();
+    assert!(message.subject.starts_with("[INTERRUPTED] too-late: 1 of 2 tables copied, after "), "{message:?}");
+    assert!(scene.machine.console().contains("stopgap: the run is over (exit-code, status 5); switching off"));
+    assert_eq!(scene.target.leftovers().unwrap(), Vec::<String>::new());
+}
+
+/// The job is in the middle of a table.
+fn wait_for_staging(scene: &mut Scene) {
+    let deadline = Instant::now() + LIMIT;
+    while scene.target.leftovers().unwrap().is_empty() {
+        scene.machine.must_be_on().unwrap();
+        assert!(Instant::now() < deadline, "no staging table:\n{}", scene.machine.console());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}

@@ -1,0 +1,35 @@
+//! `cargo xtask boot-test`: makes a stand-in for the machine image and runs the tests that boot it.
+
+mod disk;
+
+use crate::{packages, setup, test, workspace};
+use anyhow::{Context, Result, anyhow};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+use stopgap_servers::machine::IMAGE;
+
+pub fn run() -> Result<()> {
+    let tools = setup::run()?;
+    let start = Instant::now();
+    let programs = test::build()?;
+    let image = image(&programs.job).map_err(|reason| anyhow!("there is no image to boot: {reason}"))?;
+    let mut tests = test::command(&tools, &programs)?;
+    // The whole workspace has the features with which everything is built already.
+    tests.args(["--workspace", "--test", "boot"]).env(IMAGE, image);
+    workspace::run(&mut tests).context("the boot test failed")?;
+    println!("\nThe boot test passed in {}", workspace::seconds(start.elapsed()));
+    Ok(())
+}
+
+/// The directory with the image for this job, made if it is missing; otherwise why there is none, for people.
+pub fn image(job: &Path) -> Result<PathBuf, String> {
+    if std::env::consts::ARCH != "x86_64" {
+        return Err("it is made for x86_64 only, and this machine is another".to_owned());
+    }
+    let root = packages::find_root()
+        .ok_or("making it takes root: run this as root, or as a user whom sudo asks for no password")?;
+    packages::install_for_boot_test().map_err(|error| format!("{error:#}"))?;
+    disk::make(&root, job).map_err(|error| format!("{error:#}"))
+}
