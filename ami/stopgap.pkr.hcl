@@ -34,15 +34,14 @@ source "amazon-ebs" "stopgap" {
   region          = var.region
   skip_create_ami = var.skip_create_ami
 
-  # No door is open to the machine that builds: Packer comes in through Session Manager, with a key of one hour.
-  communicator              = "ssh"
-  ssh_interface             = "session_manager"
-  ssh_username              = "ec2-user"
-  ssh_timeout               = "15m"
-  ssh_clear_authorized_keys = true
-  temporary_key_pair_type   = "ed25519"
-  pause_before_ssm          = "20s"
-  subnet_id                 = var.subnet_id
+  # No door is open to the machine that builds: Packer comes in through Session Manager. 90-clean.sh removes its key.
+  communicator            = "ssh"
+  ssh_interface           = "session_manager"
+  ssh_username            = "ec2-user"
+  ssh_timeout             = "15m"
+  temporary_key_pair_type = "ed25519"
+  pause_before_ssm        = "20s"
+  subnet_id               = var.subnet_id
 
   # The minimal image lacks the agent.
   user_data = <<-SCRIPT

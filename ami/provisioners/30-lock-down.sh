@@ -11,6 +11,6 @@ systemctl mask "${doors[@]}" "${chores[@]}"
 
 for account in root ec2-user; do
     if id "$account" > /dev/null 2>&1; then
-        passwd --lock "$account"
+        usermod --lock "$account"
     fi
 done

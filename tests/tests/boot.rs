@@ -239,6 +239,19 @@ async fn a_job_past_its_deadline_is_told_of_and_the_machine_is_off() {
     assert_eq!(scene.target.leftovers().unwrap(), Vec::<String>::new());
 }
 
+/// What hangs ends by the limit, with what is known of it, and leaves nothing running.
+#[test]
+fn a_machine_that_stays_on_is_shown_and_ended() {
+    let Some(image) = image() else { return };
+    let mut machine = Machine::start(&image, 9, &[], &[]).unwrap();
+    let error = machine.wait_for_power_off(Duration::from_secs(3)).unwrap_err().to_string();
+    assert!(error.starts_with("the machine is still on after 3 s; its console ends with:"), "{error}");
+    let emulator = PathBuf::from(format!("/proc/{}", machine.process_id()));
+    assert!(emulator.exists());
+    drop(machine);
+    assert!(!emulator.exists());
+}
+
 /// The job is in the middle of a table.
 fn wait_for_staging(scene: &mut Scene) {
     let deadline = Instant::now() + LIMIT;

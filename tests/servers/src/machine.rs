@@ -76,6 +76,11 @@ impl Machine {
         Ok(Self { process, directory, started })
     }
 
+    /// The emulator's process number.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// How long it has been on.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()

@@ -26,6 +26,9 @@ const UPLOAD: &str = "/tmp/stopgap";
 const BINARY: &str = "sync-job-x86_64";
 /// Room for the program and for what a run writes; the file has holes.
 const DISK: &str = "1G";
+/// What systemd does not understand in a unit it ignores, with a line that nobody would see.
+const CHECK_UNITS: &str = "said=$(systemd-analyze verify --man=no stopgap.service stopgap-log.service stopgap-limit.timer 2>&1); \
+     [ -z \"$said\" ] || { echo \"$said\"; exit 1; }";
 
 pub fn make(root: &Root, job: &Path) -> Result<PathBuf> {
     let place = Place { root, directory: workspace::tools().join("boot") };
@@ -88,6 +91,7 @@ impl Place<'_> {
             self.run(&["chroot", &work, "env", "SYSTEMD_OFFLINE=1", &upload, &binary, "bash", &script])?;
         }
         self.run(&["rm", "-r", &format!("{work}/tmp/provisioners")])?;
+        self.run(&["chroot", &work, "sh", "-c", CHECK_UNITS])?;
         self.add_what_only_the_test_needs(&work)?;
         for name in ["vmlinuz", "initrd"] {
             self.run(&["mv", &format!("{work}/boot/{name}"), new])?;

@@ -2,7 +2,10 @@
 
 mod disk;
 
-use crate::{packages, setup, test, workspace};
+use crate::{
+    packages::{self, Root},
+    setup, test, workspace,
+};
 use anyhow::{Context, Result, anyhow};
 use std::{
     path::{Path, PathBuf},
@@ -11,10 +14,12 @@ use std::{
 use stopgap_servers::machine::IMAGE;
 
 pub fn run() -> Result<()> {
-    let tools = setup::run()?;
     let start = Instant::now();
+    // Said before anything is built.
+    root().map_err(no_image)?;
+    let tools = setup::run()?;
     let programs = test::build()?;
-    let image = image(&programs.job).map_err(|reason| anyhow!("there is no image to boot: {reason}"))?;
+    let image = image(&programs.job).map_err(no_image)?;
     let mut tests = test::command(&tools, &programs)?;
     // The whole workspace has the features with which everything is built already.
     tests.args(["--workspace", "--test", "boot"]).env(IMAGE, image);
@@ -25,11 +30,19 @@ pub fn run() -> Result<()> {
 
 /// The directory with the image for this job, made if it is missing; otherwise why there is none, for people.
 pub fn image(job: &Path) -> Result<PathBuf, String> {
-    if std::env::consts::ARCH != "x86_64" {
-        return Err("it is made for x86_64 only, and this machine is another".to_owned());
-    }
-    let root = packages::find_root()
-        .ok_or("making it takes root: run this as root, or as a user whom sudo asks for no password")?;
+    let root = root()?;
     packages::install_for_boot_test().map_err(|error| format!("{error:#}"))?;
     disk::make(&root, job).map_err(|error| format!("{error:#}"))
+}
+
+fn root() -> Result<Root, String> {
+    if std::env::consts::ARCH != "x86_64" {
+        return Err("it is made on x86_64 only".to_owned());
+    }
+    let by_whom = "making it takes root: run this as root, or as a user whom sudo asks for no password";
+    packages::find_root().ok_or_else(|| by_whom.to_owned())
+}
+
+fn no_image(reason: String) -> anyhow::Error {
+    anyhow!("there is no image to boot: {reason}")
 }
