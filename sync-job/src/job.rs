@@ -1,7 +1,7 @@
 //! A whole job: plan, checks, lease, copy, report. The tour of the crate starts here.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use crate::pipeline::{self, Context};
 use crate::plan::{self, RunPlan, Severity, TablePlan};
 use crate::precheck;
 use crate::progress::Progress;
-use crate::report::{Failure, RunReport};
+use crate::report::{Failure, RunReport, human};
 use crate::retry::Patience;
 use crate::schema::SourceFacts;
 use crate::source::Source;
@@ -95,7 +95,10 @@ impl<S: Source, T: Target> Job<S, T> {
         if let Err((stage, error)) = self.run_into(&mut report, progress.clone(), cancel).await {
             report.failure = Some(Failure::new(stage, &error));
         }
-        drop(deadline);
+        if let Some(after) = deadline.and_then(|deadline| deadline.passed()) {
+            let after = human::seconds(after.as_secs_f64());
+            report.notes.push(format!("the job's deadline, {after} after it began, has passed"));
+        }
         progress.finished();
         report.ended = Utc::now();
         report
@@ -103,12 +106,15 @@ impl<S: Source, T: Target> Job<S, T> {
 
     /// As [`Job::plan`], for when nobody stands by: passing failures are waited for, and the deadline holds.
     pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<Planned> {
-        let _deadline = self.start_deadline(cancel);
-        self.plan_patiently(cancel).await
+        let deadline = self.start_deadline(cancel);
+        self.plan_patiently(cancel).await.map_err(|error| match deadline.and_then(|deadline| deadline.passed()) {
+            Some(_) => Error { message: "interrupted: the job's deadline has passed".to_owned(), ..error },
+            None => error,
+        })
     }
 
-    fn start_deadline(&self, cancel: &CancellationToken) -> Option<AbortOnDropHandle<()>> {
-        self.config.limits.deadline.map(|after| cancel_after(cancel.clone(), after))
+    fn start_deadline(&self, cancel: &CancellationToken) -> Option<Deadline> {
+        self.config.limits.deadline.map(|after| Deadline::start(after, cancel.clone()))
     }
 
     async fn run_into(
@@ -267,12 +273,27 @@ async fn interruptible<R>(cancel: &CancellationToken, work: impl Future<Output =
     }
 }
 
-fn cancel_after(cancel: CancellationToken, after: Duration) -> AbortOnDropHandle<()> {
-    AbortOnDropHandle::new(tokio::spawn(async move {
-        tokio::time::sleep(after).await;
-        tracing::error!("the job's deadline has passed: stopping");
-        cancel.cancel();
-    }))
+/// Cancels after its time, unless it is dropped before.
+struct Deadline {
+    after: Duration,
+    began: Instant,
+    _timer: AbortOnDropHandle<()>,
+}
+
+impl Deadline {
+    fn start(after: Duration, cancel: CancellationToken) -> Self {
+        let timer = tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            tracing::error!("the job's deadline has passed: stopping");
+            cancel.cancel();
+        });
+        Self { after, began: Instant::now(), _timer: AbortOnDropHandle::new(timer) }
+    }
+
+    /// Its time, if that has passed.
+    fn passed(&self) -> Option<Duration> {
+        (self.began.elapsed() >= self.after).then_some(self.after)
+    }
 }
 
 #[cfg(test)]

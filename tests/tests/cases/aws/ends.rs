@@ -155,6 +155,7 @@ async fn a_deadline_and_a_spot_notice_stop_a_run_cleanly() {
         assert_eq!(scene.target.rows("SELECT what FROM orders").unwrap(), ["old"], "{what}");
         assert_eq!(scene.target.leftovers().unwrap(), Vec::<String>::new(), "{what}");
         assert_eq!(scene.printed.contains("Spot interruption: EC2"), what == "spot", "{}", scene.printed);
+        assert_eq!(scene.printed.contains("deadline, 2.0s after it began"), what == "deadline", "{}", scene.printed);
     }
 }
 
@@ -253,4 +254,5 @@ async fn a_dry_run_has_a_deadline_too() {
     let instance = scene.deployment.launch(&event).unwrap();
     assert_eq!(scene.live(&instance), Some(5), "{}", scene.said());
     assert!(scene.message().subject.starts_with("[INTERRUPTED]"));
+    assert!(scene.printed.contains("the job's deadline has passed"), "{}", scene.printed);
 }
