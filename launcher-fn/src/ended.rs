@@ -32,8 +32,8 @@ pub async fn report(instances: &Instances, reporter: &Reporter, job: &str, found
     if reporter.is_told(job, run_id).await? {
         return Ok(false);
     }
-    if reporter.pass_on(job, run_id).await? {
-        return Ok(true);
+    if let Some(told) = reporter.pass_on(job, run_id).await? {
+        return Ok(told);
     }
     let console = instances.console(&found.id).await;
     reporter.failure(job, run_id, &headline(job), &describe(found, &console)).await

@@ -38,8 +38,8 @@ pub async fn run(
                 "The launcher could not start the run:\n\n  {}\n\nNothing was read and nothing was written. To try again now, invoke the launcher with\n\n  {{\"job\": \"{job}\"}}\n",
                 format!("{error:#}").replace('\n', "\n  ")
             );
-            reporter.failure(job, run_id, &headline, &text).await.with_context(|| format!("telling of: {error:#}"))?;
             metrics::print(job, &settings.environment, false);
+            reporter.failure(job, run_id, &headline, &text).await.with_context(|| format!("telling of: {error:#}"))?;
             Err(error)
         }
     }
@@ -73,7 +73,7 @@ async fn start(
         tracing::warn!(job, run_id, "skipped: {reason}");
         return Ok(json!({"outcome": "skipped", "reason": reason}));
     }
-    match start_one(instances, own, request, &tags).await {
+    match start_one(instances, own, reporter, request, &tags).await {
         Ok(started) => {
             let instance = &started.instance;
             tracing::info!(job, run_id, instance, attempt = started.attempt, "started");
@@ -82,7 +82,7 @@ async fn start(
                 "as": started.attempt, "refused": started.refused}))
         }
         Err(error) => {
-            reporter.not_launched(job).await;
+            reporter.not_launched(job, run_id).await;
             Err(error)
         }
     }
@@ -98,12 +98,26 @@ struct Started {
 async fn start_one(
     instances: &Instances,
     own: &JobSettings,
+    reporter: &Reporter,
     request: &Request,
     tags: &BTreeMap<String, String>,
 ) -> anyhow::Result<Started> {
     let (job, run_id) = (request.job.as_str(), request.run_id.as_str());
     let mut refused = Vec::new();
     for (number, attempt) in attempts(own).into_iter().enumerate() {
+        if number > 0 {
+            // The attempts before took their time: the same event may have been handled elsewhere, or the claim grown old.
+            if let Some(found) = instances.find(&[(JOB, job), (RUN_ID, run_id)], &[]).await?.first() {
+                return Ok(Started {
+                    instance: found.id.clone(),
+                    attempt: "by another invocation".to_owned(),
+                    refused,
+                });
+            }
+            if let Some(other) = reporter.launched_already(job, run_id).await {
+                bail!("the run {} was started meanwhile; before that:\n{}", other.run_id, refused.join("\n"));
+            }
+        }
         // Each attempt is another request, and a token stands for one request; the run's first attempts give the same tokens.
         let token = &digest(&format!("{job}/{run_id}/{number}"))[..TOKEN_LENGTH];
         match instances.start(&own.launch_template_id, &attempt, token, tags).await {

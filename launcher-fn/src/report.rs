@@ -40,8 +40,8 @@ impl Reporter {
             dry_run,
             ..self.blank(job, run_id)
         };
-        if let Err(error) = self.store.write(&record).await {
-            // The run goes on; its own record is written by the job.
+        if let Err(error) = self.store.write_first(&record).await {
+            // The run goes on; its own record is written by the job, which may have done so already.
             tracing::warn!(job, run_id, error = chain(&error), "the run's record could not be written");
         }
     }
@@ -50,13 +50,13 @@ impl Reporter {
     /// records cannot be reached it is better to start a run than none.
     pub async fn launched_already(&self, job: &str, run_id: &str) -> Option<Launch> {
         let claim = async {
-            let claim = self.store.claim_launch(job, run_id, None).await?;
+            let claim = self.store.claim_launch(job, &self.environment, run_id, None).await?;
             let Claim::Taken(other) = claim else { return Ok(None) };
             // A short run may be over before EC2 lists its instance.
             if !self.read(job, &other.run_id).await.is_some_and(|record| record.state != State::Running) {
                 return Ok(Some(other));
             }
-            match self.store.claim_launch(job, run_id, Some(&other.run_id)).await? {
+            match self.store.claim_launch(job, &self.environment, run_id, Some(&other.run_id)).await? {
                 Claim::Ours => Ok(None),
                 Claim::Taken(other) => Ok(Some(other)),
             }
@@ -68,9 +68,9 @@ impl Reporter {
     }
 
     /// Takes back that a run was started.
-    pub async fn not_launched(&self, job: &str) {
-        if let Err(error) = self.store.release_launch(job).await {
-            tracing::warn!(job, error = chain(&error), "another run may be refused for two minutes");
+    pub async fn not_launched(&self, job: &str, run_id: &str) {
+        if let Err(error) = self.store.release_launch(job, &self.environment, run_id).await {
+            tracing::warn!(job, error = chain(&error), "another run may be refused for some minutes");
         }
     }
 
@@ -101,19 +101,19 @@ impl Reporter {
         }
     }
 
-    /// The job did its work and could not publish: its own words are passed on. True if there were any.
-    pub async fn pass_on(&self, job: &str, run_id: &str) -> anyhow::Result<bool> {
+    /// The job did its work and could not publish: its own words are passed on. `None` if there are none; true if this told
+    /// people.
+    pub async fn pass_on(&self, job: &str, run_id: &str) -> anyhow::Result<Option<bool>> {
         let Some(record) = self.read(job, run_id).await.filter(|record| record.state == State::Ended) else {
-            return Ok(false);
+            return Ok(None);
         };
         let (Some(headline), Some(text)) = (record.headline, self.store.read_text(job, run_id).await?) else {
-            return Ok(false);
+            return Ok(None);
         };
         let body = text.strip_prefix(&headline).unwrap_or(&text).trim_start();
         let note = "(Published by the launcher: the instance could not publish this itself.)\n";
         let status = record.status.as_deref().unwrap_or("lost");
-        self.tell(job, run_id, status, &headline, &format!("{body}\n{note}")).await?;
-        Ok(true)
+        self.tell(job, run_id, status, &headline, &format!("{body}\n{note}")).await.map(Some)
     }
 
     /// Tells of a failure, unless people have been told of the run. True if this told them.

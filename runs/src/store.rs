@@ -50,7 +50,7 @@ impl Store {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
             let config = config.filter(|_| !bucket.is_empty()).ok_or_else(|| StoreError::Place(place.to_owned()))?;
             (Arc::new(bucket_of(bucket, config).map_err(failed)?), Path::from(prefix))
-        } else if place.is_empty() || place.contains("://") {
+        } else if place.is_empty() || place.contains("://") || place.starts_with("s3:") {
             return Err(StoreError::Place(place.to_owned()));
         } else {
             let made = std::fs::create_dir_all(place)
@@ -69,6 +69,15 @@ impl Store {
     /// Where a run's files are, for people.
     pub fn location(&self, job: &str, run_id: &str) -> String {
         format!("{}/runs/{job}/{run_id}", self.place)
+    }
+
+    /// Writes a record where there is none yet.
+    pub async fn write_first(&self, record: &Record) -> Result<()> {
+        let key = run_key(&record.job, &record.run_id, "report.json");
+        match self.put(&key, record, PutMode::Create).await {
+            Err(StoreError::Access { source: object_store::Error::AlreadyExists { .. }, .. }) => Ok(()),
+            other => other,
+        }
     }
 
     pub async fn write(&self, record: &Record) -> Result<()> {
@@ -180,12 +189,21 @@ impl CredentialProvider for SameCredentials {
 }
 
 #[cfg(test)]
+impl Store {
+    /// Has the conditional writes of S3, which a directory lacks.
+    fn in_memory() -> Self {
+        let objects = Arc::new(object_store::memory::InMemory::new());
+        Self { objects, prefix: Path::default(), place: "memory".to_owned() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_no_place_is_said() {
-        for place in ["", "gs://bucket", "s3://", "s3://bucket"] {
+        for place in ["", "gs://bucket", "s3://", "s3://bucket", "s3:/bucket", "s3:bucket"] {
             assert!(matches!(Store::open(place, None), Err(StoreError::Place(_))), "{place}");
         }
     }

@@ -65,7 +65,7 @@ mod tests {
     #[tokio::test]
     async fn a_rotated_password_is_fetched_once() {
         let provider = Arc::new(Rotated::default());
-        let source = PasswordSource::Provided(Provided { name: "s".into(), provider: provider.clone() });
+        let source = PasswordSource::Provided(Provided { key: "secret", name: "s".into(), provider: provider.clone() });
         let server = |right: &'static str| {
             move |login: Login| async move {
                 if login.password.expose() == right { Ok(()) } else { Err(Error::new(Side::Target, Kind::Login, "no")) }

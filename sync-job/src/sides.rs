@@ -83,12 +83,13 @@ impl AnyJob {
 /// Fetches the secrets that a job file names, and looks whether all that it names is there: better known now than when the
 /// connection fails.
 pub async fn complete(draft: JobDraft, cloud: Option<&Cloud>) -> anyhow::Result<JobConfig> {
-    let found = match cloud {
-        _ if !draft.needs_aws() => crate::config::FoundSecrets::default(),
-        Some(cloud) => cloud.logins(&draft).await?,
-        None => Cloud::load().await.logins(&draft).await?,
-    };
     let file = draft.file().to_owned();
+    let found = match cloud {
+        _ if !draft.needs_aws() => Ok(crate::config::FoundSecrets::default()),
+        Some(cloud) => cloud.logins(&draft).await,
+        None => Cloud::load().await.logins(&draft).await,
+    };
+    let found = found.with_context(|| file.clone())?;
     let config = draft.complete(found)?;
     for (side, password, tls) in [
         ("source", &config.source.password, &config.source.tls),
@@ -104,7 +105,7 @@ pub async fn readable(side: &str, password: &PasswordSource, tls: &Tls) -> anyho
     let key = match password {
         PasswordSource::Env(_) => "password_env",
         PasswordSource::File(_) => "password_file",
-        PasswordSource::Provided(_) => "secret",
+        PasswordSource::Provided(provided) => provided.key,
     };
     password.read(false).await.with_context(|| format!("{side}.{key}"))?;
     if let Some(path) = &tls.ca_file {

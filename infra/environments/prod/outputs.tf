@@ -52,3 +52,8 @@ output "launcher_environment" {
   description = "What the function is told."
   value       = module.job.launcher_environment
 }
+
+output "nat_address" {
+  description = "The address that a source outside AWS must let in; null unless a network with a NAT gateway was made."
+  value       = one(module.network[*].nat_address)
+}

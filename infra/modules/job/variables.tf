@@ -53,8 +53,8 @@ variable "jobs" {
     error_message = "A schedule is cron(…), rate(…) or at(…)."
   }
   validation {
-    condition     = alltrue([for job in values(var.jobs) : job.deadline_minutes >= 5 && floor(job.deadline_minutes) == job.deadline_minutes])
-    error_message = "deadline_minutes is a whole number, 5 or more."
+    condition     = alltrue([for job in values(var.jobs) : job.deadline_minutes >= 5 && job.deadline_minutes <= 1440 && floor(job.deadline_minutes) == job.deadline_minutes])
+    error_message = "deadline_minutes is a whole number from 5 to 1440: the unit ends a run after a day."
   }
   validation {
     condition = alltrue([

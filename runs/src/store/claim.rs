@@ -1,5 +1,7 @@
 //! Who may do what only one may: tell people of a run, start an instance of a job.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use object_store::{PutMode, UpdateVersion};
 use serde::Serialize;
@@ -10,8 +12,12 @@ use crate::record::{Launch, Notification, Sent};
 
 /// A launcher that claimed and is not heard of for so long has died: it is given less time to run.
 const LAUNCHER_PATIENCE: TimeDelta = TimeDelta::minutes(5);
-/// EC2 may take so long to list an instance that it has started ("Eventual consistency in the Amazon EC2 API").
-const LAUNCH_PATIENCE: TimeDelta = TimeDelta::minutes(2);
+/// EC2 may take a while to list an instance that it has started ("Eventual consistency in the Amazon EC2 API"), and that comes
+/// after the slowest of the launcher's attempts, each of which claims anew.
+const LAUNCH_PATIENCE: TimeDelta = TimeDelta::minutes(4);
+/// How often a claim is tried that others change at the same moment, and how long to wait in between.
+const TAKE_TRIES: u32 = 5;
+const TAKE_WAIT: Duration = Duration::from_millis(100);
 
 /// Whether the caller is the one.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,48 +43,68 @@ impl Store {
         self.put(&run_key(job, run_id, "notification.json"), outcome, PutMode::Overwrite).await
     }
 
-    /// Asks to be the one that starts an instance of a job now. A run that was started a moment ago is in the way, unless it is
-    /// the one that has `ended`.
-    pub async fn claim_launch(&self, job: &str, run_id: &str, ended: Option<&str>) -> Result<Claim<Launch>> {
+    /// Asks to be the one that starts an instance of a job in its environment now, or still. A run that was started a moment
+    /// ago is in the way, unless it is the one that has `ended`.
+    pub async fn claim_launch(
+        &self,
+        job: &str,
+        environment: &str,
+        run_id: &str,
+        ended: Option<&str>,
+    ) -> Result<Claim<Launch>> {
         let own = Launch { run_id: run_id.to_owned(), at: Utc::now() };
         let is_over = |found: &Launch| Some(found.run_id.as_str()) == ended || !is_recent(found.at, LAUNCH_PATIENCE);
-        self.take(&launch_key(job), &own, |found| found.run_id == run_id || is_over(found)).await
+        self.take(&launch_key(job, environment), &own, |found| found.run_id == run_id || is_over(found)).await
     }
 
     /// Nothing was started: another run need not wait.
-    pub async fn release_launch(&self, job: &str) -> Result<()> {
+    pub async fn release_launch(&self, job: &str, environment: &str, run_id: &str) -> Result<()> {
+        let key = launch_key(job, environment);
+        let Some((found, version)) = self.get_version::<Launch>(&key).await? else { return Ok(()) };
+        if found.run_id != run_id {
+            return Ok(());
+        }
         let long_ago = Launch { run_id: String::new(), at: DateTime::UNIX_EPOCH };
-        self.put(&launch_key(job), &long_ago, PutMode::Overwrite).await
+        match self.replace(&key, &long_ago, version).await {
+            // Somebody has claimed it meanwhile.
+            Err(StoreError::Access { source: object_store::Error::Precondition { .. }, .. }) => Ok(()),
+            other => other,
+        }
     }
 
-    /// Writes `own` where nothing is, or over what `is_free`; of several that ask at once one is given it.
-    async fn take<T: Serialize + DeserializeOwned>(
+    /// Writes `own` where nothing is, or over what `is_free`; of several that ask at once one is given it. What is found may be
+    /// `own`: the answer to writing it was lost, and the client tried again.
+    async fn take<T: Serialize + DeserializeOwned + PartialEq>(
         &self,
         key: &str,
         own: &T,
         is_free: impl Fn(&T) -> bool,
     ) -> Result<Claim<T>> {
-        match self.put(key, own, PutMode::Create).await {
-            Ok(()) => return Ok(Claim::Ours),
-            Err(StoreError::Access { source: object_store::Error::AlreadyExists { .. }, .. }) => {}
-            Err(error) => return Err(error),
-        }
-        // What is gone by now was there a moment ago: whoever is at it may have it.
-        let Some((found, version)) = self.get_version::<T>(key).await? else { return self.put_over(key, own).await };
-        if !is_free(&found) {
-            return Ok(Claim::Taken(found));
-        }
-        match self.replace(key, own, version).await {
-            Err(StoreError::Access { source: object_store::Error::Precondition { .. }, .. }) => {
-                let winner = self.get::<T>(key).await?;
-                Ok(Claim::Taken(winner.unwrap_or(found)))
+        let mut tries = 0;
+        loop {
+            let refused = match self.put(key, own, PutMode::Create).await {
+                Err(error @ StoreError::Access { source: object_store::Error::AlreadyExists { .. }, .. }) => error,
+                other => return other.map(|()| Claim::Ours),
+            };
+            if let Some((found, version)) = self.get_version::<T>(key).await? {
+                if found == *own {
+                    return Ok(Claim::Ours);
+                }
+                if !is_free(&found) {
+                    return Ok(Claim::Taken(found));
+                }
+                match self.replace(key, own, version).await {
+                    Err(StoreError::Access { source: object_store::Error::Precondition { .. }, .. }) => {}
+                    other => return other.map(|()| Claim::Ours),
+                }
             }
-            other => other.map(|()| Claim::Ours),
+            // Somebody else is at it this very moment.
+            tries += 1;
+            if tries == TAKE_TRIES {
+                return Err(refused);
+            }
+            tokio::time::sleep(TAKE_WAIT).await;
         }
-    }
-
-    async fn put_over<T: Serialize>(&self, key: &str, own: &T) -> Result<Claim<T>> {
-        self.put(key, own, PutMode::Overwrite).await.map(|()| Claim::Ours)
     }
 
     /// Writes over the version that was read, and over no other. A directory knows no versions.
@@ -96,8 +122,8 @@ fn is_recent(at: DateTime<Utc>, patience: TimeDelta) -> bool {
     Utc::now() - at < patience
 }
 
-fn launch_key(job: &str) -> String {
-    format!("runs/{job}/launch.json")
+fn launch_key(job: &str, environment: &str) -> String {
+    format!("runs/{job}/launch-{environment}.json")
 }
 
 #[cfg(test)]
@@ -138,16 +164,49 @@ mod tests {
 
     #[tokio::test]
     async fn one_instance_at_a_time_is_started() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path().to_str().unwrap(), None).unwrap();
-        assert_eq!(store.claim_launch("erp", "a", None).await.unwrap(), Claim::Ours);
-        assert_eq!(store.claim_launch("erp", "a", None).await.unwrap(), Claim::Ours, "a retry of the same run");
-        assert!(
-            matches!(store.claim_launch("erp", "b", None).await.unwrap(), Claim::Taken(Launch { run_id, .. }) if run_id == "a")
-        );
-        assert_eq!(store.claim_launch("erp", "b", Some("a")).await.unwrap(), Claim::Ours);
-        assert!(matches!(store.claim_launch("erp", "c", Some("a")).await.unwrap(), Claim::Taken(_)), "a is no news");
-        store.release_launch("erp").await.unwrap();
-        assert_eq!(store.claim_launch("erp", "c", None).await.unwrap(), Claim::Ours);
+        let store = Store::in_memory();
+        let claim = async |run_id: &str, ended| store.claim_launch("erp", "dev", run_id, ended).await.unwrap();
+        assert_eq!(claim("a", None).await, Claim::Ours);
+        assert_eq!(claim("a", None).await, Claim::Ours, "a retry of the same run");
+        assert!(matches!(claim("b", None).await, Claim::Taken(Launch { run_id, .. }) if run_id == "a"));
+        assert_eq!(store.claim_launch("erp", "prod", "b", None).await.unwrap(), Claim::Ours, "another environment");
+        assert_eq!(claim("b", Some("a")).await, Claim::Ours);
+        assert!(matches!(claim("c", Some("a")).await, Claim::Taken(_)), "a is no news");
+        store.release_launch("erp", "dev", "a").await.unwrap();
+        assert!(matches!(claim("c", None).await, Claim::Taken(_)), "what is b's only b gives back");
+        store.release_launch("erp", "dev", "b").await.unwrap();
+        assert_eq!(claim("c", None).await, Claim::Ours);
+        let old = Launch { run_id: "c".into(), at: Utc::now() - TimeDelta::minutes(5) };
+        store.put(&launch_key("erp", "dev"), &old, PutMode::Overwrite).await.unwrap();
+        assert_eq!(claim("d", None).await, Claim::Ours);
+    }
+
+    #[tokio::test]
+    async fn a_claim_whose_answer_was_lost_is_ours() {
+        let store = Store::in_memory();
+        let own = Launch { run_id: "a".into(), at: Utc::now() };
+        for _ in 0..2 {
+            assert_eq!(store.take("key", &own, |_| false).await.unwrap(), Claim::Ours);
+        }
+    }
+
+    #[tokio::test]
+    async fn of_many_at_once_one_is_given_it() {
+        let store = Store::in_memory();
+        let old = Launch { run_id: "old".into(), at: Utc::now() };
+        store.put("key", &old, PutMode::Create).await.unwrap();
+        let (_, version) = store.get_version::<Launch>("key").await.unwrap().unwrap();
+        let newer = Launch { run_id: "newer".into(), at: Utc::now() };
+        store.put("key", &newer, PutMode::Overwrite).await.unwrap();
+        assert!(store.replace("key", &old, version).await.is_err(), "only what was read is written over");
+        let claims = (0..20).map(|number| {
+            let (store, own) = (store.clone(), Launch { run_id: number.to_string(), at: Utc::now() });
+            tokio::spawn(async move { store.take("key", &own, |found| found.run_id == "newer").await.unwrap() })
+        });
+        let mut ours = 0;
+        for claim in claims.collect::<Vec<_>>() {
+            ours += i32::from(claim.await.unwrap() == Claim::Ours);
+        }
+        assert_eq!(ours, 1);
     }
 }

@@ -44,7 +44,11 @@ impl TokenMaker for Iam {
             region: region_of(host).map(str::to_owned).or_else(|| self.region.clone()),
             credentials: self.credentials.clone(),
         };
-        PasswordSource::Provided(Provided { name: format!("an IAM token for {user}"), provider: Arc::new(provider) })
+        PasswordSource::Provided(Provided {
+            key: "auth",
+            name: format!("an IAM token for {user}"),
+            provider: Arc::new(provider),
+        })
     }
 }
 

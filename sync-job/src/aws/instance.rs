@@ -40,11 +40,10 @@ impl Metadata {
     /// The instance's identity. Fails where there is no metadata service: on any other machine.
     pub async fn identity(&self) -> anyhow::Result<Identity> {
         let id = self.get("/latest/meta-data/instance-id").await?.context("the instance has no id")?;
-        let (tags, problem) = match self.tags().await {
-            Ok(tags) => (tags, None),
-            // A run of the wrong tables is worse than none.
-            Err(error) => (BTreeMap::new(), Some(format!("the instance's tags cannot be read: {error:#}"))),
-        };
+        let mut tags = BTreeMap::new();
+        // A run of the wrong tables is worse than none; what was read still says whose run it is.
+        let read = self.read_tags(&mut tags).await;
+        let problem = read.err().map(|error| format!("the instance's tags cannot be read: {error:#}"));
         // Somebody else's may be compressed.
         let user_data = self.get("/latest/user-data").await.unwrap_or_else(|error| {
             tracing::warn!(error = format!("{error:#}"), "user data is left alone");
@@ -53,16 +52,20 @@ impl Metadata {
         Ok(Identity { id, tags, problem, user_data })
     }
 
-    /// None if the template does not allow tags in metadata.
-    async fn tags(&self) -> anyhow::Result<BTreeMap<String, String>> {
-        let mut tags = BTreeMap::new();
+    /// None if the template does not allow tags in metadata. Reads as many as it can.
+    async fn read_tags(&self, tags: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
         let names = self.get("/latest/meta-data/tags/instance").await?.unwrap_or_default();
+        let mut read = Ok(());
         for name in names.lines().filter(|name| !name.is_empty()) {
-            if let Some(value) = self.get(&format!("/latest/meta-data/tags/instance/{name}")).await? {
-                tags.insert(name.to_owned(), value);
+            match self.get(&format!("/latest/meta-data/tags/instance/{name}")).await {
+                Ok(Some(value)) => {
+                    tags.insert(name.to_owned(), value);
+                }
+                Ok(None) => {}
+                Err(error) => read = Err(error),
             }
         }
-        Ok(tags)
+        read
     }
 
     /// Waits for the notice that this Spot instance will be taken away, and cancels.

@@ -17,10 +17,25 @@ use crate::secret::Secret;
 /// Why a secret cannot be used. No message repeats anything of its text but the names of keys.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    #[error("{side}.secret: {name}: {reason}")]
+    #[error("{side}.secret: {name} cannot be fetched: {reason}; {}", remedy(.reason))]
     Fetch { side: &'static str, name: String, reason: String },
     #[error("{side}.secret: {name} is not the JSON of a login: {reason}")]
     Form { side: &'static str, name: String, reason: String },
+}
+
+/// What to do where AWS does not give a secret.
+fn remedy(reason: &str) -> &'static str {
+    match reason {
+        text if text.contains("Missing Region") => "set AWS_REGION, or name the secret by its ARN",
+        text if text.contains("credential") => {
+            "give this machine AWS credentials: a role, a profile or AWS_ACCESS_KEY_ID"
+        }
+        text if text.contains("ResourceNotFound") => "look at its name and at the region",
+        text if text.contains("AccessDenied") => {
+            "allow secretsmanager:GetSecretValue on it to this machine's role, and kms:Decrypt on a key of its own"
+        }
+        _ => "look whether this machine reaches AWS Secrets Manager",
+    }
 }
 
 /// What a secret's text says.
@@ -62,7 +77,7 @@ impl Cloud {
             port: parsed.port,
             database: parsed.database,
             user: parsed.user,
-            password: PasswordSource::Provided(Provided { name, provider: Arc::new(vault) }),
+            password: PasswordSource::Provided(Provided { key: "secret", name, provider: Arc::new(vault) }),
         })
     }
 }

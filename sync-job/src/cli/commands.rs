@@ -148,6 +148,13 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
         "disable" => TlsMode::Disable,
         other => anyhow::bail!("--tls: {other:?} is not one of verify-full, require, disable"),
     };
+    anyhow::ensure!(
+        init.ca_file.is_none() || mode == TlsMode::VerifyFull,
+        "--ca-file: has no effect unless --tls is verify-full"
+    );
+    if let Some(path) = init.output.as_ref().filter(|path| path.exists()) {
+        anyhow::bail!("--output: {} is there already, and is not overwritten", path.display());
+    }
     let password = PasswordSource::Env(init.password_env.clone());
     let tls = Tls { mode, ca_file: init.ca_file.clone() };
     sides::readable("source", &password, &tls).await?;

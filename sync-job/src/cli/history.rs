@@ -23,8 +23,13 @@ pub async fn run(asked: &History) -> anyhow::Result<ExitStatus> {
                 draft.history().with_context(|| format!("{}: history.at: this key is required", file.display()))?;
             (at.to_owned(), Some(draft.name().to_owned()))
         }
-        (None, None) => bail!("give --config or --at"),
+        (None, None) => {
+            bail!("give --config FILE, whose [history] says where, or --at PLACE: a directory or s3://bucket")
+        }
     };
+    if !place.starts_with("s3://") && !std::path::Path::new(&place).is_dir() {
+        bail!("{place}: there is no such directory; a bucket is written s3://NAME");
+    }
     let store =
         if place.starts_with("s3://") { Cloud::load().await.store(&place)? } else { Store::open(&place, None)? };
     let job = asked.job.clone().or(own_job);

@@ -13,8 +13,9 @@ use crate::progress::Display;
 pub fn init(global: &Global, display: &Display) {
     let level = match (global.quiet, global.verbose) {
         // The driver logs every error that it also returns; said once is enough.
-        (true, _) => "warn,tiberius=off",
-        (false, 0) => "warn,tiberius=off,sync_job=info",
+        // So do AWS's libraries, at length.
+        (true, _) => "warn,tiberius=off,aws_config=error",
+        (false, 0) => "warn,tiberius=off,aws_config=error,sync_job=info",
         (false, 1) => "info,tiberius=off,sync_job=debug",
         (false, _) => "debug",
     };

@@ -108,7 +108,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct History {
     /// The job file whose [history] says where.
-    #[arg(short, long, value_name = "FILE", conflicts_with = "at", required_unless_present = "at")]
+    #[arg(short, long, value_name = "FILE", conflicts_with = "at")]
     pub config: Option<PathBuf>,
     /// Where runs are written down: a directory, or s3://bucket/prefix.
     #[arg(long, value_name = "PLACE")]

@@ -39,6 +39,8 @@ pub trait TokenMaker: Send + Sync + std::fmt::Debug {
 /// A provider and how it is called in messages.
 #[derive(Debug, Clone)]
 pub struct Provided {
+    /// The key of the job file that asks for it: `secret` or `auth`.
+    pub key: &'static str,
     pub name: String,
     pub provider: Arc<dyn PasswordProvider>,
 }
@@ -80,7 +82,7 @@ impl PasswordSource {
                 let text = std::fs::read_to_string(path).map_err(|error| PasswordError::File(place.clone(), error))?;
                 (text.trim_end_matches(['\r', '\n']).to_owned(), place)
             }
-            PasswordSource::Provided(Provided { name, provider }) => {
+            PasswordSource::Provided(Provided { name, provider, .. }) => {
                 return provider.login(again).await.map_err(|error| PasswordError::Provider(name.clone(), error));
             }
         };

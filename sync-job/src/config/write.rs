@@ -49,12 +49,13 @@ pub fn job_file(connection: &Connection<'_>, tables: &[SourceTable]) -> String {
     // Writing to a String cannot fail.
     let _ = write!(
         out,
-        "# Written by `sync-job init`. Check it with `sync-job check --config FILE`, look at `sync-job plan`, then run.\n\n\
+        "# Written by `sync-job init`. Say where the rows go (target: engine, host, user); check it with\n\
+         # `sync-job check --config FILE`, look at `sync-job plan`, then run.\n\n\
          [job]\nname = {job}\n# readers = 4          # connections that read at the same time\n\
          # memory = \"256MiB\"    # rows on their way\n# deadline = \"2h\"      # stop cleanly after this time\n\n\
          [source]\nhost = {host}\nport = {port}\ndatabase = {database}\nuser = {user}\n{password_key} = {password}\n\
          tls = {tls}\n{ca_file}consistency = {consistency}   # {note}\n\n\
-         [target]\nengine = \"postgres\"\nhost = \"aurora.example.internal\"\nport = 5432\ndatabase = {database}\n\
+         [target]                  # to be changed\nengine = \"postgres\"       # or \"mysql\"\nhost = \"aurora.example.internal\"\nport = 5432\ndatabase = {database}\n\
          user = {user}\npassword_env = \"TARGET_PASSWORD\"\ntls = \"verify-full\"\n# ca_file = \"/etc/ssl/certs/rds-global-bundle.pem\"\n\n\
          [tables]\n",
         job = quoted(connection.job),

@@ -137,8 +137,10 @@ fn grants(engine: Engine, login: &str, database: &str) -> String {
     let (_, after) = include_str!("../../../README.md").split_once(marker).unwrap();
     let lines = after.lines().skip(1).take_while(|line| line.starts_with("GRANT"));
     let statements = lines.map(|line| line.split("--").next().unwrap().trim());
-    let named = statements
-        .map(|line| line.replace("TO stopgap", &format!("TO {login}")).replace("erp.*", &format!("{database}.*")));
+    let named = statements.map(|line| {
+        let line = line.replace("TO stopgap", &format!("TO {login}"));
+        line.replace("erp.*", &format!("{database}.*")).replace("DATABASE erp", &format!("DATABASE {database}"))
+    });
     let text = named.collect::<Vec<_>>().join("\n");
     assert!(text.contains("GRANT"), "the README lists no grants for {engine:?}");
     text
