@@ -7,7 +7,7 @@ use mysql_async::Conn;
 use super::connect::{row, rows};
 use super::sql::{literal, quote};
 use crate::error::Result;
-use crate::plan::TablePlan;
+use crate::plan::{SwapMethod, TablePlan};
 
 /// Privileges that staging tables, loading and the swap take.
 const NEEDED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"];
@@ -17,7 +17,9 @@ const NEEDED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DR
 const REFERENCES: &str = "REFERENCES";
 
 fn needed(tables: &[TablePlan], database: &str, is_mariadb: bool) -> Vec<&'static str> {
-    let refers = tables.iter().flat_map(|table| &table.foreign_keys).any(|key| key.referenced.schema == database);
+    // A kept table has its keys already.
+    let made = tables.iter().filter(|table| table.swap.method != SwapMethod::Replace);
+    let refers = made.flat_map(|table| &table.foreign_keys).any(|key| key.referenced.schema == database);
     NEEDED.into_iter().chain((refers && !is_mariadb).then_some(REFERENCES)).collect()
 }
 

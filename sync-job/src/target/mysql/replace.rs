@@ -42,7 +42,7 @@ async fn transaction(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'
                 ),
             ));
         }
-        refuse_orphans(connection, &table.target).await?;
+        refuse_orphans(connection, &table.target, &[]).await?;
     }
     let Some(first) = items.first() else { return Ok(()) };
     let token: i64 = rand::random();
@@ -119,7 +119,12 @@ fn join(key: &IndexPlan, each: impl Fn(&str) -> String, separator: &str) -> Stri
 }
 
 /// Looks for rows of this table without the parent that a foreign key names, and for rows elsewhere whose parent went away.
-pub(super) async fn refuse_orphans(connection: &mut Conn, table: &TableName) -> Result<()> {
+/// `stand_ins`: tables whose rows are to be looked for in another.
+pub(super) async fn refuse_orphans(
+    connection: &mut Conn,
+    table: &TableName,
+    stand_ins: &[(&TableName, &TableName)],
+) -> Result<()> {
     type Part = (String, String, String, String, String, String, String);
     let name = format!("({}, {})", sql::literal(&table.schema), sql::literal(&table.name));
     let parts: Vec<Part> = query(
@@ -137,6 +142,7 @@ pub(super) async fn refuse_orphans(connection: &mut Conn, table: &TableName) -> 
         let (constraint, schema, child, _, parent_schema, parent, _) = &key[0];
         let child = TableName::new(schema, child);
         let parent = TableName::new(parent_schema, parent);
+        let rows = stand_ins.iter().find(|(table, _)| **table == parent).map_or(&parent, |(_, rows)| rows);
         let on: Vec<String> =
             key.iter().map(|part| format!("p.{} = c.{}", sql::quote(&part.6), sql::quote(&part.3))).collect();
         let filled: Vec<String> = key.iter().map(|part| format!("c.{} IS NOT NULL", sql::quote(&part.3))).collect();
@@ -144,7 +150,7 @@ pub(super) async fn refuse_orphans(connection: &mut Conn, table: &TableName) -> 
             "SELECT COUNT(*) FROM {} AS c WHERE {} AND NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})",
             sql::qualified(&child),
             filled.join(" AND "),
-            sql::qualified(&parent),
+            sql::qualified(rows),
             on.join(" AND ")
         );
         let found: u64 = row(connection, &orphans).await?.unwrap_or(0);

@@ -24,7 +24,6 @@ pub(super) async fn swap(target: &MySql, items: &[SwapItem<'_>]) -> Result<Vec<S
     let mut connection = target.connect().await?;
     let deadline = Instant::now() + target.config.swap_wait;
     let mut methods: Vec<SwapMethod> = items.iter().map(|item| item.table.swap.method).collect();
-    add_foreign_keys(&mut connection, items, &methods).await?;
     if methods.contains(&SwapMethod::Rename) {
         if methods.contains(&SwapMethod::Replace) {
             fall_back(items, &mut methods, "another table of its group, which is kept")?;
@@ -32,6 +31,8 @@ pub(super) async fn swap(target: &MySql, items: &[SwapItem<'_>]) -> Result<Vec<S
             fall_back(items, &mut methods, &holder)?;
         }
     }
+    // Only now: a key must not lead to the staging table of one that is kept after all.
+    add_foreign_keys(&mut connection, items, &methods).await?;
     let mut attempt = 0;
     loop {
         attempt += 1;
@@ -62,8 +63,13 @@ async fn add_foreign_keys(connection: &mut Conn, items: &[SwapItem<'_>], methods
     execute(connection, "SET SESSION foreign_key_checks = 0").await?;
     let added = add_unchecked(connection, items, methods).await;
     execute(connection, "SET SESSION foreign_key_checks = 1").await?;
+    // The rows that a kept table will have are still in its staging table.
+    let kept = items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::Replace);
+    let stand_ins: Vec<(&TableName, &TableName)> =
+        kept.map(|(item, _)| (&item.table.target, &item.staging.name)).collect();
     for staging in added? {
-        replace::refuse_orphans(connection, &staging).await.map_err(|error| in_final_names(error, items))?;
+        let looked = replace::refuse_orphans(connection, &staging, &stand_ins).await;
+        looked.map_err(|error| in_final_names(error, items))?;
     }
     Ok(())
 }

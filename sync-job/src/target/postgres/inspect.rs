@@ -140,7 +140,10 @@ FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace";
 
 const COLUMNS: &str = "\
 SELECT a.attrelid::int8 AS oid, a.attname::text AS column_name, format_type(a.atttypid, a.atttypmod) AS column_type,
-       NOT a.attnotnull AS nullable, pg_get_serial_sequence(a.attrelid::regclass::text, a.attname) IS NOT NULL AS counts_up
+       NOT a.attnotnull AS nullable, a.attidentity <> '' OR EXISTS (
+         SELECT FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+           AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i')) AS counts_up
 FROM pg_attribute AS a
 WHERE a.attrelid IN ($OIDS) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum";

@@ -17,7 +17,7 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
     for schema in schemas {
         let query = format!(
             "SELECT current_user::text AS me, current_database()::text AS db, n.oid IS NOT NULL AS present, \
-             coalesce(has_schema_privilege(n.oid, 'CREATE'), false) AS may_create, \
+             coalesce(has_schema_privilege(n.oid, 'CREATE') AND has_schema_privilege(n.oid, 'USAGE'), false) AS may_create, \
              has_database_privilege(current_database(), 'CREATE') AS may_add \
              FROM (SELECT {} AS name) AS s LEFT JOIN pg_namespace AS n ON n.nspname = s.name",
             literal(schema)
@@ -49,7 +49,11 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
         let query = format!(
             "SELECT has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') AND \
              has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE') AS may, \
-             row_security_active(c.oid) AS filtered, current_user::text AS me \
+             row_security_active(c.oid) AS filtered, current_user::text AS me, \
+             (SELECT string_agg(s.oid::regclass::text, ', ') FROM pg_depend AS d \
+              JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S' \
+              WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid \
+                AND d.deptype IN ('a', 'i') AND NOT has_sequence_privilege(s.oid, 'UPDATE')) AS sequences \
              FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = {}",
             literal(&table.target.schema),
             literal(&table.target.name)
@@ -62,6 +66,13 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
             missing.push((
                 format!("{me} may not change the rows of {}", table.target),
                 format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {relation} TO {};", quote(&me)),
+            ));
+        }
+        let sequences = row.try_get::<Option<String>, _>("sequences").unwrap_or_default();
+        if let Some(sequences) = sequences.filter(|_| table.columns.iter().any(|column| column.identity.is_some())) {
+            missing.push((
+                format!("{me} may not set the sequence from which {} counts on", table.target),
+                format!("GRANT USAGE, UPDATE ON SEQUENCE {sequences} TO {};", quote(&me)),
             ));
         }
         if row.try_get::<bool, _>("filtered").unwrap_or(false) {

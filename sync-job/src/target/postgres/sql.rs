@@ -78,13 +78,19 @@ pub fn copy(table: &TablePlan, staging: &TableName) -> String {
 }
 
 /// The digest of all rows, over these columns; see [`crate::digest`].
-pub fn digest<'a>(columns: impl IntoIterator<Item = &'a ColumnPlan>, relation: &TableName) -> String {
+///
+/// `partitioned`: its rows are in its partitions; of any other table those of its children are somebody else's.
+pub fn digest<'a>(
+    columns: impl IntoIterator<Item = &'a ColumnPlan>,
+    relation: &TableName,
+    partitioned: bool,
+) -> String {
     let cells: Vec<String> = columns.into_iter().map(hashed).collect();
     format!(
         "SELECT count(*)::int8, coalesce(sum(hash_record_extended(ROW(int8send(hash_record_extended(ROW({}), 0))), 0)), 0)::text \
          FROM {}",
         cells.join(", "),
-        only(relation)
+        if partitioned { qualified(relation) } else { only(relation) }
     )
 }
 
