@@ -148,6 +148,33 @@ async fn a_table_of_another_role_counts_on_or_says_what_it_lacks() {
     target.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).unwrap();
 }
 
+/// Somebody's trigger may write where policies are heeded.
+#[tokio::test(flavor = "multi_thread")]
+async fn triggers_of_a_kept_table_heed_policies_of_others() {
+    let source = source(
+        "CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY, n int NULL); INSERT INTO dbo.items (id, n) VALUES (1, 1), (2, 2)",
+    )
+    .await;
+    let target = TestTarget::new().unwrap();
+    let role = format!("trigger_of_{}", target.database);
+    target
+        .run(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 'trigger'; GRANT CREATE, USAGE ON SCHEMA public TO {role}; \
+             CREATE TABLE items (id integer PRIMARY KEY, n integer); \
+             GRANT SELECT, INSERT, UPDATE, DELETE ON items TO {role}; \
+             CREATE TABLE audit (id integer); GRANT INSERT ON audit TO {role}; ALTER TABLE audit ENABLE ROW LEVEL SECURITY; \
+             CREATE POLICY own ON audit FOR INSERT WITH CHECK (true); \
+             CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS \
+               $$ BEGIN INSERT INTO public.audit VALUES (NEW.id); RETURN NEW; END $$; \
+             CREATE TRIGGER noted AFTER INSERT ON items FOR EACH ROW EXECUTE FUNCTION note()"
+        ))
+        .unwrap();
+    let job = job(&source, &target, "").target(&format!("user = \"{role}\"")).env(TARGET_PASSWORD, "trigger");
+    job.run().unwrap().expect_code(0).unwrap();
+    assert_eq!(target.value("SELECT count(*) FROM audit").unwrap(), "2");
+    target.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).unwrap();
+}
+
 /// The job makes none and swaps none, and compares it all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partitioned_table_can_be_compared() {

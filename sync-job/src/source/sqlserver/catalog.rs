@@ -10,7 +10,7 @@ use tiberius::Row;
 
 use super::connect::{Connection, rows};
 use super::types::{TypeFacts, declared, source_type};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::retry::worth_retrying;
 use crate::schema::{
     Identity, IndexColumn, IndexKind, SourceColumn, SourceForeignKey, SourceIndex, SourceKind, SourceTable, TableName,
@@ -255,9 +255,6 @@ async fn read_optional(
             apply_all(catalog, places, &found, apply);
         }
     }
-    if let Some(found) = optional(connection, "permissions", UNREADABLE, patience, &mut catalog.missing).await? {
-        catalog.unreadable = found.iter().map(|row| Fields(row).table()).collect();
-    }
     let mut sizes = optional(connection, "table sizes", SIZES, patience, &mut catalog.missing).await?;
     if sizes.is_none() {
         sizes = optional(connection, "row counts", ROW_COUNTS, patience, &mut catalog.missing).await?;
@@ -267,6 +264,16 @@ async fn read_optional(
             table.rows = fields.long("row_count").and_then(|rows| u64::try_from(rows).ok());
             table.bytes = fields.long("bytes").and_then(|bytes| u64::try_from(bytes).ok());
         });
+    }
+    read_permissions(connection, patience, catalog).await
+}
+
+/// The last, since it may take too long: the server looks at each column of what the login may not read.
+async fn read_permissions(connection: &mut Connection, patience: Duration, catalog: &mut Catalog) -> Result<()> {
+    match optional(connection, "permissions", UNREADABLE, patience, &mut catalog.missing).await {
+        Ok(found) => catalog.unreadable = found.iter().flatten().map(|row| Fields(row).table()).collect(),
+        Err(error) if error.kind == Kind::Stalled => catalog.missing.push(format!("permissions: {}", error.chain())),
+        Err(error) => return Err(error),
     }
     Ok(())
 }

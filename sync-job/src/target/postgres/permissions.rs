@@ -46,14 +46,15 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
         }
     }
     for table in tables.iter().filter(|table| table.swap.method == SwapMethod::Replace) {
+        // CASE: the privilege of what is no sequence must not be asked for.
         let query = format!(
             "SELECT has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') AND \
              has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE') AS may, \
              row_security_active(c.oid) AS filtered, current_user::text AS me, \
-             (SELECT string_agg(s.oid::regclass::text, ', ') FROM pg_depend AS d \
-              JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S' \
+             (SELECT string_agg(s.oid::regclass::text, ', ') FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid \
               WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid \
-                AND d.deptype IN ('a', 'i') AND NOT has_sequence_privilege(s.oid, 'UPDATE')) AS sequences \
+                AND d.deptype IN ('a', 'i') \
+                AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'UPDATE') ELSE false END) AS sequences \
              FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = {}",
             literal(&table.target.schema),
             literal(&table.target.name)
