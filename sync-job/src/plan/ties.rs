@@ -28,7 +28,10 @@ pub fn of(
 
 /// What earlier runs made and this one does not make again: it goes away with the old table.
 pub fn outdated(table: &TablePlan, found: &TargetTable) -> Vec<String> {
-    let indexes = found.indexes.iter().filter(|index| !is_made_anew(index, table)).map(|index| ("index", &index.name));
+    // What a server makes for a foreign key has its name and goes with it.
+    let of_key = |index: &TargetIndex| found.foreign_keys.iter().any(|key| key.name == index.name);
+    let indexes = found.indexes.iter().filter(|index| !is_made_anew(index, table) && !of_key(index));
+    let indexes = indexes.map(|index| ("index", &index.name));
     let keys = found.foreign_keys.iter().filter(|key| !is_key_made_anew(key, table));
     indexes
         .chain(keys.map(|key| ("foreign key", &key.name)))

@@ -16,6 +16,9 @@ pub mod mysql;
 pub mod postgres;
 mod values;
 
+/// Comments of what the job made after the source (indexes, foreign keys) begin so: what somebody added has none.
+const MARK: &str = "made by stopgap";
+
 /// What is known of the target server before anything is planned.
 #[derive(Debug, Clone)]
 pub struct TargetFacts {

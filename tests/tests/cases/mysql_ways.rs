@@ -193,6 +193,54 @@ async fn an_invisible_primary_key_is_none_of_ours(engine: Engine) {
     }
 }
 
+/// What people added stays; what an earlier run made goes when the source drops it, and does not keep the table for ever.
+async fn indexes_that_somebody_added_keep_the_table(engine: Engine) {
+    let source = source(
+        "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, size int NULL, name nvarchar(40) NULL); \
+         CREATE INDEX ix_size ON dbo.items (size); CREATE TABLE dbo.heap (id int NOT NULL); \
+         INSERT INTO dbo.items (id, size) VALUES (1, 10); INSERT INTO dbo.heap (id) VALUES (1)",
+    )
+    .await;
+    let target = TestTarget::on(engine).unwrap();
+    let job = job(&source, &target);
+    let methods = || {
+        let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+        let tables = report["tables"].as_array().unwrap().iter();
+        tables.map(|table| table["swap"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for method in ["create", "rename", "rename"] {
+        assert_eq!(methods(), [method; 2]);
+    }
+    let mut additions = vec![
+        ("ALTER TABLE items ADD KEY added (size, id)", "index added, which", "ALTER TABLE items DROP KEY added"),
+        ("ALTER TABLE items ADD UNIQUE KEY added (size)", "index added, which", "ALTER TABLE items DROP KEY added"),
+        (
+            "ALTER TABLE items ADD FULLTEXT KEY added (name)",
+            "the fulltext index added",
+            "ALTER TABLE items DROP KEY added",
+        ),
+        ("ALTER TABLE heap ADD PRIMARY KEY (id)", "index PRIMARY, which", "ALTER TABLE heap DROP PRIMARY KEY"),
+    ];
+    if engine == Engine::MySql {
+        let expression = "ALTER TABLE items ADD KEY added ((size + 1))";
+        additions.push((expression, "the btree index added", "ALTER TABLE items DROP KEY added"));
+    }
+    for (add, words, remove) in additions {
+        target.run(add).unwrap();
+        let plan = job.command("plan", &[]).unwrap().expect_code(0).unwrap();
+        let said = plan.stdout.replace("\n         ", " ");
+        assert!(said.contains(&format!("kept because of {words}")), "{add}: {}", plan.stdout);
+        assert!(methods().contains(&"replace".to_owned()), "{add}");
+        target.run(remove).unwrap_or_else(|error| panic!("{add}: it vanished: {error:#}"));
+        assert_eq!(methods(), ["rename"; 2], "after {remove}");
+    }
+    source.run("DROP INDEX ix_size ON dbo.items").await.unwrap();
+    assert_eq!(methods(), ["rename"; 2]);
+    let names = "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = DATABASE() \
+                 AND table_name = 'items'";
+    assert_eq!(target.rows(names).unwrap(), ["PRIMARY"]);
+}
+
 async fn identities_go_on_after_the_copied_rows(engine: Engine) {
     let source = source(
         "CREATE TABLE dbo.counted (id int IDENTITY(1, 1) NOT NULL PRIMARY KEY, n int NULL); \
@@ -218,5 +266,6 @@ on_each_mysql!(
     a_missing_grant_is_named,
     a_value_beyond_the_servers_packet_goes_in_parts_or_is_refused,
     an_invisible_primary_key_is_none_of_ours,
+    indexes_that_somebody_added_keep_the_table,
     identities_go_on_after_the_copied_rows,
 );

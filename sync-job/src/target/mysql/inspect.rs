@@ -9,13 +9,14 @@ use super::sql::literal;
 use crate::error::Result;
 use crate::plan::{TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
 use crate::schema::{IndexKind, TableName};
+use crate::target::MARK;
 
 /// Database, name, kind, engine, options.
 type Table = (String, String, String, Option<String>, Option<String>);
 /// Database, table, column, type, "YES" or "NO", what else there is to it.
 type Column = (String, String, String, String, String, String);
-/// Database, table, index, whether it allows values twice, column.
-type IndexColumn = (String, String, String, u64, String);
+/// Database, table, index, whether it allows values twice, column, comment.
+type IndexColumn = (String, String, String, u64, String, String);
 /// Database, table, foreign key, column, database and table that it refers to.
 type KeyColumn = (String, String, String, String, String, String);
 /// Database, table, and the name of something of it.
@@ -51,19 +52,21 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
             table.columns.push(TargetColumn { name: column, column_type, nullable: nullable == "YES", counts_up });
         }
     }
-    for (schema, name, index, repeats, column) in
+    for (schema, name, index, repeats, column, comment) in
         rows::<IndexColumn>(connection, &INDEX_COLUMNS.replace("$WHICH", &which("s", names))).await?
     {
         if let Some(table) = found.get_mut(&TableName::new(schema, name))
             && table.columns.iter().any(|present| present.name == column)
         {
-            add_to_index(&mut table.indexes, index, repeats > 0, column);
+            add_to_index(&mut table.indexes, index, repeats > 0, column, comment.starts_with(MARK));
         }
     }
     for (schema, name, key, column, other_schema, other) in
         rows::<KeyColumn>(connection, &KEY_COLUMNS.replace("$WHICH", &which("k", names))).await?
     {
         if let Some(table) = found.get_mut(&TableName::new(schema, name)) {
+            // The server makes an index for a foreign key that finds none, without a comment and with the key's name.
+            table.indexes.iter_mut().filter(|index| index.name == key).for_each(|index| index.made_by_job = true);
             add_to_key(&mut table.foreign_keys, key, column, TableName::new(other_schema, other));
         }
     }
@@ -75,8 +78,8 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
     Ok(found)
 }
 
-/// Columns come in the order of the index, one by one. Nothing here tells who made it.
-fn add_to_index(indexes: &mut Vec<TargetIndex>, name: String, repeats: bool, column: String) {
+/// Columns come in the order of the index, one by one.
+fn add_to_index(indexes: &mut Vec<TargetIndex>, name: String, repeats: bool, column: String, made_by_job: bool) {
     if let Some(index) = indexes.iter_mut().find(|index| index.name == name) {
         index.columns.push(column);
         return;
@@ -87,9 +90,10 @@ fn add_to_index(indexes: &mut Vec<TargetIndex>, name: String, repeats: bool, col
         (_, true) => IndexKind::Plain,
     };
     let (columns, included) = (vec![column], Vec::new());
-    indexes.push(TargetIndex { name, kind, columns, included, made_by_job: true });
+    indexes.push(TargetIndex { name, kind, columns, included, made_by_job });
 }
 
+/// Keys have no comments: each is a tie besides, whoever made it.
 fn add_to_key(keys: &mut Vec<TargetForeignKey>, name: String, column: String, referenced: TableName) {
     match keys.iter_mut().find(|key| key.name == name) {
         Some(key) => key.columns.push(column),
@@ -131,7 +135,8 @@ SELECT DISTINCT s.table_schema, s.table_name, s.index_name FROM information_sche
 
 /// Parts of an index that are expressions have no column.
 const INDEX_COLUMNS: &str = "\
-SELECT s.table_schema, s.table_name, s.index_name, s.non_unique, s.column_name FROM information_schema.statistics AS s
+SELECT s.table_schema, s.table_name, s.index_name, s.non_unique, s.column_name, s.index_comment
+FROM information_schema.statistics AS s
 WHERE $WHICH AND s.index_type = 'BTREE' AND s.column_name IS NOT NULL
 ORDER BY s.table_schema, s.table_name, s.index_name, s.seq_in_index";
 
@@ -141,8 +146,8 @@ FROM information_schema.key_column_usage AS k
 WHERE $WHICH AND k.referenced_table_name IS NOT NULL
 ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position";
 
-/// What a rename would lose. Grants and views go by the table's name here, and stay; the primary key and ordinary indexes are
-/// made anew.
+/// What a rename would lose. Grants and views go by the table's name here, and stay; whether ordinary indexes would be lost is
+/// the plan's to say.
 const TIES: &str = "\
 SELECT r.table_schema, r.table_name, r.tie FROM (
   SELECT k.referenced_table_schema AS table_schema, k.referenced_table_name AS table_name,
@@ -174,5 +179,5 @@ SELECT r.table_schema, r.table_name, r.tie FROM (
   UNION ALL
   SELECT DISTINCT s.table_schema, s.table_name, CONCAT('the ', LOWER(s.index_type), ' index ', s.index_name)
   FROM information_schema.statistics AS s
-  WHERE s.index_type <> 'BTREE' AND (s.table_schema, s.table_name) IN ($NAMES)
+  WHERE (s.index_type <> 'BTREE' OR s.column_name IS NULL) AND (s.table_schema, s.table_name) IN ($NAMES)
 ) AS r ORDER BY 1, 2, 3";

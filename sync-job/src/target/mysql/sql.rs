@@ -3,6 +3,7 @@
 use super::facts::Collations;
 use crate::plan::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan};
 use crate::schema::{IndexKind, TableName};
+use crate::target::MARK;
 use crate::target::load_data::LoadColumn;
 use crate::type_map::Form;
 
@@ -37,7 +38,7 @@ pub fn create_staging(table: &TablePlan, staging: &TableName, collations: &Colla
     let mut parts: Vec<String> =
         table.columns.iter().map(|column| column_definition(table, column, collations)).collect();
     if let Some(index) = primary_key(table) {
-        parts.push(format!("PRIMARY KEY ({})", key_columns(index)));
+        parts.push(format!("PRIMARY KEY ({}) {}", key_columns(index), mark()));
     }
     format!(
         "CREATE TABLE {} ({}) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
@@ -138,8 +139,13 @@ fn canonical(column: &ColumnPlan) -> String {
 pub fn add_indexes(table: &TablePlan) -> impl Iterator<Item = (&IndexPlan, String)> {
     table.indexes.iter().filter(|index| index.kind != IndexKind::PrimaryKey).map(|index| {
         let kind = if index.kind == IndexKind::Plain { "KEY" } else { "UNIQUE KEY" };
-        (index, format!("ADD {kind} {} ({})", quote(&index.name), key_columns(index)))
+        (index, format!("ADD {kind} {} ({}) {}", quote(&index.name), key_columns(index), mark()))
     })
+}
+
+/// Tells what the job made after the source from what somebody added on the target.
+fn mark() -> String {
+    format!("COMMENT {}", literal(&format!("{MARK}, as the source has it")))
 }
 
 /// `ADD CONSTRAINT … FOREIGN KEY`, referring to `referenced` (a staging table during the run).

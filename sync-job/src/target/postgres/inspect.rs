@@ -6,10 +6,11 @@ use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::connect::rows;
-use super::sql::{self, literal};
+use super::sql::literal;
 use crate::error::Result;
 use crate::plan::{TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
 use crate::schema::{IndexKind, TableName};
+use crate::target::MARK;
 
 /// Looks the tables up; absent ones are absent from the answer.
 pub async fn tables(connection: &mut PgConnection, names: &[TableName]) -> Result<HashMap<TableName, TargetTable>> {
@@ -34,7 +35,7 @@ pub async fn tables(connection: &mut PgConnection, names: &[TableName]) -> Resul
     let mut each = async |query: &str, add: fn(&mut TargetTable, &PgRow)| -> Result<()> {
         for row in rows(
             connection,
-            &query.replace("$ORDINARY", IS_ORDINARY).replace("$OIDS", &list).replace("$MARK", &literal(sql::MARK)),
+            &query.replace("$ORDINARY", IS_ORDINARY).replace("$OIDS", &list).replace("$MARK", &literal(MARK)),
         )
         .await?
         {

@@ -2,10 +2,8 @@
 
 use crate::plan::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan};
 use crate::schema::{IndexKind, TableName};
+use crate::target::MARK;
 use crate::type_map::Form;
-
-/// Comments of indexes and foreign keys that the job made begin so: what somebody added has none.
-pub const MARK: &str = "made by stopgap";
 
 /// `"name"`, with quotes doubled.
 pub fn quote(name: &str) -> String {
