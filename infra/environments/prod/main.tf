@@ -42,6 +42,7 @@ module "job" {
   subnet_ids            = local.subnet_ids
   database_ports        = var.database_ports
   database_cidrs        = var.database_cidrs
+  secret_names          = var.secret_names
   secret_arns           = var.secret_arns
   secret_kms_key_arns   = var.secret_kms_key_arns
   iam_database_users    = var.iam_database_users

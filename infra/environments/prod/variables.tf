@@ -100,8 +100,14 @@ variable "database_cidrs" {
   default     = ["0.0.0.0/0"]
 }
 
+variable "secret_names" {
+  description = "Secrets to make for the logins that job files name; they are filled by hand: aws secretsmanager put-secret-value."
+  type        = set(string)
+  default     = []
+}
+
 variable "secret_arns" {
-  description = "Secrets that job files name."
+  description = "Secrets that job files name and that others made."
   type        = list(string)
   default     = []
 }

@@ -76,11 +76,11 @@ data "aws_iam_policy_document" "instance" {
     }
   }
   dynamic "statement" {
-    for_each = length(var.secret_arns) > 0 ? [1] : []
+    for_each = length(var.secret_arns) + length(var.secret_names) > 0 ? [1] : []
     content {
       sid       = "Secrets"
       actions   = ["secretsmanager:GetSecretValue"]
-      resources = var.secret_arns
+      resources = concat(var.secret_arns, [for secret in aws_secretsmanager_secret.login : secret.arn])
     }
   }
   dynamic "statement" {

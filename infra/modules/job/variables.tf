@@ -141,8 +141,24 @@ variable "database_cidrs" {
   default     = ["0.0.0.0/0"]
 }
 
+variable "secret_names" {
+  description = <<-EOT
+    Secrets to make for the logins that job files name, such as prod/erp. They are made empty and filled by hand once, so that
+    Terraform's state holds no password: aws secretsmanager put-secret-value.
+  EOT
+  type        = set(string)
+  default     = []
+  validation {
+    # Secrets Manager adds a hyphen and six characters to the name: one that ends so cannot be told from an ARN's end.
+    condition = alltrue([
+      for name in var.secret_names : can(regex("^[A-Za-z0-9/_+=.@-]{1,512}$", name)) && !can(regex("-[A-Za-z0-9]{6}$", name))
+    ])
+    error_message = "Names are 1 to 512 letters, digits and /_+=.@-, and do not end with a hyphen and six letters or digits."
+  }
+}
+
 variable "secret_arns" {
-  description = "Secrets of Secrets Manager that job files name. Made elsewhere: Terraform's state should not hold passwords."
+  description = "Secrets of Secrets Manager that job files name and that others made."
   type        = list(string)
   default     = []
 }
@@ -206,7 +222,7 @@ variable "log_retention_days" {
 }
 
 variable "bucket_force_destroy" {
-  description = "Whether destroying the stack also deletes the bucket with run records."
+  description = "Whether destroying the stack also deletes the bucket with run records, and secrets at once instead of after 30 days."
   type        = bool
   default     = false
 }

@@ -30,7 +30,9 @@ fn remedy(reason: &str) -> &'static str {
         text if text.contains("credential") => {
             "give this machine AWS credentials: a role, a profile or AWS_ACCESS_KEY_ID"
         }
-        text if text.contains("ResourceNotFound") => "look at its name and at the region",
+        text if text.contains("ResourceNotFound") => {
+            "look at its name and at the region, and whether it has a value: one that was just made is empty"
+        }
         text if text.contains("AccessDenied") => {
             "allow secretsmanager:GetSecretValue on it to this machine's role, and kms:Decrypt on a key of its own"
         }

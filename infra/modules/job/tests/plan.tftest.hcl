@@ -89,6 +89,22 @@ run "the_stock_image_has_an_agent_for_session_manager" {
   }
 }
 
+run "secrets_are_made_without_a_value" {
+  command = plan
+  variables {
+    secret_names = ["prod/erp", "prod/aurora"]
+  }
+
+  assert {
+    condition     = keys(aws_secretsmanager_secret.login) == ["prod/aurora", "prod/erp"]
+    error_message = "Each name is a secret."
+  }
+  assert {
+    condition     = alltrue([for secret in aws_secretsmanager_secret.login : secret.recovery_window_in_days == 30])
+    error_message = "What was filled by hand can be restored."
+  }
+}
+
 run "an_image_of_ones_own_keeps_its_size" {
   command = plan
   variables {

@@ -127,3 +127,11 @@ run "a_certificate_that_would_overwrite_the_settings" {
   }
   expect_failures = [var.ca_files]
 }
+
+run "a_secret_whose_name_looks_like_the_end_of_an_arn" {
+  command = plan
+  variables {
+    secret_names = ["prod/erp-source"]
+  }
+  expect_failures = [var.secret_names]
+}

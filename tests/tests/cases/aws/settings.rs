@@ -8,6 +8,7 @@ async fn what_keeps_a_job_from_starting_is_told_by_it() {
         ("no job file", "no job file for"),
         ("bad job file", "job.readrs"),
         ("no secret", "ResourceNotFoundException"),
+        ("empty secret", "one that was just made is empty"),
         ("wrong secret", "should be under the key"),
         ("another job's file", "give both the same name"),
         ("source down", "could not connect to SQL Server"),
@@ -21,9 +22,13 @@ async fn what_keeps_a_job_from_starting_is_told_by_it() {
                 cloud().call("s3", "delete_object", object).unwrap();
             }
             "bad job file" => scene.deployment.put_job_file(&scene.job_file("readrs = 3")).unwrap(),
-            "no secret" => {
+            "no secret" | "empty secret" => {
                 let secret = json!({"SecretId": format!("{job}/source"), "ForceDeleteWithoutRecovery": true});
                 cloud().call("secretsmanager", "delete_secret", secret).unwrap();
+                if what == "empty secret" {
+                    let secret = json!({"Name": format!("{job}/source")});
+                    cloud().call("secretsmanager", "create_secret", secret).unwrap();
+                }
             }
             "another job's file" => {
                 let file = scene.job_file("").replace(&format!("name = \"{job}\""), "name = \"another\"");
