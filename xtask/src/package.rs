@@ -53,7 +53,7 @@ fn assemble(job: &Path, launcher: &Path, dist: &Path) -> Result<String> {
 
     let components = components()?;
     let sbom = dist.join("sbom.cyclonedx.json");
-    workspace::write(&sbom, &format!("{:#}\n", bill(&components)))?;
+    workspace::write(&sbom, &format!("{:#}\n", bill(&components, &compiler()?)))?;
     let licences = dist.join("licences.txt");
     workspace::write(&licences, &list(&components))?;
     checksums(dist, &[&binary, &zip, &sbom, &licences])
@@ -77,6 +77,8 @@ pub fn check(job: &Path, launcher: &Path) -> Result<()> {
     let named = |name: &str| bill["components"].as_array().is_some_and(|all| all.iter().any(|one| one["name"] == name));
     ensure!(named("tiberius") && named("aws-sdk-ec2"), "the bill of materials lacks what is linked");
     ensure!(!named("tempfile"), "the bill of materials names what only tests use");
+    let built_by = bill["metadata"]["properties"][0]["value"].as_str().unwrap_or_default();
+    ensure!(built_by.starts_with("rustc 1."), "the bill of materials does not name the compiler: {built_by}");
     println!("Packed twice, the same bytes:\n{sums}");
     Ok(())
 }
@@ -115,8 +117,16 @@ fn linked() -> Result<BTreeSet<(String, String)>> {
         .collect())
 }
 
+/// What built the programs: another one makes other bytes of the same sources.
+fn compiler() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).arg("--version").current_dir(workspace::root()).output().context("rustc")?;
+    ensure!(output.status.success(), "rustc --version: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
 /// CycloneDX 1.5, without time or serial number, so that the same programs have the same bill.
-fn bill(components: &BTreeMap<(String, String), String>) -> Value {
+fn bill(components: &BTreeMap<(String, String), String>, compiler: &str) -> Value {
     let component = |((name, version), licence): (&(String, String), &String)| {
         let mut component = json!({"type": "library", "name": name, "version": version,
             "purl": format!("pkg:cargo/{name}@{version}"), "bom-ref": format!("{name}@{version}")});
@@ -129,7 +139,10 @@ fn bill(components: &BTreeMap<(String, String), String>) -> Value {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
-        "metadata": {"component": {"type": "application", "name": "stopgap", "version": env!("CARGO_PKG_VERSION")}},
+        "metadata": {
+            "component": {"type": "application", "name": "stopgap", "version": env!("CARGO_PKG_VERSION")},
+            "properties": [{"name": "stopgap:compiler", "value": compiler}],
+        },
         "components": components.iter().map(component).collect::<Vec<_>>(),
     })
 }
