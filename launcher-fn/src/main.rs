@@ -19,6 +19,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use report::Reporter;
 use serde_json::Value;
 use settings::Settings;
+use stopgap_name_lookup as _;
 use stopgap_runs::cloud;
 
 #[tokio::main(flavor = "current_thread")]

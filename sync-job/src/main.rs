@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use stopgap_name_lookup as _;
 use sync_job::cli::{Cli, LogFormat, commands, logging};
 use sync_job::exit::ExitStatus;
 use sync_job::progress::Display;

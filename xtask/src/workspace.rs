@@ -55,8 +55,8 @@ pub fn build(packages: &[&str], profile: &str) -> Result<Vec<PathBuf>> {
 
 /// Builds a program that needs nothing of the machine on which it runs, and returns its path.
 ///
-/// glibc's own name resolution works in static programs since 2.34. Naming the target keeps the flag away from build scripts
-/// and procedural macros, which cannot be static.
+/// `name-lookup` keeps glibc from loading modules of that machine. Naming the target keeps the flag away from build scripts and
+/// procedural macros, which cannot be static.
 pub fn build_static(package: &str, profile: &str) -> Result<PathBuf> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.replace('-', "_").to_uppercase());

@@ -2,7 +2,10 @@
 
 use anyhow::Context;
 use sqlx::{ConnectOptions, Connection, postgres::PgSslMode};
-use stopgap_servers::postgres::{PASSWORD, USER};
+use stopgap_servers::{
+    ScratchDir,
+    postgres::{PASSWORD, USER},
+};
 use stopgap_tests::{certificates::Flavour, job::Job, program, source::TestSource, target::TestTarget};
 
 async fn connects_verified(target: &TestTarget) -> anyhow::Result<()> {
@@ -66,4 +69,43 @@ async fn the_job_is_static_and_resolves_names() {
     job("localhost").run().unwrap().expect_code(0).unwrap();
     let unknown = job("no-such-host.invalid").run().unwrap().expect_code(4).unwrap();
     assert!(unknown.stdout.contains("could not connect to SQL Server at no-such-host.invalid"), "{}", unknown.stdout);
+}
+
+/// Where the machine looks names up by modules of its own, which are useless to a static program of another glibc: here by one
+/// that cannot even be loaded, and then by nothing else.
+#[test]
+fn the_programs_look_names_up_without_modules_of_the_machine() {
+    let directory = ScratchDir::new("lookup").unwrap();
+    let lookups = directory.path().join("nsswitch.conf");
+    std::fs::write(&lookups, "hosts: none-such [UNAVAIL=return] files dns\n").unwrap();
+    let job_file = directory.path().join("job.toml");
+    let job = "[job]\nname = \"lookup\"\nretries = 0\n[source]\nhost = \"localhost\"\nport = 9\ndatabase = \"d\"\nuser = \"u\"\n\
+               password_env = \"PASSWORD\"\ntls = \"disable\"\n[target]\nengine = \"postgres\"\nhost = \"localhost\"\nport = 9\n\
+               database = \"d\"\nuser = \"u\"\npassword_env = \"PASSWORD\"\ntls = \"disable\"\n[tables]\ninclude = [\"*\"]\n";
+    std::fs::write(&job_file, job).unwrap();
+    let elsewhere = |program: &std::path::Path, then: &str| {
+        let mount = "mount --bind \"$1\" /etc/nsswitch.conf && exec \"$2\" $3";
+        // Some systems leave namespaces to root.
+        let mut shown = ["unshare", "sudo -nE unshare"].into_iter().map(|unshare| {
+            let script = format!("exec {unshare} --map-root-user --mount sh -c '{mount}' sh \"$@\"");
+            let output = std::process::Command::new("sh")
+                .args(["-c", &script, "sh"])
+                .args([lookups.as_os_str(), program.as_os_str(), then.as_ref()])
+                .env("PASSWORD", "none")
+                .envs([("AWS_LAMBDA_RUNTIME_API", "localhost:9"), ("AWS_LAMBDA_FUNCTION_NAME", "launcher")])
+                .envs([("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("AWS_LAMBDA_FUNCTION_VERSION", "1")])
+                .envs([("AWS_EC2_METADATA_DISABLED", "true"), ("AWS_REGION", "eu-central-1")])
+                .output()
+                .unwrap();
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+        });
+        shown.find(|text| !text.contains("unshare")).unwrap_or_else(|| panic!("no namespace can be made"))
+    };
+    let job = program("STOPGAP_SYNC_JOB", "sync-job").unwrap();
+    let launcher = program("STOPGAP_LAUNCHER", "bootstrap").unwrap();
+    let check = format!("check --config {}", job_file.display());
+    for (program, arguments) in [(job, check.as_str()), (launcher, "")] {
+        let said = elsewhere(&program, arguments);
+        assert!(said.contains("Connection refused"), "{}: {said}", program.display());
+    }
 }
