@@ -5,9 +5,13 @@ shopt -s nullglob dotglob
 
 root="${STOPGAP_ROOT:-}"
 
-# What still runs goes on writing into files that have no name any more.
-if [ -z "$root" ] && systemctl --quiet is-active systemd-journald.service; then
-    systemctl restart systemd-journald.service
+if [ -z "$root" ]; then
+    # It writes its seed when it stops, which would be after this.
+    systemctl stop systemd-random-seed.service
+    # What still runs goes on writing into files that have no name any more.
+    if systemctl --quiet is-active systemd-journald.service; then
+        systemctl restart systemd-journald.service
+    fi
 fi
 find "$root/var/log" -type f -delete
 rm -rf "$root"/var/log/journal/*

@@ -14,7 +14,7 @@ use std::{
 use serde_json::{Value, json};
 use stopgap_servers::{
     cloud::{Cloud, Deployment, Message, Metadata},
-    machine::{HOST, IMAGE, Machine, NO_IMAGE},
+    machine::{HOST, HOST_NAME, IMAGE, Machine, NO_IMAGE},
     simulator::{self, Simulator},
 };
 use stopgap_tests::{
@@ -163,10 +163,10 @@ async fn fill(source: &TestSource) {
 fn put_secrets(deployment: &Deployment<'_>, source: &TestSource, target: &TestTarget, source_down: bool) {
     let address = &source.address;
     let port = if source_down { 9 } else { address.port };
-    let login = json!({"host": HOST, "port": port, "user": address.user, "password": address.password,
+    let login = json!({"host": HOST_NAME, "port": port, "user": address.user, "password": address.password,
         "database": source.database});
     deployment.put_secret("source", &login).unwrap();
-    let login = json!({"engine": "postgres", "host": HOST, "port": target.port(), "username": target.user(),
+    let login = json!({"engine": "postgres", "host": HOST_NAME, "port": target.port(), "username": target.user(),
         "password": target.password(), "dbname": target.database});
     deployment.put_secret("target", &login).unwrap();
 }
@@ -199,6 +199,10 @@ async fn a_cold_boot_copies_tells_once_and_switches_off() {
     assert!(record["started_by"].as_str().unwrap().ends_with(": the boot test"), "user data is heard: {record}");
     let console = scene.machine.console();
     assert!(console.contains("stopgap: the run is over (success, status 0); switching off"), "{console}");
+    // What stands for CloudWatch's agent shows what it would send.
+    let sent: Vec<&str> =
+        console.lines().filter_map(|line| line.trim().strip_prefix("agent to /stopgap/dev/job: ")).collect();
+    assert!(sent.iter().any(|line| line.starts_with("[OK] cold-boot: 2 tables")), "{sent:#?}\n{console}");
     // What the unit forbids, the job does not try.
     assert!(!console.contains("not permitted"), "{console}");
 }

@@ -21,6 +21,9 @@ pub const EMULATOR: &str = "qemu-system-x86_64";
 /// The host's loopback address, as the machine sees it.
 pub const HOST: &str = "10.0.2.2";
 
+/// The same by name: in the image's `/etc/hosts`.
+pub const HOST_NAME: &str = "databases.example";
+
 /// The kernel's last words when a machine switches itself off.
 const POWERED_OFF: &str = "reboot: Power down";
 const CONSOLE: &str = "console.log";
