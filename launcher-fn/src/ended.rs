@@ -6,16 +6,25 @@ use serde_json::{Value, json};
 
 use stopgap_runs::record::Record;
 
-use crate::instances::{ENDED_BY, ENVIRONMENT, Found, Instances, JOB};
+use crate::instances::{ENDED_BY, ENVIRONMENT, Found, Instances, JOB, RUN_ID};
 use crate::report::Reporter;
 use crate::settings::Settings;
 
 pub async fn run(instances: &Instances, settings: &Settings, reporter: &Reporter, id: &str) -> anyhow::Result<Value> {
     let ignored = |why: &str| Ok(json!({"outcome": "ignored", "reason": format!("{id} {why}")}));
-    let Some(found) = instances.get(id).await? else {
+    let Some(mut found) = instances.get(id).await? else {
         // The sweep tells of runs whose instance is forgotten.
         return ignored("is not known any more");
     };
+    if found.tag(JOB).is_none()
+        && let Some(record) = reporter.on_instance(id).await?
+    {
+        // "Resources such as tags … are gradually disassociated from the instance and may no longer be visible" after its
+        // end (Amazon EC2 User Guide, "Instance termination").
+        let environment = record.environment.map(|environment| (ENVIRONMENT, environment));
+        let known = [(JOB, record.job), (RUN_ID, record.run_id)].into_iter().chain(environment);
+        found.tags.extend(known.map(|(name, value)| (name.to_owned(), value)));
+    }
     let Some(job) = found.tag(JOB) else { return ignored("is none of ours") };
     if found.tag(ENVIRONMENT) != Some(&settings.environment) {
         return ignored("is of another environment");

@@ -1,7 +1,7 @@
 //! What the function tells people itself, once a run.
 
 use aws_config::SdkConfig;
-use chrono::{DateTime, Utc};
+use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use stopgap_runs::cloud::chain;
 use stopgap_runs::notice::{self, Notice};
@@ -11,6 +11,8 @@ use stopgap_runs::store::{Claim, Store, StoreError};
 use crate::metrics;
 use crate::settings::Settings;
 
+/// How far back runs are looked for whose instance EC2 has forgotten, or the tags of it.
+const LOOK_BACK: TimeDelta = TimeDelta::days(3);
 /// Who speaks, in `notification.json`.
 const NAME: &str = "launcher";
 
@@ -87,9 +89,20 @@ impl Reporter {
         })
     }
 
-    /// Runs that were written down since then and have not ended.
-    pub async fn unfinished(&self, since: DateTime<Utc>) -> Result<Vec<Record>, StoreError> {
-        self.store.unfinished(since).await
+    /// Runs of the last days that have not ended.
+    pub async fn unfinished(&self) -> Result<Vec<Record>, StoreError> {
+        let mut records = self.recent().await?;
+        records.retain(|record| record.state == State::Running);
+        Ok(records)
+    }
+
+    /// The run of the last days that was on this instance.
+    pub async fn on_instance(&self, id: &str) -> Result<Option<Record>, StoreError> {
+        Ok(self.recent().await?.into_iter().find(|record| record.instance.as_deref() == Some(id)))
+    }
+
+    async fn recent(&self) -> Result<Vec<Record>, StoreError> {
+        self.store.recent(Utc::now() - LOOK_BACK).await
     }
 
     /// Counts how a run ended, for the alarms. Dry runs are none.

@@ -10,8 +10,6 @@ use crate::settings::Settings;
 
 /// The job stops at its deadline and its machine a little later by themselves; the sweep is for those that do not.
 const GRACE: TimeDelta = TimeDelta::minutes(15);
-/// How far back runs are looked for whose instance EC2 has forgotten.
-const LOOK_BACK: TimeDelta = TimeDelta::days(3);
 
 /// What a sweep did; one thing that cannot be dealt with keeps no other from being dealt with.
 #[derive(Default)]
@@ -74,7 +72,7 @@ async fn tell_of_forgotten(
     reporter: &Reporter,
     swept: &mut Swept,
 ) -> anyhow::Result<()> {
-    for record in reporter.unfinished(Utc::now() - LOOK_BACK).await? {
+    for record in reporter.unfinished().await? {
         let is_listed = ours.iter().any(|found| record.instance.as_ref() == Some(&found.id));
         let is_ours = record.environment.as_ref() == Some(&settings.environment);
         if is_listed || !is_ours || !is_overdue(record.started, settings, &record.job) {

@@ -5,7 +5,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::{Result, Store};
 use crate::cloud;
-use crate::record::{Record, State};
+use crate::record::Record;
 
 /// Records that are read at a time.
 const AT_A_TIME: usize = 16;
@@ -23,13 +23,11 @@ impl Store {
         self.read_all(self.places(job).await?).await
     }
 
-    /// Runs that were written down since then and have not ended.
-    pub async fn unfinished(&self, since: DateTime<Utc>) -> Result<Vec<Record>> {
+    /// Runs that were written down since then, the latest first.
+    pub async fn recent(&self, since: DateTime<Utc>) -> Result<Vec<Record>> {
         let mut places = self.places(None).await?;
         places.retain(|place| place.written >= since);
-        let mut records = self.read_all(places).await?;
-        records.retain(|record| record.state == State::Running);
-        Ok(records)
+        self.read_all(places).await
     }
 
     /// The latest run of a job that is `wanted`.
@@ -98,9 +96,7 @@ mod tests {
         assert_eq!(store.read("erp", "z").await.unwrap(), None);
         assert_eq!(store.latest("erp", |record| record.run_id == "a").await.unwrap().unwrap().run_id, "a");
 
-        let ended = Record { state: State::Ended, ..Record::new("erp", "b", Utc::now()) };
-        store.write(&ended).await.unwrap();
-        assert_eq!(names(store.unfinished(Utc::now() - TimeDelta::days(1)).await.unwrap()), ["c", "a"]);
-        assert!(store.unfinished(Utc::now() + TimeDelta::days(1)).await.unwrap().is_empty());
+        assert_eq!(names(store.recent(Utc::now() - TimeDelta::days(1)).await.unwrap()), ["c", "b", "a"]);
+        assert!(store.recent(Utc::now() + TimeDelta::days(1)).await.unwrap().is_empty());
     }
 }

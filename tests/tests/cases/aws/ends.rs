@@ -18,15 +18,18 @@ async fn an_instance_of_another_environment_is_left_alone() {
 /// How runs end is counted where also those are known that could say nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_end_is_counted() {
-    for (what, succeeded) in [("runs", 1), ("never boots", 0)] {
+    for (what, succeeded) in [("runs", 1), ("never boots", 0), ("runs, and loses its tags", 1)] {
         let mut scene = Scene::new("counted", 1).await;
         let instance = scene.deployment.launch(&scene.by_hand()).unwrap();
-        if what == "runs" {
+        if what.starts_with("runs") {
             let metadata = scene.deployment.metadata(&instance).unwrap();
             let mut process = scene.start(&metadata);
             scene.end(&mut process);
         }
         cloud().call("ec2", "terminate_instances", json!({"InstanceIds": [instance]})).unwrap();
+        if what.ends_with("loses its tags") {
+            cloud().call("ec2", "delete_tags", json!({"Resources": [instance]})).unwrap();
+        }
         let printed = scene.deployment.invocation("end", &Deployment::ended(&instance)).unwrap().printed;
         let line: Value = printed.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
         let expected = json!([succeeded, 1 - succeeded, scene.deployment.job, scene.deployment.stage]);
