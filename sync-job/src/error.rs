@@ -44,8 +44,10 @@ pub enum Kind {
     Full,
     /// What was read and what the target holds differ.
     Mismatch,
-    /// A check of the job's own refused to go on (row-drop guard, drift, lease).
+    /// A check of the job's own refused to go on (row-drop guard, drift, another run).
     Refused,
+    /// What was so when the run began no longer is: the schema, what depends on a table, the lease.
+    Changed,
     /// The job file, a secret or the instance's settings cannot be used.
     Configuration,
     /// Interrupted by the user, a signal or the deadline.
@@ -113,6 +115,7 @@ impl Error {
             Kind::Full => "Free space on the target, or enlarge it, and run again.",
             Kind::Mismatch => "The old table was kept. Run `sync-job verify`; if it happens again, please report it.",
             Kind::Refused => "The old table was kept. Change the job file if this is meant to happen.",
+            Kind::Changed => "The old table was kept. Something changed while the run was under way: run again.",
             Kind::Configuration => "Nothing was read or written. Correct what is named here and launch again.",
             Kind::Cancelled => "Run again when ready; nothing is left behind.",
             Kind::Statement => "The old table was kept. The server's message says what it did not like.",

@@ -45,7 +45,9 @@ impl ExitStatus {
     pub fn describe(self) -> &'static str {
         match self {
             ExitStatus::Ok => "all well",
-            ExitStatus::TablesFailed => "some tables failed, or differ; their old rows are still there",
+            ExitStatus::TablesFailed => {
+                "some tables failed, or differ; they have their old rows, or the report says otherwise"
+            }
             ExitStatus::Configuration => "the job file or the command line cannot be used",
             ExitStatus::PrecheckRefused => "a precheck refused; nothing was written",
             ExitStatus::CouldNotConnect => "the source or the target could not be connected to",

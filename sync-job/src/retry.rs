@@ -23,6 +23,7 @@ pub fn worth_retrying(kind: Kind) -> bool {
         | Kind::Full
         | Kind::Mismatch
         | Kind::Refused
+        | Kind::Changed
         | Kind::Configuration
         | Kind::Cancelled
         | Kind::Unknown

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use futures_util::future::join_all;
@@ -51,11 +52,12 @@ async fn copy_unit<S: Source, T: Target>(
     lease: &T::Lease,
 ) -> Vec<TableReport> {
     let stagings: Vec<Staging> = unit.iter().map(|index| context.target.staging(&tables[*index], *index)).collect();
-    let prepared = join_all(unit.iter().zip(&stagings).map(|(index, staging)| async {
+    let begun: Vec<AtomicBool> = unit.iter().map(|_| AtomicBool::new(false)).collect();
+    let prepared = join_all(unit.iter().zip(&stagings).zip(&begun).map(|((index, staging), begun)| async {
         let table = &tables[*index];
         let mut report = blank_report(table);
         let started = Instant::now();
-        let result = prepare_or_stop(context, table, staging, &mut report).await;
+        let result = prepare_or_stop(context, table, staging, begun, &mut report).await;
         report.stages.total = started.elapsed().as_secs_f64();
         (report, result)
     }))
@@ -81,8 +83,8 @@ async fn copy_unit<S: Source, T: Target>(
         swap(context, &items, &mut reports, lease).await;
     }
     drop(items);
-    for (report, staging) in reports.iter().zip(&stagings) {
-        if report.failure.is_some() {
+    for ((report, staging), begun) in reports.iter().zip(&stagings).zip(&begun) {
+        if report.failure.is_some() && begun.load(Ordering::Relaxed) {
             drop_staging(context, staging).await;
         }
         let outcome = report.failure.as_ref().map_or("verified and swapped in", |failure| failure.message.as_str());
@@ -95,10 +97,12 @@ async fn prepare_or_stop<S: Source, T: Target>(
     context: &Arc<Context<S, T>>,
     table: &Arc<TablePlan>,
     staging: &Staging,
+    begun: &AtomicBool,
     report: &mut TableReport,
 ) -> Staged<SwapTicket> {
     let work = async {
         let _permit = context.tables.acquire().await.map_err(|_| ("load", Error::cancelled()))?;
+        begun.store(true, Ordering::Relaxed);
         prepare(context, table, staging, report).await
     };
     tokio::select! {
@@ -183,8 +187,11 @@ fn fail(report: &mut TableReport, stage: &str, error: &Error) {
     report.failure = Some(Failure::new(stage, error));
 }
 
-/// What cannot be dropped now is dropped by the next run.
+/// What cannot be dropped now is dropped by the next run. No more connections than tables may be under way, however many there are
+/// to drop.
 async fn drop_staging<S: Source, T: Target>(context: &Context<S, T>, staging: &Staging) {
+    // Nobody closes it.
+    let _permit = context.tables.acquire().await;
     for attempt in 1..=3 {
         match tokio::time::timeout(context.limits.stall_timeout, context.target.drop_staging(staging)).await {
             Ok(Ok(())) => return,

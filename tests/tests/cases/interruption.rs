@@ -79,6 +79,49 @@ async fn two_runs_of_one_job_keep_apart(engine: Engine) {
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
 
+/// Ends every connection of the job to the target, as a failover does.
+async fn fail_over(target: &TestTarget) {
+    let mut session = target.session().await.unwrap();
+    let sessions = target.engine.pick(
+        "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'stopgap/%'",
+        "SELECT CONCAT(id) FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()",
+    );
+    for id in session.texts(sessions).await.unwrap() {
+        let end = target.engine.pick(format!("SELECT pg_terminate_backend({id})"), format!("KILL {id}"));
+        // It may have ended by itself.
+        let _ = session.run(&end).await;
+    }
+}
+
+async fn a_run_outlives_a_failover_of_the_target(engine: Engine) {
+    let (_source, target, job) = set_up(engine).await;
+    let mut running = job.spawn("run", &["-v"]).unwrap();
+    stop_in_the_middle(&target, &mut running);
+    fail_over(&target).await;
+    running.signal("CONT").unwrap();
+    let outcome = running.wait().unwrap().expect_code(0).unwrap();
+    assert!(outcome.stderr.contains("the lease was lost"), "the lease was not struck: {}", outcome.stderr);
+    assert_eq!(target.value("SELECT count(*) FROM events").unwrap(), ROWS);
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
+
+/// Its staging tables are gone: what the other run put there stays, and nobody is told that this one's rows are there.
+async fn a_run_whose_lease_another_had_meanwhile_fails(engine: Engine) {
+    let (source, target, job) = set_up(engine).await;
+    let mut first = job.spawn("run", &[]).unwrap();
+    stop_in_the_middle(&target, &mut first);
+    fail_over(&target).await;
+    source.run("DELETE FROM dbo.events WHERE id > 9").await.unwrap();
+    job.twin().unwrap().command("run", &[]).unwrap().expect_code(0).unwrap();
+    first.signal("CONT").unwrap();
+    let outcome = first.wait().unwrap();
+    // Where it was stopped before its staging table was complete, that was made again, and filled with what there is now.
+    let well = outcome.code() == Some(1) || (outcome.code() == Some(0) && outcome.stdout.contains("1 table, 10 rows"));
+    assert!(well, "{}\n{}", outcome.stdout, outcome.stderr);
+    assert_eq!(target.value("SELECT count(*) FROM events").unwrap(), "10");
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
+
 /// Between the old rows and the new ones nothing is left half done: a swap that waits for a reader is waited for.
 async fn a_swap_that_began_comes_to_its_end(engine: Engine) {
     let source = TestSource::new().await.unwrap();
@@ -109,7 +152,31 @@ async fn a_swap_that_began_comes_to_its_end(engine: Engine) {
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
 
+/// What was never begun needs no cleaning up.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interruption_takes_few_connections() {
+    let source = TestSource::new().await.unwrap();
+    for number in 0..80 {
+        source.run(&format!("CREATE TABLE dbo.interrupted_{number} (id int NOT NULL PRIMARY KEY)")).await.unwrap();
+    }
+    source.run("EXEC simulator_fault 'stall', 'interrupted_', 0, 1000, 0").await.unwrap();
+    let target = TestTarget::new().unwrap();
+    let job = Job::new(&source, &target).unwrap().job("tables = 2").sections("[tables]\ninclude = [\"dbo.*\"]");
+    let running = job.spawn("run", &[]).unwrap();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !running.stderr().contains("loading") {
+        assert!(Instant::now() < deadline, "nothing was loaded: {}", running.said());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    running.signal("TERM").unwrap();
+    running.wait().unwrap().expect_code(INTERRUPTED).unwrap();
+    let sessions = target.value("SELECT sessions FROM pg_stat_database WHERE datname = current_database()").unwrap();
+    assert!(sessions.parse::<u32>().unwrap() < 40, "{sessions} connections");
+}
+
 on_each_engine!(
+    a_run_outlives_a_failover_of_the_target,
+    a_run_whose_lease_another_had_meanwhile_fails,
     a_swap_that_began_comes_to_its_end,
     a_signal_leaves_the_old_rows_and_nothing_else,
     the_run_after_a_crash_cleans_up,

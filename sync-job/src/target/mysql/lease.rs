@@ -11,8 +11,8 @@ use crate::target;
 
 /// See the module.
 pub struct Lease {
+    target: MySql,
     connection: Mutex<Conn>,
-    name: String,
 }
 
 /// Named locks are the server's, not the database's, and at most 64 characters long.
@@ -21,11 +21,16 @@ fn lock_name(target: &MySql) -> String {
 }
 
 pub(super) async fn acquire(target: &MySql) -> Result<Lease> {
+    Ok(Lease { connection: Mutex::new(take(target).await?), target: target.clone() })
+}
+
+/// The connection that holds the lock.
+async fn take(target: &MySql) -> Result<Conn> {
     let mut connection = target.connect().await?;
     let name = lock_name(target);
     let taken: Option<Option<i64>> = row(&mut connection, &format!("SELECT GET_LOCK({}, 0)", literal(&name))).await?;
     if taken.flatten() == Some(1) {
-        return Ok(Lease { connection: Mutex::new(connection), name });
+        return Ok(connection);
     }
     let holder = holder(&mut connection, &name).await;
     close(connection).await;
@@ -49,15 +54,23 @@ async fn holder(connection: &mut Conn, name: &str) -> String {
     }
 }
 
+/// Whether this connection still holds the lock.
+async fn holds(connection: &mut Conn, name: &str) -> Result<bool> {
+    let query = format!("SELECT IS_USED_LOCK({}) = CONNECTION_ID()", literal(name));
+    let held: Option<Option<i64>> = row(connection, &query).await?;
+    Ok(held.flatten() == Some(1))
+}
+
 impl target::Lease for Lease {
     async fn check(&self) -> Result<()> {
         let mut connection = self.connection.lock().await;
-        let query = format!("SELECT IS_USED_LOCK({}) = CONNECTION_ID()", literal(&self.name));
-        let lost =
-            || Error::new(Side::Target, Kind::Refused, "the lease that keeps other runs of this job out was lost");
-        let held: Option<Option<i64>> =
-            row(&mut connection, &query).await.map_err(|error| lost().with_source(error))?;
-        if held.flatten() == Some(1) { Ok(()) } else { Err(lost()) }
+        let lost = match holds(&mut connection, &lock_name(&self.target)).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => Error::new(Side::Target, Kind::Changed, "its lock is gone"),
+            Err(error) => error,
+        };
+        *connection = target::take_again(lost, || take(&self.target)).await?;
+        Ok(())
     }
 
     async fn release(self) {

@@ -15,16 +15,21 @@ const LOCK_CLASS: i32 = 0x5354_4F50;
 
 /// See the module.
 pub struct Lease {
+    target: Postgres,
     connection: Mutex<PgConnection>,
-    key: i32,
 }
 
 pub(super) async fn acquire(target: &Postgres) -> Result<Lease> {
+    Ok(Lease { connection: Mutex::new(take(target).await?), target: target.clone() })
+}
+
+/// The connection that holds the lock.
+async fn take(target: &Postgres) -> Result<PgConnection> {
     let mut connection = connect(&target.config, &target.application_name).await?;
     let key = target.job_hash as i32;
     let found = rows(&mut connection, &format!("SELECT pg_try_advisory_lock({LOCK_CLASS}, {key}) AS locked")).await?;
     if found.first().and_then(|row| row.try_get::<bool, _>("locked").ok()) == Some(true) {
-        return Ok(Lease { connection: Mutex::new(connection), key });
+        return Ok(connection);
     }
     let holder = holder(&mut connection, key).await;
     close(connection).await;
@@ -52,21 +57,27 @@ async fn holder(connection: &mut PgConnection, key: i32) -> String {
     })
 }
 
+/// Whether this connection still holds the lock.
+async fn holds(connection: &mut PgConnection, key: i32) -> Result<bool> {
+    let query = format!(
+        "SELECT count(*)::int8 AS held FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() \
+         AND classid::int8 = {LOCK_CLASS} AND objid::int8 = {}",
+        i64::from(key as u32)
+    );
+    let found = rows(connection, &query).await?;
+    Ok(found.first().and_then(|row| row.try_get::<i64, _>("held").ok()).is_some_and(|held| held > 0))
+}
+
 impl target::Lease for Lease {
     async fn check(&self) -> Result<()> {
         let mut connection = self.connection.lock().await;
-        let query = format!(
-            "SELECT count(*)::int8 AS held FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() \
-             AND classid::int8 = {LOCK_CLASS} AND objid::int8 = {}",
-            i64::from(self.key as u32)
-        );
-        let lost =
-            || Error::new(Side::Target, Kind::Refused, "the lease that keeps other runs of this job out was lost");
-        let found = rows(&mut connection, &query).await.map_err(|error| lost().with_source(error))?;
-        match found.first().and_then(|row| row.try_get::<i64, _>("held").ok()) {
-            Some(1..) => Ok(()),
-            _ => Err(lost()),
-        }
+        let lost = match holds(&mut connection, self.target.job_hash as i32).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => Error::new(Side::Target, Kind::Changed, "its lock is gone"),
+            Err(error) => error,
+        };
+        *connection = target::take_again(lost, || take(&self.target)).await?;
+        Ok(())
     }
 
     async fn release(self) {
