@@ -161,6 +161,38 @@ fn init_without_its_password_is_status_2() {
     assert!(standard_error(&output).contains("SOURCE_PASSWORD is not set"));
 }
 
+/// Before anything is connected.
+#[test]
+fn what_init_cannot_do_is_status_2() {
+    let file = JobFile::new("init", |text| text);
+    let text = std::fs::read_to_string(file.path()).unwrap();
+    for (arguments, expected) in [
+        (&["--output", &file.path()][..], "is there already, and is not overwritten"),
+        (&["--tls", "require", "--ca-file", &file.path()], "--ca-file: has no effect unless --tls is verify-full"),
+        (&["--ca-file", "/nonexistent/ca.pem"], "/nonexistent/ca.pem cannot be read"),
+        (&["--tls", "yes"], "is not one of verify-full, require, disable"),
+    ] {
+        let mut all = vec!["init", "--host", "h", "--database", "d", "--user", "u"];
+        all.extend(arguments);
+        let output = sync_job(&all, &[("SOURCE_PASSWORD", "hunter2")]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(standard_error(&output).contains(expected), "{arguments:?}: {}", standard_error(&output));
+    }
+    assert_eq!(std::fs::read_to_string(file.path()).unwrap(), text);
+}
+
+#[test]
+fn a_history_that_is_nowhere_is_status_2() {
+    for (arguments, expected) in [
+        (&["history", "--at", "/nonexistent/runs"][..], "/nonexistent/runs: there is no such directory"),
+        (&["history"], "give --config FILE, whose [history] says where, or --at PLACE"),
+    ] {
+        let output = sync_job(arguments, &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(standard_error(&output).contains(expected), "{arguments:?}: {}", standard_error(&output));
+    }
+}
+
 #[test]
 fn the_report_as_json_is_on_standard_output_and_in_the_file() {
     let file = JobFile::new("json", |text| text);

@@ -2,8 +2,12 @@
 
 use std::{fs, path::Path, process::Command};
 
-use stopgap_servers::ScratchDir;
+use stopgap_servers::{
+    ScratchDir,
+    simulator::{self, Simulator},
+};
 use stopgap_tests::{
+    certificates::{self, Authority, Flavour},
     program,
     source::TestSource,
     target::{Engine, TestTarget},
@@ -83,3 +87,34 @@ async fn the_commands_of_the_readme_copy_a_database(engine: Engine) {
 }
 
 on_each_engine!(the_commands_of_the_readme_copy_a_database);
+
+/// What `init` was told to trust stands in the file that it writes, and is needed.
+#[tokio::test(flavor = "multi_thread")]
+async fn init_trusts_the_authority_that_it_is_given() {
+    let directory = ScratchDir::new("init").unwrap();
+    let path = |name: &str, text: &str| certificates::write(directory.path(), name, text).unwrap();
+    let authority = Authority::new("of the source").unwrap();
+    let (certificate, key) = authority.server(Flavour::Good).unwrap();
+    let script = path("erp.sql", "CREATE TABLE dbo.one (id int NOT NULL PRIMARY KEY)");
+    let options = simulator::Options {
+        tls: Some((path("server.pem", &certificate), path("server.key", &key))),
+        scripts: vec![("erp".to_owned(), script)],
+        ..simulator::Options::default()
+    };
+    let simulator = Simulator::start(&program("STOPGAP_SIMULATOR", "mssql-simulator").unwrap(), &options).unwrap();
+    let other = Authority::new("of nobody").unwrap();
+    for (authority, status) in [(&authority, 0), (&other, 4)] {
+        let authority = path("ca.pem", &authority.pem());
+        let output = Command::new(program("STOPGAP_SYNC_JOB", "sync-job").unwrap())
+            .args(["init", "--host", "localhost", "--port", &simulator.port().to_string(), "--database", "erp"])
+            .args(["--user", simulator::USER, "--ca-file"])
+            .arg(&authority)
+            .env("SOURCE_PASSWORD", simulator::PASSWORD)
+            .output()
+            .unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(status), "{said}");
+        let trusted = format!("ca_file = \"{}\"", authority.display());
+        assert_eq!(said.contains(&trusted), status == 0, "{said}");
+    }
+}
