@@ -8,7 +8,7 @@ use mysql_async::Conn;
 
 use crate::config::TargetConfig;
 use crate::digest::{TableDigest, hash_bytes};
-use crate::error::{Error, Kind, Result, Side};
+use crate::error::Result;
 use crate::plan::{Dialect, SwapMethod, TablePlan, TargetTable};
 use crate::schema::TableName;
 use crate::target::load_data::LoadDataEncoder;
@@ -16,6 +16,7 @@ use crate::target::{Staging, SwapItem, Target, TargetFacts};
 
 mod connect;
 mod dialect;
+mod digest;
 mod facts;
 mod indexes;
 mod insert;
@@ -114,14 +115,6 @@ impl MySql {
     }
 }
 
-/// The digest of a relation, over a given connection (and so inside its transaction).
-async fn digest_of(connection: &mut Conn, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
-    let found: Option<(u64, String)> = row(connection, &sql::digest(table, relation)).await?;
-    found
-        .and_then(|(rows, sum)| Some(TableDigest { rows, sum: sum.parse().ok()? }))
-        .ok_or_else(|| Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}")))
-}
-
 impl Target for MySql {
     type Encoder = LoadDataEncoder;
     type Lease = lease::Lease;
@@ -210,9 +203,11 @@ impl Target for MySql {
     }
 
     async fn digest(&self, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
-        let is_readers = relation == &table.target;
-        let mut connection = if is_readers { self.connect().await? } else { self.connect_to_wait().await? };
-        let digest = digest_of(&mut connection, table, relation).await?;
+        if relation != &table.target {
+            return digest::of_staging(self, table, relation).await;
+        }
+        let mut connection = self.connect().await?;
+        let digest = digest::whole(&mut connection, table, relation).await?;
         close(connection).await;
         Ok(digest)
     }

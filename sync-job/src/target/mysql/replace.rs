@@ -5,7 +5,7 @@ use mysql_async::Conn;
 
 use super::connect::{execute, row, rows as query};
 use super::load::{fate, ledger};
-use super::{MySql, digest_of, sql};
+use super::{MySql, digest, sql};
 use crate::error::{Error, Kind, Result, Side};
 use crate::plan::{ColumnPlan, IndexPlan, TablePlan};
 use crate::retry;
@@ -62,11 +62,11 @@ async fn transaction(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'
 async fn holds_what_was_read(connection: &mut Conn, item: &SwapItem<'_>) -> Result<bool> {
     let (table, target, staging) = (item.table, &item.table.target, &item.staging.name);
     if !table.has_conversions() {
-        return Ok(digest_of(connection, table, target).await? == item.ticket.digest());
+        return Ok(digest::whole(connection, table, target).await? == item.ticket.digest());
     }
     let mut proven = table.clone();
     proven.columns.retain(|column| column.mapping.convert_to.is_none());
-    Ok(digest_of(connection, &proven, target).await? == digest_of(connection, &proven, staging).await?)
+    Ok(digest::whole(connection, &proven, target).await? == digest::whole(connection, &proven, staging).await?)
 }
 
 /// With a key only the rows that differ are touched; without one all are. A changed row is deleted and comes back: updates would
