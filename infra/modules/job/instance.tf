@@ -63,7 +63,6 @@ resource "aws_vpc_security_group_ingress_rule" "database" {
   from_port                    = each.value.port
   to_port                      = each.value.port
   referenced_security_group_id = aws_security_group.instance.id
-  tags                         = local.tags
 }
 
 # For the CloudWatch agent of machine images made from ami/.
