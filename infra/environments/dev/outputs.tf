@@ -65,5 +65,5 @@ output "private_route_table_id" {
 
 output "network_cidr" {
   description = "The addresses of the network that was made, for the way back; null if none was made."
-  value       = var.vpc_id == null ? var.network_cidr : null
+  value       = one(module.network[*].cidr)
 }

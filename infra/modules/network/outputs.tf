@@ -10,6 +10,11 @@ output "private_route_table_id" {
   value       = aws_route_table.private.id
 }
 
+output "cidr" {
+  description = "The network's addresses."
+  value       = aws_vpc.this.cidr_block
+}
+
 output "private_subnet_ids" {
   description = "For instances and databases."
   value       = aws_subnet.private[*].id
