@@ -74,3 +74,15 @@ run "an_existing_network_is_not_peered" {
   }
   expect_failures = [var.database_networks]
 }
+
+run "its_network_has_the_addresses_that_are_asked_for" {
+  command = plan
+  variables {
+    network_cidr = "10.99.0.0/20"
+  }
+
+  assert {
+    condition     = output.network_cidr == "10.99.0.0/20"
+    error_message = "Whoever has a peer with the default's addresses chooses others."
+  }
+}
