@@ -40,7 +40,7 @@ variable "subnet_id" {
 
 variable "kms_key_id" {
   type        = string
-  description = "The KMS key that encrypts the image, or nothing for the account's own key for EBS."
+  description = "The KMS key that encrypts the image, or nothing for the account's default for EBS. A key of your own is Terraform's volume_kms_key_arn, too, or no instance starts from the image."
   default     = ""
   validation {
     condition     = can(regex("^[A-Za-z0-9:/_-]*$", var.kms_key_id))

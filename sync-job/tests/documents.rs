@@ -46,6 +46,27 @@ fn the_readme_lists_the_exit_statuses() {
     }
 }
 
+/// Commands of the shell, each on one line, without what is said about them.
+fn commands(blocks: &[String]) -> Vec<String> {
+    let joined = blocks.join("\n").replace("\\\n", " ");
+    let plain = joined.lines().map(|line| line.split(" #").next().unwrap_or_default());
+    plain.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).filter(|line| !line.is_empty()).collect()
+}
+
+/// The list in the README is that of the document, shorter.
+#[test]
+fn the_readme_deploys_as_the_document_does() {
+    let (_, section) = README.split_once("\n## On AWS\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let deploy = include_str!("../../docs/deploy.md").lines().map(str::trim_start).collect::<Vec<_>>().join("\n");
+    let known = commands(&[blocks(&deploy, "sh"), blocks(&deploy, "")].concat());
+    let list = commands(&blocks(section, "sh")[..1]);
+    assert!(list.len() > 8, "{list:?}");
+    for command in list.iter().filter(|command| !command.starts_with("$EDITOR")) {
+        assert!(known.contains(command), "docs/deploy.md has no `{command}`");
+    }
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

@@ -22,36 +22,40 @@ module "network" {
   count           = var.vpc_id == null ? 1 : 0
   source          = "../../modules/network"
   name            = "stopgap-prod"
+  cidr            = var.network_cidr
+  peers           = var.database_networks
   nat             = var.source_outside_aws
   session_manager = var.session_manager
   tags            = var.tags
 }
 
 module "job" {
-  source                = "../../modules/job"
-  environment           = "prod"
-  jobs                  = var.jobs
-  ca_files              = var.ca_files
-  architecture          = var.architecture
-  job_binary            = coalesce(var.job_binary, "${local.dist}/sync-job-${var.architecture}")
-  launcher_zip          = coalesce(var.launcher_zip, "${local.dist}/launcher-${var.architecture}.zip")
-  instance_type         = var.instance_type
-  image_id              = var.image_id
-  volume_kms_key_arn    = var.volume_kms_key_arn
-  vpc_id                = local.vpc_id
-  subnet_ids            = local.subnet_ids
-  database_ports        = var.database_ports
-  database_cidrs        = var.database_cidrs
-  secret_names          = var.secret_names
-  secret_arns           = var.secret_arns
-  secret_kms_key_arns   = var.secret_kms_key_arns
-  iam_database_users    = var.iam_database_users
-  mail_addresses        = var.mail_addresses
-  topic_arn             = var.topic_arn
-  extra_topic_arns      = var.extra_topic_arns
-  topic_kms_key_arns    = var.topic_kms_key_arns
-  failure_alarm_actions = var.failure_alarm_actions
-  tags                  = var.tags
+  source                   = "../../modules/job"
+  environment              = "prod"
+  jobs                     = var.jobs
+  ca_files                 = var.ca_files
+  architecture             = var.architecture
+  job_binary               = coalesce(var.job_binary, "${local.dist}/sync-job-${var.architecture}")
+  launcher_zip             = coalesce(var.launcher_zip, "${local.dist}/launcher-${var.architecture}.zip")
+  instance_type            = var.instance_type
+  image_id                 = var.image_id
+  volume_kms_key_arn       = var.volume_kms_key_arn
+  vpc_id                   = local.vpc_id
+  subnet_ids               = local.subnet_ids
+  database_ports           = var.database_ports
+  database_cidrs           = var.database_cidrs
+  database_security_groups = var.database_security_groups
+  dns_cidrs                = var.dns_cidrs
+  secret_names             = var.secret_names
+  secret_arns              = var.secret_arns
+  secret_kms_key_arns      = var.secret_kms_key_arns
+  iam_database_users       = var.iam_database_users
+  mail_addresses           = var.mail_addresses
+  topic_arn                = var.topic_arn
+  extra_topic_arns         = var.extra_topic_arns
+  topic_kms_key_arns       = var.topic_kms_key_arns
+  failure_alarm_actions    = var.failure_alarm_actions
+  tags                     = var.tags
 
   # Run records stay when the stack goes.
   bucket_force_destroy = false

@@ -24,7 +24,7 @@ output "dead_letter_queue" {
 }
 
 output "security_group_id" {
-  description = "Of the instances: let it into the databases."
+  description = "Of the instances; database_security_groups lets it into the databases."
   value       = module.job.security_group_id
 }
 
@@ -56,4 +56,14 @@ output "launcher_environment" {
 output "nat_address" {
   description = "The address that a source outside AWS must let in; null unless a network with a NAT gateway was made."
   value       = one(module.network[*].nat_address)
+}
+
+output "private_route_table_id" {
+  description = "Of the network that was made, for ways to networks that database_networks cannot name; null if none was made."
+  value       = one(module.network[*].private_route_table_id)
+}
+
+output "network_cidr" {
+  description = "The addresses of the network that was made, for the way back; null if none was made."
+  value       = one(module.network[*].cidr)
 }

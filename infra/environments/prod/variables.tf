@@ -55,7 +55,7 @@ variable "image_id" {
 }
 
 variable "volume_kms_key_arn" {
-  description = "A customer managed key for the instances' disks, or null for the account's aws/ebs."
+  description = "A customer managed key for the instances' disks, or null for the account's aws/ebs; the image's key, if it has one."
   type        = string
   default     = null
 }
@@ -73,6 +73,30 @@ variable "subnet_ids" {
   validation {
     condition     = (var.vpc_id == null) == (length(var.subnet_ids) == 0)
     error_message = "vpc_id and subnet_ids belong together: give both for an existing network, or neither to have one made."
+  }
+}
+
+variable "network_cidr" {
+  description = "The addresses of the network that is made: others than those of networks that it is peered with."
+  type        = string
+  default     = "10.80.0.0/20"
+  validation {
+    condition     = can(cidrnetmask(var.network_cidr))
+    error_message = "A block of IPv4 addresses from /16 to /24, such as 10.80.0.0/20."
+  }
+}
+
+variable "database_networks" {
+  description = "Networks of this account and region that the network that is made is peered with, by any name, as in modules/network."
+  type = map(object({
+    vpc_id          = string
+    cidrs           = set(string)
+    route_table_ids = set(string)
+  }))
+  default = {}
+  validation {
+    condition     = var.vpc_id == null || length(var.database_networks) == 0
+    error_message = "An existing network has its ways already: database_networks is for one that is made, without vpc_id."
   }
 }
 
@@ -98,6 +122,21 @@ variable "database_cidrs" {
   description = "Where the databases are."
   type        = list(string)
   default     = ["0.0.0.0/0"]
+}
+
+variable "database_security_groups" {
+  description = "Security groups of databases that the instances are let into, by any name: { aurora = { id = \"sg-…\", port = 5432 } }."
+  type = map(object({
+    id   = string
+    port = number
+  }))
+  default = {}
+}
+
+variable "dns_cidrs" {
+  description = "Where the network's DNS servers are, such as 10.0.0.2/32, if its DHCP options name some of its own."
+  type        = list(string)
+  default     = []
 }
 
 variable "secret_names" {

@@ -46,6 +46,11 @@ variable "architecture" {
   default     = "arm64"
 }
 
+locals {
+  cluster      = "stopgap-example"
+  cluster_logs = toset(["postgresql"])
+}
+
 module "network" {
   source = "../../modules/network"
   name   = "stopgap-example"
@@ -58,18 +63,18 @@ resource "aws_security_group" "cluster" {
   vpc_id      = module.network.vpc_id
 }
 
-resource "aws_vpc_security_group_ingress_rule" "cluster" {
-  security_group_id            = aws_security_group.cluster.id
-  description                  = "Stopgap"
-  ip_protocol                  = "tcp"
-  from_port                    = 5432
-  to_port                      = 5432
-  referenced_security_group_id = module.job.security_group_id
-}
-
 resource "aws_db_subnet_group" "cluster" {
   name       = "stopgap-example"
   subnet_ids = module.network.private_subnet_ids
+}
+
+# RDS would make it itself otherwise, for ever, and leave it behind.
+resource "aws_cloudwatch_log_group" "cluster" {
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own
+  #checkov:skip=CKV_AWS_338:An example is destroyed again
+  for_each          = local.cluster_logs
+  name              = "/aws/rds/cluster/${local.cluster}/${each.key}"
+  retention_in_days = 14
 }
 
 resource "aws_rds_cluster" "target" {
@@ -77,7 +82,7 @@ resource "aws_rds_cluster" "target" {
   #checkov:skip=CKV2_AWS_8:An example holds a copy; the next run makes it again
   #checkov:skip=CKV_AWS_327:The account's own key for RDS serves
   #checkov:skip=CKV2_AWS_27:A log of every statement would hold the rows that are copied
-  cluster_identifier                  = "stopgap-example"
+  cluster_identifier                  = local.cluster
   engine                              = "aurora-postgresql"
   database_name                       = "erp"
   master_username                     = "stopgap"
@@ -85,7 +90,7 @@ resource "aws_rds_cluster" "target" {
   iam_database_authentication_enabled = true
   storage_encrypted                   = true
   copy_tags_to_snapshot               = true
-  enabled_cloudwatch_logs_exports     = ["postgresql"]
+  enabled_cloudwatch_logs_exports     = local.cluster_logs
   db_subnet_group_name                = aws_db_subnet_group.cluster.name
   vpc_security_group_ids              = [aws_security_group.cluster.id]
   skip_final_snapshot                 = true
@@ -93,6 +98,7 @@ resource "aws_rds_cluster" "target" {
     min_capacity = 0.5
     max_capacity = 8
   }
+  depends_on = [aws_cloudwatch_log_group.cluster]
 }
 
 resource "aws_rds_cluster_instance" "target" {
@@ -125,13 +131,14 @@ module "job" {
     { "rds-global-bundle.pem" = "${path.module}/rds-global-bundle.pem" },
     var.source_ca_file == null ? {} : { "source-ca.pem" = var.source_ca_file },
   )
-  architecture   = var.architecture
-  job_binary     = "${path.module}/../../../dist/sync-job-${var.architecture}"
-  launcher_zip   = "${path.module}/../../../dist/launcher-${var.architecture}.zip"
-  vpc_id         = module.network.vpc_id
-  subnet_ids     = module.network.private_subnet_ids
-  secret_arns    = [var.source_secret_arn, aws_rds_cluster.target.master_user_secret[0].secret_arn]
-  mail_addresses = var.mail_addresses
+  architecture             = var.architecture
+  job_binary               = "${path.module}/../../../dist/sync-job-${var.architecture}"
+  launcher_zip             = "${path.module}/../../../dist/launcher-${var.architecture}.zip"
+  vpc_id                   = module.network.vpc_id
+  subnet_ids               = module.network.private_subnet_ids
+  secret_arns              = [var.source_secret_arn, aws_rds_cluster.target.master_user_secret[0].secret_arn]
+  mail_addresses           = var.mail_addresses
+  database_security_groups = { cluster = { id = aws_security_group.cluster.id, port = 5432 } }
 
   # An example is destroyed again.
   bucket_force_destroy = true

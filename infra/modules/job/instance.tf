@@ -43,6 +43,28 @@ resource "aws_vpc_security_group_egress_rule" "database" {
   cidr_ipv4         = each.value[1]
 }
 
+# Security groups let everybody ask Amazon's own DNS servers, and nobody others.
+resource "aws_vpc_security_group_egress_rule" "dns" {
+  for_each          = { for pair in setproduct(["tcp", "udp"], var.dns_cidrs) : "${pair[0]}-${pair[1]}" => pair }
+  security_group_id = aws_security_group.instance.id
+  description       = "DNS"
+  ip_protocol       = each.value[0]
+  from_port         = 53
+  to_port           = 53
+  cidr_ipv4         = each.value[1]
+}
+
+# EC2 deletes no group that another one names: a rule made by hand would hold up the destroying.
+resource "aws_vpc_security_group_ingress_rule" "database" {
+  for_each                     = var.database_security_groups
+  security_group_id            = each.value.id
+  description                  = "Instances of ${local.name}"
+  ip_protocol                  = "tcp"
+  from_port                    = each.value.port
+  to_port                      = each.value.port
+  referenced_security_group_id = aws_security_group.instance.id
+}
+
 # For the CloudWatch agent of machine images made from ami/.
 resource "aws_cloudwatch_log_group" "job" {
   #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own; they hold no secrets and no rows

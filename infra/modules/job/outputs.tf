@@ -24,7 +24,7 @@ output "dead_letter_queue" {
 }
 
 output "security_group_id" {
-  description = "Of the instances: let it into the databases."
+  description = "Of the instances; database_security_groups lets it into the databases."
   value       = aws_security_group.instance.id
 }
 

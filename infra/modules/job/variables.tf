@@ -110,7 +110,10 @@ variable "image_id" {
 }
 
 variable "volume_kms_key_arn" {
-  description = "A customer managed key that encrypts the instances' disks, or null for the account's aws/ebs."
+  description = <<-EOT
+    A customer managed key that encrypts the instances' disks, or null for the account's aws/ebs. It must be named where such a key
+    encrypts the image, or is the account's default for EBS.
+  EOT
   type        = string
   default     = null
 }
@@ -139,6 +142,38 @@ variable "database_cidrs" {
   description = "Where the databases are. The default is anywhere that the network lets instances reach."
   type        = list(string)
   default     = ["0.0.0.0/0"]
+}
+
+variable "database_security_groups" {
+  description = <<-EOT
+    Security groups of databases that the instances are let into, by any name; the rule goes with the stack. Groups of another
+    network need a peering with it that is there before.
+  EOT
+  type = map(object({
+    id   = string
+    port = number
+  }))
+  default = {}
+  validation {
+    condition     = alltrue([for group in values(var.database_security_groups) : can(regex("^sg-[0-9a-f]+$", group.id))])
+    error_message = "A security group's id is written like sg-0123456789abcdef0."
+  }
+  validation {
+    condition     = alltrue([for group in values(var.database_security_groups) : contains(var.database_ports, group.port)])
+    error_message = "A port that the instances are let into is one of database_ports, or they could not go out to it."
+  }
+}
+
+variable "dns_cidrs" {
+  description = <<-EOT
+    Where the network's DNS servers are, such as 10.0.0.2/32, if its DHCP options name some of its own. Amazon's need no rule.
+  EOT
+  type        = list(string)
+  default     = []
+  validation {
+    condition     = alltrue([for cidr in var.dns_cidrs : can(cidrnetmask(cidr))])
+    error_message = "Blocks of IPv4 addresses, such as 10.0.0.2/32."
+  }
 }
 
 variable "secret_names" {

@@ -28,6 +28,27 @@ variable "session_manager" {
   default     = true
 }
 
+variable "peers" {
+  description = <<-EOT
+    Networks of this account and region that this one is peered with, by any name: their addresses as seen from here, and the route
+    tables of their subnets that must find the way back.
+  EOT
+  type = map(object({
+    vpc_id          = string
+    cidrs           = set(string)
+    route_table_ids = set(string)
+  }))
+  default = {}
+  validation {
+    condition     = alltrue(flatten([for peer in values(var.peers) : [for cidr in peer.cidrs : can(cidrnetmask(cidr))]]))
+    error_message = "cidrs are blocks of IPv4 addresses, such as 10.0.0.0/16."
+  }
+  validation {
+    condition     = alltrue([for peer in values(var.peers) : length(peer.cidrs) > 0 && length(peer.route_table_ids) > 0])
+    error_message = "A peer needs cidrs and route_table_ids: without routes in both directions nothing arrives."
+  }
+}
+
 variable "tags" {
   description = "Tags of everything."
   type        = map(string)

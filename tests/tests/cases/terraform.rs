@@ -1,11 +1,15 @@
 //! Terraform: what it plans, what it grants, and the chain on what it applied.
 
+mod account;
+mod alarms;
 mod policies;
 mod user_data;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -21,7 +25,8 @@ use stopgap_tests::{
     target::{Engine, TestTarget},
 };
 
-/// What moto cannot do: it speaks no TLS here and heeds no conditions, so that the bucket's policy would forbid everything.
+/// What moto cannot do: it speaks no TLS here and heeds no conditions, so that the bucket's policy would forbid everything; and it
+/// forgets what is said about a rule for another group.
 const OVERRIDE: &str = r#"
 data "aws_iam_policy_document" "bucket" {
   statement {
@@ -31,6 +36,18 @@ data "aws_iam_policy_document" "bucket" {
       type        = "*"
       identifiers = ["*"]
     }
+  }
+}
+resource "aws_vpc_security_group_ingress_rule" "database" {
+  description = null
+}
+"#;
+
+/// moto tells of a cluster's serverless v1 settings, which those of v2 lack.
+const OVERRIDE_OF_CLUSTER: &str = r#"
+resource "aws_rds_cluster" "target" {
+  lifecycle {
+    ignore_changes = [scaling_configuration]
   }
 }
 "#;
@@ -82,6 +99,21 @@ impl Copy {
         (output.status.code().unwrap_or(-1), said)
     }
 
+    /// A command of a document, which finds the same Terraform.
+    fn shell(&self, folder: &str, line: &str) -> String {
+        let own = self.path("bin");
+        fs::create_dir_all(&own).unwrap();
+        symlink(std::env::var_os("STOPGAP_TERRAFORM").unwrap(), own.join("terraform")).unwrap();
+        let path = format!("{}:{}", own.display(), std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new("bash");
+        command.args(["-o", "pipefail", "-c", line]).current_dir(self.path("infra").join(folder));
+        command.envs(self.environment.iter().map(|(name, value)| (name, value))).env("PATH", path);
+        let output = command.output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{line}:\n{said}");
+        said
+    }
+
     fn must(&self, folder: &str, arguments: &[&str]) -> String {
         let (status, said) = self.run(folder, arguments);
         assert_eq!(status, 0, "terraform {arguments:?} in {folder}:\n{said}");
@@ -92,9 +124,38 @@ impl Copy {
         serde_json::from_str(&self.must(folder, &["output", "-json"])).unwrap()
     }
 
-    fn adapt_to_moto(&self, folder: &str) {
+    fn apply(&self, folder: &str) {
+        self.init(folder);
+        self.must(folder, &["apply", "-auto-approve", "-input=false", "-no-color"]);
+        assert_eq!(self.planned(folder), BTreeMap::new(), "a second plan has changes");
+    }
+
+    /// What an apply would do now: address and actions.
+    fn planned(&self, folder: &str) -> BTreeMap<String, String> {
+        self.must(folder, &["plan", "-out=planned", "-input=false", "-no-color"]);
+        let plan: Value = serde_json::from_str(&self.must(folder, &["show", "-json", "planned"])).unwrap();
+        let resources = plan["resource_changes"].as_array().into_iter().flatten();
+        let resources = resources.map(|found| (found["address"].as_str().unwrap().to_owned(), &found["change"]));
+        let outputs = plan["output_changes"].as_object().into_iter().flatten();
+        let outputs = outputs.map(|(name, change)| (format!("output.{name}"), change));
+        let actions = |change: &Value| serde_json::from_value::<Vec<String>>(change["actions"].clone()).unwrap();
+        let changes = resources.chain(outputs).map(|(address, change)| (address, actions(change).join(", ")));
+        changes.filter(|(_, actions)| !matches!(actions.as_str(), "no-op" | "read")).collect()
+    }
+
+    /// Destroys, and returns what is there now of that which was not before.
+    fn destroy(&self, folder: &str, cloud: &Cloud, before: &BTreeSet<String>) -> Vec<String> {
+        self.must(folder, &["destroy", "-auto-approve", "-input=false", "-no-color"]);
+        let state: Value = serde_json::from_str(&self.must(folder, &["show", "-json"])).unwrap();
+        assert_eq!(policies::resources(&state), Vec::<&Value>::new());
+        let now = account::everything(cloud);
+        assert_eq!(before.difference(&now).collect::<Vec<_>>(), Vec::<&String>::new(), "somebody else's is gone");
+        now.difference(before).cloned().collect()
+    }
+
+    fn adapt_to_moto(&self, folder: &str, more: &str) {
         fs::write(self.path("infra/modules/job/moto_override.tf"), OVERRIDE).unwrap();
-        fs::write(self.path("infra").join(folder).join("moto_override.tf"), PROVIDER).unwrap();
+        fs::write(self.path("infra").join(folder).join("moto_override.tf"), format!("{PROVIDER}{more}")).unwrap();
     }
 
     fn init(&self, folder: &str) {
@@ -164,10 +225,14 @@ fn checkov_finds_nothing_without_a_reason() {
     }
 }
 
+fn cloud() -> Cloud {
+    let venv = std::env::var_os("STOPGAP_VENV").unwrap_or_else(|| panic!("run `cargo xtask test`"));
+    Cloud::start(Path::new(&venv)).unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_applied_runs_and_is_destroyed() {
-    let venv = std::env::var_os("STOPGAP_VENV").unwrap_or_else(|| panic!("run `cargo xtask test`"));
-    let cloud = Cloud::start(Path::new(&venv)).unwrap();
+    let cloud = cloud();
     let (source, target) = (TestSource::new().await.unwrap(), TestTarget::on(Engine::Postgres).unwrap());
     source
         .run("CREATE TABLE dbo.applied (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.applied (id) VALUES (7)")
@@ -176,41 +241,17 @@ async fn what_is_applied_runs_and_is_destroyed() {
     let mut copy = Copy::new();
     copy.environment.extend(cloud.environment());
     let folder = "environments/dev";
-    copy.adapt_to_moto(folder);
-    let job_file = copy.path("nightly.toml");
-    fs::write(&job_file, job_file_text()).unwrap();
+    copy.adapt_to_moto(folder, "");
+    let binary = program("STOPGAP_SYNC_JOB", "sync-job").unwrap();
+    fs::write(copy.path("nightly.toml"), job_file_text()).unwrap();
     fs::write(copy.path("launcher.zip"), "stands for the zip: the function is run by this test").unwrap();
     fs::write(copy.path("ca.pem"), "stands for a certificate").unwrap();
-    let binary = program("STOPGAP_SYNC_JOB", "sync-job").unwrap();
-    let variables = json!({
-        "jobs": {
-            "nightly": {"file": job_file, "schedule": "cron(0 4 * * ? *)", "schedule_timezone": "Europe/Berlin"},
-            "other": {"content": "[job]\nname = \"other\"\n", "spot": true},
-        },
-        "job_binary": binary, "launcher_zip": copy.path("launcher.zip"), "source_outside_aws": false,
-        "ca_files": {"erp-ca.pem": copy.path("ca.pem")},
-        "mail_addresses": ["data@example.com"],
-        // Everything that adds a statement.
-        "extra_topic_arns": ["arn:aws:sns:eu-central-1:123456789012:more"],
-        "topic_kms_key_arns": ["arn:aws:kms:eu-central-1:123456789012:key/topic"],
-        "volume_kms_key_arn": "arn:aws:kms:eu-central-1:123456789012:key/volume",
-        "secret_names": ["nightly/source", "nightly/target"],
-        "secret_arns": ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:of-others-AbCdEf"],
-        "secret_kms_key_arns": ["arn:aws:kms:eu-central-1:123456789012:key/secret"],
-        "iam_database_users": ["arn:aws:rds-db:eu-central-1:123456789012:dbuser:cluster-A/stopgap"],
-        "tags": {"owner": "data"},
-    });
-    fs::write(copy.path("infra/environments/dev/test.auto.tfvars.json"), variables.to_string()).unwrap();
-    copy.init(folder);
-    copy.must(folder, &["apply", "-auto-approve", "-input=false", "-no-color"]);
-    let (status, said) = copy.run(folder, &["plan", "-detailed-exitcode", "-input=false", "-no-color"]);
-    assert_eq!(status, 0, "a second plan has changes:\n{said}");
-
-    // A changed job file is one change, and Terraform shows it.
-    fs::write(&job_file, format!("{}\n# changed\n", job_file_text())).unwrap();
-    let (status, said) = copy.run(folder, &["plan", "-detailed-exitcode", "-input=false", "-no-color"]);
-    assert!(status == 2 && said.contains("aws_s3_object.job_file[\"nightly\"] will be updated"), "{said}");
-    fs::write(&job_file, job_file_text()).unwrap();
+    symlink(&binary, copy.path("sync-job")).unwrap();
+    let variables = everything_that_can_be_said(&copy, &account::network(&cloud)).to_string();
+    fs::write(copy.path("infra/environments/dev/test.auto.tfvars.json"), variables).unwrap();
+    let before = account::everything(&cloud);
+    copy.apply(folder);
+    changed_files_are_shown(&copy, folder, &binary);
 
     let state: Value = serde_json::from_str(&copy.must(folder, &["show", "-json"])).unwrap();
     policies::check(&state);
@@ -228,28 +269,134 @@ async fn what_is_applied_runs_and_is_destroyed() {
     let login = json!({"host": target.host(), "port": target.port(), "username": target.user(),
         "password": target.password(), "dbname": target.database});
     deployment.put_secret("target", &login).unwrap();
-    let instance = deployment.launch(&json!({"job": "nightly"})).unwrap();
+    let launch = || deployment.launch(&json!({"job": "nightly"})).unwrap();
+    let end = |instance: &str| {
+        cloud.call("ec2", "terminate_instances", json!({"InstanceIds": [instance]})).unwrap();
+        deployment.invocation(instance, &Deployment::ended(instance)).unwrap().printed
+    };
+    let instance = launch();
     let metadata = deployment.metadata(&instance).unwrap();
     let output = deployment.boot(&binary, &metadata, copy.directory.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-    deployment.power_off(&instance).unwrap();
+    assert_eq!(alarms::going_off(&state, "nightly", &end(&instance)), Vec::<String>::new());
     let messages = deployment.messages().unwrap();
     assert!(messages.len() == 1 && messages[0].subject.starts_with("[OK] nightly: 1 table"), "{messages:?}");
     assert_eq!(target.rows("SELECT id FROM applied").unwrap(), ["7"]);
+    // The second never boots.
+    assert_eq!(alarms::going_off(&state, "nightly", &end(&launch())), ["failed", "silence"]);
 
-    let said = copy.must(folder, &["destroy", "-auto-approve", "-input=false", "-no-color"]);
-    assert!(said.contains("Destroy complete!"), "{said}");
+    let left = copy.destroy(folder, &cloud, &before);
+    // This test's own, which heard the messages.
+    assert!(left.len() == 1 && left[0].starts_with("QueueUrls ") && left[0].ends_with("/nightly"), "{left:?}");
+}
+
+fn everything_that_can_be_said(copy: &Copy, databases: &account::Network) -> Value {
+    json!({
+        "jobs": {
+            "nightly": {"file": copy.path("nightly.toml"), "schedule": "cron(0 4 * * ? *)", "schedule_timezone": "Europe/Berlin"},
+            "other": {"content": "[job]\nname = \"other\"\n", "spot": true},
+        },
+        "job_binary": copy.path("sync-job"), "launcher_zip": copy.path("launcher.zip"), "source_outside_aws": false,
+        "ca_files": {"erp-ca.pem": copy.path("ca.pem")},
+        "mail_addresses": ["data@example.com"],
+        // Everything that adds a rule or a way.
+        "database_networks": {"erp": {"vpc_id": databases.vpc, "cidrs": [databases.cidr],
+            "route_table_ids": [databases.route_table]}},
+        "database_security_groups": {"erp": {"id": databases.security_group, "port": 1433}},
+        "dns_cidrs": ["172.31.0.53/32"],
+        // Everything that adds a statement.
+        "extra_topic_arns": ["arn:aws:sns:eu-central-1:123456789012:more"],
+        "topic_kms_key_arns": ["arn:aws:kms:eu-central-1:123456789012:key/topic"],
+        "volume_kms_key_arn": "arn:aws:kms:eu-central-1:123456789012:key/volume",
+        "secret_names": ["nightly/source", "nightly/target"],
+        "secret_arns": ["arn:aws:secretsmanager:eu-central-1:123456789012:secret:of-others-AbCdEf"],
+        "secret_kms_key_arns": ["arn:aws:kms:eu-central-1:123456789012:key/secret"],
+        "iam_database_users": ["arn:aws:rds-db:eu-central-1:123456789012:dbuser:cluster-A/stopgap"],
+        "tags": {"owner": "data"},
+    })
+}
+
+/// A changed job file, binary or launcher is one apply, which shows it, and nothing else.
+fn changed_files_are_shown(copy: &Copy, folder: &str, binary: &Path) {
+    fs::write(copy.path("nightly.toml"), format!("{}\n# changed\n", job_file_text())).unwrap();
+    fs::write(copy.path("launcher.zip"), "another").unwrap();
+    fs::remove_file(copy.path("sync-job")).unwrap();
+    fs::write(copy.path("sync-job"), "another").unwrap();
+    let expected = [
+        // Its name is its hash; the old one stays until nothing names it.
+        ("module.job.aws_s3_object.job_binary", "create, delete"),
+        ("module.job.aws_s3_object.job_file[\"nightly\"]", "update"),
+        ("module.job.aws_lambda_function.launcher", "update"),
+        ("module.job.aws_launch_template.job[\"nightly\"]", "update"),
+        ("module.job.aws_launch_template.job[\"other\"]", "update"),
+    ];
+    let expected = expected.map(|(address, actions)| (address.to_owned(), actions.to_owned()));
+    assert_eq!(copy.planned(folder), BTreeMap::from(expected));
+    fs::write(copy.path("nightly.toml"), job_file_text()).unwrap();
+    fs::write(copy.path("launcher.zip"), "stands for the zip: the function is run by this test").unwrap();
+    fs::remove_file(copy.path("sync-job")).unwrap();
+    symlink(binary, copy.path("sync-job")).unwrap();
+}
+
+const DEPLOY: &str = include_str!("../../../docs/deploy.md");
+
+/// The document's own variables and commands, for somebody who has a network with databases.
+#[test]
+fn the_document_deploys_prod_and_its_records_stay() {
+    let cloud = cloud();
+    let mut copy = Copy::new();
+    copy.environment.extend(cloud.environment());
+    let folder = "environments/prod";
+    copy.adapt_to_moto(folder, "");
+    fs::create_dir(copy.path("dist")).unwrap();
+    let own = |name: &str| format!("infra/environments/prod/{name}");
+    for name in ["dist/sync-job-arm64", "dist/launcher-arm64.zip", &own("erp-ca.pem"), &own("rds-global-bundle.pem")] {
+        fs::write(copy.path(name), "stands for what is built or downloaded").unwrap();
+    }
+    fs::copy(root().parent().unwrap().join("config/aws.toml"), copy.path(&own("nightly-erp.toml"))).unwrap();
+    fs::write(copy.path(&own("terraform.tfvars")), variables_of_the_document(&account::network(&cloud))).unwrap();
+    let before = account::everything(&cloud);
+    copy.apply(folder);
+    for secret in ["prod/erp", "prod/aurora"] {
+        let login = json!({"SecretId": secret, "SecretString": "{}"});
+        cloud.call("secretsmanager", "put_secret_value", login).unwrap();
+    }
+    let bucket = copy.outputs(folder)["bucket"]["value"].clone();
+    let key = "runs/nightly-erp/i-0123456789abcdef0/report.json";
+    cloud.call("s3", "put_object", json!({"Bucket": bucket, "Key": key, "Body": "{}"})).unwrap();
+
+    let forget = DEPLOY.lines().map(str::trim).find(|line| line.starts_with("terraform state list |")).unwrap();
+    let said = copy.shell(folder, forget);
+    assert_eq!(said.matches("Removed module.job.aws_s3_bucket").count(), 6, "{said}");
+    assert_eq!(copy.destroy(folder, &cloud, &before), [format!("Buckets {}", bucket.as_str().unwrap())]);
+    let object = cloud.call("s3", "get_object", json!({"Bucket": bucket, "Key": key})).unwrap();
+    assert_eq!(object["Body"], "{}");
+    let closed = cloud.call("s3", "get_public_access_block", json!({"Bucket": bucket})).unwrap();
+    assert_eq!(closed["PublicAccessBlockConfiguration"]["BlockPublicPolicy"], true);
+    let secret = cloud.call("secretsmanager", "restore_secret", json!({"SecretId": "prod/erp"}));
+    assert!(secret.is_ok(), "what was filled by hand can be restored: {secret:?}");
+}
+
+/// With the account's own ids.
+fn variables_of_the_document(network: &account::Network) -> String {
+    let (_, block) = DEPLOY.split_once("in `infra/environments/prod/terraform.tfvars`:").unwrap();
+    let mut text =
+        block.split("```").nth(1).unwrap().replace("vpc-…", &network.vpc).replace("sg-…", &network.security_group);
+    for subnet in &network.subnets {
+        text = text.replacen("subnet-…", subnet, 1);
+    }
+    assert!(!text.contains('…'), "{text}");
+    text
 }
 
 /// What the job file cannot know beforehand, Terraform fills in.
 #[test]
 fn the_complete_example_is_one_apply() {
-    let venv = std::env::var_os("STOPGAP_VENV").unwrap_or_else(|| panic!("run `cargo xtask test`"));
-    let cloud = Cloud::start(Path::new(&venv)).unwrap();
+    let cloud = cloud();
     let mut copy = Copy::new();
     copy.environment.extend(cloud.environment());
     let folder = "examples/complete";
-    copy.adapt_to_moto(folder);
+    copy.adapt_to_moto(folder, OVERRIDE_OF_CLUSTER);
     fs::create_dir(copy.path("dist")).unwrap();
     for name in ["dist/sync-job-arm64", "dist/launcher-arm64.zip", "infra/examples/complete/rds-global-bundle.pem"] {
         fs::write(copy.path(name), "stands for what is built or downloaded").unwrap();
@@ -257,8 +404,8 @@ fn the_complete_example_is_one_apply() {
     let secret = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:prod/erp-AbCdEf";
     let variables = json!({"source_secret_arn": secret, "mail_addresses": ["data@example.com"]});
     fs::write(copy.path("infra").join(folder).join("test.auto.tfvars.json"), variables.to_string()).unwrap();
-    copy.init(folder);
-    copy.must(folder, &["apply", "-auto-approve", "-input=false", "-no-color"]);
+    let before = account::everything(&cloud);
+    copy.apply(folder);
     let outputs = copy.outputs(folder);
     let object = json!({"Bucket": outputs["bucket"]["value"], "Key": "jobs/nightly-erp.toml"});
     let object = cloud.call("s3", "get_object", object).unwrap();
@@ -268,6 +415,24 @@ fn the_complete_example_is_one_apply() {
     assert_eq!(target["host"].as_str(), outputs["cluster_endpoint"]["value"].as_str());
     assert_eq!(target["secret"].as_str(), outputs["cluster_secret_arn"]["value"].as_str());
     assert_eq!(target["ca_file"].as_str(), Some("/etc/stopgap/rds-global-bundle.pem"));
+    logs_of_the_cluster_go_with_it(&serde_json::from_str(&copy.must(folder, &["show", "-json"])).unwrap());
+    assert_eq!(copy.destroy(folder, &cloud, &before), Vec::<String>::new());
+}
+
+/// moto writes no logs; RDS would make a group that nobody owns where there is none yet.
+fn logs_of_the_cluster_go_with_it(state: &Value) {
+    let all = policies::resources(state);
+    let cluster = all.iter().find(|found| found["type"] == "aws_rds_cluster").unwrap();
+    let made_before = cluster["depends_on"].as_array().unwrap();
+    assert!(made_before.contains(&json!("aws_cloudwatch_log_group.cluster")), "{made_before:?}");
+    let name = cluster["values"]["cluster_identifier"].as_str().unwrap();
+    for log in cluster["values"]["enabled_cloudwatch_logs_exports"].as_array().unwrap() {
+        let group = format!("/aws/rds/cluster/{name}/{}", log.as_str().unwrap());
+        let ours =
+            all.iter().find(|found| found["type"] == "aws_cloudwatch_log_group" && found["values"]["name"] == group);
+        let days = ours.and_then(|group| group["values"]["retention_in_days"].as_u64());
+        assert!(days.is_some_and(|days| days > 0), "{group} is kept for ever, or is not there");
+    }
 }
 
 fn job_file_text() -> &'static str {

@@ -48,6 +48,52 @@ fn workflows_are_sound() {
     assert!(!lint(&[wrong]).is_empty());
 }
 
+/// What must be there before an image can be built on GitHub.
+#[test]
+fn those_who_build_images_are_told_what_to_allow() {
+    let repository = root().parent().unwrap();
+    let read = |name: &str| fs::read_to_string(repository.join(name)).unwrap();
+    let (workflow, variables) = (read(".github/workflows/image.yml"), read("ami/variables.pkr.hcl"));
+    let given: Vec<&str> = workflow.split("-var \"").skip(1).filter_map(|rest| rest.split('=').next()).collect();
+    assert_eq!(given, ["region", "subnet_id", "dist"]);
+    assert!(given.iter().all(|name| variables.contains(&format!("variable \"{name}\" {{"))), "{given:?}");
+
+    let readme = read("ami/README.md");
+    let documents = readme.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let documents: Vec<Value> = documents.map(|text| serde_json::from_str(text).unwrap()).collect();
+    let [trust, rights] = &documents[..] else { panic!("{} documents", documents.len()) };
+    let trusted = &trust["Statement"][0]["Condition"]["StringEquals"]["token.actions.githubusercontent.com:sub"];
+    let environment = workflow.lines().find_map(|line| line.trim().strip_prefix("environment: ")).unwrap();
+    assert_eq!(trusted, &format!("repo:OWNER/REPOSITORY:environment:{environment}"));
+    assert!(readme.contains("`AWS_ROLE_ARN`") && workflow.contains("secrets.AWS_ROLE_ARN"));
+    let mut allowed = Vec::new();
+    for statement in rights["Statement"].as_array().unwrap() {
+        let actions = match &statement["Action"] {
+            Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
+            one => vec![one.as_str().unwrap()],
+        };
+        // What EC2 makes has no name yet; all else is named.
+        assert!(statement["Resource"] != "*" || actions.iter().all(|action| action.starts_with("ec2:")), "{actions:?}");
+        allowed.extend(actions);
+    }
+    // Session Manager, and the role that the template has Packer make.
+    for action in ["ssm:StartSession", "ssm:GetParameter", "iam:CreateRole", "iam:PutRolePolicy", "iam:PassRole"] {
+        assert!(allowed.contains(&action), "{action} is missing");
+    }
+    assert!(read("ami/stopgap.pkr.hcl").contains("temporary_iam_instance_profile_policy_document"));
+}
+
+/// A key that encrypts the image is the launcher's to use, or nothing starts.
+#[test]
+fn a_key_of_ones_own_is_named_on_both_sides() {
+    let repository = root().parent().unwrap();
+    let read = |name: &str| fs::read_to_string(repository.join(name)).unwrap();
+    assert!(read("infra/environments/prod/variables.tf").contains("variable \"volume_kms_key_arn\""));
+    for place in ["ami/variables.pkr.hcl", "ami/README.md", "docs/deploy.md"] {
+        assert!(read(place).contains("volume_kms_key_arn"), "{place} does not say it");
+    }
+}
+
 /// Commands of workflows are the project's own.
 #[test]
 fn what_workflows_run_is_there() {

@@ -47,3 +47,42 @@ run "a_network_without_subnets_is_refused" {
   }
   expect_failures = [var.subnet_ids]
 }
+
+run "its_network_has_addresses_of_its_own" {
+  command = plan
+
+  assert {
+    condition     = output.network_cidr == "10.80.0.0/20"
+    error_message = "One network can be the peer of dev and prod only if their addresses differ."
+  }
+}
+
+run "a_network_that_is_none_is_refused" {
+  command = plan
+  variables {
+    network_cidr = "10.80.0.0"
+  }
+  expect_failures = [var.network_cidr]
+}
+
+run "an_existing_network_is_not_peered" {
+  command = plan
+  variables {
+    vpc_id            = "vpc-1"
+    subnet_ids        = ["subnet-a"]
+    database_networks = { erp = { vpc_id = "vpc-2", cidrs = ["10.0.0.0/16"], route_table_ids = ["rtb-a"] } }
+  }
+  expect_failures = [var.database_networks]
+}
+
+run "its_network_has_the_addresses_that_are_asked_for" {
+  command = plan
+  variables {
+    network_cidr = "10.99.0.0/20"
+  }
+
+  assert {
+    condition     = output.network_cidr == "10.99.0.0/20"
+    error_message = "Whoever has a peer with the default's addresses chooses others."
+  }
+}

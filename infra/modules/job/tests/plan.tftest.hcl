@@ -219,3 +219,51 @@ run "an_existing_topic_is_used" {
     error_message = "No second topic is made."
   }
 }
+
+run "databases_let_the_instances_in" {
+  command = plan
+  variables {
+    database_ports           = [1433, 5433]
+    database_security_groups = { source = { id = "sg-0a", port = 1433 }, aurora = { id = "sg-0b", port = 5433 } }
+  }
+
+  assert {
+    condition = { for name, rule in aws_vpc_security_group_ingress_rule.database : name => [rule.security_group_id, tostring(rule.from_port), tostring(rule.to_port)] } == {
+      aurora = ["sg-0b", "5433", "5433"], source = ["sg-0a", "1433", "1433"]
+    }
+    error_message = "Each group has a rule for its port, which goes with the stack."
+  }
+}
+
+run "dns_servers_of_ones_own_can_be_asked" {
+  command = plan
+  variables {
+    dns_cidrs = ["10.0.0.2/32", "10.0.1.2/32"]
+  }
+
+  assert {
+    condition = [for rule in aws_vpc_security_group_egress_rule.dns : "${rule.ip_protocol} ${rule.from_port}-${rule.to_port} ${rule.cidr_ipv4}"] == [
+      "tcp 53-53 10.0.0.2/32", "tcp 53-53 10.0.1.2/32", "udp 53-53 10.0.0.2/32", "udp 53-53 10.0.1.2/32"
+    ]
+    error_message = "Names are asked for by UDP, and by TCP where the answer is long."
+  }
+}
+
+run "what_the_alarms_watch" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for name, alarm in aws_cloudwatch_metric_alarm.failed :
+      alarm.namespace == "Stopgap" && alarm.metric_name == "Failed" && alarm.dimensions == tomap({ Job = name, Environment = "test" })
+    ])
+    error_message = "The launcher counts failures so."
+  }
+  assert {
+    condition = alltrue([
+      for name, alarm in aws_cloudwatch_metric_alarm.silence :
+      alarm.namespace == "Stopgap" && alarm.metric_name == "Succeeded" && alarm.dimensions == tomap({ Job = name, Environment = "test" })
+    ])
+    error_message = "The launcher counts successes so."
+  }
+}

@@ -135,3 +135,27 @@ run "a_secret_whose_name_looks_like_the_end_of_an_arn" {
   }
   expect_failures = [var.secret_names]
 }
+
+run "a_security_group_that_is_none" {
+  command = plan
+  variables {
+    database_security_groups = { aurora = { id = "aurora", port = 5432 } }
+  }
+  expect_failures = [var.database_security_groups]
+}
+
+run "a_port_that_the_instances_cannot_go_out_to" {
+  command = plan
+  variables {
+    database_security_groups = { aurora = { id = "sg-0a", port = 5433 } }
+  }
+  expect_failures = [var.database_security_groups]
+}
+
+run "a_dns_server_without_its_mask" {
+  command = plan
+  variables {
+    dns_cidrs = ["10.0.0.2"]
+  }
+  expect_failures = [var.dns_cidrs]
+}

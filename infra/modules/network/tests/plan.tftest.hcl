@@ -68,3 +68,46 @@ run "a_network_too_small_for_its_subnets_is_refused" {
   }
   expect_failures = [var.cidr]
 }
+
+run "peers_have_ways_there_and_back" {
+  command = plan
+  variables {
+    cidr = "10.81.0.0/20"
+    peers = {
+      erp = { vpc_id = "vpc-1", cidrs = ["10.0.0.0/16", "10.1.0.0/16"], route_table_ids = ["rtb-a"] }
+      web = { vpc_id = "vpc-2", cidrs = ["10.2.0.0/16"], route_table_ids = ["rtb-b", "rtb-c"] }
+    }
+  }
+  assert {
+    condition = [for peering in aws_vpc_peering_connection.peer : peering.peer_vpc_id] == ["vpc-1", "vpc-2"] && alltrue([
+      for peering in aws_vpc_peering_connection.peer : peering.auto_accept
+    ])
+    error_message = "Each network is a peer, and nobody need accept it."
+  }
+  assert {
+    condition     = [for route in aws_route.there : route.destination_cidr_block] == ["10.0.0.0/16", "10.1.0.0/16", "10.2.0.0/16"]
+    error_message = "Instances find every address of the peers."
+  }
+  assert {
+    condition = [for route in aws_route.back : "${route.route_table_id} ${route.destination_cidr_block}"] == [
+      "rtb-a 10.81.0.0/20", "rtb-b 10.81.0.0/20", "rtb-c 10.81.0.0/20"
+    ]
+    error_message = "The peers' answers find the instances."
+  }
+}
+
+run "a_peer_without_a_way_back_is_refused" {
+  command = plan
+  variables {
+    peers = { erp = { vpc_id = "vpc-1", cidrs = ["10.0.0.0/16"], route_table_ids = [] } }
+  }
+  expect_failures = [var.peers]
+}
+
+run "a_peer_without_addresses_is_refused" {
+  command = plan
+  variables {
+    peers = { erp = { vpc_id = "vpc-1", cidrs = ["10.0.0.0"], route_table_ids = ["rtb-a"] } }
+  }
+  expect_failures = [var.peers]
+}
