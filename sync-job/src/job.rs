@@ -85,6 +85,7 @@ impl<S: Source, T: Target> Job<S, T> {
         let missing = self.target.missing_permissions(&plan.tables).await?;
         let findings = precheck::judge(config, &plan, &facts, &catalog.unreadable, &target_facts, &missing);
         plan.findings.extend(findings);
+        plan.add(self.target.warnings(&plan.tables).await?);
         Ok(Planned { plan, facts })
     }
 

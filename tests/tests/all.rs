@@ -51,6 +51,7 @@ mod cases {
     mod mysql_waits;
     mod mysql_ways;
     mod postgres_ways;
+    mod publications;
     mod readers;
     mod readme;
     mod regressions;

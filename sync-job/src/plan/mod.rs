@@ -201,6 +201,17 @@ impl TablePlan {
 }
 
 impl RunPlan {
+    /// Puts each finding where it belongs: to its table, or to the run.
+    pub fn add(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
+            let named = |table: &&mut TablePlan| finding.table == Some(table.source.to_string());
+            match self.tables.iter_mut().find(named) {
+                Some(table) => table.findings.push(finding),
+                None => self.findings.push(finding),
+            }
+        }
+    }
+
     /// All findings, the run's first.
     pub fn all_findings(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().chain(self.tables.iter().flat_map(|table| &table.findings))
