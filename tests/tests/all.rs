@@ -62,5 +62,6 @@ mod cases {
     mod target_faults;
     mod target_trouble;
     mod terraform;
+    mod unseen_readers;
     mod workflows;
 }

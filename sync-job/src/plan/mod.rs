@@ -16,7 +16,7 @@ mod names;
 pub mod text;
 mod ties;
 
-pub use complete::{Present, complete};
+pub use complete::{Present, UnseenReaders, complete};
 pub use dialect::Dialect;
 pub use drift::{Drift, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
 pub use make::{Draft, draft};

@@ -6,7 +6,7 @@ use std::future::Future;
 use crate::digest::TableDigest;
 use crate::error::Result;
 use crate::load::{RowEncoder, Weighed};
-use crate::plan::{Dialect, Finding, SwapMethod, TablePlan, TargetTable};
+use crate::plan::{Dialect, Finding, SwapMethod, TablePlan, TargetTable, UnseenReaders};
 use crate::schema::TableName;
 use crate::swap::SwapTicket;
 
@@ -65,6 +65,11 @@ pub trait Target: Send + Sync + 'static {
     ) -> impl Future<Output = Result<HashMap<TableName, Option<TableName>>>> + Send {
         let _ = tables;
         std::future::ready(Ok(HashMap::new()))
+    }
+
+    /// Readers with older snapshots that this login cannot see, so that no table may be renamed over one that is there.
+    fn unseen_readers(&self) -> impl Future<Output = Result<Option<UnseenReaders>>> + Send {
+        std::future::ready(Ok(None))
     }
 
     /// What this login may not do that the plan needs, in words, with the remedy.

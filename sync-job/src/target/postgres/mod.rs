@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 use crate::config::TargetConfig;
 use crate::digest::{TableDigest, hash_bytes};
 use crate::error::{Error, Kind, Result, Side};
-use crate::plan::{ColumnPlan, Dialect, Finding, SwapMethod, TablePlan, TargetTable};
+use crate::plan::{ColumnPlan, Dialect, Finding, SwapMethod, TablePlan, TargetTable, UnseenReaders};
 use crate::schema::TableName;
 use crate::target::copy_binary::CopyEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
@@ -21,6 +21,7 @@ mod lease;
 mod load;
 mod permissions;
 mod publications;
+mod readers;
 mod replace;
 mod sql;
 mod swap;
@@ -163,6 +164,13 @@ impl Target for Postgres {
         Ok(found)
     }
 
+    async fn unseen_readers(&self) -> Result<Option<UnseenReaders>> {
+        let mut connection = self.connect().await?;
+        let found = readers::unseen(&mut connection).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
     async fn missing_permissions(&self, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
         let mut connection = self.connect().await?;
         let found = permissions::missing(&mut connection, tables).await?;
@@ -172,7 +180,8 @@ impl Target for Postgres {
 
     async fn warnings(&self, tables: &[TablePlan]) -> Result<Vec<Finding>> {
         let mut connection = self.connect().await?;
-        let found = publications::of_new_tables(&mut connection, tables).await?;
+        let mut found = publications::of_new_tables(&mut connection, tables).await?;
+        found.extend(readers::of_replicas(&mut connection, tables).await?);
         close(connection).await;
         Ok(found)
     }
