@@ -50,6 +50,7 @@ mod cases {
     mod mysql_faults;
     mod mysql_waits;
     mod mysql_ways;
+    mod postgres_swaps;
     mod postgres_ways;
     mod publications;
     mod readers;
