@@ -188,6 +188,12 @@ impl TablePlan {
             .or_else(|| self.indexes.iter().filter(unique).find(never_null))
     }
 
+    /// Whether the table that is there may hold the merge key twice: where it lacks such a key. Of one that was to be renamed over,
+    /// and is kept only for a reader's sake, that is not known.
+    pub fn may_hold_a_key_twice(&self) -> bool {
+        self.swap.method == SwapMethod::Rename || self.merge_key().is_some_and(|key| key.staging_only)
+    }
+
     /// Whether the offset of this datetimeoffset travels in a column beside it.
     pub fn keeps_offset(&self, column: &ColumnPlan) -> bool {
         let beside = |other: &ColumnPlan| other.source == column.source && other.mapping.read == ReadAs::OffsetMinutes;
