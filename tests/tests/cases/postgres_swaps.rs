@@ -127,6 +127,27 @@ async fn rows_that_are_replaced_after_long_waiting_have_more_than_one_try() {
     assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
 }
 
+/// An unlogged one does with a crash of the server, after its rows were proven.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_staging_table_that_lost_its_rows_replaces_none() {
+    let (source, target) = items().await;
+    let job = job(&source, &target).target("swap = \"replace\"");
+    let mut writer = target.session().await.unwrap();
+    writer.run("BEGIN; LOCK TABLE items IN SHARE MODE").await.unwrap();
+    let mut running = job.spawn("run", &["--format", "json"]).unwrap();
+    until_some(&mut running, &target, &sessions(&target, "wait_event_type = 'Lock' AND query LIKE '%SHARE ROW%'"))
+        .await;
+    let staging =
+        target.value("SELECT relname FROM pg_class WHERE relname LIKE 'stopgap\\_%' AND relkind = 'r'").unwrap();
+    target.run(&format!("TRUNCATE {staging}")).unwrap();
+    writer.run("ROLLBACK").await.unwrap();
+    let report = running.wait().unwrap().expect_code(TABLES_FAILED).unwrap().json().unwrap();
+    let message = report["tables"][0]["failure"]["message"].as_str().unwrap();
+    assert!(message.contains("does not hold what was read"), "{message}");
+    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["1"]);
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
+
 /// Finding the highest value of a column without an index takes a scan of the whole table.
 #[tokio::test(flavor = "multi_thread")]
 async fn sequences_are_set_before_readers_are_locked_out() {
