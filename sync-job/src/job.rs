@@ -74,8 +74,12 @@ impl<S: Source, T: Target> Job<S, T> {
         let catalog = self.source.catalog().await?;
         let draft = plan::draft(config, &catalog, &self.only, dialect);
         let targets = draft.targets();
-        let (tables, names) = tokio::try_join!(self.target.inspect(&targets), self.target.index_names(&targets))?;
-        let present = plan::Present { tables, names };
+        let (tables, names, unseen_readers) = tokio::try_join!(
+            self.target.inspect(&targets),
+            self.target.index_names(&targets),
+            self.target.unseen_readers()
+        )?;
+        let present = plan::Present { tables, names, unseen_readers };
         let source = format!("{}:{}/{} ({})", config.source.host, config.source.port, facts.database, facts.version);
         let target = format!(
             "{}:{}/{} ({})",
@@ -85,6 +89,7 @@ impl<S: Source, T: Target> Job<S, T> {
         let missing = self.target.missing_permissions(&plan.tables).await?;
         let findings = precheck::judge(config, &plan, &facts, &catalog.unreadable, &target_facts, &missing);
         plan.findings.extend(findings);
+        plan.add(self.target.warnings(&plan.tables).await?);
         Ok(Planned { plan, facts })
     }
 

@@ -162,12 +162,14 @@ const BAD: &[(Change, &str)] = &[
      "job.toml: target.schemas.dbo: must not be empty"),
     (Add("[target]", "on_drift = \"ignore\""),
      "job.toml: target.on_drift: found \"ignore\"; allowed: \"apply\", \"fail\""),
+    (Add("[target]", "swap = \"rename\""),
+     "job.toml: target.swap: found \"rename\"; allowed: \"auto\", \"replace\""),
     (Add("[target]", "swap_wait = \"soon\""),
      "job.toml: target.swap_wait: \"soon\" is not a duration; write a number and ms, s, m, h or d, such as \"30s\""),
     (Add("[target]", "tls = \"disable\"\nca_file = \"/etc/ca.pem\""),
      "job.toml: target.ca_file: has no effect unless target.tls is \"verify-full\""),
     (Add("[target]", "locktimeout = \"2s\""),
-     "job.toml: target.locktimeout: unknown key; did you mean \"lock_timeout\"? allowed: engine, host, port, database, user, password_env, password_file, secret, secret_keys, auth, tls, ca_file, schema, schemas, on_drift, swap_wait, lock_timeout, connect_timeout"),
+     "job.toml: target.locktimeout: unknown key; did you mean \"lock_timeout\"? allowed: engine, host, port, database, user, password_env, password_file, secret, secret_keys, auth, tls, ca_file, schema, schemas, on_drift, swap, swap_wait, lock_timeout, connect_timeout"),
     (Swap("include = [\"dbo.*\"]", "include = []"),
      "job.toml: tables.include: an empty list selects nothing; give at least one \"schema.table\" pattern, or leave the key out to copy just the [[table]] entries"),
     (Swap("include = [\"dbo.*\"]", "include = \"dbo.*\""),
@@ -215,7 +217,7 @@ const BAD: &[(Change, &str)] = &[
     (Add("[tables]", "source = \"dbo.Orders\""),
      "job.toml: tables.source: unknown key; allowed: include, exclude, views, names, nul, undecodable, indexes, identity, foreign_keys, max_shrink_percent, masked, computed, hidden, chunk_rows, offset_column, variant_type_column"),
     (End("sauce = \"x\""),
-     "job.toml: table[0].sauce: unknown key; did you mean \"source\"? allowed: source, target, columns, exclude_columns, filter, target_types, rename, chunk_key, group, consistency, readers, names, nul, undecodable, indexes, identity, foreign_keys, max_shrink_percent, masked, computed, hidden, chunk_rows, offset_column, variant_type_column"),
+     "job.toml: table[0].sauce: unknown key; did you mean \"source\"? allowed: source, target, columns, exclude_columns, filter, target_types, rename, chunk_key, group, swap, consistency, readers, names, nul, undecodable, indexes, identity, foreign_keys, max_shrink_percent, masked, computed, hidden, chunk_rows, offset_column, variant_type_column"),
     (End("[[table]]\ntarget = \"orders\""),
      "job.toml: table[1].source: this key is required"),
     (End("[[table]]\nsource = \"Orders\""),
@@ -250,6 +252,8 @@ const BAD: &[(Change, &str)] = &[
      "job.toml: table[0].readers: 5 is more than job.readers, 4"),
     (End("consistency = \"snapshots\""),
      "job.toml: table[0].consistency: found \"snapshots\"; did you mean \"snapshot\"? allowed: \"snapshot\", \"database-snapshot\", \"none\""),
+    (End("swap = \"keep\""),
+     "job.toml: table[0].swap: found \"keep\"; allowed: \"auto\", \"replace\""),
     (End("chunk_rows = 0"),
      "job.toml: table[0].chunk_rows: 0 is not allowed; at least 1 is"),
     (End("max_shrink_percent = 200"),
@@ -397,10 +401,11 @@ fn the_reference_shows_the_defaults() {
     assert_eq!(source.application_name, plain.source.application_name);
     let target = &reference.target;
     assert_eq!(
-        (target.port, target.on_drift, target.swap_wait, target.lock_timeout, target.connect_timeout),
+        (target.port, target.on_drift, target.swap, target.swap_wait, target.lock_timeout, target.connect_timeout),
         (
             plain.target.port,
             plain.target.on_drift,
+            plain.target.swap,
             plain.target.swap_wait,
             plain.target.lock_timeout,
             plain.target.connect_timeout

@@ -3,11 +3,13 @@
 //! - [`target::TestTarget`]: an empty database on a private PostgreSQL that the whole test binary shares.
 //! - [`source::TestSource`]: a database on the simulator, or on the SQL Server that `SYNC_TEST_MSSQL` names.
 //! - [`job::Job`]: a job file and the real `sync-job` that runs it.
+//! - [`logins::Login`]: a login of the target that may do what the README asks for.
 //! - [`cases`]: regression cases, a directory each.
 
 pub mod cases;
 pub mod certificates;
 pub mod job;
+pub mod logins;
 pub mod matrix;
 pub mod mysql_proxy;
 pub mod postgres_proxy;

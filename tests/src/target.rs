@@ -188,6 +188,13 @@ impl TestTarget {
         }
     }
 
+    /// The same database on a replica, which can only be read.
+    pub fn standby(&mut self) -> Result<Self> {
+        let server = Running::Postgres(self.own_server()?.standby()?);
+        let (authority, engine, database) = (self.authority.clone(), self.engine, self.database.clone());
+        Ok(Self { server: Server::Own(Box::new(server)), authority, engine, database })
+    }
+
     /// The file with the authority to trust, if the server speaks TLS.
     pub fn authority(&self) -> Option<&Path> {
         self.authority.as_deref()

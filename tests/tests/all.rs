@@ -50,7 +50,9 @@ mod cases {
     mod mysql_faults;
     mod mysql_waits;
     mod mysql_ways;
+    mod postgres_swaps;
     mod postgres_ways;
+    mod publications;
     mod readers;
     mod readme;
     mod regressions;
@@ -61,5 +63,6 @@ mod cases {
     mod target_faults;
     mod target_trouble;
     mod terraform;
+    mod unseen_readers;
     mod workflows;
 }

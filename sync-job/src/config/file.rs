@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::explain::explain;
 use super::{
     Auth, ColumnPolicy, Consistency, Engine, ForeignKeyPolicy, IdentityPolicy, IndexPolicy, Intent, MaskedPolicy,
-    NameCase, NotifyOn, NulPolicy, OnDrift, TlsMode, UndecodablePolicy,
+    NameCase, NotifyOn, NulPolicy, OnDrift, SwapPolicy, TlsMode, UndecodablePolicy,
 };
 
 /// The whole file.
@@ -89,6 +89,8 @@ pub struct Target {
     pub schemas: BTreeMap<String, String>,
     #[serde(default)]
     pub on_drift: OnDrift,
+    #[serde(default)]
+    pub swap: SwapPolicy,
     pub swap_wait: Option<String>,
     pub lock_timeout: Option<String>,
     pub connect_timeout: Option<String>,
@@ -160,6 +162,7 @@ pub struct Table {
     pub rename: BTreeMap<String, String>,
     pub chunk_key: Option<Vec<String>>,
     pub group: Option<String>,
+    pub swap: Option<SwapPolicy>,
     pub consistency: Option<Consistency>,
     pub readers: Option<usize>,
     pub names: Option<NameCase>,

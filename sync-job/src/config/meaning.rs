@@ -9,7 +9,8 @@ use super::file;
 use super::names::Pattern;
 use super::{
     Auth, Consistency, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Notify, SchemaMapping, Selection,
-    SourceConfig, TableConfig, TableSettings, TargetConfig, TargetName, Tls, TlsMode, TokenMaker, logins, units,
+    SourceConfig, SwapPolicy, TableConfig, TableSettings, TargetConfig, TargetName, Tls, TlsMode, TokenMaker, logins,
+    units,
 };
 use crate::schema::TableName;
 
@@ -43,7 +44,7 @@ pub fn job(typed: file::JobFile, found: FoundSecrets) -> Checked<JobConfig> {
     let limits = limits(&typed.job)?;
     let source = source(typed.source, &name, found.source)?;
     let target = target(typed.target, found.target, found.tokens)?;
-    let defaults = defaults(&typed.tables, source.consistency, limits.readers)?;
+    let defaults = defaults(&typed.tables, source.consistency, target.swap, limits.readers)?;
     let mut tables = Vec::new();
     for (index, table) in typed.table.into_iter().enumerate() {
         tables.push(self::table(table, index, &defaults)?);
@@ -182,13 +183,19 @@ fn target(
                 .collect::<Checked<_>>()?,
         },
         on_drift: typed.on_drift,
+        swap: typed.swap,
         swap_wait: duration("target.swap_wait", typed.swap_wait.as_deref(), DEFAULT_SWAP_WAIT)?,
         lock_timeout: duration("target.lock_timeout", typed.lock_timeout.as_deref(), DEFAULT_TARGET_LOCK_TIMEOUT)?,
         connect_timeout: duration("target.connect_timeout", typed.connect_timeout.as_deref(), DEFAULT_CONNECT_TIMEOUT)?,
     })
 }
 
-fn defaults(typed: &file::Tables, consistency: Consistency, readers: usize) -> Checked<TableSettings> {
+fn defaults(
+    typed: &file::Tables,
+    consistency: Consistency,
+    swap: SwapPolicy,
+    readers: usize,
+) -> Checked<TableSettings> {
     Ok(TableSettings {
         names: typed.names.unwrap_or_default(),
         nul: typed.nul.unwrap_or_default(),
@@ -200,6 +207,7 @@ fn defaults(typed: &file::Tables, consistency: Consistency, readers: usize) -> C
         masked: typed.masked.unwrap_or_default(),
         computed: typed.computed.unwrap_or_default(),
         hidden: typed.hidden.unwrap_or_default(),
+        swap,
         consistency,
         readers,
         chunk_rows: positive("tables.chunk_rows", typed.chunk_rows)?,
@@ -246,6 +254,7 @@ fn table(typed: file::Table, index: usize, defaults: &TableSettings) -> Checked<
             masked: typed.masked.unwrap_or(defaults.masked),
             computed: typed.computed.unwrap_or(defaults.computed),
             hidden: typed.hidden.unwrap_or(defaults.hidden),
+            swap: typed.swap.unwrap_or(defaults.swap),
             consistency: typed.consistency.unwrap_or(defaults.consistency),
             readers,
             chunk_rows: positive(&key("chunk_rows"), typed.chunk_rows)?.or(defaults.chunk_rows),

@@ -122,6 +122,7 @@ pub struct TargetConfig {
     pub tls: Tls,
     pub schemas: SchemaMapping,
     pub on_drift: OnDrift,
+    pub swap: SwapPolicy,
     /// How long a swap waits for readers before it gives up.
     pub swap_wait: Duration,
     /// How long one attempt of the swap may queue for a lock, with other readers behind it.
@@ -194,6 +195,17 @@ pub enum OnDrift {
     Apply,
     /// A table whose columns differ is refused.
     Fail,
+}
+
+/// How new rows reach a table that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SwapPolicy {
+    /// By a rename, where nothing would be lost by it.
+    #[default]
+    Auto,
+    /// The table is kept and its rows are replaced, which readers of replicas may need.
+    Replace,
 }
 
 /// Which tables are copied.
@@ -291,6 +303,7 @@ pub struct TableSettings {
     pub masked: MaskedPolicy,
     pub computed: ColumnPolicy,
     pub hidden: ColumnPolicy,
+    pub swap: SwapPolicy,
     pub consistency: Consistency,
     pub readers: usize,
     pub chunk_rows: Option<u64>,

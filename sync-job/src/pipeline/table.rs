@@ -63,6 +63,11 @@ pub async fn prepare<S: Source, T: Target>(
         .await
         .map_err(|error| ("staging", error))?;
     let loaded = chunks::load(context, table, Some(staging.clone())).await.map_err(|error| ("load", error))?;
+    context
+        .patience
+        .repeat(&format!("{name}: ending the load"), &mut retries, || target.end_load(table, staging))
+        .await
+        .map_err(|error| ("load", error))?;
     report.stages.load = started.elapsed().as_secs_f64();
     report.rows = loaded.digest.rows;
     report.bytes = loaded.bytes;

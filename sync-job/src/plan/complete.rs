@@ -6,8 +6,11 @@ use super::drift::{self, TargetTable};
 use super::{
     Dialect, Draft, Drift, Finding, IndexPlan, RunPlan, Severity, SwapMethod, SwapPlan, TablePlan, names, ties,
 };
-use crate::config::{JobConfig, OnDrift};
+use crate::config::{JobConfig, OnDrift, SwapPolicy};
 use crate::schema::{IndexKind, TableName};
+
+/// The reason of those that are kept because of [`UnseenReaders`].
+const UNSEEN: &str = "kept because readers with older snapshots cannot be seen";
 
 /// What the target has already.
 #[derive(Debug, Default)]
@@ -17,6 +20,16 @@ pub struct Present {
     /// Names that an index of the plan cannot have, each with the table that it is an index of, if it is one. Empty where the
     /// names of indexes belong to their tables.
     pub names: HashMap<TableName, Option<TableName>>,
+    /// Why no table that is there may be renamed over, if so.
+    pub unseen_readers: Option<UnseenReaders>,
+}
+
+/// Readers that a swap cannot wait for, because this login does not see them: a renamed table could look empty to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnseenReaders {
+    /// In words, with what is done about it.
+    pub message: String,
+    pub remedy: String,
 }
 
 /// Finishes the plan with what the target has.
@@ -28,8 +41,9 @@ pub fn complete(
     target: String,
     dialect: &dyn Dialect,
 ) -> RunPlan {
-    let Draft { mut tables, findings, mut taken } = draft;
-    choose_methods(&mut tables, &present.tables);
+    let Draft { mut tables, mut findings, mut taken } = draft;
+    choose_methods(config, &mut tables, present);
+    findings.extend(warn_of_unseen_readers(&tables, present));
     for table in &mut tables {
         if let Some(found) = present.tables.get(&table.target) {
             complete_table(config, table, found, dialect);
@@ -45,16 +59,21 @@ pub fn complete(
 
 /// How each table is swapped. Tables that change together are all kept, or none is: rows and names do not change hands at the
 /// same moment, and a foreign key refers to a table, not to a name.
-fn choose_methods(tables: &mut [TablePlan], present: &HashMap<TableName, TargetTable>) {
+fn choose_methods(config: &JobConfig, tables: &mut [TablePlan], present: &Present) {
     let names: Vec<(TableName, Option<String>)> =
         tables.iter().map(|table| (table.target.clone(), table.group.clone())).collect();
     for table in tables.iter_mut() {
         let of_group = |(_, group): &&(TableName, Option<String>)| group.is_some() && *group == table.group;
         let together: Vec<&TableName> = names.iter().filter(of_group).map(|(name, _)| name).collect();
         let is_copied = |other: &TableName| names.iter().any(|(name, _)| name == other);
-        let found = present.get(&table.target);
+        let found = present.tables.get(&table.target);
         let ties = found.map_or_else(Vec::new, |found| ties::of(table, found, &together, is_copied));
         table.swap = drift::swap_plan(found, &ties);
+        if table.swap.method == SwapMethod::Rename
+            && let Some(reason) = keep_untied(config, table, present)
+        {
+            table.swap = SwapPlan { method: SwapMethod::Replace, reason: reason.to_owned() };
+        }
     }
     let kept: Vec<(String, TableName)> = tables
         .iter()
@@ -68,6 +87,19 @@ fn choose_methods(tables: &mut [TablePlan], present: &HashMap<TableName, TargetT
             table.swap = SwapPlan { method: SwapMethod::Replace, reason };
         }
     }
+}
+
+/// Why a table is kept that could be renamed over.
+fn keep_untied(config: &JobConfig, table: &TablePlan, present: &Present) -> Option<&'static str> {
+    if config.settings(&table.source).swap == SwapPolicy::Replace {
+        return Some("kept because the job file has swap = \"replace\"");
+    }
+    present.unseen_readers.as_ref().map(|_| UNSEEN)
+}
+
+fn warn_of_unseen_readers(tables: &[TablePlan], present: &Present) -> Option<Finding> {
+    let unseen = present.unseen_readers.as_ref().filter(|_| tables.iter().any(|table| table.swap.reason == UNSEEN))?;
+    Some(Finding::new("readers-not-seen", Severity::Warning, &unseen.message, &unseen.remedy))
 }
 
 fn complete_table(config: &JobConfig, table: &mut TablePlan, found: &TargetTable, dialect: &dyn Dialect) {
@@ -109,7 +141,7 @@ fn refuse_drift(config: &JobConfig, table: &TablePlan) -> Option<Finding> {
             "drift-kept-table",
             Severity::Refusal,
             format!("the columns differ ({changes}), but the table must be kept: {}", table.swap.reason),
-            "Change the table by hand, or remove what ties it, and run again.",
+            "Change the table by hand, or remove what it is kept for, and run again.",
         )
     })
 }

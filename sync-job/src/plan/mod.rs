@@ -16,7 +16,7 @@ mod names;
 pub mod text;
 mod ties;
 
-pub use complete::{Present, complete};
+pub use complete::{Present, UnseenReaders, complete};
 pub use dialect::Dialect;
 pub use drift::{Drift, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
 pub use make::{Draft, draft};
@@ -188,6 +188,12 @@ impl TablePlan {
             .or_else(|| self.indexes.iter().filter(unique).find(never_null))
     }
 
+    /// Whether the table that is there may hold the merge key twice: where it lacks such a key. Of one that was to be renamed over,
+    /// and is kept only for a reader's sake, that is not known.
+    pub fn may_hold_a_key_twice(&self) -> bool {
+        self.swap.method == SwapMethod::Rename || self.merge_key().is_some_and(|key| key.staging_only)
+    }
+
     /// Whether the offset of this datetimeoffset travels in a column beside it.
     pub fn keeps_offset(&self, column: &ColumnPlan) -> bool {
         let beside = |other: &ColumnPlan| other.source == column.source && other.mapping.read == ReadAs::OffsetMinutes;
@@ -201,6 +207,17 @@ impl TablePlan {
 }
 
 impl RunPlan {
+    /// Puts each finding where it belongs: to its table, or to the run.
+    pub fn add(&mut self, findings: Vec<Finding>) {
+        for finding in findings {
+            let named = |table: &&mut TablePlan| finding.table == Some(table.source.to_string());
+            match self.tables.iter_mut().find(named) {
+                Some(table) => table.findings.push(finding),
+                None => self.findings.push(finding),
+            }
+        }
+    }
+
     /// All findings, the run's first.
     pub fn all_findings(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().chain(self.tables.iter().flat_map(|table| &table.findings))

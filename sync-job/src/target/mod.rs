@@ -6,7 +6,7 @@ use std::future::Future;
 use crate::digest::TableDigest;
 use crate::error::{Error, Kind, Result, Side};
 use crate::load::{RowEncoder, Weighed};
-use crate::plan::{Dialect, SwapMethod, TablePlan, TargetTable};
+use crate::plan::{Dialect, Finding, SwapMethod, TablePlan, TargetTable, UnseenReaders};
 use crate::retry;
 use crate::schema::TableName;
 use crate::swap::SwapTicket;
@@ -71,8 +71,19 @@ pub trait Target: Send + Sync + 'static {
         std::future::ready(Ok(HashMap::new()))
     }
 
+    /// Readers with older snapshots that this login cannot see, so that no table may be renamed over one that is there.
+    fn unseen_readers(&self) -> impl Future<Output = Result<Option<UnseenReaders>>> + Send {
+        std::future::ready(Ok(None))
+    }
+
     /// What this login may not do that the plan needs, in words, with the remedy.
     fn missing_permissions(&self, tables: &[TablePlan]) -> impl Future<Output = Result<Vec<(String, String)>>> + Send;
+
+    /// What else people should know before the plan is carried out.
+    fn warnings(&self, tables: &[TablePlan]) -> impl Future<Output = Result<Vec<Finding>>> + Send {
+        let _ = tables;
+        std::future::ready(Ok(Vec::new()))
+    }
 
     /// Keeps a second run of the job out for as long as the lease lives.
     fn acquire_lease(&self) -> impl Future<Output = Result<Self::Lease>> + Send;
@@ -91,6 +102,12 @@ pub trait Target: Send + Sync + 'static {
 
     /// Starts loading a chunk's rows; nothing of it stays unless it is committed.
     fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<Self::Loader>> + Send;
+
+    /// All chunks are in the staging table; its digest is asked for next.
+    fn end_load(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<()>> + Send {
+        let _ = (table, staging);
+        std::future::ready(Ok(()))
+    }
 
     /// The digest of what the relation holds now, computed by the server.
     fn digest(&self, table: &TablePlan, relation: &TableName) -> impl Future<Output = Result<TableDigest>> + Send;

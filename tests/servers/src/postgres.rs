@@ -40,7 +40,7 @@ const SETTINGS: &[(&str, &str)] = &[
 ];
 
 /// What may be asked of a private server.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Options {
     /// The server's certificate chain and key, PEM; without them it refuses TLS.
     pub tls: Option<(String, String)>,
@@ -125,6 +125,26 @@ impl PrivateServer {
         // From template0, so that two at once do not wait for one another's use of template1.
         let sql = format!("CREATE DATABASE \"{}\" TEMPLATE template0", name.replace('"', "\"\""));
         self.psql("postgres", &sql, &[]).map(drop)
+    }
+
+    /// A replica that follows this server and answers queries.
+    pub fn standby(&self) -> Result<Self> {
+        let account = unprivileged_account()?;
+        let directory = ScratchDir::new("pg")?;
+        give(directory.path(), account)?;
+        let mut copy = Command::new(self.binaries.join("pg_basebackup"));
+        copy.args(["--no-sync", "--checkpoint=fast", "--write-recovery-conf", "--username", USER, "-h", self.host()])
+            .args(["-p", &self.port.to_string()])
+            .arg("--pgdata")
+            .arg(directory.path().join("data"))
+            .env("PGPASSWORD", PASSWORD)
+            .current_dir(directory.path())
+            .stdin(Stdio::null());
+        let Output { status, stderr, .. } =
+            as_account(&mut copy, account).output().context("starting pg_basebackup")?;
+        ensure!(status.success(), "pg_basebackup failed: {}", String::from_utf8_lossy(&stderr).trim());
+        let (process, port) = launch(&self.binaries, directory.path(), account)?;
+        Ok(Self { process, directory, binaries: self.binaries.clone(), options: self.options.clone(), port })
     }
 
     /// Ends the server at once, as a crash would. [`PrivateServer::start_again`] brings it back on the same port.

@@ -2,6 +2,7 @@
 
 use stopgap_tests::{
     job::Job,
+    logins::Login,
     source::TestSource,
     target::{Engine, TestTarget},
 };
@@ -34,7 +35,8 @@ async fn a_reader_with_an_older_snapshot_goes_on_seeing_the_old_rows(engine: Eng
         source("CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (1)").await;
     let target = TestTarget::on(engine).unwrap();
     target.run("CREATE TABLE other (x int); INSERT INTO other VALUES (1)").unwrap();
-    let job = job(&source, &target, "").target("swap_wait = \"1s\"");
+    let login = Login::with_the_readmes_rights(&target).unwrap();
+    let job = login.of(job(&source, &target, "")).target("swap_wait = \"1s\"");
     job.run().unwrap().expect_code(0).unwrap();
     source.run("UPDATE dbo.items SET id = 2").await.unwrap();
 
@@ -52,6 +54,7 @@ async fn a_reader_with_an_older_snapshot_goes_on_seeing_the_old_rows(engine: Eng
     // With the reader gone the next swap renames again.
     let again = job.run().unwrap().expect_code(0).unwrap();
     assert_eq!(again.json().unwrap()["tables"][0]["swap"], "rename");
+    login.drop_from(&target).unwrap();
 }
 
 async fn foreign_keys_are_created_and_survive_further_runs(engine: Engine) {

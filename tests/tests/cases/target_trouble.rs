@@ -4,6 +4,7 @@ use stopgap_servers::postgres::PASSWORD;
 use stopgap_tests::{
     certificates::{self, Authority, Flavour},
     job::{Job, Outcome, TARGET_PASSWORD},
+    logins::Login,
     source::TestSource,
     target::{Engine, TestTarget},
 };
@@ -131,43 +132,19 @@ async fn many_tables_at_once_into_a_new_schema() {
     }
 }
 
-/// The README's `GRANT` statements for an engine, for another login and database.
-fn grants(engine: Engine, login: &str, database: &str) -> String {
-    let marker = engine.pick("-- PostgreSQL", "-- MySQL");
-    let (_, after) = include_str!("../../../README.md").split_once(marker).unwrap();
-    let lines = after.lines().skip(1).take_while(|line| line.starts_with("GRANT"));
-    let statements = lines.map(|line| line.split("--").next().unwrap().trim());
-    let named = statements.map(|line| {
-        let line = line.replace("TO stopgap", &format!("TO {login}"));
-        line.replace("erp.*", &format!("{database}.*")).replace("DATABASE erp", &format!("DATABASE {database}"))
-    });
-    let text = named.collect::<Vec<_>>().join("\n");
-    assert!(text.contains("GRANT"), "the README lists no grants for {engine:?}");
-    text
-}
-
 async fn the_rights_that_the_readme_lists_are_enough(engine: Engine) {
     let (source, target) = (source().await, TestTarget::on(engine).unwrap());
     let child = "CREATE TABLE dbo.parts (id int NOT NULL PRIMARY KEY, item int NOT NULL CONSTRAINT fk_item REFERENCES dbo.items (id)); \
                  INSERT INTO dbo.parts (id, item) VALUES (1, 2)";
     source.run(child).await.unwrap();
-    let login = format!("least_{}_{}", std::process::id(), target.database);
-    let make = engine.pick(
-        format!("CREATE ROLE {login} LOGIN PASSWORD 'least'"),
-        format!("CREATE USER {login} IDENTIFIED BY 'least'"),
-    );
-    target.run(&format!("{make};\n{}", grants(engine, &login, &target.database))).unwrap();
-    let job = || {
-        let job = job(&source, &target).target(&format!("user = \"{login}\"")).env(TARGET_PASSWORD, "least");
-        job.sections("foreign_keys = \"create\"")
-    };
+    let login = Login::with_the_readmes_rights(&target).unwrap();
+    let job = || login.of(job(&source, &target)).sections("foreign_keys = \"create\"");
     job().command("check", &[]).unwrap().expect_code(0).unwrap();
     for _ in 0..2 {
         job().run().unwrap().expect_code(0).unwrap();
         assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
     }
-    let end = engine.pick(format!("DROP OWNED BY {login}; DROP ROLE {login}"), format!("DROP USER {login}"));
-    target.run(&end).unwrap();
+    login.drop_from(&target).unwrap();
 }
 
 on_each_engine!(the_rights_that_the_readme_lists_are_enough, a_certificate_that_expired_or_names_another_host);

@@ -85,17 +85,22 @@ fn statements(table: &TablePlan, target: &TableName, staging: &TableName) -> Vec
     let (first, _) = &key.columns[0];
     let absent = |alias: &str| format!("{alias}.{} IS NULL", sql::quote(first));
     let same: Vec<String> = table.columns.iter().map(same_bytes).collect();
-    vec![
-        format!(
-            "DELETE t FROM {target} AS t LEFT JOIN {staging} AS s ON {same_key} WHERE {} OR NOT ({})",
-            absent("s"),
-            same.join(" AND ")
-        ),
-        format!(
-            "INSERT INTO {target} ({columns}) SELECT {selected} FROM {staging} AS s LEFT JOIN {target} AS t ON {same_key} WHERE {}",
-            absent("t")
-        ),
-    ]
+    let keys = join(key, str::to_owned, ", ");
+    // Rows with the same key leave together and one comes back.
+    let delete_surplus = format!(
+        "DELETE t FROM {target} AS t JOIN (SELECT {keys} FROM {target} GROUP BY {keys} HAVING COUNT(*) > 1) AS s ON {same_key}"
+    );
+    let mut statements = vec![format!(
+        "DELETE t FROM {target} AS t LEFT JOIN {staging} AS s ON {same_key} WHERE {} OR NOT ({})",
+        absent("s"),
+        same.join(" AND ")
+    )];
+    statements.extend(table.may_hold_a_key_twice().then_some(delete_surplus));
+    statements.push(format!(
+        "INSERT INTO {target} ({columns}) SELECT {selected} FROM {staging} AS s LEFT JOIN {target} AS t ON {same_key} WHERE {}",
+        absent("t")
+    ));
+    statements
 }
 
 /// Equal in every bit: 'a' and 'A' differ whatever the collation, and so do -0 and 0.

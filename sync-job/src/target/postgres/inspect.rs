@@ -208,8 +208,8 @@ SELECT r.ev_class_oid AS oid, r.tie FROM (
   UNION ALL
   SELECT c.oid::int8, 'row-level security' FROM pg_class AS c WHERE c.relrowsecurity AND c.oid IN ($OIDS)
   UNION ALL
-  SELECT p.prrelid::int8, 'publication ' || quote_ident(b.pubname)
-  FROM pg_publication_rel AS p JOIN pg_publication AS b ON b.oid = p.prpubid WHERE p.prrelid IN ($OIDS)
+  SELECT p.relid::int8, 'publication ' || quote_ident(b.pubname)
+  FROM pg_publication AS b CROSS JOIN LATERAL pg_get_publication_tables(b.pubname::text) AS p WHERE p.relid IN ($OIDS)
   UNION ALL
   SELECT i.inhparent::int8, 'child table ' || i.inhrelid::regclass::text FROM pg_inherits AS i WHERE i.inhparent IN ($OIDS)
   UNION ALL

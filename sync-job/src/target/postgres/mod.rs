@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 use crate::config::TargetConfig;
 use crate::digest::{TableDigest, hash_bytes};
 use crate::error::{Error, Kind, Result, Side};
-use crate::plan::{ColumnPlan, Dialect, SwapMethod, TablePlan, TargetTable};
+use crate::plan::{ColumnPlan, Dialect, Finding, SwapMethod, TablePlan, TargetTable, UnseenReaders};
 use crate::schema::TableName;
 use crate::target::copy_binary::CopyEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
@@ -20,6 +20,8 @@ mod inspect;
 mod lease;
 mod load;
 mod permissions;
+mod publications;
+mod readers;
 mod replace;
 mod sql;
 mod swap;
@@ -162,9 +164,24 @@ impl Target for Postgres {
         Ok(found)
     }
 
+    async fn unseen_readers(&self) -> Result<Option<UnseenReaders>> {
+        let mut connection = self.connect().await?;
+        let found = readers::unseen(&mut connection).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
     async fn missing_permissions(&self, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
         let mut connection = self.connect().await?;
         let found = permissions::missing(&mut connection, tables).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
+    async fn warnings(&self, tables: &[TablePlan]) -> Result<Vec<Finding>> {
+        let mut connection = self.connect().await?;
+        let mut found = publications::of_new_tables(&mut connection, tables).await?;
+        found.extend(readers::of_replicas(&mut connection, tables).await?);
         close(connection).await;
         Ok(found)
     }
@@ -216,11 +233,27 @@ impl Target for Postgres {
         make_schema(&mut connection, &staging.name.schema).await?;
         // What a try left whose reply was lost goes first.
         let statements = format!(
-            "BEGIN; DROP TABLE IF EXISTS {name}; {}; COMMENT ON TABLE {name} IS {}; ALTER TABLE {name} SET (autovacuum_enabled = off); COMMIT",
+            "BEGIN; DROP TABLE IF EXISTS {name}; {}; COMMENT ON TABLE {name} IS {}; ALTER TABLE {name} SET (autovacuum_enabled = off)",
             sql::create_staging(table, &staging.name),
             lease::staging_comment(self, &table.target.to_string()),
         );
-        let result = execute(&mut connection, &statements).await;
+        let result = async {
+            execute(&mut connection, &statements).await?;
+            publications::hide(&mut connection, &staging.name).await?;
+            execute(&mut connection, "COMMIT").await
+        }
+        .await;
+        close(connection).await;
+        result
+    }
+
+    async fn end_load(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        if table.swap.method == SwapMethod::Replace {
+            // It never becomes the table itself, and the rows that it gives are proven once more.
+            return Ok(());
+        }
+        let mut connection = self.connect().await?;
+        let result = publications::unhide(&mut connection, &staging.name).await;
         close(connection).await;
         result
     }

@@ -25,12 +25,14 @@ pub(super) async fn rows(connection: &mut PgConnection, items: &[&SwapItem<'_>])
     execute(connection, "SET LOCAL row_security = on").await?;
     let mut held_back = Vec::new();
     for item in items.iter().rev() {
-        let delete = match Merge::of(item) {
-            Some(merge) => merge.delete_absent,
-            None => delete_all(connection, item.table).await?,
+        let deletes = match Merge::of(item) {
+            Some(merge) => [Some(merge.delete_absent), merge.delete_surplus],
+            None => [Some(delete_all(connection, item.table).await?), None],
         };
-        if attempt(connection, &delete).await?.is_some() {
-            held_back.push(delete);
+        for delete in deletes.into_iter().flatten() {
+            if attempt(connection, &delete).await?.is_some() {
+                held_back.push(delete);
+            }
         }
     }
     for item in &items {
@@ -182,6 +184,8 @@ async fn is_referenced(connection: &mut PgConnection, target: &str) -> Result<bo
 /// The statements of a merge by key.
 struct Merge {
     delete_absent: String,
+    /// Of rows with the same key one stays, if possible the one that needs no change. Nothing where there are none.
+    delete_surplus: Option<String>,
     /// Nothing where the key is all that there is.
     update_changed: Option<String>,
     delete_changed: String,
@@ -218,7 +222,14 @@ impl Merge {
             qualified_columns(rest.iter().copied(), "t"),
             qualified_columns(rest.iter().copied(), "s"),
         );
+        let keys: Vec<String> = key.columns.iter().map(|(column, _)| format!("t.{}", sql::quote(column))).collect();
+        let delete_surplus = format!(
+            "DELETE FROM {own} AS d USING (SELECT t.ctid AS place, row_number() OVER (PARTITION BY {} ORDER BY {differs}) AS number \
+             FROM {own} AS t JOIN {staging} AS s ON {same_key}) AS n WHERE d.ctid = n.place AND n.number > 1",
+            keys.join(", ")
+        );
         Some(Self {
+            delete_surplus: table.may_hold_a_key_twice().then_some(delete_surplus),
             delete_absent: format!(
                 "DELETE FROM {own} AS t WHERE NOT EXISTS (SELECT FROM {staging} AS s WHERE {same_key})"
             ),

@@ -18,34 +18,24 @@ use crate::target::{Staging, SwapItem};
 /// How often old snapshots are looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// Swaps all items in one transaction, trying again while locks are held by others, for at most `swap_wait`.
+/// Swaps all items in one transaction, trying again while locks are held by others or the connection breaks, for at most
+/// `swap_wait`.
 pub(super) async fn swap(target: &Postgres, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
-    let mut connection = target.connect().await?;
-    let deadline = Instant::now() + target.config.swap_wait;
-    let mut methods: Vec<SwapMethod> = items.iter().map(|item| item.table.swap.method).collect();
-    if methods.contains(&SwapMethod::Rename)
-        && let Err(holder) = wait_for_old_snapshots(target, &mut connection, deadline).await?
-    {
-        fall_back(items, &mut methods, &holder)?;
-    }
-    let mut keys_are_there = false;
+    let mut swap = Swap {
+        target,
+        items,
+        methods: items.iter().map(|item| item.table.swap.method).collect(),
+        deadline: Instant::now() + target.config.swap_wait,
+        connection: None,
+        newest: None,
+        is_clear: false,
+        is_prepared: false,
+    };
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let error = match try_once(target, &mut connection, items, &methods, &mut keys_are_there).await {
-            Ok(()) => {
-                close(connection).await;
-                return Ok(methods);
-            }
-            Err(error) => error,
-        };
-        // A failed transaction only needs its end; where even that fails the connection is gone, and with it the transaction.
-        if execute(&mut connection, "ROLLBACK").await.is_err()
-            && let Ok(new) = target.connect().await
-        {
-            connection = new;
-        }
-        if !retry::worth_retrying(error.kind) || Instant::now() >= deadline {
+        let Err(error) = swap.try_once().await else { return Ok(swap.end().await) };
+        if !retry::worth_retrying(error.kind) || Instant::now() >= swap.deadline {
             return Err(Error { message: format!("swapping {} failed", names(items)), ..explain(error) });
         }
         tracing::info!(tables = names(items), attempt, error = error.chain(), "the swap waits and is tried again");
@@ -53,18 +43,87 @@ pub(super) async fn swap(target: &Postgres, items: &[SwapItem<'_>]) -> Result<Ve
     }
 }
 
-async fn try_once(
-    target: &Postgres,
-    connection: &mut PgConnection,
-    items: &[SwapItem<'_>],
-    methods: &[SwapMethod],
-    keys_are_there: &mut bool,
-) -> Result<()> {
-    if !*keys_are_there {
-        add_foreign_keys(connection, items, methods).await?;
-        *keys_are_there = true;
+/// A swap under way, over as many tries as it takes. What one try has done the next need not do again.
+struct Swap<'a> {
+    target: &'a Postgres,
+    items: &'a [SwapItem<'a>],
+    methods: Vec<SwapMethod>,
+    deadline: Instant,
+    /// Nothing before the first try, and after it broke.
+    connection: Option<PgConnection>,
+    /// A transaction's id that is newer than the staging tables' rows.
+    newest: Option<String>,
+    /// Nobody's snapshot is older than those rows, or no table is renamed over.
+    is_clear: bool,
+    /// The staging tables have their foreign keys and sequences.
+    is_prepared: bool,
+}
+
+impl Swap<'_> {
+    async fn try_once(&mut self) -> Result<()> {
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.target.connect().await?,
+        };
+        let result = self.try_over(&mut connection).await;
+        // A failed transaction only needs its end; where even that fails the connection is gone, and with it the transaction.
+        if result.is_ok() || execute(&mut connection, "ROLLBACK").await.is_ok() {
+            self.connection = Some(connection);
+        }
+        result
     }
-    transaction(target, connection, items, methods).await
+
+    async fn try_over(&mut self, connection: &mut PgConnection) -> Result<()> {
+        if !self.is_clear {
+            self.clear(connection).await?;
+            self.is_clear = true;
+        }
+        if !self.is_prepared {
+            add_foreign_keys(connection, self.items, &self.methods).await?;
+            set_sequences(connection, self.items, &self.methods).await?;
+            self.is_prepared = true;
+        }
+        transaction(self.target, connection, self.items, &self.methods).await
+    }
+
+    /// Waits for old snapshots. Where one stays the tables are kept, and that has the time of a swap for itself.
+    async fn clear(&mut self, connection: &mut PgConnection) -> Result<()> {
+        if !self.methods.contains(&SwapMethod::Rename) {
+            return Ok(());
+        }
+        let newest = match &self.newest {
+            Some(newest) => newest.clone(),
+            None => self.newest.insert(transaction_id(connection, "pg_current_xact_id()::xid").await?).clone(),
+        };
+        if let Err(holder) = wait_for_old_snapshots(self.target, connection, &newest, self.deadline).await? {
+            fall_back(self.items, &mut self.methods, &holder)?;
+            self.deadline = Instant::now() + self.target.config.swap_wait;
+        }
+        Ok(())
+    }
+
+    async fn end(self) -> Vec<SwapMethod> {
+        if let Some(connection) = self.connection {
+            close(connection).await;
+        }
+        self.methods
+    }
+}
+
+async fn transaction_id(connection: &mut PgConnection, expression: &str) -> Result<String> {
+    let found = rows(connection, &format!("SELECT {expression}::text AS id")).await?;
+    Ok(found.first().and_then(|row| row.try_get("id").ok()).unwrap_or_default())
+}
+
+/// The staging tables' sequences, which become the tables' own: the highest value may take a scan of the table to find, and
+/// readers wait behind the swap's locks.
+async fn set_sequences(connection: &mut PgConnection, items: &[SwapItem<'_>], methods: &[SwapMethod]) -> Result<()> {
+    for (item, _) in items.iter().zip(methods).filter(|(_, method)| **method != SwapMethod::Replace) {
+        for statement in replace::sequences(item.table, &sql::qualified(&item.staging.name)) {
+            execute(connection, &statement).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Foreign keys among the group's staging tables, checked against all rows before readers see them. Those of kept tables are
@@ -110,17 +169,16 @@ fn names(items: &[SwapItem<'_>]) -> String {
 async fn wait_for_old_snapshots(
     target: &Postgres,
     connection: &mut PgConnection,
+    newest: &str,
     deadline: Instant,
 ) -> Result<std::result::Result<(), String>> {
-    let found = rows(connection, "SELECT pg_current_xact_id()::xid::text AS id").await?;
-    let id: String = found.first().and_then(|row| row.try_get("id").ok()).unwrap_or_default();
     let query = format!(
         "SELECT a.pid::int4 AS pid, coalesce(a.usename::text, '?') AS user_name, coalesce(a.xact_start::text, '?') AS since \
          FROM pg_stat_activity AS a \
          WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' \
          AND a.application_name <> {} AND a.backend_xmin IS NOT NULL AND age(a.backend_xmin) >= age({}::xid) ORDER BY a.xact_start LIMIT 1",
         sql::literal(&target.application_name),
-        sql::literal(&id)
+        sql::literal(newest)
     );
     loop {
         let found = rows(connection, &query).await?;
@@ -160,15 +218,18 @@ async fn transaction(
     items: &[SwapItem<'_>],
     methods: &[SwapMethod],
 ) -> Result<()> {
-    let patience = target.config.lock_timeout.as_millis();
-    execute(connection, &format!("BEGIN; SET LOCAL lock_timeout = {patience}")).await?;
+    // Readers wait from the first lock on, so all locks together have the time of one.
+    let patience = Instant::now() + target.config.lock_timeout;
+    execute(connection, "BEGIN").await?;
     // Old tables first, children before their parents: dropping them frees the names and ends their foreign keys.
     for (item, method) in items.iter().zip(methods) {
         if *method == SwapMethod::Rename {
             let old = sql::qualified(&item.table.target);
-            execute(connection, &format!("LOCK TABLE {old} IN ACCESS EXCLUSIVE MODE")).await?;
+            let lock = format!("{}; LOCK TABLE {old} IN ACCESS EXCLUSIVE MODE", wait_until(patience));
+            execute(connection, &lock).await?;
         }
     }
+    execute(connection, &wait_until(patience)).await?;
     let dropped: Vec<&SwapItem<'_>> =
         items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::Rename).map(|(item, _)| item).collect();
     for item in &dropped {
@@ -192,12 +253,17 @@ async fn transaction(
             execute(connection, &sql::foreign_key(&item.table.target, key, &referenced.table.target)).await?;
         }
     }
-    let found = rows(connection, "SELECT pg_current_xact_id()::text AS id").await?;
-    let id: String = found.first().and_then(|row| row.try_get("id").ok()).unwrap_or_default();
+    let id = transaction_id(connection, "pg_current_xact_id()").await?;
     match execute(connection, "COMMIT").await {
         Err(error) if retry::is_reply_lost(error.kind) => fate(target, &id, error).await,
         result => result,
     }
+}
+
+/// Lets the transaction's further locks wait until then; 0 would be for ever.
+fn wait_until(end: Instant) -> String {
+    let left = end.saturating_duration_since(Instant::now()).as_millis().max(1);
+    format!("SET LOCAL lock_timeout = {left}")
 }
 
 /// What was not tied when the plan was made may be now. Ties among the tables of the group go away together.
@@ -292,9 +358,6 @@ async fn rename(connection: &mut PgConnection, item: &SwapItem<'_>, method: Swap
     rename_indexes(connection, table, &item.staging).await?;
     for column in table.columns.iter().filter(|column| column.identity.is_some()) {
         rename_sequence(connection, table, &target, &column.target).await?;
-    }
-    for statement in replace::sequences(table, &target) {
-        execute(connection, &statement).await?;
     }
     Ok(())
 }

@@ -1,0 +1,108 @@
+//! Logical replication of the target: subscribers get the new rows, and are told of nothing else.
+
+use std::time::{Duration, Instant};
+
+use stopgap_servers::postgres::{PASSWORD, USER};
+use stopgap_tests::{job::Job, source::TestSource, target::TestTarget};
+
+const SUBSCRIBER: &str = "subscriber";
+const ITEMS: &str = "CREATE TABLE items (id integer PRIMARY KEY, name varchar(20) NOT NULL)";
+
+/// What the subscriber has, within reasonable time.
+async fn until_subscriber_has(target: &mut TestTarget, query: &str, expected: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let server = target.own_server().unwrap();
+        let found = server.psql(SUBSCRIBER, query, &["-At"]).unwrap();
+        if found.trim() == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the subscriber has {found:?}; the log ends with:\n{}", tail(&server.log()));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    lines[lines.len().saturating_sub(12)..].join("\n")
+}
+
+/// A target with an older copy that is published, and a subscriber that has it, in another database of the same server.
+async fn published(what: &str) -> TestTarget {
+    let mut target = TestTarget::with_own_server(None, &[]).unwrap();
+    target.run(&format!("{ITEMS}; INSERT INTO items VALUES (-1, 'old'); CREATE PUBLICATION pub FOR {what}")).unwrap();
+    // On one and the same server a subscription cannot make its slot.
+    target.run("SELECT pg_create_logical_replication_slot('sub', 'pgoutput')").unwrap();
+    let (port, database) = (target.port(), target.database.clone());
+    let password = PASSWORD.replace('\'', "\\'");
+    let connection = format!("host=127.0.0.1 port={port} dbname={database} user={USER} password='{password}'");
+    let server = target.own_server().unwrap();
+    server.create_database(SUBSCRIBER).unwrap();
+    server.psql(SUBSCRIBER, ITEMS, &[]).unwrap();
+    let subscribe = format!(
+        "CREATE SUBSCRIPTION sub CONNECTION '{}' PUBLICATION pub WITH (create_slot = false)",
+        connection.replace('\'', "''")
+    );
+    server.psql(SUBSCRIBER, &subscribe, &[]).unwrap();
+    until_subscriber_has(&mut target, "SELECT string_agg(name, ',' ORDER BY id) FROM items", "old").await;
+    target
+}
+
+async fn subscribers_get_the_rows_of(what: &str, covers_new_tables: bool) {
+    let source = TestSource::new().await.unwrap();
+    source
+        .run(
+            "CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY, name nvarchar(20) NOT NULL); \
+             INSERT INTO dbo.items (id, name) VALUES (1, N'one'), (2, N'two')",
+        )
+        .await
+        .unwrap();
+    let mut target = published(what).await;
+    let job = Job::new(&source, &target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]");
+    let plan = job.command("plan", &["--format", "json"]).unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(plan["tables"][0]["swap"]["reason"], "kept because of publication pub", "{what}");
+    let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "replace", "{what}");
+    until_subscriber_has(&mut target, "SELECT string_agg(name, ',' ORDER BY id) FROM items", "one,two").await;
+
+    source
+        .run(
+            "CREATE TABLE dbo.added (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.added (id) VALUES (7); \
+             UPDATE dbo.items SET name = N'three' WHERE id = 2",
+        )
+        .await
+        .unwrap();
+    let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+    let added = &report["tables"][0];
+    assert_eq!((&added["source"], &added["swap"]), (&"dbo.added".into(), &"create".into()), "{what}");
+    let is_warned = added["warnings"].to_string().contains("will belong to the publication pub");
+    assert_eq!(is_warned, covers_new_tables, "{what}: {added}");
+    until_subscriber_has(&mut target, "SELECT string_agg(name, ',' ORDER BY id) FROM items", "one,three").await;
+    assert_eq!(target.rows("SELECT id FROM added").unwrap(), ["7"]);
+    let unlogged = "SELECT relname FROM pg_class WHERE relpersistence = 'u'";
+    assert_eq!(target.rows(unlogged).unwrap(), Vec::<String>::new(), "{what}: a crash would empty them");
+
+    if covers_new_tables {
+        // As the warning has it.
+        let server = target.own_server().unwrap();
+        server.psql(SUBSCRIBER, "CREATE TABLE added (id integer PRIMARY KEY)", &[]).unwrap();
+        server.psql(SUBSCRIBER, "ALTER SUBSCRIPTION sub REFRESH PUBLICATION", &[]).unwrap();
+        until_subscriber_has(&mut target, "SELECT string_agg(id::text, ',' ORDER BY id) FROM added", "7").await;
+    }
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscribers_get_the_rows_of_a_published_table() {
+    subscribers_get_the_rows_of("TABLE items", false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscribers_get_the_rows_of_a_published_schema() {
+    subscribers_get_the_rows_of("TABLES IN SCHEMA public", true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscribers_get_the_rows_of_a_published_database() {
+    subscribers_get_the_rows_of("ALL TABLES", true).await;
+}
