@@ -17,13 +17,16 @@ use crate::target::{Staging, SwapItem, Target, TargetFacts};
 mod connect;
 mod dialect;
 mod facts;
+mod foreign_keys;
 mod indexes;
 mod insert;
 mod inspect;
 mod lease;
 mod load;
 mod permissions;
+mod rename;
 mod replace;
+mod snapshots;
 mod sql;
 mod swap;
 
@@ -107,7 +110,7 @@ impl MySql {
             "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' \
              AND table_name REGEXP {} AND table_schema NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys') \
              ORDER BY 1, 2",
-            sql::literal(&format!("^{}[0-9a-f]{{8}}_[0-9]+[co]?$", self.prefix()))
+            sql::literal(&format!("^{}[0-9a-f]{{8}}_[0-9]+[cdo]?$", self.prefix()))
         );
         let found = rows::<(String, String)>(connection, &query).await?;
         Ok(found.into_iter().map(|(schema, name)| TableName::new(schema, name)).collect())
@@ -197,10 +200,11 @@ impl Target for MySql {
     }
 
     async fn drop_staging(&self, staging: &Staging) -> Result<()> {
-        let ledger = load::ledger(&staging.name);
+        let names = [staging.name.clone(), load::ledger(&staging.name), rename::proof(&staging.name)];
+        let names: Vec<String> = names.iter().map(sql::qualified).collect();
         self.run(&[
             "SET SESSION foreign_key_checks = 0".to_owned(),
-            format!("DROP TABLE IF EXISTS {}, {}", sql::qualified(&staging.name), sql::qualified(&ledger)),
+            format!("DROP TABLE IF EXISTS {}", names.join(", ")),
         ])
         .await
     }
@@ -229,7 +233,7 @@ impl Target for MySql {
         let mut connection = self.connect().await?;
         let found = row(&mut connection, &format!("SELECT COUNT(*) FROM {}", sql::qualified(relation))).await?;
         close(connection).await;
-        Ok(found.unwrap_or(0))
+        found.ok_or_else(|| Error::new(Side::Target, Kind::Internal, format!("no count came back for {relation}")))
     }
 
     async fn swap(&self, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {

@@ -153,7 +153,8 @@ pub(super) async fn refuse_orphans(
             sql::qualified(rows),
             on.join(" AND ")
         );
-        let found: u64 = row(connection, &orphans).await?.unwrap_or(0);
+        let silent = || Error::new(Side::Target, Kind::Internal, format!("no count of orphans came back for {child}"));
+        let found: u64 = row(connection, &orphans).await?.ok_or_else(silent)?;
         if found > 0 {
             return Err(Error::new(
                 Side::Target,
