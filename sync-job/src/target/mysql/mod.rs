@@ -26,6 +26,7 @@ mod load;
 mod permissions;
 mod rename;
 mod replace;
+mod row_size;
 mod snapshots;
 mod sql;
 mod swap;
@@ -34,6 +35,8 @@ use connect::{close, connect, execute, row, rows};
 
 /// Tables of every run start with this.
 const PREFIX: &str = "stopgap_";
+/// The number of the warning that a row may not fit into its page (`HA_ERR_TOO_BIG_ROW`).
+const TOO_BIG_ROW: u16 = 139;
 
 /// A MySQL server's database to write to.
 #[derive(Debug, Clone)]
@@ -125,6 +128,18 @@ async fn digest_of(connection: &mut Conn, table: &TablePlan, relation: &TableNam
         .ok_or_else(|| Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}")))
 }
 
+/// Without `innodb_strict_mode`, which takes a privilege to set, a table whose rows may not fit is made with a warning.
+async fn refuse_wide_rows(connection: &mut Conn, table: &TablePlan) -> Result<()> {
+    let warnings = rows::<(String, u16, String)>(connection, "SHOW WARNINGS").await?;
+    match warnings.into_iter().find(|(_, number, _)| *number == TOO_BIG_ROW) {
+        Some((_, _, message)) => {
+            let message = format!("the target makes {}, but not every row of it would fit: {message}", table.target);
+            Err(Error::new(Side::Target, Kind::Statement, message))
+        }
+        None => Ok(()),
+    }
+}
+
 impl Target for MySql {
     type Encoder = LoadDataEncoder;
     type Lease = lease::Lease;
@@ -190,13 +205,18 @@ impl Target for MySql {
         let collations = self.server().collations;
         let ledger = sql::qualified(&load::ledger(&staging.name));
         let name = sql::qualified(&staging.name);
-        self.run(&[
+        let mut connection = self.connect().await?;
+        for statement in [
             // What a try left whose reply was lost.
             format!("DROP TABLE IF EXISTS {name}, {ledger}"),
             format!("CREATE TABLE {ledger} (token bigint NOT NULL PRIMARY KEY) ENGINE = InnoDB"),
             sql::create_staging(table, &staging.name, &collations),
-        ])
-        .await
+        ] {
+            execute(&mut connection, &statement).await?;
+        }
+        refuse_wide_rows(&mut connection, table).await?;
+        close(connection).await;
+        Ok(())
     }
 
     async fn drop_staging(&self, staging: &Staging) -> Result<()> {

@@ -33,7 +33,8 @@ pub fn columns(table: &TablePlan) -> String {
 }
 
 /// `CREATE TABLE` of a staging table. InnoDB keeps rows in the order of the primary key, so that key is there from the start:
-/// adding it later would write every row again. An `AUTO_INCREMENT` column needs a key from the start, too.
+/// adding it later would write every row again. An `AUTO_INCREMENT` column needs a key from the start, too. The limits of the plan
+/// are those of the row format.
 pub fn create_staging(table: &TablePlan, staging: &TableName, collations: &Collations) -> String {
     let mut parts: Vec<String> =
         table.columns.iter().map(|column| column_definition(table, column, collations)).collect();
@@ -41,7 +42,7 @@ pub fn create_staging(table: &TablePlan, staging: &TableName, collations: &Colla
         parts.push(format!("PRIMARY KEY ({}) {}", key_columns(index), mark()));
     }
     format!(
-        "CREATE TABLE {} ({}) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        "CREATE TABLE {} ({}) ENGINE = InnoDB ROW_FORMAT = DYNAMIC DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
         qualified(staging),
         parts.join(", ")
     )
