@@ -9,8 +9,9 @@ use super::sql::{literal, quote};
 use crate::error::Result;
 use crate::plan::{SwapMethod, TablePlan};
 
-/// Privileges that staging tables, loading and the swap take.
-const NEEDED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"];
+/// Privileges that staging tables, loading and the swap take. The last shows the triggers that a rename would lose: without it a
+/// table looks as if it had none.
+const NEEDED: [&str; 9] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "TRIGGER"];
 
 /// Besides, for a database with tables that foreign keys are created to (MySQL 8.0 Reference Manual, 15.1.20.5 "FOREIGN KEY
 /// Constraints"); MariaDB knows the privilege and does not look at it.
@@ -44,11 +45,20 @@ pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Resu
     let is_mariadb = version.contains("MariaDB");
     let databases: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).collect();
     for database in databases {
-        let query =
-            format!("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {}", literal(database));
         let needed = needed(tables, database, is_mariadb);
-        let present = row::<u64>(connection, &query).await?.unwrap_or(0) > 0;
-        if !present {
+        let spellings = spellings(connection, database).await?;
+        if let [other, ..] = &spellings[..]
+            && lower_case > 0
+            && !spellings.iter().any(|spelling| spelling == database)
+        {
+            // The server would find it, and answer by its own spelling, which is another table's for the plan.
+            missing.push((
+                format!("the server calls the database {database} {other} (lower_case_table_names = {lower_case})"),
+                format!("Write {other} in the job file (target.database, target.schema or [target.schemas])."),
+            ));
+            continue;
+        }
+        if !spellings.iter().any(|spelling| spelling == database) {
             missing.push((
                 format!("the database {database} does not exist, or {me} may not see it"),
                 format!(
@@ -71,9 +81,23 @@ pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Resu
     Ok(missing)
 }
 
+/// The names of databases that differ from this one in case at most.
+async fn spellings(connection: &mut Conn, database: &str) -> Result<Vec<String>> {
+    let query = format!(
+        "SELECT schema_name FROM information_schema.schemata WHERE LOWER(schema_name) = LOWER({})",
+        literal(database)
+    );
+    rows(connection, &query).await
+}
+
 fn grant_statement(privileges: &[&str], database: &str, me: &str) -> String {
+    format!("GRANT {} ON {}.* TO {};", privileges.join(", "), quote(database), account(me))
+}
+
+/// `'user'@'host'`, of what `CURRENT_USER()` says.
+pub(super) fn account(me: &str) -> String {
     let (user, host) = me.rsplit_once('@').unwrap_or((me, "%"));
-    format!("GRANT {} ON {}.* TO {}@{};", privileges.join(", "), quote(database), literal(user), literal(host))
+    format!("{}@{}", literal(user), literal(host))
 }
 
 /// A line of `SHOW GRANTS`, as far as it concerns whole databases.
