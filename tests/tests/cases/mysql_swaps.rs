@@ -170,7 +170,53 @@ async fn a_replacement_under_an_old_snapshot_is_tried_more_than_once(engine: Eng
     assert_clean(&target);
 }
 
+/// What people wrote beside the columns, and how they want the table to be stored, is there after a rename.
+async fn comments_of_columns_and_options_survive_a_rename(engine: Engine) {
+    let script = "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, doc nvarchar(max) NULL); \
+                  INSERT INTO dbo.items (id, doc) VALUES (2, N'{}')";
+    let before = "CREATE TABLE items (id int NOT NULL PRIMARY KEY COMMENT 'it''s counted by hand', doc json NULL COMMENT 'a \\\\ b') \
+                  ROW_FORMAT = COMPRESSED KEY_BLOCK_SIZE = 8 STATS_SAMPLE_PAGES = 30 COMMENT = 'all of them'";
+    let (_source, target, job) = set_up(engine, script, before).await;
+    let job = job.sections("[[table]]\nsource = \"dbo.items\"\ntarget_types = { doc = \"json\" }");
+    for _ in 0..2 {
+        let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+        assert_eq!(report["tables"][0]["swap"], "rename");
+        let of = |what: &str, view: &str| {
+            let place = "table_schema = DATABASE() AND table_name = 'items'";
+            target.rows(&format!("SELECT {what} FROM information_schema.{view} WHERE {place} ORDER BY 1")).unwrap()
+        };
+        assert_eq!(of("HEX(column_comment)", "columns"), [hex("a \\ b"), hex("it's counted by hand")]);
+        assert_eq!(of("table_comment", "tables"), ["all of them"]);
+        let options = of("LOWER(create_options)", "tables").remove(0);
+        for option in ["row_format=compressed", "key_block_size=8", "stats_sample_pages=30"] {
+            assert!(options.contains(option), "{option}: {options}");
+        }
+        assert_eq!(ids(&target, "items"), ["2"]);
+    }
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02X}")).collect()
+}
+
+/// No key acts while rows are replaced, whatever it declares.
+async fn a_child_with_a_cascade_of_its_own_keeps_the_old_rows(engine: Engine) {
+    let before = "CREATE TABLE items (id int NOT NULL PRIMARY KEY); INSERT INTO items VALUES (1); \
+                  CREATE TABLE notes (item int NOT NULL, FOREIGN KEY (item) REFERENCES items (id) ON DELETE CASCADE); \
+                  INSERT INTO notes VALUES (1)";
+    let (_source, target, job) = set_up(engine, ITEMS, before).await;
+    let (message, remedy) = failure(&job.run().unwrap().expect_code(TABLES_FAILED).unwrap());
+    assert!(message.contains("notes") && remedy.contains("on the target"), "{message}: {remedy}");
+    assert_eq!(target.rows("SELECT item FROM notes").unwrap(), ["1"]);
+    assert_eq!(ids(&target, "items"), ["1"]);
+    target.run("DELETE FROM notes").unwrap();
+    job.run().unwrap().expect_code(0).unwrap();
+    assert_eq!(ids(&target, "items"), ["2"]);
+}
+
 on_each_mysql!(
+    comments_of_columns_and_options_survive_a_rename,
+    a_child_with_a_cascade_of_its_own_keeps_the_old_rows,
     a_staging_table_that_vanished_is_no_success,
     a_last_rename_without_a_reply_is_found_to_be_done,
     a_new_table_waits_for_the_kept_ones_of_its_group,

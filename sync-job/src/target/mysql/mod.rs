@@ -14,6 +14,7 @@ use crate::schema::TableName;
 use crate::target::load_data::LoadDataEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
 
+mod carried;
 mod connect;
 mod dialect;
 mod facts;
@@ -31,6 +32,7 @@ mod snapshots;
 mod sql;
 mod swap;
 
+use carried::Carried;
 use connect::{close, connect, execute, row, rows};
 
 /// Tables of every run start with this.
@@ -206,11 +208,15 @@ impl Target for MySql {
         let ledger = sql::qualified(&load::ledger(&staging.name));
         let name = sql::qualified(&staging.name);
         let mut connection = self.connect().await?;
+        let carried = match table.swap.method {
+            SwapMethod::Rename => Carried::of(&mut connection, &table.target).await?,
+            SwapMethod::Create | SwapMethod::Replace => Carried::default(),
+        };
         for statement in [
             // What a try left whose reply was lost.
             format!("DROP TABLE IF EXISTS {name}, {ledger}"),
             format!("CREATE TABLE {ledger} (token bigint NOT NULL PRIMARY KEY) ENGINE = InnoDB"),
-            sql::create_staging(table, &staging.name, &collations),
+            sql::create_staging(table, &staging.name, &collations, &carried),
         ] {
             execute(&mut connection, &statement).await?;
         }
@@ -242,7 +248,13 @@ impl Target for MySql {
     }
 
     async fn convert(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
-        self.run(&sql::convert(table, &staging.name)).await
+        let mut connection = self.connect().await?;
+        let carried = Carried::of(&mut connection, &staging.name).await?;
+        for statement in sql::convert(table, &staging.name, &carried) {
+            execute(&mut connection, &statement).await?;
+        }
+        close(connection).await;
+        Ok(())
     }
 
     async fn build_indexes(&self, table: &TablePlan, staging: &Staging) -> Result<()> {

@@ -158,7 +158,7 @@ pub(super) async fn refuse_orphans(
         if found > 0 {
             return Err(Error::new(
                 Side::Target,
-                Kind::Data,
+                Kind::Orphans,
                 format!(
                     "with the new rows {found} row(s) of {child} would refer to no row of {parent} (foreign key {constraint}); \
                      the old rows were kept"
