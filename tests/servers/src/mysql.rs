@@ -212,6 +212,7 @@ fn initialize(flavour: Flavour, directory: &Path, options: &Options) -> Result<(
         .args(as_ourselves())
         // What cannot be changed later.
         .args(options.arguments.iter().filter(|argument| FOR_LIFE.iter().any(|name| argument.starts_with(name))))
+        .env("TMPDIR", directory)
         .stdin(Stdio::null())
         .current_dir(directory);
     let output = command.output().context("making the server's data directory")?;
@@ -256,6 +257,8 @@ fn launch(flavour: Flavour, directory: &Path, options: &Options) -> Result<(Guar
         ])
         .args(["--innodb-buffer-pool-size=512M", "--max-connections=200", "--default-time-zone=+00:00"])
         .args(&options.arguments)
+        // A MariaDB that starts removes the temporary tables that it finds, those of others, too.
+        .env("TMPDIR", directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
