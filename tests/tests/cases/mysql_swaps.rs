@@ -21,7 +21,7 @@ const OLD_ITEMS: &str = "CREATE TABLE items (id int NOT NULL PRIMARY KEY); INSER
 type Stage = (&'static str, fn(&str) -> bool, &'static str);
 
 fn looks_for_snapshots(sql: &str) -> bool {
-    sql.contains("innodb_trx")
+    sql.contains("innodb_trx AS t")
 }
 
 fn is_rename(sql: &str) -> bool {
@@ -170,6 +170,19 @@ async fn a_replacement_under_an_old_snapshot_is_tried_more_than_once(engine: Eng
     assert_clean(&target);
 }
 
+/// What happens to the connection after the COMMIT makes nothing undone.
+async fn a_connection_that_breaks_after_the_replacement_is_no_failure(engine: Engine) {
+    let before = "CREATE TABLE items (id int NOT NULL PRIMARY KEY); INSERT INTO items VALUES (1); \
+                  CREATE TRIGGER noted AFTER DELETE ON items FOR EACH ROW SET @gone = OLD.id";
+    let (_source, target, job) = set_up(engine, ITEMS, before).await;
+    let restores = |sql: &str| sql == "SET SESSION foreign_key_checks = 1";
+    // The first is that of the keys of new tables.
+    let proxy = Proxy::start(target.port(), restores, Some((1, Moment::Broken))).await.unwrap();
+    job.target("swap_wait = \"1ms\"").through(proxy.port).run().unwrap().expect_code(0).unwrap();
+    assert!(proxy.statements().len() > 1, "{:?}", proxy.statements());
+    assert_eq!(ids(&target, "items"), ["2"]);
+}
+
 /// What people wrote beside the columns, and how they want the table to be stored, is there after a rename.
 async fn comments_of_columns_and_options_survive_a_rename(engine: Engine) {
     let script = "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, doc nvarchar(max) NULL); \
@@ -215,6 +228,7 @@ async fn a_child_with_a_cascade_of_its_own_keeps_the_old_rows(engine: Engine) {
 }
 
 on_each_mysql!(
+    a_connection_that_breaks_after_the_replacement_is_no_failure,
     comments_of_columns_and_options_survive_a_rename,
     a_child_with_a_cascade_of_its_own_keeps_the_old_rows,
     a_staging_table_that_vanished_is_no_success,

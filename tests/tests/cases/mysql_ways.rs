@@ -289,6 +289,28 @@ async fn a_trigger_that_the_login_may_not_see_is_not_lost(engine: Engine) {
     assert!(!plan.stdout.contains("PROCESS"), "{}", plan.stdout);
 }
 
+/// What a role in effect gives is a right, and what it does not give is none.
+async fn a_role_gives_what_was_granted_to_it(engine: Engine) {
+    let source = source(ITEMS).await;
+    let target = TestTarget::on(engine).unwrap();
+    let database = &target.database;
+    let user = format!("'w_{database}'@'%'");
+    let default = if engine == Engine::MySql { "TO" } else { "FOR" };
+    target
+        .run(&format!(
+            "CREATE ROLE w_role_{database}; CREATE USER {user} IDENTIFIED BY 'reader'; GRANT w_role_{database} TO {user}; \
+             SET DEFAULT ROLE w_role_{database} {default} {user}; \
+             GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX ON {database}.* TO w_role_{database}"
+        ))
+        .unwrap();
+    let job = job(&source, &target).target(&format!("user = \"w_{database}\"")).env(TARGET_PASSWORD, "reader");
+    let outcome = job.run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+    assert!(outcome.stdout.contains("lacks TRIGGER on"), "{}", outcome.stdout);
+    target.run(&format!("GRANT TRIGGER ON {database}.* TO w_role_{database}")).unwrap();
+    job.run().unwrap().expect_code(0).unwrap();
+    assert_items(&target);
+}
+
 /// The server finds it in any spelling and answers by its own, so that a second run would not know its own tables.
 async fn a_database_is_spelled_as_the_server_spells_it(engine: Engine) {
     let source = source(ITEMS).await;
@@ -303,6 +325,7 @@ async fn a_database_is_spelled_as_the_server_spells_it(engine: Engine) {
 }
 
 on_each_mysql!(
+    a_role_gives_what_was_granted_to_it,
     a_trigger_that_the_login_may_not_see_is_not_lost,
     a_database_is_spelled_as_the_server_spells_it,
     without_local_infile_rows_are_inserted,

@@ -18,9 +18,11 @@ use crate::type_map::Form;
 pub(super) async fn rows(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'_>]) -> Result<()> {
     execute(connection, "SET SESSION foreign_key_checks = 0").await?;
     let result = transaction(target, connection, items).await;
-    // Where this fails the connection is gone.
-    let restored = execute(connection, "SET SESSION foreign_key_checks = 1").await;
-    result.and(restored)
+    if let Err(error) = execute(connection, "SET SESSION foreign_key_checks = 1").await {
+        // The connection is gone, and what became of the transaction is known without it.
+        tracing::debug!(error = error.chain(), "after the rows were replaced");
+    }
+    result
 }
 
 async fn transaction(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'_>]) -> Result<()> {
