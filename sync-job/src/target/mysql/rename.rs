@@ -49,13 +49,8 @@ impl Rename {
         if self.was_sent() && is_done(connection, items).await? {
             return Ok(());
         }
-        for (item, _) in items.iter().filter(|(_, method)| *method == SwapMethod::Rename) {
-            refuse_new_ties(connection, item, group).await?;
-            carry_over(connection, item).await?;
-        }
-        let Err(error) = execute(connection, &statement(items)).await else { return Ok(()) };
+        let Err(error) = self.try_once(connection, items, group).await else { return Ok(()) };
         if retry::is_reply_lost(error.kind) {
-            self.unanswered.push(connection.id());
             return Err(error);
         }
         // An earlier try, whose reply was lost, may have come to its end meanwhile.
@@ -66,6 +61,18 @@ impl Rename {
             return Err(error);
         }
         self.say_what_is_gone(connection, items, error).await
+    }
+
+    async fn try_once(&mut self, connection: &mut Conn, items: &Items<'_>, group: &[SwapItem<'_>]) -> Result<()> {
+        for (item, _) in items.iter().filter(|(_, method)| *method == SwapMethod::Rename) {
+            refuse_new_ties(connection, item, group).await?;
+            carry_over(connection, item).await?;
+        }
+        let result = execute(connection, &statement(items)).await;
+        if result.as_ref().is_err_and(|error| retry::is_reply_lost(error.kind)) {
+            self.unanswered.push(connection.id());
+        }
+        result
     }
 
     async fn say_what_is_gone(&self, connection: &mut Conn, items: &Items<'_>, error: Error) -> Result<()> {
