@@ -40,6 +40,8 @@ pub enum Kind {
     LockTimeout,
     /// A value, or a set of rows, cannot be stored.
     Data,
+    /// Rows would refer to rows that are not there.
+    Orphans,
     /// The disk or a quota is full.
     Full,
     /// What was read and what the target holds differ.
@@ -112,6 +114,10 @@ impl Error {
             Kind::Transient => "It went on failing after every retry: run again later, or look at the server's load.",
             Kind::LockTimeout => "Another session holds a lock on the table: end it, or run when it is quiet.",
             Kind::Data => "Correct the row at the source, or say in the job file what to do with such values.",
+            Kind::Orphans => {
+                "Correct the rows of the table that is named: at the source if this job copies it, else on the target, where such rows \
+                 must go before those that they refer to."
+            }
             Kind::Full => "Free space on the target, or enlarge it, and run again.",
             Kind::Mismatch => "The old table was kept. Run `sync-job verify`; if it happens again, please report it.",
             Kind::Refused => "The old table was kept. Change the job file if this is meant to happen.",

@@ -20,6 +20,7 @@ pub fn worth_retrying(kind: Kind) -> bool {
         | Kind::Login
         | Kind::Permission
         | Kind::Data
+        | Kind::Orphans
         | Kind::Full
         | Kind::Mismatch
         | Kind::Refused

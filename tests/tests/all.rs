@@ -48,6 +48,8 @@ mod cases {
     mod memory;
     mod mysql_crashes;
     mod mysql_faults;
+    mod mysql_limits;
+    mod mysql_swaps;
     mod mysql_waits;
     mod mysql_ways;
     mod postgres_swaps;

@@ -27,6 +27,9 @@ pub fn unpacked_in(root: &Path) {
     let _ = ROOT.set(root.to_owned());
 }
 
+/// Options that a data directory is made with.
+const FOR_LIFE: [&str; 2] = ["--innodb-page-size=", "--lower-case-table-names="];
+
 const START_LIMIT: Duration = Duration::from_mins(2);
 const START_ATTEMPTS: u32 = 3;
 
@@ -105,7 +108,7 @@ pub struct PrivateServer {
 impl PrivateServer {
     pub fn start(flavour: Flavour, options: Options) -> Result<Self> {
         let directory = ScratchDir::new("my")?;
-        initialize(flavour, directory.path())?;
+        initialize(flavour, directory.path(), &options)?;
         if let Some((certificate, key)) = &options.tls {
             fs::write(directory.path().join("server.pem"), certificate).context("writing the certificate")?;
             fs::write(directory.path().join("server.key"), key).context("writing the key")?;
@@ -188,7 +191,7 @@ impl PrivateServer {
     }
 }
 
-fn initialize(flavour: Flavour, directory: &Path) -> Result<()> {
+fn initialize(flavour: Flavour, directory: &Path, options: &Options) -> Result<()> {
     let data = directory.join("data");
     let mut command = match flavour {
         Flavour::MySql => {
@@ -207,6 +210,9 @@ fn initialize(flavour: Flavour, directory: &Path) -> Result<()> {
     command
         .arg(format!("--datadir={}", data.display()))
         .args(as_ourselves())
+        // What cannot be changed later.
+        .args(options.arguments.iter().filter(|argument| FOR_LIFE.iter().any(|name| argument.starts_with(name))))
+        .env("TMPDIR", directory)
         .stdin(Stdio::null())
         .current_dir(directory);
     let output = command.output().context("making the server's data directory")?;
@@ -251,6 +257,8 @@ fn launch(flavour: Flavour, directory: &Path, options: &Options) -> Result<(Guar
         ])
         .args(["--innodb-buffer-pool-size=512M", "--max-connections=200", "--default-time-zone=+00:00"])
         .args(&options.arguments)
+        // A MariaDB that starts removes the temporary tables that it finds, those of others, too.
+        .env("TMPDIR", directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);

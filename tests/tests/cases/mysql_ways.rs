@@ -143,7 +143,7 @@ async fn a_missing_grant_is_named(engine: Engine) {
         .run("CREATE TABLE dbo.parts (id int NOT NULL PRIMARY KEY, item int NOT NULL REFERENCES dbo.items (id))")
         .await
         .unwrap();
-    let but_one = "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX";
+    let but_one = "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, TRIGGER";
     target.run(&format!("{but_one} ON {database}.* TO 'r_{database}'@'%'")).unwrap();
     job.twin().unwrap().command("check", &[]).unwrap().expect_code(0).unwrap();
     let job = job.sections("foreign_keys = \"create\"");
@@ -256,7 +256,78 @@ async fn identities_go_on_after_the_copied_rows(engine: Engine) {
     }
 }
 
+/// A login without a right to triggers sees none, and would rename the table away from under them.
+async fn a_trigger_that_the_login_may_not_see_is_not_lost(engine: Engine) {
+    let source = source(ITEMS).await;
+    let target = TestTarget::on(engine).unwrap();
+    let database = &target.database;
+    let but_one = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX";
+    target
+        .run(&format!(
+            "CREATE TABLE items (id int NOT NULL PRIMARY KEY, name varchar(40), raw varbinary(20)); \
+             CREATE TRIGGER noted AFTER DELETE ON items FOR EACH ROW SET @gone = OLD.id; \
+             CREATE USER 't_{database}'@'%' IDENTIFIED BY 'reader'; GRANT {but_one} ON {database}.* TO 't_{database}'@'%'"
+        ))
+        .unwrap();
+    let job = job(&source, &target).target(&format!("user = \"t_{database}\"")).env(TARGET_PASSWORD, "reader");
+    let outcome = job.run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+    assert!(outcome.stdout.contains("lacks TRIGGER"), "{}", outcome.stdout);
+    target.run(&format!("GRANT TRIGGER ON {database}.* TO 't_{database}'@'%'")).unwrap();
+    let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "replace");
+    assert_eq!(
+        target.rows("SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()").unwrap(),
+        ["noted"]
+    );
+    assert_items(&target);
+
+    // What else it does not see is said.
+    let plan = job.command("plan", &[]).unwrap().expect_code(0).unwrap();
+    assert!(plan.stdout.contains("lacks PROCESS") && plan.stdout.contains("GRANT PROCESS"), "{}", plan.stdout);
+    target.run(&format!("GRANT PROCESS ON *.* TO 't_{database}'@'%'")).unwrap();
+    let plan = job.command("plan", &[]).unwrap().expect_code(0).unwrap();
+    assert!(!plan.stdout.contains("PROCESS"), "{}", plan.stdout);
+}
+
+/// What a role in effect gives is a right, and what it does not give is none.
+async fn a_role_gives_what_was_granted_to_it(engine: Engine) {
+    let source = source(ITEMS).await;
+    let target = TestTarget::on(engine).unwrap();
+    let database = &target.database;
+    let user = format!("'w_{database}'@'%'");
+    let default = if engine == Engine::MySql { "TO" } else { "FOR" };
+    target
+        .run(&format!(
+            "CREATE ROLE w_role_{database}; CREATE USER {user} IDENTIFIED BY 'reader'; GRANT w_role_{database} TO {user}; \
+             SET DEFAULT ROLE w_role_{database} {default} {user}; \
+             GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX ON {database}.* TO w_role_{database}"
+        ))
+        .unwrap();
+    let job = job(&source, &target).target(&format!("user = \"w_{database}\"")).env(TARGET_PASSWORD, "reader");
+    let outcome = job.run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+    assert!(outcome.stdout.contains("lacks TRIGGER on"), "{}", outcome.stdout);
+    target.run(&format!("GRANT TRIGGER ON {database}.* TO w_role_{database}")).unwrap();
+    job.run().unwrap().expect_code(0).unwrap();
+    assert_items(&target);
+}
+
+/// The server finds it in any spelling and answers by its own, so that a second run would not know its own tables.
+async fn a_database_is_spelled_as_the_server_spells_it(engine: Engine) {
+    let source = source(ITEMS).await;
+    let target = TestTarget::with_own(engine, None, &[("lower-case-table-names", "1")]).unwrap();
+    let shouted = job(&source, &target).target("database = \"TARGET\"");
+    let outcome = shouted.command("check", &[]).unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+    assert!(outcome.stdout.contains("calls the database TARGET target"), "{}", outcome.stdout);
+    for _ in 0..2 {
+        job(&source, &target).run().unwrap().expect_code(0).unwrap();
+        assert_items(&target);
+    }
+}
+
 on_each_mysql!(
+    a_role_gives_what_was_granted_to_it,
+    a_trigger_that_the_login_may_not_see_is_not_lost,
+    a_database_is_spelled_as_the_server_spells_it,
     without_local_infile_rows_are_inserted,
     a_reader_endpoint_is_refused,
     a_commit_whose_reply_is_lost_counts_once,

@@ -3,19 +3,12 @@
 use crate::config::Engine;
 use crate::plan::{ColumnPlan, Dialect, IndexPlan, TablePlan};
 use crate::schema::SourceType;
-use crate::type_map::{self, Form, Mapping};
+use crate::type_map::{self, Mapping};
 
-use super::sql;
+use super::{row_size, sql};
 
-/// The row's limit over all columns but the contents of BLOB and TEXT (MySQL 8.0 Reference Manual, 10.4.7 "Limits on Table
-/// Column Count and Row Size"), in bytes.
-const MOST_ROW_BYTES: u64 = 65_535;
 /// An index key's limit in a page of 16 KiB, in bytes.
 const MOST_KEY_BYTES: u64 = 3_072;
-/// Bytes of one character of utf8mb4.
-const BYTES_A_CHARACTER: u64 = 4;
-/// What a BLOB or TEXT takes in the row itself.
-const POINTER_BYTES: u64 = 12;
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +65,7 @@ impl Dialect for MySqlDialect {
     }
 
     fn fit(&self, table: &mut TablePlan) {
-        fit_row(table);
+        row_size::fit(table);
         for column in &table.columns {
             if column.identity.is_some() && !sql::counts_up(table, column) {
                 table.not_created.push(format!(
@@ -92,63 +85,9 @@ fn refuse_key(index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String> {
         if sql::is_large(target_type) || target_type.starts_with("json") || target_type.starts_with("geometry") {
             return Some(format!("{target_type} cannot be indexed as a whole"));
         }
-        bytes += stored_bytes(column);
+        bytes += row_size::in_row(column);
     }
     (bytes > MOST_KEY_BYTES).then(|| format!("its key may be {bytes} bytes long, and {MOST_KEY_BYTES} can be indexed"))
-}
-
-/// Wide columns become TEXT or BLOB from the widest down until the row fits; columns of keys stay what they are.
-fn fit_row(table: &mut TablePlan) {
-    let keyed: Vec<String> =
-        table.indexes.iter().flat_map(|index| index.columns.iter().map(|(name, _)| name.clone())).collect();
-    loop {
-        let total: u64 = table.columns.iter().map(stored_bytes).sum();
-        // A bit a column for NULL, rounded up to bytes.
-        if total + (table.columns.len() as u64).div_ceil(8) <= MOST_ROW_BYTES {
-            return;
-        }
-        let widest = table
-            .columns
-            .iter_mut()
-            .filter(|column| matches!(column.mapping.form, Form::Text { .. } | Form::Bytes))
-            .filter(|column| !sql::is_large(&column.mapping.target_type) && !keyed.contains(&column.target))
-            .max_by_key(|column| stored_bytes(column));
-        let Some(column) = widest.filter(|column| stored_bytes(column) > POINTER_BYTES) else { return };
-        let wide = if column.mapping.form == Form::Bytes { "blob" } else { "text" };
-        let narrow = std::mem::replace(&mut column.mapping.target_type, wide.to_owned());
-        let note = format!("{narrow} becomes {wide}, since a row takes {MOST_ROW_BYTES} bytes; no value is changed");
-        table.not_created.push(format!("{}: {note}", column.target));
-    }
-}
-
-/// Bytes that the column may take in the row.
-fn stored_bytes(column: &ColumnPlan) -> u64 {
-    let target_type = column.mapping.target_type.as_str();
-    let length = |default: u64| {
-        target_type
-            .split_once('(')
-            .and_then(|(_, rest)| rest.split([',', ')']).next())
-            .and_then(|digits| digits.trim().parse().ok())
-            .unwrap_or(default)
-    };
-    let fraction = length(0).div_ceil(2);
-    match target_type.split(['(', ' ']).next().unwrap_or_default() {
-        "varchar" => length(1) * BYTES_A_CHARACTER + 2,
-        "char" if target_type.contains("ascii") => length(1),
-        "char" => length(1) * BYTES_A_CHARACTER,
-        "varbinary" => length(1) + 2,
-        "binary" => length(1),
-        // Nine digits take four bytes.
-        "decimal" => length(10) / 2 + 4,
-        "tinyint" => 1,
-        "smallint" => 2,
-        "int" | "float" => 4,
-        "date" => 3,
-        "time" => 3 + fraction,
-        "datetime" => 5 + fraction,
-        "bigint" | "double" => 8,
-        _ => POINTER_BYTES,
-    }
 }
 
 /// `information_schema` of MariaDB, and of old tables, shows integers with a display width, and json as longtext.

@@ -8,30 +8,38 @@ use mysql_async::Conn;
 
 use crate::config::TargetConfig;
 use crate::digest::{TableDigest, hash_bytes};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result, Side};
 use crate::plan::{Dialect, SwapMethod, TablePlan, TargetTable};
 use crate::schema::TableName;
 use crate::target::load_data::LoadDataEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
 
+mod carried;
 mod connect;
 mod dialect;
 mod digest;
 mod facts;
+mod foreign_keys;
 mod indexes;
 mod insert;
 mod inspect;
 mod lease;
 mod load;
 mod permissions;
+mod rename;
 mod replace;
+mod row_size;
+mod snapshots;
 mod sql;
 mod swap;
 
+use carried::Carried;
 use connect::{close, connect, execute, row, rows};
 
 /// Tables of every run start with this.
 const PREFIX: &str = "stopgap_";
+/// The number of the warning that a row may not fit into its page (`HA_ERR_TOO_BIG_ROW`).
+const TOO_BIG_ROW: u16 = 139;
 
 /// A MySQL server's database to write to.
 #[derive(Debug, Clone)]
@@ -108,10 +116,22 @@ impl MySql {
             "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' \
              AND table_name REGEXP {} AND table_schema NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys') \
              ORDER BY 1, 2",
-            sql::literal(&format!("^{}[0-9a-f]{{8}}_[0-9]+[co]?$", self.prefix()))
+            sql::literal(&format!("^{}[0-9a-f]{{8}}_[0-9]+[cdo]?$", self.prefix()))
         );
         let found = rows::<(String, String)>(connection, &query).await?;
         Ok(found.into_iter().map(|(schema, name)| TableName::new(schema, name)).collect())
+    }
+}
+
+/// Without `innodb_strict_mode`, which takes a privilege to set, a table whose rows may not fit is made with a warning.
+async fn refuse_wide_rows(connection: &mut Conn, table: &TablePlan) -> Result<()> {
+    let warnings = rows::<(String, u16, String)>(connection, "SHOW WARNINGS").await?;
+    match warnings.into_iter().find(|(_, number, _)| *number == TOO_BIG_ROW) {
+        Some((_, _, message)) => {
+            let message = format!("the target makes {}, but not every row of it would fit: {message}", table.target);
+            Err(Error::new(Side::Target, Kind::Statement, message))
+        }
+        None => Ok(()),
     }
 }
 
@@ -180,20 +200,30 @@ impl Target for MySql {
         let collations = self.server().collations;
         let ledger = sql::qualified(&load::ledger(&staging.name));
         let name = sql::qualified(&staging.name);
-        self.run(&[
+        let mut connection = self.connect().await?;
+        let carried = match table.swap.method {
+            SwapMethod::Rename => Carried::of(&mut connection, &table.target).await?,
+            SwapMethod::Create | SwapMethod::Replace => Carried::default(),
+        };
+        for statement in [
             // What a try left whose reply was lost.
             format!("DROP TABLE IF EXISTS {name}, {ledger}"),
             format!("CREATE TABLE {ledger} (token bigint NOT NULL PRIMARY KEY) ENGINE = InnoDB"),
-            sql::create_staging(table, &staging.name, &collations),
-        ])
-        .await
+            sql::create_staging(table, &staging.name, &collations, &carried),
+        ] {
+            execute(&mut connection, &statement).await?;
+        }
+        refuse_wide_rows(&mut connection, table).await?;
+        close(connection).await;
+        Ok(())
     }
 
     async fn drop_staging(&self, staging: &Staging) -> Result<()> {
-        let ledger = load::ledger(&staging.name);
+        let names = [staging.name.clone(), load::ledger(&staging.name), rename::proof(&staging.name)];
+        let names: Vec<String> = names.iter().map(sql::qualified).collect();
         self.run(&[
             "SET SESSION foreign_key_checks = 0".to_owned(),
-            format!("DROP TABLE IF EXISTS {}, {}", sql::qualified(&staging.name), sql::qualified(&ledger)),
+            format!("DROP TABLE IF EXISTS {}", names.join(", ")),
         ])
         .await
     }
@@ -213,7 +243,13 @@ impl Target for MySql {
     }
 
     async fn convert(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
-        self.run(&sql::convert(table, &staging.name)).await
+        let mut connection = self.connect().await?;
+        let carried = Carried::of(&mut connection, &staging.name).await?;
+        for statement in sql::convert(table, &staging.name, &carried) {
+            execute(&mut connection, &statement).await?;
+        }
+        close(connection).await;
+        Ok(())
     }
 
     async fn build_indexes(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
@@ -224,7 +260,7 @@ impl Target for MySql {
         let mut connection = self.connect().await?;
         let found = row(&mut connection, &format!("SELECT COUNT(*) FROM {}", sql::qualified(relation))).await?;
         close(connection).await;
-        Ok(found.unwrap_or(0))
+        found.ok_or_else(|| Error::new(Side::Target, Kind::Internal, format!("no count came back for {relation}")))
     }
 
     async fn swap(&self, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {

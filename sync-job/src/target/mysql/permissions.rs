@@ -9,8 +9,9 @@ use super::sql::{literal, quote};
 use crate::error::Result;
 use crate::plan::{SwapMethod, TablePlan};
 
-/// Privileges that staging tables, loading and the swap take.
-const NEEDED: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX"];
+/// Privileges that staging tables, loading and the swap take. The last shows the triggers that a rename would lose: without it a
+/// table looks as if it had none.
+const NEEDED: [&str; 9] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "TRIGGER"];
 
 /// Besides, for a database with tables that foreign keys are created to (MySQL 8.0 Reference Manual, 15.1.20.5 "FOREIGN KEY
 /// Constraints"); MariaDB knows the privilege and does not look at it.
@@ -23,8 +24,7 @@ fn needed(tables: &[TablePlan], database: &str, is_mariadb: bool) -> Vec<&'stati
     NEEDED.into_iter().chain((refers && !is_mariadb).then_some(REFERENCES)).collect()
 }
 
-/// Each missing permission with the statement that grants it. What roles give is not looked into: with a role in effect nothing
-/// is called missing, and the server has the last word.
+/// Each missing permission with the statement that grants it. `SHOW GRANTS` lists what roles in effect give, too.
 pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
     let me: String = row(connection, "SELECT CURRENT_USER()").await?.unwrap_or_default();
     let grants: Vec<Grant> =
@@ -44,11 +44,20 @@ pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Resu
     let is_mariadb = version.contains("MariaDB");
     let databases: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).collect();
     for database in databases {
-        let query =
-            format!("SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = {}", literal(database));
         let needed = needed(tables, database, is_mariadb);
-        let present = row::<u64>(connection, &query).await?.unwrap_or(0) > 0;
-        if !present {
+        let spellings = spellings(connection, database).await?;
+        if let [other, ..] = &spellings[..]
+            && lower_case > 0
+            && !spellings.iter().any(|spelling| spelling == database)
+        {
+            // The server would find it, and answer by its own spelling, which is another table's for the plan.
+            missing.push((
+                format!("the server calls the database {database} {other} (lower_case_table_names = {lower_case})"),
+                format!("Write {other} in the job file (target.database, target.schema or [target.schemas])."),
+            ));
+            continue;
+        }
+        if !spellings.iter().any(|spelling| spelling == database) {
             missing.push((
                 format!("the database {database} does not exist, or {me} may not see it"),
                 format!(
@@ -71,43 +80,50 @@ pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Resu
     Ok(missing)
 }
 
-fn grant_statement(privileges: &[&str], database: &str, me: &str) -> String {
-    let (user, host) = me.rsplit_once('@').unwrap_or((me, "%"));
-    format!("GRANT {} ON {}.* TO {}@{};", privileges.join(", "), quote(database), literal(user), literal(host))
+/// The names of databases that differ from this one in case at most.
+async fn spellings(connection: &mut Conn, database: &str) -> Result<Vec<String>> {
+    let query = format!(
+        "SELECT schema_name FROM information_schema.schemata WHERE LOWER(schema_name) = LOWER({})",
+        literal(database)
+    );
+    rows(connection, &query).await
 }
 
-/// A line of `SHOW GRANTS`, as far as it concerns whole databases.
+fn grant_statement(privileges: &[&str], database: &str, me: &str) -> String {
+    format!("GRANT {} ON {}.* TO {};", privileges.join(", "), quote(database), account(me))
+}
+
+/// `'user'@'host'`, of what `CURRENT_USER()` says.
+pub(super) fn account(me: &str) -> String {
+    let (user, host) = me.rsplit_once('@').unwrap_or((me, "%"));
+    format!("{}@{}", literal(user), literal(host))
+}
+
+/// A line of `SHOW GRANTS` about whole databases: privileges on those whose name is like a pattern.
 #[derive(Debug, PartialEq)]
-enum Grant {
-    /// Privileges on databases whose name is like a pattern.
-    On {
-        privileges: Vec<String>,
-        pattern: String,
-    },
-    Role,
+struct Grant {
+    privileges: Vec<String>,
+    pattern: String,
 }
 
 impl Grant {
+    /// Nothing where it is about a table, an account or a role.
     fn parse(line: &str) -> Option<Self> {
-        let rest = line.strip_prefix("GRANT ")?;
-        let Some((privileges, rest)) = rest.split_once(" ON ") else { return Some(Grant::Role) };
+        let (privileges, rest) = line.strip_prefix("GRANT ")?.split_once(" ON ")?;
         let (object, _) = rest.split_once(" TO ")?;
         let database = object.strip_suffix(".*")?;
         let pattern = match database {
             "*" => "%".to_owned(),
             quoted => quoted.trim_matches('`').replace("``", "`"),
         };
-        Some(Grant::On { privileges: privileges.split(", ").map(str::to_owned).collect(), pattern })
+        Some(Self { privileges: privileges.split(", ").map(str::to_owned).collect(), pattern })
     }
 }
 
 fn is_granted(grants: &[Grant], database: &str, needed: &str) -> bool {
-    grants.iter().any(|grant| match grant {
-        Grant::Role => true,
-        Grant::On { privileges, pattern } => {
-            let has = privileges.iter().any(|privilege| privilege == needed || privilege == "ALL PRIVILEGES");
-            has && like(pattern.as_bytes(), database.as_bytes())
-        }
+    grants.iter().any(|Grant { privileges, pattern }| {
+        let has = privileges.iter().any(|privilege| privilege == needed || privilege == "ALL PRIVILEGES");
+        has && like(pattern.as_bytes(), database.as_bytes())
     })
 }
 
@@ -135,6 +151,7 @@ mod tests {
             "GRANT SELECT, INSERT ON `sales\\_eu`.* TO `me`@`%`",
             "GRANT ALL PRIVILEGES ON `erp%`.* TO `me`@`%`",
             "GRANT SELECT ON `erp`.`orders` TO `me`@`%`",
+            "GRANT `clerks`@`%` TO `me`@`%`",
         ]
         .into_iter()
         .filter_map(Grant::parse)
@@ -142,6 +159,5 @@ mod tests {
         assert_eq!(grants.len(), 3);
         assert!(is_granted(&grants, "sales_eu", "INSERT") && !is_granted(&grants, "salesXeu", "INSERT"));
         assert!(is_granted(&grants, "erp_2", "DROP") && !is_granted(&grants, "sales_eu", "DROP"));
-        assert!(is_granted(&[Grant::Role], "any", "DROP"));
     }
 }

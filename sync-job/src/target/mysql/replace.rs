@@ -18,9 +18,11 @@ use crate::type_map::Form;
 pub(super) async fn rows(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'_>]) -> Result<()> {
     execute(connection, "SET SESSION foreign_key_checks = 0").await?;
     let result = transaction(target, connection, items).await;
-    // Where this fails the connection is gone.
-    let restored = execute(connection, "SET SESSION foreign_key_checks = 1").await;
-    result.and(restored)
+    if let Err(error) = execute(connection, "SET SESSION foreign_key_checks = 1").await {
+        // The connection is gone, and what became of the transaction is known without it.
+        tracing::debug!(error = error.chain(), "after the rows were replaced");
+    }
+    result
 }
 
 async fn transaction(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'_>]) -> Result<()> {
@@ -158,11 +160,12 @@ pub(super) async fn refuse_orphans(
             sql::qualified(rows),
             on.join(" AND ")
         );
-        let found: u64 = row(connection, &orphans).await?.unwrap_or(0);
+        let silent = || Error::new(Side::Target, Kind::Internal, format!("no count of orphans came back for {child}"));
+        let found: u64 = row(connection, &orphans).await?.ok_or_else(silent)?;
         if found > 0 {
             return Err(Error::new(
                 Side::Target,
-                Kind::Data,
+                Kind::Orphans,
                 format!(
                     "with the new rows {found} row(s) of {child} would refer to no row of {parent} (foreign key {constraint}); \
                      the old rows were kept"

@@ -1,5 +1,6 @@
 //! The one place where identifiers and literals of MySQL are quoted, and the statements made of a plan.
 
+use super::carried::Carried;
 use super::facts::Collations;
 use crate::plan::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan};
 use crate::schema::{IndexKind, TableName};
@@ -33,17 +34,21 @@ pub fn columns(table: &TablePlan) -> String {
 }
 
 /// `CREATE TABLE` of a staging table. InnoDB keeps rows in the order of the primary key, so that key is there from the start:
-/// adding it later would write every row again. An `AUTO_INCREMENT` column needs a key from the start, too.
-pub fn create_staging(table: &TablePlan, staging: &TableName, collations: &Collations) -> String {
-    let mut parts: Vec<String> =
-        table.columns.iter().map(|column| column_definition(table, column, collations)).collect();
+/// adding it later would write every row again. An `AUTO_INCREMENT` column needs a key from the start, too. The limits of the plan
+/// are those of the row format.
+pub fn create_staging(table: &TablePlan, staging: &TableName, collations: &Collations, carried: &Carried) -> String {
+    let define =
+        |column| format!("{}{}", column_definition(table, column, collations), comment(&column.target, carried));
+    let mut parts: Vec<String> = table.columns.iter().map(define).collect();
     if let Some(index) = primary_key(table) {
         parts.push(format!("PRIMARY KEY ({}) {}", key_columns(index), mark()));
     }
+    // Of two row formats the later one holds.
     format!(
-        "CREATE TABLE {} ({}) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        "CREATE TABLE {} ({}) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ROW_FORMAT = DYNAMIC {}",
         qualified(staging),
-        parts.join(", ")
+        parts.join(", "),
+        carried.options.join(" ")
     )
 }
 
@@ -57,6 +62,11 @@ pub fn primary_key(table: &TablePlan) -> Option<&IndexPlan> {
 pub fn counts_up(table: &TablePlan, column: &ColumnPlan) -> bool {
     let leads = |index: &IndexPlan| index.columns.first().is_some_and(|(name, _)| name == &column.target);
     column.identity.is_some_and(|identity| identity.increment > 0) && primary_key(table).is_some_and(leads)
+}
+
+/// `COMMENT '…'` behind a column's definition, if the table before had one.
+fn comment(column: &str, carried: &Carried) -> String {
+    carried.comments.get(column).map_or_else(String::new, |comment| format!(" COMMENT {}", literal(comment)))
 }
 
 fn column_definition(table: &TablePlan, column: &ColumnPlan, collations: &Collations) -> String {
@@ -163,7 +173,7 @@ pub fn foreign_key(table: &TableName, key: &ForeignKeyPlan, referenced: &TableNa
 }
 
 /// The change of column types after the verification, or nothing.
-pub fn convert(table: &TablePlan, staging: &TableName) -> Vec<String> {
+pub fn convert(table: &TablePlan, staging: &TableName, carried: &Carried) -> Vec<String> {
     let name = qualified(staging);
     table
         .columns
@@ -171,7 +181,8 @@ pub fn convert(table: &TablePlan, staging: &TableName) -> Vec<String> {
         .filter_map(|column| {
             let wanted = column.mapping.convert_to.as_ref()?;
             let null = if column.nullable { "NULL" } else { "NOT NULL" };
-            Some(format!("ALTER TABLE {name} MODIFY {} {wanted} {null}", quote(&column.target)))
+            let comment = comment(&column.target, carried);
+            Some(format!("ALTER TABLE {name} MODIFY {} {wanted} {null}{comment}", quote(&column.target)))
         })
         .collect()
 }

@@ -276,8 +276,8 @@ async fn refuse_new_ties(connection: &mut PgConnection, table: &TablePlan, group
     }
     Err(Error::new(
         Side::Target,
-        Kind::Refused,
-        format!("{} got new ties since the plan was made: {}; run again", table.target, ties.join(", ")),
+        Kind::Changed,
+        format!("{} got new ties since the plan was made: {}", table.target, ties.join(", ")),
     ))
 }
 

@@ -1,0 +1,82 @@
+//! What people gave a table that a rename replaces, and the new one gets when it is made: comments of columns, and options of the
+//! table. The table's own comment follows at the swap; grants go by name.
+
+use std::collections::HashMap;
+
+use mysql_async::Conn;
+
+use super::connect::{row, rows};
+use super::sql::literal;
+use crate::error::Result;
+use crate::schema::TableName;
+
+/// Options that a table keeps, by their names in `CREATE TABLE` (MySQL 8.0 Reference Manual, 13.1.20; the last four are MariaDB's).
+const OPTIONS: [&str; 10] = [
+    "key_block_size",
+    "encryption",
+    "compression",
+    "stats_persistent",
+    "stats_auto_recalc",
+    "stats_sample_pages",
+    "page_compressed",
+    "page_compression_level",
+    "encrypted",
+    "encryption_key_id",
+];
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    /// By column.
+    pub comments: HashMap<String, String>,
+    /// As `CREATE TABLE` takes them.
+    pub options: Vec<String>,
+}
+
+impl Carried {
+    /// What the table has; nothing where there is none.
+    pub(super) async fn of(connection: &mut Conn, table: &TableName) -> Result<Self> {
+        let this = format!("table_schema = {} AND table_name = {}", literal(&table.schema), literal(&table.name));
+        let comments = format!(
+            "SELECT column_name, column_comment FROM information_schema.columns WHERE column_comment <> '' AND {this}"
+        );
+        let options = format!("SELECT create_options FROM information_schema.tables WHERE {this}");
+        Ok(Self {
+            comments: rows::<(String, String)>(connection, &comments).await?.into_iter().collect(),
+            options: row::<Option<String>>(connection, &options)
+                .await?
+                .flatten()
+                .as_deref()
+                .map(kept)
+                .unwrap_or_default(),
+        })
+    }
+}
+
+/// The options to keep, of those that the catalog shows. The row format stays the job's own unless it is the compressed one.
+fn kept(shown: &str) -> Vec<String> {
+    let is_kept = |option: &&str| {
+        let Some((name, value)) = option.split_once('=') else { return false };
+        let is_word = value.trim_matches(['\'', '"']).chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let name = name.trim_matches('`').to_lowercase();
+        is_word
+            && (OPTIONS.contains(&name.as_str()) || (name == "row_format" && value.eq_ignore_ascii_case("compressed")))
+    };
+    shown.split_whitespace().filter(is_kept).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_options_shown_some_are_kept() {
+        let mysql = "row_format=DYNAMIC max_rows=10 partitioned KEY_BLOCK_SIZE=8 ENCRYPTION='Y' COMPRESSION=\"zlib\"";
+        assert_eq!(kept(mysql), ["KEY_BLOCK_SIZE=8", "ENCRYPTION='Y'", "COMPRESSION=\"zlib\""]);
+        assert_eq!(
+            kept("row_format=COMPRESSED `page_compressed`='1'"),
+            ["row_format=COMPRESSED", "`page_compressed`='1'"]
+        );
+        assert_eq!(kept("encryption='Y';DROP stats_persistent=1)"), Vec::<String>::new());
+    }
+}
