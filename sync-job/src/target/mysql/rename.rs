@@ -165,7 +165,7 @@ async fn refuse_new_ties(connection: &mut Conn, item: &SwapItem<'_>, group: &[Sw
     Err(Error::new(
         Side::Target,
         Kind::Changed,
-        format!("{} got new ties since the plan was made: {}; run again", table.target, outside.join(", ")),
+        format!("{} got new ties since the plan was made: {}", table.target, outside.join(", ")),
     ))
 }
 
