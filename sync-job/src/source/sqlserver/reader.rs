@@ -160,7 +160,7 @@ fn visit<S: RowSink>(table: &TablePlan, row: &tiberius::Row, sink: &mut S) -> Re
     let encoder = sink.encoder();
     encoder.begin_row();
     for (index, ((_, data), column)) in row.cells().zip(&table.columns).enumerate() {
-        cell(data, &column.mapping.read)
+        whole_cell(data, column)
             .and_then(|cell| encoder.cell(index, cell))
             .map_err(|error| bad_cell(table, row, column, error))?;
     }
@@ -187,6 +187,17 @@ fn bad_cell(table: &TablePlan, row: &tiberius::Row, column: &ColumnPlan, error: 
         return Error::new(Side::Source, Kind::Refused, message).with_source(error);
     }
     Error::new(Side::Source, Kind::Data, place).with_source(error)
+}
+
+/// As [`cell`], unless the source may have cut the value.
+#[inline]
+fn whole_cell<'a>(data: &'a ColumnData<'static>, column: &ColumnPlan) -> std::result::Result<Cell<'a>, CellError> {
+    match data {
+        ColumnData::Binary(Some(bytes)) if select::may_be_cut(column, bytes.len()) => {
+            Err(CellError::Mismatch { form: column.declared.clone(), cell: format!("{} bytes of text", bytes.len()) })
+        }
+        _ => cell(data, &column.mapping.read),
+    }
 }
 
 /// The driver's value as a cell; nothing is copied. Text arrives as bytes, by its cast (the driver's own text would already

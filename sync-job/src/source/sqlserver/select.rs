@@ -21,26 +21,42 @@ pub fn qualified(name: &TableName) -> String {
     format!("{}.{}", quote(&name.schema), quote(&name.name))
 }
 
-/// Text that may be longer than planned (the column was widened since, or a view's columns are out of date) must not be cut
-/// by its cast before anybody sees it. `varbinary(8000)` holds 2,000 characters of any encoding: where the target takes
-/// fewer, the encoder refuses what is longer. Everything else is read whole.
+/// What a `varbinary(n)` holds at most.
+const MOST_BYTES: u16 = 8_000;
+/// [`MOST_BYTES`] hold as many characters of any encoding.
 const SEEN_WHEN_CUT: u32 = 2_000;
 
-fn bytes_of_text(form: Form) -> &'static str {
-    match form {
-        Form::Text { limit: 1..SEEN_WHEN_CUT } | Form::Char { length: 1..SEEN_WHEN_CUT } => "8000",
-        _ => "max",
-    }
+/// Text that may be longer than planned (the column was widened since, or a view's columns are out of date) must not be cut
+/// by its cast before anybody sees it. Where the target takes fewer characters than the longest `varbinary(n)` holds, the
+/// encoder refuses what is longer. It does not where it takes characters away before it counts them, the spaces of a char(n)
+/// or U+0000: there a column whose own values are shorter shows by its length that it was cut. Everything else is read whole.
+fn bytes_of_text(column: &ColumnPlan) -> &'static str {
+    let (fits, refused_when_cut) = match column.mapping.form {
+        Form::Text { limit } => ((1..SEEN_WHEN_CUT).contains(&limit), !column.policy.strip_nul),
+        Form::Char { length } => ((1..SEEN_WHEN_CUT).contains(&length), false),
+        _ => (false, false),
+    };
+    if fits && (refused_when_cut || is_shorter_than_cut(&column.mapping.read)) { "8000" } else { "max" }
 }
 
-/// The expression that reads a column into a form.
-pub fn expression(column: &str, read: &ReadAs, form: Form) -> String {
+fn is_shorter_than_cut(read: &ReadAs) -> bool {
+    matches!(read, ReadAs::CodePageBytes { bytes: Some(bytes), .. } | ReadAs::Utf16Bytes { bytes: Some(bytes) } if *bytes < MOST_BYTES)
+}
+
+/// Whether a value of this length may be a part of what is stored; see [`bytes_of_text`].
+#[inline]
+pub fn may_be_cut(column: &ColumnPlan, bytes: usize) -> bool {
+    bytes == usize::from(MOST_BYTES) && is_shorter_than_cut(&column.mapping.read) && bytes_of_text(column) == "8000"
+}
+
+/// The expression that reads a column, and at most so many bytes of its text.
+fn expression(column: &str, read: &ReadAs, bytes_of_text: &str) -> String {
     let name = quote(column);
     match read {
         ReadAs::Plain => name,
         ReadAs::Money { precision } => format!("CAST({name} AS decimal({precision},4))"),
         ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. } => {
-            format!("CAST({name} AS varbinary({}))", bytes_of_text(form))
+            format!("CAST({name} AS varbinary({bytes_of_text}))")
         }
         ReadAs::TextBytes { .. } => format!("CAST(CAST({name} AS varchar(max)) AS varbinary(max))"),
         ReadAs::ThroughNVarchar => format!("CAST(CAST({name} AS nvarchar(max)) AS varbinary(max))"),
@@ -101,7 +117,7 @@ pub fn chunk(table: &TablePlan, chunk: &Chunk) -> String {
     let columns: Vec<String> = table
         .columns
         .iter()
-        .map(|column| expression(&column.source, &column.mapping.read, column.mapping.form))
+        .map(|column| expression(&column.source, &column.mapping.read, bytes_of_text(column)))
         .collect();
     let mut sql = format!("SELECT {} FROM {}", columns.join(", "), qualified(&table.source));
     let conditions = conditions(table, chunk);
@@ -204,9 +220,8 @@ pub fn sample(table: &TablePlan, step: u64) -> String {
     let names: Vec<String> = table.chunk_key.iter().map(|column| quote(&column.name)).collect();
     let names = names.join(", ");
     // A key that is cut is as good a bound.
-    let short = Form::Text { limit: 1 };
     let read: Vec<String> =
-        table.chunk_key.iter().map(|column| expression(&column.name, &column.read, short)).collect();
+        table.chunk_key.iter().map(|column| expression(&column.name, &column.read, "8000")).collect();
     let mut conditions: Vec<String> = table.filter.iter().map(|filter| format!("({filter})")).collect();
     conditions.extend(
         table
