@@ -10,7 +10,7 @@ use stopgap_tests::{
 const TABLES_FAILED: i32 = 1;
 
 /// Name, the type when the view was made, the type and value since, and what must be said.
-const CHANGES: [(&str, &str, &str, &str, &str); 12] = [
+const CHANGES: [(&str, &str, &str, &str, &str); 13] = [
     ("wider_national", "nvarchar(10)", "nvarchar(40)", "N'more than ten characters'", "the target type takes 10"),
     ("wider", "varchar(10)", "varchar(40)", "'more than ten characters'", "the target type takes 10"),
     ("wider_fixed", "char(10)", "char(40)", "'more than ten characters'", "the target type takes 10"),
@@ -40,6 +40,13 @@ const CHANGES: [(&str, &str, &str, &str, &str); 12] = [
     ("text_became_number", "nvarchar(10)", "int", "12", "planned as nvarchar(10)"),
     ("national_became_plain", "nvarchar(10)", "varchar(10)", "'ab'", "planned as nvarchar(10)"),
     ("plain_became_national", "varchar(10)", "nvarchar(10)", "N'ab'", "planned as varchar(10)"),
+    (
+        "other_alphabet",
+        "varchar(10) COLLATE Latin1_General_CI_AS",
+        "varchar(10) COLLATE Cyrillic_General_CI_AS",
+        "N'Привет'",
+        "planned as varchar(10) with code page 1252",
+    ),
     ("day_became_number", "date", "int", "12", "planned as date"),
 ];
 

@@ -11,6 +11,7 @@ use crate::source::{Catalog, Source};
 
 mod catalog;
 mod connect;
+mod planned;
 mod reader;
 mod select;
 mod types;

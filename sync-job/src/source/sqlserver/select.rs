@@ -4,6 +4,7 @@ use crate::cell::{date_text, time_text, uuid_text};
 use crate::chunk::{Chunk, Key, KeyValue};
 use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
 use crate::schema::{SourceType, TableName};
+use crate::text::CodePage;
 use crate::type_map::{Form, ReadAs};
 
 /// `[name]`, with closing brackets doubled.
@@ -110,6 +111,32 @@ pub fn text_types(table: &TablePlan) -> Option<String> {
 pub fn text_columns(table: &TablePlan) -> impl Iterator<Item = &ColumnPlan> {
     let as_bytes = |read: &ReadAs| matches!(read, ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. });
     table.columns.iter().filter(move |column| as_bytes(&column.mapping.read))
+}
+
+/// The column of [`code_pages`].
+pub const CODE_PAGE: &str = "stopgap_code_page";
+
+/// Returns a row for each of [`columns_with_code_page`], in their order, with the code page that its bytes are in now; `None`
+/// where there are none. What speaks SQL Server's protocol without knowing this function returns nothing.
+pub fn code_pages(table: &TablePlan) -> Option<String> {
+    const FUNCTION: &str = "sys.dm_exec_describe_first_result_set";
+    let names: Vec<String> = columns_with_code_page(table).map(|(column, _)| quote(&column.source)).collect();
+    let read = literal(&format!("SELECT {} FROM {}", names.join(", "), qualified(&table.source)));
+    (!names.is_empty()).then(|| {
+        format!(
+            "IF OBJECT_ID(N'{FUNCTION}') IS NOT NULL \
+             SELECT CAST(COLLATIONPROPERTY(collation_name, 'CodePage') AS int) AS {CODE_PAGE} \
+             FROM {FUNCTION}({read}, NULL, 0) ORDER BY column_ordinal"
+        )
+    })
+}
+
+/// The columns of [`code_pages`], each with its planned code page.
+pub fn columns_with_code_page(table: &TablePlan) -> impl Iterator<Item = (&ColumnPlan, CodePage)> {
+    table.columns.iter().filter_map(|column| match column.mapping.read {
+        ReadAs::CodePageBytes { code_page, .. } | ReadAs::TextBytes { code_page } => Some((column, code_page)),
+        _ => None,
+    })
 }
 
 /// The SELECT that reads a chunk of a table.
