@@ -215,6 +215,41 @@ async fn a_table_that_may_not_be_read_is_refused(engine: Engine) {
     assert_eq!(target.rows("SELECT id FROM calm").unwrap(), ["7"]);
 }
 
+/// A policy that hides rows is itself hidden from a login that may not see definitions: that is said at least.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_would_go_unnoticed_is_warned_of() {
+    let source = source("policed").await;
+    if std::env::var_os("SYNC_TEST_MSSQL").is_some() {
+        // The simulator has no functions, and applies no policies.
+        let function =
+            "CREATE FUNCTION dbo.visible (@id int) RETURNS TABLE WITH SCHEMABINDING AS RETURN SELECT 1 AS visible";
+        source.run(function).await.unwrap();
+    }
+    let login = format!("blind_{}", source.database);
+    source
+        .run(&format!(
+            "CREATE SECURITY POLICY dbo.hides ADD FILTER PREDICATE dbo.visible(id) ON dbo.policed WITH (STATE = ON);\nGO\n\
+             CREATE LOGIN {login} WITH PASSWORD = 'Reader-1234'; CREATE USER {login} FOR LOGIN {login}; GRANT SELECT TO {login}"
+        ))
+        .await
+        .unwrap();
+    let target = TestTarget::on(Engine::Postgres).unwrap();
+    let check = || {
+        let job = job(&source, &target).source(&format!("user = \"{login}\"")).env(SOURCE_PASSWORD, "Reader-1234");
+        let outcome = job.command("check", &["--format", "json"]).unwrap().expect_code(0).unwrap();
+        let findings = outcome.json().unwrap()["findings"].as_array().unwrap().clone();
+        let named = |id: &str| findings.iter().find(|finding| finding["id"] == id).map(ToString::to_string);
+        (named("view-definition"), named("row-level-security"))
+    };
+    let (lacking, policy) = check();
+    assert!(lacking.unwrap().contains(&format!("GRANT VIEW DEFINITION TO [{login}]")));
+    assert_eq!(policy, None);
+    source.run(&format!("GRANT VIEW DEFINITION TO {login}")).await.unwrap();
+    let (lacking, policy) = check();
+    assert_eq!(lacking, None);
+    assert!(policy.unwrap().contains("dbo.policed"));
+}
+
 on_each_engine!(
     a_table_that_may_not_be_read_is_refused,
     a_connection_dropped_among_the_rows_is_made_again,

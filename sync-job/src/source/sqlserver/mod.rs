@@ -34,7 +34,8 @@ const FACTS: &str = "\
 SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version,
        CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition,
        DB_NAME() AS database_name, SUSER_SNAME() AS login_name,
-       CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)) AS updateability";
+       CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)) AS updateability,
+       CAST(HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DEFINITION') AS int) AS view_definition";
 
 const SNAPSHOT_STATE: &str = "\
 SELECT CAST(snapshot_isolation_state AS int) AS state FROM sys.databases WHERE name = DB_NAME()";
@@ -65,6 +66,7 @@ impl Source for SqlServer {
             database: fields.text("database_name"),
             read_only: fields.text("updateability") == "READ_ONLY",
             login: fields.text("login_name"),
+            sees_definitions: fields.int("view_definition").map(|held| held == 1),
             snapshot_allowed: None,
             data_files: Vec::new(),
         };
@@ -125,7 +127,8 @@ impl Source for SqlServer {
 
     async fn snapshots(&self, prefix: &str) -> Result<Vec<String>> {
         let mut connection = connect::connect(&self.config, None).await?;
-        let sql = "SELECT name AS database_name FROM sys.databases WHERE source_database_id IS NOT NULL";
+        // A job of the same name may copy another database of this server.
+        let sql = "SELECT name AS database_name FROM sys.databases WHERE source_database_id = DB_ID()";
         let found = connect::rows(&mut connection, sql, CATALOG_PATIENCE).await?;
         let names = found.iter().map(|row| catalog::Fields(row).text("database_name"));
         Ok(names.filter(|name| name.starts_with(prefix)).collect())
