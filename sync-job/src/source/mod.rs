@@ -29,7 +29,7 @@ pub trait Source: Send + Sync + 'static {
     /// Drops a database snapshot that a run of this job made. Absence is no error.
     fn drop_snapshot(&self, name: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Names of the database snapshots whose name starts with `prefix`.
+    /// Names of the source database's snapshots whose name starts with `prefix`.
     fn snapshots(&self, prefix: &str) -> impl Future<Output = Result<Vec<String>>> + Send;
 
     /// The SELECT that reads this chunk, as the server will get it.
