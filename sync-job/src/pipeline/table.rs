@@ -64,6 +64,7 @@ pub async fn prepare<S: Source, T: Target>(
         .map_err(|error| ("staging", error))?;
     let loaded = chunks::load(context, table, Some(staging.clone())).await.map_err(|error| ("load", error))?;
     report.stages.load = started.elapsed().as_secs_f64();
+    report.stages.read = loaded.read_seconds(report.stages.load);
     report.rows = loaded.digest.rows;
     report.bytes = loaded.bytes;
     report.retries = retries + loaded.retries;

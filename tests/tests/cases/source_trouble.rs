@@ -185,6 +185,26 @@ async fn connections_that_died_while_they_waited_cost_one_try() {
     assert_eq!(target.rows("SELECT id FROM calm").unwrap(), ["7"]);
 }
 
+/// The report says whether the source or the target was waited for.
+async fn a_slow_source_is_seen_in_the_time_of_reading(engine: Engine) {
+    let table = &named("slow", engine);
+    let (source, target) = (source(table).await, target(engine, table));
+    let more = format!(
+        "INSERT INTO dbo.{table} (id, name) SELECT a.id + {ROWS} * b.d, a.name FROM dbo.{table} AS a CROSS JOIN {DIGITS} AS b(d) WHERE b.d > 0"
+    );
+    source.run(&more).await.unwrap();
+    if !arm(&source, "slow", table, 1, 0).await {
+        return;
+    }
+    let outcome = job(&source, &target).run().unwrap().expect_code(0).unwrap();
+    let report = outcome.json().unwrap();
+    let own = report["tables"].as_array().unwrap().iter().find(|own| own["source"] == format!("dbo.{table}")).unwrap();
+    let seconds = |stage: &str| own["stages"][stage].as_f64().unwrap();
+    let (read, load) = (seconds("read"), seconds("load"));
+    // A good third of a second is the source's; creating the staging table and the commit are in the load, too.
+    assert!(read > 0.3 && read > load * 0.4 && read <= load, "{}", own["stages"]);
+}
+
 /// What a login may not read is said before anything is written, with the statement that grants it.
 async fn a_table_that_may_not_be_read_is_refused(engine: Engine) {
     let source = source(&named("readable", engine)).await;
@@ -252,6 +272,7 @@ async fn a_policy_that_would_go_unnoticed_is_warned_of() {
 
 on_each_engine!(
     a_table_that_may_not_be_read_is_refused,
+    a_slow_source_is_seen_in_the_time_of_reading,
     a_connection_dropped_among_the_rows_is_made_again,
     a_deadlock_victim_reads_again,
     a_stream_that_stalls_is_given_up_and_read_again,
