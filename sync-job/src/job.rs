@@ -83,7 +83,27 @@ impl<S: Source, T: Target> Job<S, T> {
         let missing = self.target.missing_permissions(&plan.tables).await?;
         let findings = precheck::judge(config, &plan, &facts, &catalog.unreadable, &target_facts, &missing);
         plan.findings.extend(findings);
+        if plan.refusals().next().is_none() {
+            self.look_at_references(&mut plan).await?;
+        }
         Ok(Planned { plan, facts })
+    }
+
+    /// Foreign keys that only the target would break are found before their tables are loaded.
+    async fn look_at_references(&self, plan: &mut RunPlan) -> Result<()> {
+        let references = plan::references::of(&plan.tables, self.target.dialect());
+        if references.is_empty() {
+            return Ok(());
+        }
+        let answers = self.source.look_at(&references).await?;
+        for (reference, answer) in references.iter().zip(answers) {
+            let finding = plan::references::judge(reference, answer, &self.source.query_of(reference));
+            let own = plan.tables.iter_mut().find(|table| table.source == reference.child.table);
+            if let (Some(finding), Some(own)) = (finding, own) {
+                own.findings.push(finding);
+            }
+        }
+        Ok(())
     }
 
     /// Copies everything. Every failure is in the report.

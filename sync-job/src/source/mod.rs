@@ -6,6 +6,7 @@ use crate::chunk::{Chunk, Key};
 use crate::error::Result;
 use crate::load::RowEncoder;
 use crate::plan::TablePlan;
+use crate::plan::references::{Answer, Reference};
 use crate::schema::{SourceFacts, SourceTable, TableName};
 
 pub mod sqlserver;
@@ -31,6 +32,12 @@ pub trait Source: Send + Sync + 'static {
 
     /// Names of the source database's snapshots whose name starts with `prefix`.
     fn snapshots(&self, prefix: &str) -> impl Future<Output = Result<Vec<String>>> + Send;
+
+    /// Looks at foreign keys, for a limited time.
+    fn look_at(&self, references: &[Reference]) -> impl Future<Output = Result<Vec<Answer>>> + Send;
+
+    /// The query of [`Source::look_at`], for people.
+    fn query_of(&self, reference: &Reference) -> String;
 
     /// The SELECT that reads this chunk, as the server will get it.
     fn select(&self, table: &TablePlan, chunk: &Chunk) -> String;

@@ -6,6 +6,7 @@ use crate::chunk::Chunk;
 use crate::config::SourceConfig;
 use crate::error::{Error, Kind, Result, Side};
 use crate::plan::TablePlan;
+use crate::plan::references::{Answer, Reference};
 use crate::schema::SourceFacts;
 use crate::source::{Catalog, Source};
 
@@ -29,6 +30,9 @@ pub struct SqlServer {
 const CATALOG_PATIENCE: Duration = Duration::from_mins(5);
 /// Making a database snapshot waits for a checkpoint.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_mins(10);
+
+/// All foreign keys together: they are looked at before each run.
+const REFERENCES_PATIENCE: Duration = Duration::from_mins(1);
 
 const FACTS: &str = "\
 SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version,
@@ -132,6 +136,30 @@ impl Source for SqlServer {
         let found = connect::rows(&mut connection, sql, CATALOG_PATIENCE).await?;
         let names = found.iter().map(|row| catalog::Fields(row).text("database_name"));
         Ok(names.filter(|name| name.starts_with(prefix)).collect())
+    }
+
+    async fn look_at(&self, references: &[Reference]) -> Result<Vec<Answer>> {
+        let ends = tokio::time::Instant::now() + REFERENCES_PATIENCE;
+        let mut answers = Vec::new();
+        let mut connection = connect::connect(&self.config, None).await?;
+        for reference in references {
+            let left = ends.saturating_duration_since(tokio::time::Instant::now());
+            match connect::rows(&mut connection, &select::differing(reference), left).await {
+                Ok(found) => answers.push(if found.is_empty() { Answer::Holds } else { Answer::Differs }),
+                // The connection still waits for its answer; closing it ends the statement.
+                Err(Error { kind: Kind::Stalled, .. }) => break,
+                Err(error) => {
+                    tracing::warn!(error = error.chain(), "a foreign key could not be looked at");
+                    answers.push(Answer::Unknown);
+                }
+            }
+        }
+        answers.resize(references.len(), Answer::Unknown);
+        Ok(answers)
+    }
+
+    fn query_of(&self, reference: &Reference) -> String {
+        select::differing(reference)
     }
 
     fn select(&self, table: &TablePlan, chunk: &Chunk) -> String {

@@ -2,6 +2,7 @@
 
 use crate::cell::{date_text, time_text, uuid_text};
 use crate::chunk::{Chunk, Key, KeyValue};
+use crate::plan::references::{Compares, Reference, Side};
 use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
 use crate::schema::{SourceType, TableName};
 use crate::text::CodePage;
@@ -226,6 +227,38 @@ fn key_literal(column: &KeyColumn, value: &KeyValue) -> String {
             _ => literal(text)[1..].to_owned(),
         },
     }
+}
+
+/// A row of the child, if there is one, whose parent is only found by the source's collation. The comparison of the collation
+/// stays, since an index serves it. Both sides of a foreign key have one type and collation, so that bytes can be compared.
+pub fn differing(reference: &Reference) -> String {
+    let Reference { child, parent, compares, .. } = reference;
+    let bytes = |alias: &str, name: &str, compares: Compares| {
+        let column = format!("{alias}.{}", quote(name));
+        let text = if compares == Compares::Padded { format!("RTRIM({column})") } else { column };
+        format!("CAST({text} AS varbinary(8000))")
+    };
+    let mut same = Vec::new();
+    for ((own, other), compares) in child.columns.iter().zip(&parent.columns).zip(compares) {
+        same.push(format!("p.{} = c.{}", quote(other), quote(own)));
+        if *compares != Compares::AsTheSource {
+            same.push(format!("{} = {}", bytes("p", other, *compares), bytes("c", own, *compares)));
+        }
+    }
+    let known: Vec<String> = child.columns.iter().map(|name| format!("c.{} IS NOT NULL", quote(name))).collect();
+    format!(
+        "SELECT TOP (1) c.* FROM {} AS c WHERE {} AND NOT EXISTS (SELECT 1 AS found FROM {} AS p WHERE {})",
+        rows_of(child),
+        known.join(" AND "),
+        rows_of(parent),
+        same.join(" AND ")
+    )
+}
+
+fn rows_of(side: &Side) -> String {
+    let names: Vec<String> = side.columns.iter().map(|name| quote(name)).collect();
+    let filter = side.filter.as_ref().map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
+    format!("(SELECT {} FROM {}{filter})", names.join(", "), qualified(&side.table))
 }
 
 /// Smallest and largest value of the leading key column.
