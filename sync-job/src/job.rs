@@ -16,11 +16,9 @@ use crate::progress::Progress;
 use crate::report::{Failure, RunReport, human};
 use crate::retry::Patience;
 use crate::schema::SourceFacts;
+use crate::snapshots::Snapshots;
 use crate::source::Source;
 use crate::target::{Lease as _, Target};
-
-/// Names of database snapshots that runs make start with this.
-const SNAPSHOT_PREFIX: &str = "stopgap_";
 
 /// How long the target may take to give the lease back.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -48,7 +46,7 @@ pub fn new_run_id() -> String {
 
 /// Whether a text is a run's name: one of [`new_run_id`], of the launcher (a time or `manual`, and a part of a hash), or an
 /// instance's id.
-fn is_run_id(text: &str) -> bool {
+pub(crate) fn is_run_id(text: &str) -> bool {
     let Some((start, end)) = text.split_once('-') else { return false };
     let is_hex = |lengths: std::ops::RangeInclusive<usize>| {
         lengths.contains(&end.len()) && end.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
@@ -90,7 +88,27 @@ impl<S: Source, T: Target> Job<S, T> {
         let findings = precheck::judge(config, &plan, &facts, &catalog.unreadable, &target_facts, &missing);
         plan.findings.extend(findings);
         plan.add(self.target.warnings(&plan.tables).await?);
+        if plan.refusals().next().is_none() {
+            self.look_at_references(&mut plan).await?;
+        }
         Ok(Planned { plan, facts })
+    }
+
+    /// Foreign keys that only the target would break are found before their tables are loaded.
+    async fn look_at_references(&self, plan: &mut RunPlan) -> Result<()> {
+        let references = plan::references::of(&plan.tables, self.target.dialect());
+        if references.is_empty() {
+            return Ok(());
+        }
+        let answers = self.source.look_at(&references).await?;
+        for (reference, answer) in references.iter().zip(answers) {
+            let finding = plan::references::judge(reference, answer, &self.source.query_of(reference));
+            let own = plan.tables.iter_mut().find(|table| table.source == reference.child.table);
+            if let (Some(finding), Some(own)) = (finding, own) {
+                own.findings.push(finding);
+            }
+        }
+        Ok(())
     }
 
     /// Copies everything. Every failure is in the report.
@@ -158,18 +176,20 @@ impl<S: Source, T: Target> Job<S, T> {
         if !leftovers.is_empty() {
             report.notes.push(format!("dropped what an earlier run left behind: {}", leftovers.join(", ")));
         }
-        let snapshot = patience
-            .repeat("database snapshot", &mut 0, || self.make_snapshot(&planned))
-            .await
-            .map_err(|error| ("database snapshot", error))?;
+        let snapshots = Snapshots::new(&*self.source, &self.config.name, patience);
+        report.notes.extend(snapshots.clean().await);
+        let is_wanted = |table: &TablePlan| table.consistency == Consistency::DatabaseSnapshot;
+        let mut snapshot = None;
+        if planned.plan.tables.iter().any(is_wanted) {
+            let made = snapshots.make(&self.run_id, &planned.facts).await;
+            snapshot = Some(made.map_err(|error| ("database snapshot", error))?);
+        }
         let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
         let context = Arc::new(self.context(progress, cancel, snapshot.clone()));
         report.tables = pipeline::copy_all(&context, &tables, lease).await;
         drop(context);
-        if let Some(name) = snapshot
-            && let Err(error) = self.source.drop_snapshot(&name).await
-        {
-            report.notes.push(format!("the database snapshot {name} could not be dropped: {}", error.chain()));
+        if let Some(name) = snapshot {
+            report.notes.extend(snapshots.drop_own(&name).await);
         }
         Ok(())
     }
@@ -216,23 +236,6 @@ impl<S: Source, T: Target> Job<S, T> {
     ) -> Context<S, T> {
         let limits = self.config.limits.clone();
         Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, snapshot)
-    }
-
-    /// The run's database snapshot, if the job asks for one; earlier runs' leftovers go first.
-    async fn make_snapshot(&self, planned: &Planned) -> Result<Option<String>> {
-        if !planned.plan.tables.iter().any(|table| table.consistency == Consistency::DatabaseSnapshot) {
-            return Ok(None);
-        }
-        let prefix = format!("{SNAPSHOT_PREFIX}{}_", self.config.name);
-        for old in self.source.snapshots(&prefix).await? {
-            // The job "erp" has nothing to do with the snapshots of the job "erp_eu".
-            if is_run_id(&old[prefix.len()..]) {
-                self.source.drop_snapshot(&old).await?;
-            }
-        }
-        let name = format!("{prefix}{}", self.run_id);
-        self.source.create_snapshot(&name, &planned.facts).await?;
-        Ok(Some(name))
     }
 
     fn blank(&self, command: &'static str) -> RunReport {

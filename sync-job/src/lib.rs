@@ -26,6 +26,7 @@ pub mod retry;
 pub mod schema;
 pub mod secret;
 pub mod sides;
+mod snapshots;
 pub mod source;
 pub mod swap;
 pub mod target;

@@ -47,6 +47,18 @@ pub fn judge(
             "Grant VIEW DEFINITION and CREATE DATABASE to the login, or choose another consistency.",
         ));
     }
+    if source.sees_definitions == Some(false) {
+        findings.push(Finding::new(
+            "view-definition",
+            Severity::Warning,
+            format!(
+                "the login {} lacks VIEW DEFINITION: a security policy that hides rows from it would not be noticed, nor \
+                 column defaults",
+                source.login
+            ),
+            format!("GRANT VIEW DEFINITION TO [{}]; in the database {}.", source.login, source.database),
+        ));
+    }
     for table in plan.tables.iter().map(|table| &table.source).filter(|table| unreadable.contains(table)) {
         let finding = Finding::new(
             "source-permission",

@@ -245,6 +245,9 @@ pub struct SourceFacts {
     pub snapshot_allowed: Option<bool>,
     pub read_only: bool,
     pub login: String,
+    /// It holds VIEW DEFINITION on the database: without that, policies that filter rows are not shown to it. `None` where it
+    /// cannot be told.
+    pub sees_definitions: Option<bool>,
     /// The database's logical files, needed to make a database snapshot of it.
     pub data_files: Vec<(String, String)>,
 }

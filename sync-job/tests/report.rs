@@ -35,7 +35,14 @@ fn table(source: &str, target: &str, rows: u64) -> TableReport {
         outcome: TableOutcome::Copied,
         rows,
         bytes: rows * 121,
-        stages: Stages { load: rows as f64 / 96_000.0, verify: 0.41, index: 1.3, swap: 0.02, total: 12.7 },
+        stages: Stages {
+            read: rows as f64 / 120_000.0,
+            load: rows as f64 / 96_000.0,
+            verify: 0.41,
+            index: 1.3,
+            swap: 0.02,
+            total: 12.7,
+        },
         verdict: "verified".to_owned(),
         swap: Some(SwapMethod::Rename),
         digest: Some(format!("{rows}:00000000000000000000000000c0ffee")),
@@ -49,7 +56,7 @@ fn table(source: &str, target: &str, rows: u64) -> TableReport {
 
 fn failed(mut table: TableReport, stage: &str, error: &Error) -> TableReport {
     table.outcome = if error.kind == Kind::Cancelled { TableOutcome::Interrupted } else { TableOutcome::Failed };
-    table.stages = Stages { load: table.stages.load, ..Stages::default() };
+    table.stages = Stages { read: table.stages.read, load: table.stages.load, ..Stages::default() };
     (table.swap, table.digest) = (None, None);
     table.verdict = String::new();
     table.failure = Some(Failure::new(stage, error));

@@ -38,6 +38,7 @@ macro_rules! on_each_mysql {
 mod cases {
     mod aws;
     mod chunk_keys;
+    mod code_pages;
     mod consistency;
     mod digests;
     mod harness;

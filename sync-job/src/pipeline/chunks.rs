@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -23,6 +24,25 @@ pub struct Loaded {
     pub losses: LossCounts,
     pub bytes: u64,
     pub retries: u32,
+    /// Of all readers together: how long they got and encoded rows, and how long they waited for the target.
+    reading: Duration,
+    waiting: Duration,
+}
+
+impl Loaded {
+    /// Of a load that took so many seconds, those of reading. Readers work side by side, so their own times only tell its share.
+    pub fn read_seconds(&self, load: f64) -> f64 {
+        let both = (self.reading + self.waiting).as_secs_f64();
+        if both > 0.0 { load * self.reading.as_secs_f64() / both } else { 0.0 }
+    }
+}
+
+/// A chunk that is done.
+struct Done {
+    result: ChunkResult,
+    retries: u32,
+    /// How long its last try took, from the first row asked for to the commit.
+    took: Duration,
 }
 
 /// Reads every chunk of the table into `staging`; without one, only for the digest.
@@ -49,11 +69,17 @@ pub async fn load<S: Source, T: Target>(
         };
         tasks.spawn(work.run());
     }
-    let mut loaded =
-        Loaded { digest: TableDigest::default(), losses: LossCounts::new(table.columns.len()), bytes: 0, retries };
+    let mut loaded = Loaded {
+        digest: TableDigest::default(),
+        losses: LossCounts::new(table.columns.len()),
+        bytes: 0,
+        retries,
+        reading: Duration::ZERO,
+        waiting: Duration::ZERO,
+    };
     // Dropping the set at the first error ends the other chunks.
     while let Some(done) = tasks.join_next().await {
-        let (result, retries) = done.map_err(|error| {
+        let Done { result, retries, took } = done.map_err(|error| {
             Error::new(Side::Job, Kind::Internal, format!("{}: a chunk ended unexpectedly", table.target))
                 .with_source(error)
         })??;
@@ -61,6 +87,8 @@ pub async fn load<S: Source, T: Target>(
         loaded.losses.merge(&result.losses);
         loaded.bytes += result.bytes;
         loaded.retries += retries;
+        loaded.waiting += result.waited;
+        loaded.reading += took.saturating_sub(result.waited);
     }
     Ok(loaded)
 }
@@ -106,15 +134,15 @@ struct ChunkWork<S: Source, T: Target> {
 }
 
 impl<S: Source, T: Target> ChunkWork<S, T> {
-    async fn run(self) -> Result<(ChunkResult, u32)> {
+    async fn run(self) -> Result<Done> {
         let mut attempt = 0;
         loop {
             let told = (AtomicU64::new(0), AtomicU64::new(0));
             let result = self.attempt(&told).await;
             match result {
-                Ok(done) => {
-                    tracing::debug!(chunk = self.name, rows = done.digest.rows, "chunk done");
-                    return Ok((done, self.retries.load(Ordering::Relaxed)));
+                Ok((result, took)) => {
+                    tracing::debug!(chunk = self.name, rows = result.digest.rows, "chunk done");
+                    return Ok(Done { result, retries: self.retries.load(Ordering::Relaxed), took });
                 }
                 Err(error) => {
                     attempt += 1;
@@ -129,7 +157,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
     }
 
     /// One try: nothing of a failed one stays, neither rows nor their digest.
-    async fn attempt(&self, told: &(AtomicU64, AtomicU64)) -> Result<ChunkResult> {
+    async fn attempt(&self, told: &(AtomicU64, AtomicU64)) -> Result<(ChunkResult, Duration)> {
         let context = &self.context;
         let _own = permit(&self.own).await?;
         let _permit = permit(&context.readers).await?;
@@ -147,6 +175,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         let encoder = context.target.encoder(&self.table);
         let mut sink = Sink::new(encoder, loader, &context.memory, &tell);
         let snapshot = self.table.consistency == Consistency::Snapshot;
+        let began = Instant::now();
         in_snapshot(&mut reader, snapshot, async |reader| {
             reader.read(&self.table, &self.chunk, &mut sink).await?;
             // A full last buffer leaves while the transaction is still open; it costs nothing.
@@ -154,7 +183,8 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         })
         .await?;
         let done = sink.finish().await?;
+        let took = began.elapsed();
         context.give_back(reader).await;
-        Ok(done)
+        Ok((done, took))
     }
 }

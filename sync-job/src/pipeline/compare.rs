@@ -69,6 +69,7 @@ async fn compare<S: Source, T: Target>(
     let started = Instant::now();
     let read = chunks::load(context, table, None).await.map_err(|error| ("read", error))?;
     report.stages.load = started.elapsed().as_secs_f64();
+    report.stages.read = read.read_seconds(report.stages.load);
     report.rows = read.digest.rows;
     report.bytes = read.bytes;
     report.retries = read.retries;

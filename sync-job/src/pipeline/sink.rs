@@ -1,6 +1,7 @@
 //! Where a reader's rows go: into the target's loader, or nowhere but the digest.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -53,6 +54,8 @@ pub struct Sink<'a, E: RowEncoder, L: Loader> {
     memory: &'a Memory,
     rows_told: u64,
     pub bytes: u64,
+    /// How long the reader stood still until the target took what it had.
+    waited: Duration,
     tell: Tell<'a>,
 }
 
@@ -61,6 +64,8 @@ pub struct ChunkResult {
     pub digest: TableDigest,
     pub losses: LossCounts,
     pub bytes: u64,
+    /// How long the reader stood still for the target, the last rows and the commit included.
+    pub waited: Duration,
 }
 
 impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
@@ -74,6 +79,7 @@ impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
             memory,
             rows_told: 0,
             bytes: 0,
+            waited: Duration::ZERO,
             tell,
         }
     }
@@ -82,12 +88,13 @@ impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
     pub async fn finish(mut self) -> Result<ChunkResult> {
         let (rest, digest, losses) = self.encoder.finish();
         let last = rest.len() as u64;
+        let began = Instant::now();
         if let Some(mut loader) = self.loader.take() {
             loader.send(self.memory.weigh(rest).await?).await?;
             loader.commit().await?;
         }
         (self.tell)(digest.rows - self.rows_told, last);
-        Ok(ChunkResult { digest, losses, bytes: self.bytes + last })
+        Ok(ChunkResult { digest, losses, bytes: self.bytes + last, waited: self.waited + began.elapsed() })
     }
 }
 
@@ -105,10 +112,12 @@ impl<E: RowEncoder, L: Loader> RowSink for Sink<'_, E, L> {
     async fn flush(&mut self) -> Result<()> {
         let full = self.encoder.take(std::mem::take(&mut self.spare));
         let sent = full.len() as u64;
+        let began = Instant::now();
         self.spare = match &mut self.loader {
             Some(loader) => loader.send(self.memory.weigh(full).await?).await?,
             None => full,
         };
+        self.waited += began.elapsed();
         self.spare.clear();
         // A buffer that one huge value blew up is not kept.
         if self.spare.capacity() > self.limit * 2 {
@@ -126,6 +135,8 @@ impl<E: RowEncoder, L: Loader> RowSink for Sink<'_, E, L> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cell::Cell;
+    use crate::load::CellError;
 
     #[tokio::test]
     async fn what_waits_never_exceeds_the_budget() {
@@ -136,5 +147,53 @@ mod tests {
         assert!(futures_util::poll!(&mut next).is_pending(), "a second buffer got in beside one that fills the budget");
         drop(large);
         assert_eq!(next.await.unwrap().bytes.len(), 1024);
+    }
+
+    /// Encodes nothing, and has always something to send.
+    struct Blank;
+
+    impl RowEncoder for Blank {
+        fn begin_row(&mut self) {}
+        fn cell(&mut self, _: usize, _: Cell<'_>) -> std::result::Result<(), CellError> {
+            Ok(())
+        }
+        fn end_row(&mut self) {}
+        fn rows(&self) -> u64 {
+            0
+        }
+        fn buffered(&self) -> usize {
+            0
+        }
+        fn take(&mut self, empty: Vec<u8>) -> Vec<u8> {
+            empty
+        }
+        fn finish(self) -> (Vec<u8>, TableDigest, LossCounts) {
+            (Vec::new(), TableDigest::default(), LossCounts::new(0))
+        }
+    }
+
+    /// Takes its time for each buffer and for the commit.
+    struct Slow(Duration);
+
+    impl Loader for Slow {
+        async fn send(&mut self, next: Weighed) -> Result<Vec<u8>> {
+            tokio::time::sleep(self.0).await;
+            Ok(next.bytes)
+        }
+        async fn commit(self) -> Result<()> {
+            tokio::time::sleep(self.0).await;
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn waiting_for_the_target_is_no_reading() {
+        let (memory, pause) = (Memory::new(4 << 20, 1), Duration::from_millis(40));
+        let mut sink = Sink::new(Blank, Some(Slow(pause)), &memory, &|_, _| {});
+        tokio::time::sleep(pause * 3).await;
+        sink.flush().await.unwrap();
+        let waited = sink.finish().await.unwrap().waited;
+        assert!(waited >= pause * 3, "a buffer, the rest and the commit take {:?}, not {waited:?}", pause * 3);
+        assert!(waited < pause * 6, "{waited:?} holds the time before them");
     }
 }

@@ -69,6 +69,7 @@ pub async fn prepare<S: Source, T: Target>(
         .await
         .map_err(|error| ("load", error))?;
     report.stages.load = started.elapsed().as_secs_f64();
+    report.stages.read = loaded.read_seconds(report.stages.load);
     report.rows = loaded.digest.rows;
     report.bytes = loaded.bytes;
     report.retries = retries + loaded.retries;

@@ -13,6 +13,7 @@ mod indexes;
 mod keys;
 mod make;
 mod names;
+pub mod references;
 pub mod text;
 mod ties;
 

@@ -28,6 +28,8 @@ pub enum TableOutcome {
 /// Seconds spent in each stage.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Stages {
+    /// Of `load`, the share in which readers got rows and encoded them; in the rest they waited for the target.
+    pub read: f64,
     /// Reading, encoding and loading, which overlap.
     pub load: f64,
     pub verify: f64,

@@ -88,45 +88,50 @@ fn failures(report: &RunReport, out: &mut String) {
     }
 }
 
-/// Longer names have a line of their own.
-const NAME_WIDTH: usize = 20;
+const MARK_WIDTH: usize = 4;
 
-/// One line a table; the widths add up to [`WIDTH`].
+/// A line of the table: mark, name and figures.
+type Line = (&'static str, String, [String; 8]);
+
+/// One line a table, no wider than [`WIDTH`]; a name that does not fit beside the figures has a line of its own.
 fn table_lines(report: &RunReport, out: &mut String) {
-    let fits = |table: &&TableReport| table.target.chars().count() <= NAME_WIDTH;
-    let width = report.tables.iter().filter(fits).map(|table| table.target.chars().count()).max().unwrap_or(0).max(5);
-    let mut line = |mark: &str, name: &str, figures: [String; 7]| {
-        let [rows, size, rate, load, index, verify, swap] = figures;
-        let figures = format!("{rows:>11} {size:>8} {rate:>5} {load:>6} {index:>6} {verify:>6} {swap:>6}");
-        if name.chars().count() > NAME_WIDTH {
-            let _ = writeln!(out, "{mark:<4} {name}\n{:<4} {:<width$} {figures}", "", "");
-        } else {
-            let _ = writeln!(out, "{}", format!("{mark:<4} {name:<width$} {figures}").trim_end());
-        }
-    };
-    line("", "table", ["rows", "size", "row/s", "load", "index", "verify", "swap"].map(str::to_owned));
-    for table in &report.tables {
-        let stages = &table.stages;
-        let rate = if stages.load > 0.0 { (table.rows as f64 / stages.load) as u64 } else { 0 };
-        line(
-            mark(table.outcome),
-            &table.target,
-            [
-                rows(table.rows),
-                bytes(table.bytes),
-                short_count(rate).replace(' ', ""),
-                spent(stages.load),
-                spent(stages.index),
-                spent(stages.verify),
-                spent(stages.swap),
-            ],
-        );
-    }
-    let mut total = [const { String::new() }; 7];
+    let heading = ["rows", "size", "row/s", "read", "load", "index", "verify", "swap"].map(str::to_owned);
+    let mut lines: Vec<Line> = vec![("", "table".to_owned(), heading)];
+    lines.extend(report.tables.iter().map(|table| (mark(table.outcome), table.target.clone(), figures(table))));
+    let mut total = [const { String::new() }; 8];
     total[0] = rows(report.rows());
     total[1] = bytes(report.bytes());
-    line("", "total", total);
+    lines.push(("", "total".to_owned(), total));
+    let widest = |column: usize| lines.iter().map(|(_, _, figures)| figures[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 8] = std::array::from_fn(widest);
+    let room = WIDTH.saturating_sub(MARK_WIDTH + 1 + widths.iter().map(|width| width + 1).sum::<usize>());
+    let lengths = lines.iter().map(|(_, name, _)| name.chars().count());
+    let names = lengths.filter(|length| *length <= room).max().unwrap_or(0);
+    for (mark, name, figures) in &lines {
+        let figures: String = figures.iter().zip(widths).map(|(figure, width)| format!(" {figure:>width$}")).collect();
+        let line = if name.chars().count() > names {
+            format!("{mark:<MARK_WIDTH$} {name}\n{:<MARK_WIDTH$} {:<names$}{figures}", "", "")
+        } else {
+            format!("{mark:<MARK_WIDTH$} {name:<names$}{figures}")
+        };
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
     out.push('\n');
+}
+
+fn figures(table: &TableReport) -> [String; 8] {
+    let stages = &table.stages;
+    let rate = if stages.load > 0.0 { (table.rows as f64 / stages.load) as u64 } else { 0 };
+    [
+        rows(table.rows),
+        bytes(table.bytes),
+        short_count(rate).replace(' ', ""),
+        spent(stages.read),
+        spent(stages.load),
+        spent(stages.index),
+        spent(stages.verify),
+        spent(stages.swap),
+    ]
 }
 
 fn mark(outcome: TableOutcome) -> &'static str {

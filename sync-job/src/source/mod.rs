@@ -6,6 +6,7 @@ use crate::chunk::{Chunk, Key};
 use crate::error::Result;
 use crate::load::RowEncoder;
 use crate::plan::TablePlan;
+use crate::plan::references::{Answer, Reference};
 use crate::schema::{SourceFacts, SourceTable, TableName};
 
 pub mod sqlserver;
@@ -29,8 +30,14 @@ pub trait Source: Send + Sync + 'static {
     /// Drops a database snapshot that a run of this job made. Absence is no error.
     fn drop_snapshot(&self, name: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Names of the database snapshots whose name starts with `prefix`.
+    /// Names of the source database's snapshots whose name starts with `prefix`.
     fn snapshots(&self, prefix: &str) -> impl Future<Output = Result<Vec<String>>> + Send;
+
+    /// Looks at foreign keys, for a limited time.
+    fn look_at(&self, references: &[Reference]) -> impl Future<Output = Result<Vec<Answer>>> + Send;
+
+    /// The query of [`Source::look_at`], for people.
+    fn query_of(&self, reference: &Reference) -> String;
 
     /// The SELECT that reads this chunk, as the server will get it.
     fn select(&self, table: &TablePlan, chunk: &Chunk) -> String;

@@ -181,6 +181,7 @@ pub fn error(number: u32, who: &Who<'_>) -> SqlError {
             ),
         ),
         1222 => (16, 51, "Lock request time out period exceeded.".to_owned()),
+        3702 => (16, 4, "Cannot drop the database because it is currently in use.".to_owned()),
         4060 => (11, 1, format!("Cannot open database \"{database}\" requested by the login. The login failed.")),
         18401 => (
             14,

@@ -10,7 +10,7 @@ use stopgap_tests::{
 const TABLES_FAILED: i32 = 1;
 
 /// Name, the type when the view was made, the type and value since, and what must be said.
-const CHANGES: [(&str, &str, &str, &str, &str); 11] = [
+const CHANGES: [(&str, &str, &str, &str, &str); 13] = [
     ("wider_national", "nvarchar(10)", "nvarchar(40)", "N'more than ten characters'", "the target type takes 10"),
     ("wider", "varchar(10)", "varchar(40)", "'more than ten characters'", "the target type takes 10"),
     ("wider_fixed", "char(10)", "char(40)", "'more than ten characters'", "the target type takes 10"),
@@ -29,10 +29,24 @@ const CHANGES: [(&str, &str, &str, &str, &str); 11] = [
         "REPLICATE(CAST('x' AS varchar(max)), 9000)",
         "the target type takes 8000",
     ),
+    (
+        "wider_by_spaces",
+        "char(10)",
+        "varchar(max)",
+        "'abc' + REPLICATE(CAST(' ' AS varchar(max)), 9000) + 'xyz'",
+        "planned as char(10)",
+    ),
     ("number_became_text", "int", "nvarchar(10)", "N'12'", "planned as int"),
     ("text_became_number", "nvarchar(10)", "int", "12", "planned as nvarchar(10)"),
     ("national_became_plain", "nvarchar(10)", "varchar(10)", "'ab'", "planned as nvarchar(10)"),
     ("plain_became_national", "varchar(10)", "nvarchar(10)", "N'ab'", "planned as varchar(10)"),
+    (
+        "other_alphabet",
+        "varchar(10) COLLATE Latin1_General_CI_AS",
+        "varchar(10) COLLATE Cyrillic_General_CI_AS",
+        "N'Привет'",
+        "planned as varchar(10) with code page 1252",
+    ),
     ("day_became_number", "date", "int", "12", "planned as date"),
 ];
 
@@ -79,6 +93,42 @@ async fn text_into_a_longer_type_arrives_whole(engine: Engine) {
     assert_eq!(target.rows("SELECT CHAR_LENGTH(c) FROM v_notes").unwrap(), ["6000"]);
 }
 
+/// Name, type asked for, value, and its characters on the target: what comes after thousands of spaces or U+0000 counts, too.
+const BEHIND: [(&str, &str, &str, Option<&str>); 4] = [
+    ("spaces", "char(100)", "N'abc' + REPLICATE(CAST(N' ' AS nvarchar(max)), 5000) + N'xyz'", None),
+    ("spaces_alone", "char(100)", "N'abc' + REPLICATE(CAST(N' ' AS nvarchar(max)), 5000)", Some("abc")),
+    ("nuls", "varchar(1000)", "N'abc' + REPLICATE(CAST(NCHAR(0) AS nvarchar(max)), 5000) + N'xyz'", Some("abcxyz")),
+    ("nuls_and_spaces", "char(20)", "N'abc' + REPLICATE(NCHAR(0) + N' ', 3000) + N'xyz'", None),
+];
+
+async fn what_comes_behind_thousands_of_spaces_is_not_cut(engine: Engine) {
+    let source = TestSource::new().await.unwrap();
+    let target = TestTarget::on(engine).unwrap();
+    let mut sections = String::new();
+    for (name, wanted, value, _) in BEHIND {
+        let script = format!(
+            "CREATE TABLE dbo.{name} (id int NOT NULL PRIMARY KEY, c nvarchar(max) NULL); \
+             INSERT INTO dbo.{name} (id, c) VALUES (1, {value})"
+        );
+        source.run(&script).await.unwrap_or_else(|error| panic!("{name}: {error:#}"));
+        sections.push_str(&format!(
+            "[[table]]\nsource = \"dbo.{name}\"\nnul = \"strip\"\n[table.target_types]\nc = \"{wanted}\"\n"
+        ));
+    }
+    let outcome = Job::new(&source, &target).unwrap().sections(&sections).run().unwrap();
+    let report = outcome.expect_code(TABLES_FAILED).unwrap().json().unwrap();
+    for (name, _, _, arrives) in BEHIND {
+        let tables = report["tables"].as_array().unwrap();
+        let table = tables.iter().find(|table| table["source"] == format!("dbo.{name}")).unwrap();
+        if let Some(text) = arrives {
+            assert_eq!(target.rows(&format!("SELECT rtrim(c) FROM {name}")).unwrap(), [text], "{name}: {table}");
+        } else {
+            let message = table["failure"]["message"].as_str().unwrap_or("no failure");
+            assert!(message.contains("the target type takes"), "{name}: {message}");
+        }
+    }
+}
+
 /// A view has no statistics: its keys are counted before they are sampled.
 async fn a_view_is_cut_into_as_many_chunks_as_there_are_readers(engine: Engine) {
     let source = TestSource::new().await.unwrap();
@@ -103,5 +153,6 @@ async fn a_view_is_cut_into_as_many_chunks_as_there_are_readers(engine: Engine) 
 on_each_engine!(
     a_column_that_is_not_what_was_planned_is_said,
     text_into_a_longer_type_arrives_whole,
+    what_comes_behind_thousands_of_spaces_is_not_cut,
     a_view_is_cut_into_as_many_chunks_as_there_are_readers,
 );

@@ -185,6 +185,26 @@ async fn connections_that_died_while_they_waited_cost_one_try() {
     assert_eq!(target.rows("SELECT id FROM calm").unwrap(), ["7"]);
 }
 
+/// The report says whether the source or the target was waited for.
+async fn a_slow_source_is_seen_in_the_time_of_reading(engine: Engine) {
+    let table = &named("slow", engine);
+    let (source, target) = (source(table).await, target(engine, table));
+    let more = format!(
+        "INSERT INTO dbo.{table} (id, name) SELECT a.id + {ROWS} * b.d, a.name FROM dbo.{table} AS a CROSS JOIN {DIGITS} AS b(d) WHERE b.d > 0"
+    );
+    source.run(&more).await.unwrap();
+    if !arm(&source, "slow", table, 1, 0).await {
+        return;
+    }
+    let outcome = job(&source, &target).run().unwrap().expect_code(0).unwrap();
+    let report = outcome.json().unwrap();
+    let own = report["tables"].as_array().unwrap().iter().find(|own| own["source"] == format!("dbo.{table}")).unwrap();
+    let seconds = |stage: &str| own["stages"][stage].as_f64().unwrap();
+    let (read, load) = (seconds("read"), seconds("load"));
+    // A good third of a second is the source's; creating the staging table and the commit are in the load, too.
+    assert!(read > 0.3 && read > load * 0.4 && read <= load, "{}", own["stages"]);
+}
+
 /// What a login may not read is said before anything is written, with the statement that grants it.
 async fn a_table_that_may_not_be_read_is_refused(engine: Engine) {
     let source = source(&named("readable", engine)).await;
@@ -215,8 +235,44 @@ async fn a_table_that_may_not_be_read_is_refused(engine: Engine) {
     assert_eq!(target.rows("SELECT id FROM calm").unwrap(), ["7"]);
 }
 
+/// A policy that hides rows is itself hidden from a login that may not see definitions: that is said at least.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_would_go_unnoticed_is_warned_of() {
+    let source = source("policed").await;
+    if std::env::var_os("SYNC_TEST_MSSQL").is_some() {
+        // The simulator has no functions, and applies no policies.
+        let function =
+            "CREATE FUNCTION dbo.visible (@id int) RETURNS TABLE WITH SCHEMABINDING AS RETURN SELECT 1 AS visible";
+        source.run(function).await.unwrap();
+    }
+    let login = format!("blind_{}", source.database);
+    source
+        .run(&format!(
+            "CREATE SECURITY POLICY dbo.hides ADD FILTER PREDICATE dbo.visible(id) ON dbo.policed WITH (STATE = ON);\nGO\n\
+             CREATE LOGIN {login} WITH PASSWORD = 'Reader-1234'; CREATE USER {login} FOR LOGIN {login}; GRANT SELECT TO {login}"
+        ))
+        .await
+        .unwrap();
+    let target = TestTarget::on(Engine::Postgres).unwrap();
+    let check = || {
+        let job = job(&source, &target).source(&format!("user = \"{login}\"")).env(SOURCE_PASSWORD, "Reader-1234");
+        let outcome = job.command("check", &["--format", "json"]).unwrap().expect_code(0).unwrap();
+        let findings = outcome.json().unwrap()["findings"].as_array().unwrap().clone();
+        let named = |id: &str| findings.iter().find(|finding| finding["id"] == id).map(ToString::to_string);
+        (named("view-definition"), named("row-level-security"))
+    };
+    let (lacking, policy) = check();
+    assert!(lacking.unwrap().contains(&format!("GRANT VIEW DEFINITION TO [{login}]")));
+    assert_eq!(policy, None);
+    source.run(&format!("GRANT VIEW DEFINITION TO {login}")).await.unwrap();
+    let (lacking, policy) = check();
+    assert_eq!(lacking, None);
+    assert!(policy.unwrap().contains("dbo.policed"));
+}
+
 on_each_engine!(
     a_table_that_may_not_be_read_is_refused,
+    a_slow_source_is_seen_in_the_time_of_reading,
     a_connection_dropped_among_the_rows_is_made_again,
     a_deadlock_victim_reads_again,
     a_stream_that_stalls_is_given_up_and_read_again,

@@ -72,6 +72,13 @@ pub fn fact(text: &str, which: i64) -> Result<i64, SqlError> {
     }))
 }
 
+/// Security policies are shown to those alone who may see definitions.
+fn only_definers(env: &Env<'_>) -> Result<&'static str, SqlError> {
+    let may = env.has_permission(None, Some("VIEW DEFINITION".to_owned()))?
+        || env.has_permission(None, Some("ALTER ANY SECURITY POLICY".to_owned()))?;
+    Ok(if may { "" } else { " AND 0" })
+}
+
 /// A view of `sys` (or INFORMATION_SCHEMA); `None` where the simulator has none of that name.
 pub fn view(env: &Env<'_>, place: &Place, schema: &str, name: &str) -> Result<Option<View>, SqlError> {
     if schema.eq_ignore_ascii_case("INFORMATION_SCHEMA") {
@@ -142,9 +149,9 @@ pub fn view(env: &Env<'_>, place: &Place, schema: &str, name: &str) -> Result<Op
             "SELECT object_id, u16(name) AS name, column_id, 1 AS is_masked, u16(masked) AS masking_function FROM \"$columns\" WHERE masked IS NOT NULL".to_owned(),
             "object_id name:n column_id is_masked:b masking_function:m".to_owned(),
         ),
-        "security_policies" => (format!("SELECT {object}, 1 AS is_enabled FROM \"$objects\" o WHERE o.type = 'SP'"), format!("{object_columns} is_enabled:b")),
+        "security_policies" => (format!("SELECT {object}, 1 AS is_enabled FROM \"$objects\" o WHERE o.type = 'SP'{}", only_definers(env)?), format!("{object_columns} is_enabled:b")),
         "security_predicates" => (
-            "SELECT o.object_id, 1 AS security_predicate_id, o.history AS target_object_id, u16(o.definition) AS predicate_definition, 0 AS predicate_type, u16('FILTER') AS predicate_type_desc FROM \"$objects\" o WHERE o.type = 'SP'".to_owned(),
+            format!("SELECT o.object_id, 1 AS security_predicate_id, o.history AS target_object_id, u16(o.definition) AS predicate_definition, 0 AS predicate_type, u16('FILTER') AS predicate_type_desc FROM \"$objects\" o WHERE o.type = 'SP'{}", only_definers(env)?),
             "object_id security_predicate_id target_object_id predicate_definition:m predicate_type predicate_type_desc:d".to_owned(),
         ),
         "periods" => (

@@ -80,11 +80,36 @@ fn dos_table(page: u16) -> Option<&'static [char; 128]> {
     }
 }
 
+/// Where Windows' double-byte code pages are not what the encodings of the web are, mostly its users' own characters.
+const OTHERS: &[(u16, &[(u16, u16)])] = &[
+    (
+        936,
+        &[(0xA2E3, 0xA2E3), (0xA3A0, 0xA3A0), (0xA6D9, 0xA6F3), (0xA8BC, 0xA8BF), (0xA989, 0xA995), (0xFE50, 0xFEA0)],
+    ),
+    (949, &[(0xC9A1, 0xC9FE), (0xFEA1, 0xFEFE)]),
+    (950, &[(0x8140, 0xA0FE), (0xA3C0, 0xA3E0), (0xC6A1, 0xC8FE), (0xF9FE, 0xFEFE)]),
+];
+
+/// An error where the bytes hold one of [`OTHERS`].
+fn expect_known(bytes: &[u8], page: u16) -> Result<(), SqlError> {
+    let Some((_, others)) = OTHERS.iter().find(|(own, _)| *own == page) else { return Ok(()) };
+    let mut rest = bytes;
+    while let [first, second, ..] = rest {
+        let pair = u16::from_be_bytes([*first, *second]);
+        if others.iter().any(|(low, high)| (*low..=*high).contains(&pair)) {
+            return Err(error(40_002, format!("simulator: 0x{pair:04X} of code page {page} is not supported")));
+        }
+        rest = &rest[if *first > 0x80 { 2 } else { 1 }..];
+    }
+    Ok(())
+}
+
 /// Text of code-page bytes; what cannot be decoded becomes U+FFFD.
 pub fn decode(bytes: &[u8], collation: &str) -> Result<String, SqlError> {
     if let Some(table) = dos_table(code_page(collation)) {
         return Ok(oem_cp::decode_string_complete_table(bytes, table));
     }
+    expect_known(bytes, code_page(collation))?;
     Ok(encoding(code_page(collation))?.decode_without_bom_handling(bytes).0.into_owned())
 }
 
@@ -111,6 +136,7 @@ pub fn encode(text: &str, collation: &str) -> Result<Vec<u8>, SqlError> {
             bytes.extend_from_slice(&encoded);
         }
     }
+    expect_known(&bytes, code_page(collation))?;
     Ok(bytes)
 }
 

@@ -71,6 +71,9 @@ impl Binder<'_> {
             TableFactor::Table { name, alias, args: None, version: None, .. } => {
                 self.table(name, alias.as_ref(), sources)
             }
+            TableFactor::Table { name, alias, args: Some(arguments), version: None, .. } => {
+                self.described(name, alias.as_ref(), arguments, sources)
+            }
             TableFactor::Derived { subquery, alias: Some(alias), .. } => {
                 let query = self.query(subquery, outer)?;
                 Ok(self.derived(&query, alias, sources))

@@ -39,6 +39,7 @@ mod datetime;
 mod ddl;
 mod ddl_ast;
 mod ddl_parse;
+mod describe;
 mod dml;
 mod env;
 mod error;

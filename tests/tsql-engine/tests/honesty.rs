@@ -168,3 +168,16 @@ fn unknown_statements_are_named() {
         assert_eq!(error(&mut session, sql), UNSUPPORTED, "{sql}");
     }
 }
+
+#[test]
+fn characters_of_windows_own() {
+    let (_server, mut session) = prepared();
+    run(
+        &mut session,
+        "CREATE TABLE p (c varchar(2) COLLATE Chinese_Taiwan_Stroke_CI_AS); INSERT INTO p VALUES (0xFA40)",
+    );
+    for sql in ["SELECT CAST(c AS nvarchar(2)) FROM p", "INSERT INTO p VALUES (N'①')"] {
+        assert_eq!(error(&mut session, sql), 40_002, "{sql}");
+    }
+    assert_eq!(lines(&mut session, "SELECT CAST(c AS varbinary(2)) FROM p"), ["[FA, 40]"]);
+}

@@ -314,3 +314,25 @@ fn the_server_tells_what_it_is() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn the_first_result_set_is_described_without_being_read() {
+    let instance = shop();
+    let mut session = session(&instance);
+    let describe = |sql: &str| {
+        format!(
+            "IF OBJECT_ID(N'sys.dm_exec_describe_first_result_set') IS NOT NULL \
+             SELECT name, CAST(COLLATIONPROPERTY(collation_name, 'CodePage') AS int) \
+             FROM sys.dm_exec_describe_first_result_set(N'{sql}', NULL, 0) ORDER BY column_ordinal"
+        )
+    };
+    assert_eq!(
+        lines(&mut session, &describe("SELECT name, id, mail FROM sales.customer")),
+        ["name|1252", "id|NULL", "mail|1252"]
+    );
+    assert_eq!(error(&mut session, &describe("SELECT nothing FROM sales.customer")), 207);
+    assert_eq!(
+        error(&mut session, "SELECT name FROM sys.dm_exec_describe_first_result_set(N'SELECT 1', NULL, 1)"),
+        40_000
+    );
+}

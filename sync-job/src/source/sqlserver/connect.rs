@@ -181,8 +181,10 @@ fn server_kind(number: u32) -> Kind {
         229 | 230 | 262 | 297 | 300 | 916 | 15247 => Kind::Permission,
         1222 => Kind::LockTimeout,
         // Deadlock victim; snapshot changed under us; low memory; database starting, restoring, failing over; shutdown;
-        // script upgrade; too many connections; throttling and failover of Azure SQL; tempdb version store lost.
+        // script upgrade; too many connections; throttling and failover of Azure SQL; tempdb version store lost; a database
+        // snapshot whose readers are just leaving.
         1205
+        | 3702
         | 3960
         | 3961
         | 701

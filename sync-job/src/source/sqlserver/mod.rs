@@ -6,11 +6,13 @@ use crate::chunk::Chunk;
 use crate::config::SourceConfig;
 use crate::error::{Error, Kind, Result, Side};
 use crate::plan::TablePlan;
+use crate::plan::references::{Answer, Reference};
 use crate::schema::SourceFacts;
 use crate::source::{Catalog, Source};
 
 mod catalog;
 mod connect;
+mod planned;
 mod reader;
 mod select;
 mod types;
@@ -29,11 +31,15 @@ const CATALOG_PATIENCE: Duration = Duration::from_mins(5);
 /// Making a database snapshot waits for a checkpoint.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_mins(10);
 
+/// All foreign keys together: they are looked at before each run.
+const REFERENCES_PATIENCE: Duration = Duration::from_mins(1);
+
 const FACTS: &str = "\
 SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version,
        CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition,
        DB_NAME() AS database_name, SUSER_SNAME() AS login_name,
-       CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)) AS updateability";
+       CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)) AS updateability,
+       CAST(HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DEFINITION') AS int) AS view_definition";
 
 const SNAPSHOT_STATE: &str = "\
 SELECT CAST(snapshot_isolation_state AS int) AS state FROM sys.databases WHERE name = DB_NAME()";
@@ -64,6 +70,7 @@ impl Source for SqlServer {
             database: fields.text("database_name"),
             read_only: fields.text("updateability") == "READ_ONLY",
             login: fields.text("login_name"),
+            sees_definitions: fields.int("view_definition").map(|held| held == 1),
             snapshot_allowed: None,
             data_files: Vec::new(),
         };
@@ -124,10 +131,35 @@ impl Source for SqlServer {
 
     async fn snapshots(&self, prefix: &str) -> Result<Vec<String>> {
         let mut connection = connect::connect(&self.config, None).await?;
-        let sql = "SELECT name AS database_name FROM sys.databases WHERE source_database_id IS NOT NULL";
+        // A job of the same name may copy another database of this server.
+        let sql = "SELECT name AS database_name FROM sys.databases WHERE source_database_id = DB_ID()";
         let found = connect::rows(&mut connection, sql, CATALOG_PATIENCE).await?;
         let names = found.iter().map(|row| catalog::Fields(row).text("database_name"));
         Ok(names.filter(|name| name.starts_with(prefix)).collect())
+    }
+
+    async fn look_at(&self, references: &[Reference]) -> Result<Vec<Answer>> {
+        let ends = tokio::time::Instant::now() + REFERENCES_PATIENCE;
+        let mut answers = Vec::new();
+        let mut connection = connect::connect(&self.config, None).await?;
+        for reference in references {
+            let left = ends.saturating_duration_since(tokio::time::Instant::now());
+            match connect::rows(&mut connection, &select::differing(reference), left).await {
+                Ok(found) => answers.push(if found.is_empty() { Answer::Holds } else { Answer::Differs }),
+                // The connection still waits for its answer; closing it ends the statement.
+                Err(Error { kind: Kind::Stalled, .. }) => break,
+                Err(error) => {
+                    tracing::warn!(error = error.chain(), "a foreign key could not be looked at");
+                    answers.push(Answer::Unknown);
+                }
+            }
+        }
+        answers.resize(references.len(), Answer::Unknown);
+        Ok(answers)
+    }
+
+    fn query_of(&self, reference: &Reference) -> String {
+        select::differing(reference)
     }
 
     fn select(&self, table: &TablePlan, chunk: &Chunk) -> String {

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _};
-use tiberius::{ColumnData, ColumnType, QueryItem};
+use tiberius::{ColumnData, QueryItem};
 
 use super::connect::{Connection, classify, execute, rows};
+use super::planned::{Planned, changed};
 use super::select;
 use crate::cell::{Cell, DAYS_TO_1900, TICKS_PER_DAY, datetime_ticks};
 use crate::chunk::{self, Chunk, Key, KeyValue};
@@ -67,12 +68,8 @@ impl Reader for SqlServerReader {
     }
 
     async fn read<S: RowSink>(&mut self, table: &TablePlan, chunk: &Chunk, sink: &mut S) -> Result<()> {
-        let mut sql = select::chunk(table, chunk);
-        // In one batch with the rows: what is found out of the types holds for them.
-        let types = select::text_types(table);
-        if let Some(types) = &types {
-            sql = format!("{types}; {sql}");
-        }
+        let mut planned = Planned::new(table);
+        let sql = planned.before(&select::chunk(table, chunk));
         tracing::debug!(table = %table.source, sql, "reading");
         let broke = |error| classify(error, format!("reading {} failed", table.source));
         let stalled = || {
@@ -92,11 +89,8 @@ impl Reader for SqlServerReader {
             match next {
                 None => return Ok(()),
                 Some(Err(error)) => return Err(broke(error)),
-                Some(Ok(QueryItem::Metadata(found))) => {
-                    if types.is_some() && found.result_index() == 0 {
-                        expect_text(table, found.columns())?;
-                    }
-                }
+                Some(Ok(QueryItem::Metadata(found))) => planned.begin(found.result_index(), found.columns())?,
+                Some(Ok(QueryItem::Row(row))) if planned.is_about_columns() => planned.compare(&row)?,
                 Some(Ok(QueryItem::Row(row))) => {
                     visit(table, &row, sink)?;
                     if sink.is_full() {
@@ -132,35 +126,12 @@ impl SqlServerReader {
     }
 }
 
-/// Bytes of nvarchar read as varchar, or of a number read as text, would make other text of them, and no digest could tell.
-fn expect_text(table: &TablePlan, found: &[tiberius::Column]) -> Result<()> {
-    for (planned, found) in select::text_columns(table).zip(found) {
-        let is_planned = match planned.mapping.read {
-            ReadAs::Utf16Bytes { .. } => matches!(found.column_type(), ColumnType::NVarchar | ColumnType::NChar),
-            _ => matches!(found.column_type(), ColumnType::BigVarChar | ColumnType::BigChar),
-        };
-        if !is_planned {
-            let message = format!("{}, column {}: {}", table.source, planned.source, changed(&planned.declared));
-            return Err(Error::new(Side::Source, Kind::Refused, message));
-        }
-    }
-    Ok(())
-}
-
-/// What to do where a column is not what the plan says.
-fn changed(declared: &str) -> String {
-    format!(
-        "it was planned as {declared} and is of another type now; run again (a view first needs sp_refreshview, since \
-         its columns are those of the day on which it was made)"
-    )
-}
-
 /// Hands one row to the encoder.
 fn visit<S: RowSink>(table: &TablePlan, row: &tiberius::Row, sink: &mut S) -> Result<()> {
     let encoder = sink.encoder();
     encoder.begin_row();
     for (index, ((_, data), column)) in row.cells().zip(&table.columns).enumerate() {
-        cell(data, &column.mapping.read)
+        whole_cell(data, column)
             .and_then(|cell| encoder.cell(index, cell))
             .map_err(|error| bad_cell(table, row, column, error))?;
     }
@@ -184,9 +155,20 @@ fn bad_cell(table: &TablePlan, row: &tiberius::Row, column: &ColumnPlan, error: 
     let place = format!("{}, column {}, {place}", table.source, column.source);
     if matches!(error, CellError::Mismatch { .. }) {
         let message = format!("{place}: {}", changed(&column.declared));
-        return Error::new(Side::Source, Kind::Refused, message).with_source(error);
+        return Error::new(Side::Source, Kind::Changed, message).with_source(error);
     }
     Error::new(Side::Source, Kind::Data, place).with_source(error)
+}
+
+/// As [`cell`], unless the source may have cut the value.
+#[inline]
+fn whole_cell<'a>(data: &'a ColumnData<'static>, column: &ColumnPlan) -> std::result::Result<Cell<'a>, CellError> {
+    match data {
+        ColumnData::Binary(Some(bytes)) if select::may_be_cut(column, bytes.len()) => {
+            Err(CellError::Mismatch { form: column.declared.clone(), cell: format!("{} bytes of text", bytes.len()) })
+        }
+        _ => cell(data, &column.mapping.read),
+    }
 }
 
 /// The driver's value as a cell; nothing is copied. Text arrives as bytes, by its cast (the driver's own text would already

@@ -2,8 +2,10 @@
 
 use crate::cell::{date_text, time_text, uuid_text};
 use crate::chunk::{Chunk, Key, KeyValue};
+use crate::plan::references::{Compares, Reference, Side};
 use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
 use crate::schema::{SourceType, TableName};
+use crate::text::CodePage;
 use crate::type_map::{Form, ReadAs};
 
 /// `[name]`, with closing brackets doubled.
@@ -21,26 +23,42 @@ pub fn qualified(name: &TableName) -> String {
     format!("{}.{}", quote(&name.schema), quote(&name.name))
 }
 
-/// Text that may be longer than planned (the column was widened since, or a view's columns are out of date) must not be cut
-/// by its cast before anybody sees it. `varbinary(8000)` holds 2,000 characters of any encoding: where the target takes
-/// fewer, the encoder refuses what is longer. Everything else is read whole.
+/// What a `varbinary(n)` holds at most.
+const MOST_BYTES: u16 = 8_000;
+/// [`MOST_BYTES`] hold as many characters of any encoding.
 const SEEN_WHEN_CUT: u32 = 2_000;
 
-fn bytes_of_text(form: Form) -> &'static str {
-    match form {
-        Form::Text { limit: 1..SEEN_WHEN_CUT } | Form::Char { length: 1..SEEN_WHEN_CUT } => "8000",
-        _ => "max",
-    }
+/// Text that may be longer than planned (the column was widened since, or a view's columns are out of date) must not be cut
+/// by its cast before anybody sees it. Where the target takes fewer characters than the longest `varbinary(n)` holds, the
+/// encoder refuses what is longer. It does not where it takes characters away before it counts them, the spaces of a char(n)
+/// or U+0000: there a column whose own values are shorter shows by its length that it was cut. Everything else is read whole.
+fn bytes_of_text(column: &ColumnPlan) -> &'static str {
+    let (fits, refused_when_cut) = match column.mapping.form {
+        Form::Text { limit } => ((1..SEEN_WHEN_CUT).contains(&limit), !column.policy.strip_nul),
+        Form::Char { length } => ((1..SEEN_WHEN_CUT).contains(&length), false),
+        _ => (false, false),
+    };
+    if fits && (refused_when_cut || is_shorter_than_cut(&column.mapping.read)) { "8000" } else { "max" }
 }
 
-/// The expression that reads a column into a form.
-pub fn expression(column: &str, read: &ReadAs, form: Form) -> String {
+fn is_shorter_than_cut(read: &ReadAs) -> bool {
+    matches!(read, ReadAs::CodePageBytes { bytes: Some(bytes), .. } | ReadAs::Utf16Bytes { bytes: Some(bytes) } if *bytes < MOST_BYTES)
+}
+
+/// Whether a value of this length may be a part of what is stored; see [`bytes_of_text`].
+#[inline]
+pub fn may_be_cut(column: &ColumnPlan, bytes: usize) -> bool {
+    bytes == usize::from(MOST_BYTES) && is_shorter_than_cut(&column.mapping.read) && bytes_of_text(column) == "8000"
+}
+
+/// The expression that reads a column, and at most so many bytes of its text.
+fn expression(column: &str, read: &ReadAs, bytes_of_text: &str) -> String {
     let name = quote(column);
     match read {
         ReadAs::Plain => name,
         ReadAs::Money { precision } => format!("CAST({name} AS decimal({precision},4))"),
         ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. } => {
-            format!("CAST({name} AS varbinary({}))", bytes_of_text(form))
+            format!("CAST({name} AS varbinary({bytes_of_text}))")
         }
         ReadAs::TextBytes { .. } => format!("CAST(CAST({name} AS varchar(max)) AS varbinary(max))"),
         ReadAs::ThroughNVarchar => format!("CAST(CAST({name} AS nvarchar(max)) AS varbinary(max))"),
@@ -96,12 +114,38 @@ pub fn text_columns(table: &TablePlan) -> impl Iterator<Item = &ColumnPlan> {
     table.columns.iter().filter(move |column| as_bytes(&column.mapping.read))
 }
 
+/// The column of [`code_pages`].
+pub const CODE_PAGE: &str = "stopgap_code_page";
+
+/// Returns a row for each of [`columns_with_code_page`], in their order, with the code page that its bytes are in now; `None`
+/// where there are none. What speaks SQL Server's protocol without knowing this function returns nothing.
+pub fn code_pages(table: &TablePlan) -> Option<String> {
+    const FUNCTION: &str = "sys.dm_exec_describe_first_result_set";
+    let names: Vec<String> = columns_with_code_page(table).map(|(column, _)| quote(&column.source)).collect();
+    let read = literal(&format!("SELECT {} FROM {}", names.join(", "), qualified(&table.source)));
+    (!names.is_empty()).then(|| {
+        format!(
+            "IF OBJECT_ID(N'{FUNCTION}') IS NOT NULL \
+             SELECT CAST(COLLATIONPROPERTY(collation_name, 'CodePage') AS int) AS {CODE_PAGE} \
+             FROM {FUNCTION}({read}, NULL, 0) ORDER BY column_ordinal"
+        )
+    })
+}
+
+/// The columns of [`code_pages`], each with its planned code page.
+pub fn columns_with_code_page(table: &TablePlan) -> impl Iterator<Item = (&ColumnPlan, CodePage)> {
+    table.columns.iter().filter_map(|column| match column.mapping.read {
+        ReadAs::CodePageBytes { code_page, .. } | ReadAs::TextBytes { code_page } => Some((column, code_page)),
+        _ => None,
+    })
+}
+
 /// The SELECT that reads a chunk of a table.
 pub fn chunk(table: &TablePlan, chunk: &Chunk) -> String {
     let columns: Vec<String> = table
         .columns
         .iter()
-        .map(|column| expression(&column.source, &column.mapping.read, column.mapping.form))
+        .map(|column| expression(&column.source, &column.mapping.read, bytes_of_text(column)))
         .collect();
     let mut sql = format!("SELECT {} FROM {}", columns.join(", "), qualified(&table.source));
     let conditions = conditions(table, chunk);
@@ -185,6 +229,38 @@ fn key_literal(column: &KeyColumn, value: &KeyValue) -> String {
     }
 }
 
+/// A row of the child, if there is one, whose parent is only found by the source's collation. The comparison of the collation
+/// stays, since an index serves it. Both sides of a foreign key have one type and collation, so that bytes can be compared.
+pub fn differing(reference: &Reference) -> String {
+    let Reference { child, parent, compares, .. } = reference;
+    let bytes = |alias: &str, name: &str, compares: Compares| {
+        let column = format!("{alias}.{}", quote(name));
+        let text = if compares == Compares::Padded { format!("RTRIM({column})") } else { column };
+        format!("CAST({text} AS varbinary(8000))")
+    };
+    let mut same = Vec::new();
+    for ((own, other), compares) in child.columns.iter().zip(&parent.columns).zip(compares) {
+        same.push(format!("p.{} = c.{}", quote(other), quote(own)));
+        if *compares != Compares::AsTheSource {
+            same.push(format!("{} = {}", bytes("p", other, *compares), bytes("c", own, *compares)));
+        }
+    }
+    let known: Vec<String> = child.columns.iter().map(|name| format!("c.{} IS NOT NULL", quote(name))).collect();
+    format!(
+        "SELECT TOP (1) c.* FROM {} AS c WHERE {} AND NOT EXISTS (SELECT 1 AS found FROM {} AS p WHERE {})",
+        rows_of(child),
+        known.join(" AND "),
+        rows_of(parent),
+        same.join(" AND ")
+    )
+}
+
+fn rows_of(side: &Side) -> String {
+    let names: Vec<String> = side.columns.iter().map(|name| quote(name)).collect();
+    let filter = side.filter.as_ref().map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
+    format!("(SELECT {} FROM {}{filter})", names.join(", "), qualified(&side.table))
+}
+
 /// Smallest and largest value of the leading key column.
 pub fn extremes(table: &TablePlan) -> Option<String> {
     let key = table.chunk_key.first()?;
@@ -204,9 +280,8 @@ pub fn sample(table: &TablePlan, step: u64) -> String {
     let names: Vec<String> = table.chunk_key.iter().map(|column| quote(&column.name)).collect();
     let names = names.join(", ");
     // A key that is cut is as good a bound.
-    let short = Form::Text { limit: 1 };
     let read: Vec<String> =
-        table.chunk_key.iter().map(|column| expression(&column.name, &column.read, short)).collect();
+        table.chunk_key.iter().map(|column| expression(&column.name, &column.read, "8000")).collect();
     let mut conditions: Vec<String> = table.filter.iter().map(|filter| format!("({filter})")).collect();
     conditions.extend(
         table

@@ -1,6 +1,12 @@
 //! Text as SQL Server stores it, into UTF-8: UTF-16LE that may hold lone surrogates, and code pages.
 
+use std::sync::LazyLock;
+
 use encoding_rs::Encoding;
+
+use double_byte::DoubleByte;
+
+mod double_byte;
 
 /// U+FFFD in UTF-8.
 const REPLACEMENT: &[u8] = "\u{FFFD}".as_bytes();
@@ -16,6 +22,7 @@ pub struct CodePage {
 enum Decoder {
     Utf8,
     Encoding(&'static Encoding),
+    DoubleByte(&'static LazyLock<DoubleByte>),
     /// The upper half of an OEM code page, which the web encodings lack.
     Table(&'static [char; 128]),
 }
@@ -36,10 +43,10 @@ impl CodePage {
             437 => Decoder::Table(&oem_cp::code_table::DECODING_TABLE_CP437),
             850 => Decoder::Table(&oem_cp::code_table::DECODING_TABLE_CP850),
             874 => Decoder::Encoding(encoding_rs::WINDOWS_874),
-            932 => Decoder::Encoding(encoding_rs::SHIFT_JIS),
-            936 => Decoder::Encoding(encoding_rs::GBK),
-            949 => Decoder::Encoding(encoding_rs::EUC_KR),
-            950 => Decoder::Encoding(encoding_rs::BIG5),
+            932 => Decoder::DoubleByte(&double_byte::CP932),
+            936 => Decoder::DoubleByte(&double_byte::CP936),
+            949 => Decoder::DoubleByte(&double_byte::CP949),
+            950 => Decoder::DoubleByte(&double_byte::CP950),
             1250 => Decoder::Encoding(encoding_rs::WINDOWS_1250),
             1251 => Decoder::Encoding(encoding_rs::WINDOWS_1251),
             1252 => Decoder::Encoding(encoding_rs::WINDOWS_1252),
@@ -69,6 +76,7 @@ impl CodePage {
         match self.decoder {
             Decoder::Utf8 => decode_utf8(bytes, out),
             Decoder::Encoding(encoding) => decode_encoding(encoding, bytes, out),
+            Decoder::DoubleByte(table) => table.decode_into(bytes, out),
             Decoder::Table(table) => {
                 for &byte in bytes {
                     let character = if byte < 128 { char::from(byte) } else { table[usize::from(byte - 128)] };
@@ -199,6 +207,9 @@ mod tests {
         assert_eq!(decode(1252, b"caf\xe9 \x80"), ("café €".to_owned(), 0));
         assert_eq!(decode(1251, &[0xCF, 0xF0, 0xE8]), ("При".to_owned(), 0));
         assert_eq!(decode(932, &[0x93, 0xFA, 0x96, 0x7B]), ("日本".to_owned(), 0));
+        assert_eq!(decode(950, &[0xC1, 0x63, b' ', 0xF9, 0xD6]), ("繁 碁".to_owned(), 0));
+        assert_eq!(decode(950, &[0xFA, 0x40, 0xC6, 0xA1, 0xF9, 0xFE]), ("\u{E000}\u{F6B1}▓".to_owned(), 0));
+        assert_eq!(decode(936, &[0x80, 0xFE, 0x50]), ("€\u{E815}".to_owned(), 0));
         assert_eq!(decode(850, &[0x82, b'a']), ("éa".to_owned(), 0));
         assert_eq!(decode(65001, "🦀x".as_bytes()), ("🦀x".to_owned(), 0));
         assert!(CodePage::new(12345).is_none());
@@ -208,6 +219,10 @@ mod tests {
     fn undecodable_bytes_are_counted() {
         assert_eq!(decode(1253, &[b'a', 0xAA, b'b']), ("a\u{FFFD}b".to_owned(), 1));
         assert_eq!(decode(932, &[0x81]), ("\u{FFFD}".to_owned(), 1));
+        // Half a character takes no letter with it; a pair that is nothing is one sequence; 936 has no four-byte characters.
+        assert_eq!(decode(932, &[b'a', 0x81, b' ', b'b']), ("a\u{FFFD} b".to_owned(), 1));
+        assert_eq!(decode(950, &[0xA3, 0xC0, b'a', 0xA4]), ("\u{FFFD}a\u{FFFD}".to_owned(), 2));
+        assert_eq!(decode(936, &[0x81, 0x30, 0x81, 0x30]), ("\u{FFFD}0\u{FFFD}0".to_owned(), 2));
         assert_eq!(decode(65001, &[0xF0, 0x9F, b'a']), ("\u{FFFD}a".to_owned(), 1));
     }
 
