@@ -92,6 +92,7 @@ variable "database_networks" {
     vpc_id          = string
     cidrs           = set(string)
     route_table_ids = set(string)
+    resolve_names   = optional(bool, true)
   }))
   default = {}
   validation {

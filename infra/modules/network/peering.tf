@@ -15,6 +15,10 @@ resource "aws_vpc_peering_connection" "peer" {
   peer_vpc_id = each.value.vpc_id
   auto_accept = true
   tags        = merge(var.tags, { Name = "${var.name}-${each.key}" })
+  # Asked from here, the peer's public names are its private addresses: routes and security groups know no others.
+  accepter {
+    allow_remote_vpc_dns_resolution = each.value.resolve_names
+  }
 }
 
 resource "aws_route" "there" {

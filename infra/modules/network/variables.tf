@@ -31,12 +31,14 @@ variable "session_manager" {
 variable "peers" {
   description = <<-EOT
     Networks of this account and region that this one is peered with, by any name: their addresses as seen from here, and the route
-    tables of their subnets that must find the way back.
+    tables of their subnets that must find the way back. Names of databases there that have public addresses are resolved to private
+    ones, which are what the peering leads to; `resolve_names = false` leaves that out where that network has no DNS hostnames.
   EOT
   type = map(object({
     vpc_id          = string
     cidrs           = set(string)
     route_table_ids = set(string)
+    resolve_names   = optional(bool, true)
   }))
   default = {}
   validation {

@@ -96,6 +96,22 @@ run "peers_have_ways_there_and_back" {
   }
 }
 
+run "names_of_peers_lead_to_their_private_addresses" {
+  command = plan
+  variables {
+    peers = {
+      erp   = { vpc_id = "vpc-1", cidrs = ["10.0.0.0/16"], route_table_ids = ["rtb-a"] }
+      plain = { vpc_id = "vpc-2", cidrs = ["10.2.0.0/16"], route_table_ids = ["rtb-b"], resolve_names = false }
+    }
+  }
+  assert {
+    condition = { for name, peering in aws_vpc_peering_connection.peer : name => one(peering.accepter).allow_remote_vpc_dns_resolution } == {
+      erp = true, plain = false
+    }
+    error_message = "A database with a public address is reached by its private one, unless that network has no DNS hostnames."
+  }
+}
+
 run "a_peer_without_a_way_back_is_refused" {
   command = plan
   variables {
