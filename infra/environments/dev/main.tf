@@ -59,5 +59,6 @@ module "job" {
 
   # Nothing here need outlive the stack.
   bucket_force_destroy = true
+  secret_recovery_days = 0
   log_retention_days   = 14
 }

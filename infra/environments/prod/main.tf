@@ -57,7 +57,8 @@ module "job" {
   failure_alarm_actions    = var.failure_alarm_actions
   tags                     = var.tags
 
-  # Run records stay when the stack goes.
+  # Run records stay when the stack goes, and logins can be restored.
   bucket_force_destroy = false
+  secret_recovery_days = 30
   log_retention_days   = 365
 }

@@ -142,6 +142,7 @@ module "job" {
 
   # An example is destroyed again.
   bucket_force_destroy = true
+  secret_recovery_days = 0
 }
 
 output "launcher" {

@@ -147,7 +147,8 @@ variable "database_cidrs" {
 variable "database_security_groups" {
   description = <<-EOT
     Security groups of databases that the instances are let into, by any name; the rule goes with the stack. Groups of another
-    network need a peering with it that is there before.
+    network need a peering with it that is there before. Whatever makes these groups must not list their rules itself (ingress blocks
+    of aws_security_group): it would take this one out again.
   EOT
   type = map(object({
     id   = string
@@ -161,6 +162,12 @@ variable "database_security_groups" {
   validation {
     condition     = alltrue([for group in values(var.database_security_groups) : contains(var.database_ports, group.port)])
     error_message = "A port that the instances are let into is one of database_ports, or they could not go out to it."
+  }
+  validation {
+    condition = length(var.database_security_groups) == length(distinct([
+      for group in values(var.database_security_groups) : "${group.id} ${group.port}"
+    ]))
+    error_message = "A security group and a port are named once: EC2 refuses a second rule that says the same."
   }
 }
 
@@ -189,6 +196,19 @@ variable "secret_names" {
       for name in var.secret_names : can(regex("^[A-Za-z0-9/_+=.@-]{1,512}$", name)) && !can(regex("-[A-Za-z0-9]{6}$", name))
     ])
     error_message = "Names are 1 to 512 letters, digits and /_+=.@-, and do not end with a hyphen and six letters or digits."
+  }
+}
+
+variable "secret_recovery_days" {
+  description = <<-EOT
+    How long what was filled in by hand can be restored after secret_names or the stack has lost it: 7 to 30 days, in which the name
+    cannot be used again; or 0, and it is gone at once.
+  EOT
+  type        = number
+  default     = 30
+  validation {
+    condition     = var.secret_recovery_days == 0 || contains(range(7, 31), var.secret_recovery_days)
+    error_message = "0, or a whole number from 7 to 30, as Secrets Manager has it."
   }
 }
 
@@ -257,7 +277,7 @@ variable "log_retention_days" {
 }
 
 variable "bucket_force_destroy" {
-  description = "Whether destroying the stack also deletes the bucket with run records, and secrets at once instead of after 30 days."
+  description = "Whether destroying the stack also deletes the bucket with run records."
   type        = bool
   default     = false
 }

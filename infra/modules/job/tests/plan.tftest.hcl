@@ -105,6 +105,44 @@ run "secrets_are_made_without_a_value" {
   }
 }
 
+run "secrets_outlive_run_records_that_are_deleted" {
+  command = plan
+  variables {
+    secret_names         = ["prod/erp"]
+    bucket_force_destroy = true
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret.login["prod/erp"].recovery_window_in_days == 30
+    error_message = "Whoever deletes the bucket deletes no logins."
+  }
+}
+
+run "secrets_can_go_at_once" {
+  command = plan
+  variables {
+    secret_names         = ["dev/erp"]
+    secret_recovery_days = 0
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret.login["dev/erp"].recovery_window_in_days == 0
+    error_message = "Their names can be used again."
+  }
+}
+
+run "one_group_may_guard_two_ports" {
+  command = plan
+  variables {
+    database_security_groups = { source = { id = "sg-0a", port = 1433 }, target = { id = "sg-0a", port = 5432 } }
+  }
+
+  assert {
+    condition     = length(aws_vpc_security_group_ingress_rule.database) == 2
+    error_message = "Each port has its rule."
+  }
+}
+
 run "an_image_of_ones_own_keeps_its_size" {
   command = plan
   variables {

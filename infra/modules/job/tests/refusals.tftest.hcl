@@ -152,6 +152,38 @@ run "a_port_that_the_instances_cannot_go_out_to" {
   expect_failures = [var.database_security_groups]
 }
 
+run "two_databases_behind_one_group_and_port" {
+  command = plan
+  variables {
+    database_security_groups = { source = { id = "sg-0a", port = 1433 }, copy = { id = "sg-0a", port = 1433 } }
+  }
+  expect_failures = [var.database_security_groups]
+}
+
+run "secrets_that_are_kept_for_less_than_a_week" {
+  command = plan
+  variables {
+    secret_recovery_days = 6
+  }
+  expect_failures = [var.secret_recovery_days]
+}
+
+run "secrets_that_are_kept_for_more_than_a_month" {
+  command = plan
+  variables {
+    secret_recovery_days = 31
+  }
+  expect_failures = [var.secret_recovery_days]
+}
+
+run "secrets_that_are_kept_for_half_a_day_more" {
+  command = plan
+  variables {
+    secret_recovery_days = 7.5
+  }
+  expect_failures = [var.secret_recovery_days]
+}
+
 run "a_dns_server_without_its_mask" {
   command = plan
   variables {
