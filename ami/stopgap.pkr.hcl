@@ -28,6 +28,10 @@ locals {
     "stopgap:image"  = "true"
     "stopgap:source" = "{{ .SourceAMI }}"
   })
+  run_tags = merge(var.tags, {
+    "stopgap:image" = "true"
+    Name            = "stopgap image build"
+  })
 }
 
 source "amazon-ebs" "stopgap" {
@@ -86,10 +90,11 @@ source "amazon-ebs" "stopgap" {
     delete_on_termination = true
   }
 
+  # Whatever Packer makes has the tag `stopgap:image` from its first moment on: what README.md allows goes by it.
   tags            = local.tags
   snapshot_tags   = local.tags
-  run_tags        = merge(var.tags, { Name = "stopgap image build" })
-  run_volume_tags = merge(var.tags, { Name = "stopgap image build" })
+  run_tags        = local.run_tags
+  run_volume_tags = local.run_tags
 }
 
 build {
