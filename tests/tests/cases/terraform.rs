@@ -103,7 +103,9 @@ impl Copy {
     fn shell(&self, folder: &str, line: &str) -> String {
         let own = self.path("bin");
         fs::create_dir_all(&own).unwrap();
-        symlink(std::env::var_os("STOPGAP_TERRAFORM").unwrap(), own.join("terraform")).unwrap();
+        if !own.join("terraform").exists() {
+            symlink(std::env::var_os("STOPGAP_TERRAFORM").unwrap(), own.join("terraform")).unwrap();
+        }
         let path = format!("{}:{}", own.display(), std::env::var("PATH").unwrap_or_default());
         let mut command = Command::new("bash");
         command.args(["-o", "pipefail", "-c", line]).current_dir(self.path("infra").join(folder));
@@ -373,8 +375,14 @@ fn the_document_deploys_prod_and_its_records_stay() {
     assert_eq!(object["Body"], "{}");
     let closed = cloud.call("s3", "get_public_access_block", json!({"Bucket": bucket})).unwrap();
     assert_eq!(closed["PublicAccessBlockConfiguration"]["BlockPublicPolicy"], true);
-    let secret = cloud.call("secretsmanager", "restore_secret", json!({"SecretId": "prod/erp"}));
-    assert!(secret.is_ok(), "what was filled by hand can be restored: {secret:?}");
+    // What was filled by hand can be restored, and is Terraform's again.
+    let restored = cloud.call("secretsmanager", "restore_secret", json!({"SecretId": "prod/erp"})).unwrap();
+    let import = DEPLOY.lines().find(|line| line.starts_with("terraform import ")).unwrap();
+    let said = copy.shell(folder, &import.replace("SECRET-ARN", restored["ARN"].as_str().unwrap()));
+    assert!(said.contains("Import successful!"), "{said}");
+    let planned = copy.planned(folder);
+    let secret = |name: &str| planned[&format!("module.job.aws_secretsmanager_secret.login[\"prod/{name}\"]")].as_str();
+    assert_eq!([secret("erp"), secret("aurora")], ["update", "create"]);
 }
 
 /// With the account's own ids.

@@ -48,6 +48,10 @@ fn workflows_are_sound() {
     assert!(!lint(&[wrong]).is_empty());
 }
 
+/// What EC2 lets one do to things that are there.
+const CHANGES: [&str; 6] =
+    ["ec2:CreateTags", "ec2:Delete", "ec2:Deregister", "ec2:Modify", "ec2:StopInstances", "ec2:TerminateInstances"];
+
 /// What must be there before an image can be built on GitHub.
 #[test]
 fn those_who_build_images_are_told_what_to_allow() {
@@ -74,13 +78,24 @@ fn those_who_build_images_are_told_what_to_allow() {
         };
         // What EC2 makes has no name yet; all else is named.
         assert!(statement["Resource"] != "*" || actions.iter().all(|action| action.starts_with("ec2:")), "{actions:?}");
+        // What was there before is neither changed nor removed, nor named so that it could be.
+        let touches = |action: &&str| CHANGES.iter().any(|verb| action.starts_with(verb));
+        assert!(statement["Condition"].is_object() || !actions.iter().any(touches), "{actions:?}");
         allowed.extend(actions);
     }
     // Session Manager, and the role that the template has Packer make.
-    for action in ["ssm:StartSession", "ssm:GetParameter", "iam:CreateRole", "iam:PutRolePolicy", "iam:PassRole"] {
+    for action in ["ssm:StartSession", "ssmmessages:OpenDataChannel", "ssm:GetParameter"] {
         assert!(allowed.contains(&action), "{action} is missing");
     }
-    assert!(read("ami/stopgap.pkr.hcl").contains("temporary_iam_instance_profile_policy_document"));
+    for action in ["iam:CreateRole", "iam:PutRolePolicy", "iam:PassRole"] {
+        assert!(allowed.contains(&action), "{action} is missing");
+    }
+    let template = read("ami/stopgap.pkr.hcl");
+    assert!(template.contains("temporary_iam_instance_profile_policy_document"));
+    // The rights go by a tag that the machine that builds has, and the image.
+    assert!(readme.contains(r#""aws:ResourceTag/stopgap:image": "true""#));
+    let tags = template.lines().filter(|line| line.trim().starts_with(r#""stopgap:image""#));
+    assert_eq!(tags.filter(|line| line.trim().ends_with(r#"= "true""#)).count(), 2);
 }
 
 /// A key that encrypts the image is the launcher's to use, or nothing starts.
