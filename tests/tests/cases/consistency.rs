@@ -76,6 +76,10 @@ async fn crash(source: &TestSource, target: &TestTarget, job: &Job) -> String {
     stop_in_the_middle(target, &mut running);
     running.signal("KILL").unwrap();
     running.wait().unwrap();
+    // So that the next run can be caught by its own.
+    for table in target.leftovers().unwrap() {
+        target.run(&format!("DROP TABLE {table}")).unwrap();
+    }
     let left: Vec<String> = snapshots(source).await.into_iter().flatten().collect();
     assert_eq!(left.len(), 1, "{left:?}");
     left[0].clone()
