@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use stopgap_runs::cloud::chain;
 use stopgap_runs::record::Record;
 
-use crate::instances::{ENDED_BY, ENVIRONMENT, Found, Instances, JOB, RUN_ID};
+use crate::instances::{ENDED_BY, ENVIRONMENT, Found, Instances, JOB, OURS, RUN_ID};
 use crate::report::Reporter;
 use crate::settings::Settings;
 
@@ -16,15 +17,7 @@ pub async fn run(instances: &Instances, settings: &Settings, reporter: &Reporter
         // The sweep tells of runs whose instance is forgotten.
         return ignored("is not known any more");
     };
-    if found.tag(JOB).is_none()
-        && let Some(record) = reporter.on_instance(id).await?
-    {
-        // "Resources such as tags … are gradually disassociated from the instance and may no longer be visible" after its
-        // end (Amazon EC2 User Guide, "Instance termination").
-        let environment = record.environment.map(|environment| (ENVIRONMENT, environment));
-        let known = [(JOB, record.job), (RUN_ID, record.run_id)].into_iter().chain(environment);
-        found.tags.extend(known.map(|(name, value)| (name.to_owned(), value)));
-    }
+    complete(&mut found, reporter).await;
     let Some(job) = found.tag(JOB) else { return ignored("is none of ours") };
     if found.tag(ENVIRONMENT) != Some(&settings.environment) {
         return ignored("is of another environment");
@@ -33,6 +26,30 @@ pub async fn run(instances: &Instances, settings: &Settings, reporter: &Reporter
     reporter.count(job, found.run_id()).await;
     let outcome = if told { "reported" } else { "nothing to report" };
     Ok(json!({"outcome": outcome, "job": job, "run_id": found.run_id(), "instance": id}))
+}
+
+/// Tags of ours that the instance has lost, from its run's record: "resources such as tags … are gradually disassociated from the
+/// instance and may no longer be visible" after its end (Amazon EC2 User Guide, "Instance termination").
+///
+/// EventBridge tells of every instance of the account: those with tags of others alone are none of ours. Where records cannot be
+/// reached the sweep, which looks at them, finds the run later.
+pub async fn complete(found: &mut Found, reporter: &Reporter) {
+    let may_be_ours = found.tags.is_empty() || found.tags.keys().any(|name| name.starts_with(OURS));
+    if !may_be_ours || [JOB, RUN_ID, ENVIRONMENT].iter().all(|name| found.tags.contains_key(*name)) {
+        return;
+    }
+    match reporter.on_instance(&found.id).await {
+        Ok(Some(record)) => {
+            let environment = record.environment.map(|environment| (ENVIRONMENT, environment));
+            for (name, value) in [(JOB, record.job), (RUN_ID, record.run_id)].into_iter().chain(environment) {
+                found.tags.insert(name.to_owned(), value);
+            }
+        }
+        Ok(None) => {}
+        Err(error) => {
+            tracing::error!(instance = found.id, error = chain(&error), "its run's record cannot be looked for");
+        }
+    }
 }
 
 /// Tells of a run whose instance has ended, unless people have been told. True if this told them.

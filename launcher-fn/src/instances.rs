@@ -17,6 +17,8 @@ use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
 use stopgap_runs::cloud;
 
+/// All of our tags begin so.
+pub const OURS: &str = "stopgap:";
 pub const JOB: &str = "stopgap:job";
 pub const RUN_ID: &str = "stopgap:run-id";
 pub const ENVIRONMENT: &str = "stopgap:environment";

@@ -20,11 +20,14 @@ struct Swept {
 }
 
 pub async fn run(instances: &Instances, settings: &Settings, reporter: &Reporter) -> anyhow::Result<Value> {
-    let ours = instances.find(&[(ENVIRONMENT, &settings.environment)], &[]).await?;
+    let mut ours = instances.find(&[(ENVIRONMENT, &settings.environment)], &[]).await?;
     let mut swept = Swept::default();
-    for found in &ours {
-        let Some(job) = found.tag(JOB) else { continue };
+    for found in &mut ours {
         let has_ended = matches!(found.state.as_str(), "stopped" | "terminated");
+        if has_ended {
+            ended::complete(found, reporter).await;
+        }
+        let Some(job) = found.tag(JOB) else { continue };
         if has_ended {
             match ended::report(instances, reporter, job, found).await {
                 Ok(true) => {

@@ -121,7 +121,9 @@ impl Error {
             Kind::Full => "Free space on the target, or enlarge it, and run again.",
             Kind::Mismatch => "The old table was kept. Run `sync-job verify`; if it happens again, please report it.",
             Kind::Refused => "The old table was kept. Change the job file if this is meant to happen.",
-            Kind::Changed => "The old table was kept. Something changed while the run was under way: run again.",
+            Kind::Changed => {
+                "The old table was kept. What was planned no longer holds: run again, unless the message says more."
+            }
             Kind::Configuration => "Nothing was read or written. Correct what is named here and launch again.",
             Kind::Cancelled => "Run again when ready; nothing is left behind.",
             Kind::Statement => "The old table was kept. The server's message says what it did not like.",

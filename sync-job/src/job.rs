@@ -1,5 +1,6 @@
 //! A whole job: plan, checks, lease, copy, report. The tour of the crate starts here.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,10 @@ use crate::retry::Patience;
 use crate::schema::SourceFacts;
 use crate::snapshots::Snapshots;
 use crate::source::Source;
-use crate::target::{Lease as _, Target};
+use crate::target::{Lease, Target};
 
+/// How often the lease is looked after while tables are copied: no firewall between takes its connection for a dead one.
+const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How long the target may take to give the lease back.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -66,6 +69,15 @@ pub(crate) fn is_run_id(text: &str) -> bool {
 impl<S: Source, T: Target> Job<S, T> {
     /// Looks at both sides and decides everything. Writes nothing.
     pub async fn plan(&self) -> Result<Planned> {
+        let mut planned = self.decide().await?;
+        if planned.plan.refusals().next().is_none() {
+            self.look_at_references(&mut planned.plan).await?;
+        }
+        Ok(planned)
+    }
+
+    /// As [`Job::plan`], without what only concerns loading.
+    async fn decide(&self) -> Result<Planned> {
         let config = &self.config;
         let dialect = self.target.dialect();
         let (facts, target_facts) = tokio::try_join!(self.source.facts(), self.target.facts())?;
@@ -88,9 +100,6 @@ impl<S: Source, T: Target> Job<S, T> {
         let findings = precheck::judge(config, &plan, &facts, &catalog.unreadable, &target_facts, &missing);
         plan.findings.extend(findings);
         plan.add(self.target.warnings(&plan.tables).await?);
-        if plan.refusals().next().is_none() {
-            self.look_at_references(&mut plan).await?;
-        }
         Ok(Planned { plan, facts })
     }
 
@@ -176,7 +185,7 @@ impl<S: Source, T: Target> Job<S, T> {
         if !leftovers.is_empty() {
             report.notes.push(format!("dropped what an earlier run left behind: {}", leftovers.join(", ")));
         }
-        let snapshots = Snapshots::new(&*self.source, &self.config.name, patience);
+        let snapshots = Snapshots::new(&*self.source, &self.config.name, &self.config.target, patience);
         report.notes.extend(snapshots.clean().await);
         let is_wanted = |table: &TablePlan| table.consistency == Consistency::DatabaseSnapshot;
         let mut snapshot = None;
@@ -186,7 +195,10 @@ impl<S: Source, T: Target> Job<S, T> {
         }
         let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
         let context = Arc::new(self.context(progress, cancel, snapshot.clone()));
-        report.tables = pipeline::copy_all(&context, &tables, lease).await;
+        report.tables = tokio::select! {
+            tables = pipeline::copy_all(&context, &tables, lease) => tables,
+            never = look_after(lease) => match never {},
+        };
         drop(context);
         if let Some(name) = snapshot {
             report.notes.extend(snapshots.drop_own(&name).await);
@@ -197,7 +209,8 @@ impl<S: Source, T: Target> Job<S, T> {
     /// Compares both sides without writing anything.
     pub async fn verify(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
         let mut report = self.blank("verify");
-        match self.plan_patiently(&cancel).await {
+        let patience = self.patience(&cancel);
+        match interruptible(&cancel, patience.repeat("plan", &mut 0, || self.decide())).await {
             Ok(planned) => {
                 describe(&mut report, &planned.plan);
                 // What refuses one table for writing need not keep the others from being compared.
@@ -270,6 +283,14 @@ fn refuse(plan: &RunPlan) -> Result<()> {
         0 => Ok(()),
         1 => Err(Error::new(Side::Job, Kind::Refused, "a precheck refuses the run")),
         count => Err(Error::new(Side::Job, Kind::Refused, format!("{count} prechecks refuse the run"))),
+    }
+}
+
+/// Until the tables are copied. Each of them asks for the lease itself and fails without it.
+async fn look_after<L: Lease>(lease: &L) -> Infallible {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        let _ = lease.check().await;
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::config::TargetConfig;
+use crate::digest::hash_bytes;
 use crate::error::Result;
 use crate::job::is_run_id;
 use crate::retry::Patience;
@@ -24,8 +26,12 @@ pub struct Snapshots<'a, S: Source> {
 }
 
 impl<'a, S: Source> Snapshots<'a, S> {
-    pub fn new(source: &'a S, job: &str, patience: Patience) -> Self {
-        Self { source, prefix: format!("{PREFIX}{job}_"), patience }
+    /// `target`: where the job writes. The lease that keeps runs apart is there: the snapshots of a job of the same name that
+    /// writes elsewhere may be in use.
+    pub fn new(source: &'a S, job: &str, target: &TargetConfig, patience: Patience) -> Self {
+        let place = format!("{}:{}/{}", target.host.to_lowercase(), target.port, target.database);
+        let target = hash_bytes(place.as_bytes()) as u32;
+        Self { source, prefix: format!("{PREFIX}{job}_{target:08x}_"), patience }
     }
 
     /// Drops what earlier runs of the job left, whatever this one reads from; says what it did and what it could not.

@@ -98,7 +98,7 @@ resource "aws_scheduler_schedule" "sweep" {
   }
 }
 
-# EC2's events carry no tags: the launcher asks for the instance, and ignores those of others.
+# EC2's events carry no tags: the launcher asks for the instance, and ignores those with tags of others alone.
 resource "aws_cloudwatch_event_rule" "instance_ended" {
   name        = "${local.name}-instance-ended"
   description = "The launcher looks whether the instance's run was reported"

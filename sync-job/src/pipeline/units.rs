@@ -57,7 +57,7 @@ async fn copy_unit<S: Source, T: Target>(
         let table = &tables[*index];
         let mut report = blank_report(table);
         let started = Instant::now();
-        let result = prepare_or_stop(context, table, staging, begun, &mut report).await;
+        let result = prepare_or_stop(context, table, staging, begun, lease, &mut report).await;
         report.stages.total = started.elapsed().as_secs_f64();
         (report, result)
     }))
@@ -98,10 +98,12 @@ async fn prepare_or_stop<S: Source, T: Target>(
     table: &Arc<TablePlan>,
     staging: &Staging,
     begun: &AtomicBool,
+    lease: &T::Lease,
     report: &mut TableReport,
 ) -> Staged<SwapTicket> {
     let work = async {
         let _permit = context.tables.acquire().await.map_err(|_| ("load", Error::cancelled()))?;
+        lease.check().await.map_err(|error| ("lease", error))?;
         begun.store(true, Ordering::Relaxed);
         prepare(context, table, staging, report).await
     };
@@ -127,11 +129,8 @@ async fn swap<S: Source, T: Target>(
         if context.cancel.is_cancelled() {
             return Err(Error::cancelled());
         }
-        let swap = async {
-            lease.check().await?;
-            context.target.swap(items).await
-        };
-        or_silence(context, items, lease, swap).await
+        lease.check().await?;
+        or_silence(context, items, lease, context.target.swap(items)).await
     }
     .await;
     let seconds = started.elapsed().as_secs_f64();
@@ -187,11 +186,11 @@ fn fail(report: &mut TableReport, stage: &str, error: &Error) {
     report.failure = Some(Failure::new(stage, error));
 }
 
-/// What cannot be dropped now is dropped by the next run. No more connections than tables may be under way, however many there are
-/// to drop.
+/// What cannot be dropped now is dropped by the next run. After an interruption all are dropped at once: with no more connections
+/// than tables may be under way.
 async fn drop_staging<S: Source, T: Target>(context: &Context<S, T>, staging: &Staging) {
-    // Nobody closes it.
-    let _permit = context.tables.acquire().await;
+    // Before one, a permit would come after all tables that have not begun.
+    let _permit = if context.cancel.is_cancelled() { Some(context.tables.acquire().await) } else { None };
     for attempt in 1..=3 {
         match tokio::time::timeout(context.limits.stall_timeout, context.target.drop_staging(staging)).await {
             Ok(Ok(())) => return,

@@ -80,6 +80,8 @@ fn compare(own: &ColumnPlan, other: &ColumnPlan) -> Compares {
 /// What a reader of the plan should know of a reference; one table's failure is no reason to refuse the others.
 pub fn judge(reference: &Reference, answer: Answer, query: &str) -> Option<Finding> {
     let Reference { name, child, parent, .. } = reference;
+    let is_filtered = child.filter.is_some() || parent.filter.is_some();
+    let filtered = if is_filtered { ", or a filter leaves them out" } else { "" };
     let finding = match answer {
         Answer::Holds => return None,
         Answer::Differs => Finding::new(
@@ -87,7 +89,7 @@ pub fn judge(reference: &Reference, answer: Answer, query: &str) -> Option<Findi
             Severity::Warning,
             format!(
                 "foreign key {name}: rows refer to rows of {} that the target, which compares exactly, takes for others \
-                 (case, accents, spaces at the end): the table will fail at the swap and keep its old rows",
+                 (case, accents, spaces at the end{filtered}): the table will fail at the swap and keep its old rows",
                 parent.table
             ),
             format!("Correct them at the source; this finds one: {query}"),

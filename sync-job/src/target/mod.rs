@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::future::Future;
 
 use crate::digest::TableDigest;
-use crate::error::{Error, Kind, Result, Side};
+use crate::error::Result;
 use crate::load::{RowEncoder, Weighed};
 use crate::plan::{Dialect, Finding, SwapMethod, TablePlan, TargetTable, UnseenReaders};
-use crate::retry;
 use crate::schema::TableName;
 use crate::swap::SwapTicket;
 
 pub mod copy_binary;
+mod lease;
 pub mod load_data;
 pub mod mysql;
 pub mod postgres;
@@ -19,9 +19,6 @@ mod values;
 
 /// Comments of what the job made after the source (indexes, foreign keys) begin so: what somebody added has none.
 const MARK: &str = "made by stopgap";
-
-/// How often a lost lease is asked for; the waits between add up to a minute and a half.
-const TAKES: u32 = 10;
 
 /// What is known of the target server before anything is planned.
 #[derive(Debug, Clone)]
@@ -127,33 +124,12 @@ pub trait Target: Send + Sync + 'static {
 
 /// Holds off other runs of the job until it is released or its connection ends.
 pub trait Lease: Send + Sync {
-    /// An error if the lease was lost and another run may have it. One that only went with its connection, as in a failover,
-    /// is taken again: had another run held it meanwhile, this run's staging tables would be gone, and no swap could succeed.
+    /// An error if another run has the lease, or may have it. One that only went with its connection, as in a failover, is taken
+    /// again; once another run was seen to have it, it is lost for good. Asked often, it leaves no other run the time to come and
+    /// go unseen; should one do so, the staging tables that were there are gone, and none of them can be swapped.
     fn check(&self) -> impl Future<Output = Result<()>> + Send;
 
     fn release(self) -> impl Future<Output = ()> + Send;
-}
-
-/// Takes a lease again that was lost for this reason. The server may take a while to come back, or to notice that the old
-/// connection is gone.
-async fn take_again<C, F>(lost: Error, take: impl Fn() -> F) -> Result<C>
-where
-    F: Future<Output = Result<C>>,
-{
-    tracing::warn!(error = lost.chain(), "the lease was lost");
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        match take().await {
-            Ok(taken) => return Ok(taken),
-            Err(error) if attempt == TAKES => {
-                let message = "the lease that keeps other runs of this job out was lost";
-                return Err(Error::new(Side::Target, Kind::Changed, message).with_source(error.chain()));
-            }
-            Err(error) => tracing::warn!(attempt, error = error.chain(), "the lease cannot be taken again yet"),
-        }
-        tokio::time::sleep(retry::backoff(attempt)).await;
-    }
 }
 
 /// A chunk being loaded, in a transaction of its own.

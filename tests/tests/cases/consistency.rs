@@ -43,14 +43,16 @@ fn states(target: &TestTarget, table: &str) -> Vec<String> {
 
 async fn a_database_snapshot_holds_every_table_at_one_moment(engine: Engine) {
     let (source, target) = (source().await, TestTarget::on(engine).unwrap());
-    let name = &source.database;
-    // Left by a run of this job that crashed, and one of a job whose name only begins like it.
-    let (left, other) =
-        (format!("stopgap_{name}_20200101T000000Z-00ff"), format!("stopgap_{name}_eu_20200101T000000Z-00ff"));
-    for name in [&left, &other] {
-        snapshot(&source, name).await;
-    }
     let job = job(&source, &target, "database-snapshot");
+    let left = crash(&source, &target, &job).await;
+    // Of a job whose name only begins like this one's, and of one of the same name that writes elsewhere.
+    let name = &source.database;
+    let mut others = vec![left.replace(name, &format!("{name}_eu"))];
+    let (start, run) = left.split_at(format!("stopgap_{name}_00000000").len());
+    others.push(format!("{}00000000{run}", &start[..start.len() - 8]));
+    for other in &others {
+        snapshot(&source, other).await;
+    }
     let mut running = job.spawn("run", &["--format", "json"]).unwrap();
     stop_in_the_middle(&target, &mut running);
     source.run(CHANGE).await.unwrap();
@@ -59,8 +61,28 @@ async fn a_database_snapshot_holds_every_table_at_one_moment(engine: Engine) {
 
     assert_eq!(states(&target, "orders"), ["old|100000"]);
     assert_eq!(states(&target, "order_lines"), ["old|30000"]);
-    assert_eq!(snapshots(&source).await, [Some(other.clone())]);
-    source.run(&format!("DROP DATABASE [{other}]")).await.unwrap();
+    let mut found: Vec<String> = snapshots(&source).await.into_iter().flatten().collect();
+    found.sort();
+    others.sort();
+    assert_eq!(found, others);
+    for other in others {
+        source.run(&format!("DROP DATABASE [{other}]")).await.unwrap();
+    }
+}
+
+/// Ends a run in the middle and returns the name of the snapshot that it leaves behind.
+async fn crash(source: &TestSource, target: &TestTarget, job: &Job) -> String {
+    let mut running = job.spawn("run", &[]).unwrap();
+    stop_in_the_middle(target, &mut running);
+    running.signal("KILL").unwrap();
+    running.wait().unwrap();
+    // So that the next run can be caught by its own.
+    for table in target.leftovers().unwrap() {
+        target.run(&format!("DROP TABLE {table}")).unwrap();
+    }
+    let left: Vec<String> = snapshots(source).await.into_iter().flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    left[0].clone()
 }
 
 async fn snapshot(source: &TestSource, name: &str) {
@@ -75,13 +97,11 @@ async fn snapshots(source: &TestSource) -> Vec<Option<String>> {
 
 /// The job file may have changed since the run that left it.
 async fn what_a_crashed_run_left_goes_whatever_the_next_one_reads_from(engine: Engine) {
-    let (source, target) = (TestSource::new().await.unwrap(), TestTarget::on(engine).unwrap());
-    source.run("CREATE TABLE dbo.calm (id int NOT NULL PRIMARY KEY)").await.unwrap();
-    let left = format!("stopgap_{}_20200101T000000Z-00ff", source.database);
-    snapshot(&source, &left).await;
+    let (source, target) = (source().await, TestTarget::on(engine).unwrap());
+    let left = crash(&source, &target, &job(&source, &target, "database-snapshot")).await;
     // A job of the same name may copy another database of the server.
     let other = TestSource::new().await.unwrap();
-    let others = left.replace("T000000Z", "T000001Z");
+    let others = format!("{left}0");
     snapshot(&other, &others).await;
     let outcome = job(&source, &target, "none").run().unwrap().expect_code(0).unwrap();
     assert_eq!(snapshots(&source).await, []);

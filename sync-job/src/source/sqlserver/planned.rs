@@ -56,6 +56,10 @@ impl<'a> Planned<'a> {
                 let what = format!("{} with code page {}", column.declared, code_page.number());
                 Err(refusal(self.table, column, &format!("{}: code page {found}", changed(&what))))
             }
+            (Some((column, _)), None) => {
+                tracing::warn!(table = %self.table.source, column = column.source, "its code page now was not told");
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

@@ -229,9 +229,9 @@ fn key_literal(column: &KeyColumn, value: &KeyValue) -> String {
     }
 }
 
-/// A row of the child, if there is one, whose parent is only found by the source's collation. The comparison of the collation
+/// `wanted` of a row of the child, if there is one, whose parent is only found by the source's collation. The comparison of the collation
 /// stays, since an index serves it. Both sides of a foreign key have one type and collation, so that bytes can be compared.
-pub fn differing(reference: &Reference) -> String {
+pub fn differing(reference: &Reference, wanted: &str) -> String {
     let Reference { child, parent, compares, .. } = reference;
     let bytes = |alias: &str, name: &str, compares: Compares| {
         let column = format!("{alias}.{}", quote(name));
@@ -247,7 +247,7 @@ pub fn differing(reference: &Reference) -> String {
     }
     let known: Vec<String> = child.columns.iter().map(|name| format!("c.{} IS NOT NULL", quote(name))).collect();
     format!(
-        "SELECT TOP (1) c.* FROM {} AS c WHERE {} AND NOT EXISTS (SELECT 1 AS found FROM {} AS p WHERE {})",
+        "SELECT TOP (1) {wanted} FROM {} AS c WHERE {} AND NOT EXISTS (SELECT 1 AS found FROM {} AS p WHERE {})",
         rows_of(child),
         known.join(" AND "),
         rows_of(parent),

@@ -8,11 +8,12 @@ use super::connect::{close, row};
 use super::sql::literal;
 use crate::error::{Error, Kind, Result, Side};
 use crate::target;
+use crate::target::lease::{Hold, Session, Taken};
 
 /// See the module.
 pub struct Lease {
     target: MySql,
-    connection: Mutex<Conn>,
+    hold: Mutex<Hold<Conn>>,
 }
 
 /// Named locks are the server's, not the database's, and at most 64 characters long.
@@ -21,37 +22,36 @@ fn lock_name(target: &MySql) -> String {
 }
 
 pub(super) async fn acquire(target: &MySql) -> Result<Lease> {
-    Ok(Lease { connection: Mutex::new(take(target).await?), target: target.clone() })
+    match take(target).await? {
+        Taken::Ours(session) => Ok(Lease { target: target.clone(), hold: Mutex::new(Hold::new(session)) }),
+        Taken::Others(_, words) => Err(Error::new(Side::Job, Kind::Refused, words)),
+    }
 }
 
-/// The connection that holds the lock.
-async fn take(target: &MySql) -> Result<Conn> {
+async fn take(target: &MySql) -> Result<Taken<Conn>> {
     let mut connection = target.connect().await?;
     let name = lock_name(target);
     let taken: Option<Option<i64>> = row(&mut connection, &format!("SELECT GET_LOCK({}, 0)", literal(&name))).await?;
     if taken.flatten() == Some(1) {
-        return Ok(connection);
+        let id = connection.id().into();
+        return Ok(Taken::Ours(Session { connection, id }));
     }
-    let holder = holder(&mut connection, &name).await;
+    let (id, words) = holder(&mut connection, &name).await;
     close(connection).await;
-    Err(Error::new(
-        Side::Job,
-        Kind::Refused,
-        format!("another run of the job {} is under way on this target{holder}", target.job),
-    ))
+    Ok(Taken::Others(id, format!("another run of the job {} is under way on this target{words}", target.job)))
 }
 
 /// Who holds the lock, as far as it can be seen.
-async fn holder(connection: &mut Conn, name: &str) -> String {
-    let query = format!(
-        "SELECT CAST(p.id AS CHAR), p.host, CAST(p.time AS CHAR) FROM information_schema.processlist AS p \
-         WHERE p.id = IS_USED_LOCK({})",
-        literal(name)
-    );
-    match row::<(String, String, String)>(connection, &query).await {
-        Ok(Some((id, host, seconds))) => format!(" (connection {id}, from {host}, idle for {seconds} s)"),
-        _ => String::new(),
-    }
+async fn holder(connection: &mut Conn, name: &str) -> (Option<u64>, String) {
+    let used = format!("SELECT IS_USED_LOCK({})", literal(name));
+    let Ok(Some(Some(id))) = row::<Option<u64>>(connection, &used).await else { return (None, String::new()) };
+    let query =
+        format!("SELECT p.host, CAST(p.time AS CHAR) FROM information_schema.processlist AS p WHERE p.id = {id}");
+    let words = match row::<(String, String)>(connection, &query).await {
+        Ok(Some((host, seconds))) => format!(" (connection {id}, from {host}, idle for {seconds} s)"),
+        _ => format!(" (connection {id})"),
+    };
+    (Some(id), words)
 }
 
 /// Whether this connection still holds the lock.
@@ -63,17 +63,17 @@ async fn holds(connection: &mut Conn, name: &str) -> Result<bool> {
 
 impl target::Lease for Lease {
     async fn check(&self) -> Result<()> {
-        let mut connection = self.connection.lock().await;
-        let lost = match holds(&mut connection, &lock_name(&self.target)).await {
+        let mut hold = self.hold.lock().await;
+        hold.is_kept()?;
+        let reason = match holds(&mut hold.session.connection, &lock_name(&self.target)).await {
             Ok(true) => return Ok(()),
             Ok(false) => Error::new(Side::Target, Kind::Changed, "its lock is gone"),
             Err(error) => error,
         };
-        *connection = target::take_again(lost, || take(&self.target)).await?;
-        Ok(())
+        hold.take_again(reason, || take(&self.target)).await
     }
 
     async fn release(self) {
-        close(self.connection.into_inner()).await;
+        close(self.hold.into_inner().session.connection).await;
     }
 }

@@ -9,6 +9,7 @@ use super::connect::{close, connect, rows};
 use super::sql::literal;
 use crate::error::{Error, Kind, Result, Side};
 use crate::target;
+use crate::target::lease::{Hold, Session, Taken};
 
 /// First half of the lock's key: keeps clear of other programs' advisory locks ("STOP" in ASCII).
 const LOCK_CLASS: i32 = 0x5354_4F50;
@@ -16,45 +17,45 @@ const LOCK_CLASS: i32 = 0x5354_4F50;
 /// See the module.
 pub struct Lease {
     target: Postgres,
-    connection: Mutex<PgConnection>,
+    hold: Mutex<Hold<PgConnection>>,
 }
 
 pub(super) async fn acquire(target: &Postgres) -> Result<Lease> {
-    Ok(Lease { connection: Mutex::new(take(target).await?), target: target.clone() })
+    match take(target).await? {
+        Taken::Ours(session) => Ok(Lease { target: target.clone(), hold: Mutex::new(Hold::new(session)) }),
+        Taken::Others(_, words) => Err(Error::new(Side::Job, Kind::Refused, words)),
+    }
 }
 
-/// The connection that holds the lock.
-async fn take(target: &Postgres) -> Result<PgConnection> {
+async fn take(target: &Postgres) -> Result<Taken<PgConnection>> {
     let mut connection = connect(&target.config, &target.application_name).await?;
     let key = target.job_hash as i32;
-    let found = rows(&mut connection, &format!("SELECT pg_try_advisory_lock({LOCK_CLASS}, {key}) AS locked")).await?;
-    if found.first().and_then(|row| row.try_get::<bool, _>("locked").ok()) == Some(true) {
-        return Ok(connection);
+    let query = format!("SELECT pg_try_advisory_lock({LOCK_CLASS}, {key}) AS locked, pg_backend_pid() AS pid");
+    let found = rows(&mut connection, &query).await?;
+    let locked = found.first().and_then(|row| row.try_get::<bool, _>("locked").ok()) == Some(true);
+    if locked {
+        let pid: i32 = found.first().and_then(|row| row.try_get("pid").ok()).unwrap_or_default();
+        return Ok(Taken::Ours(Session { connection, id: pid.unsigned_abs().into() }));
     }
-    let holder = holder(&mut connection, key).await;
+    let (id, words) = holder(&mut connection, key).await;
     close(connection).await;
-    Err(Error::new(
-        Side::Job,
-        Kind::Refused,
-        format!("another run of the job {} is under way on this target{holder}", target.job),
-    ))
+    Ok(Taken::Others(id, format!("another run of the job {} is under way on this target{words}", target.job)))
 }
 
 /// Who holds the lock, as far as it can be seen.
-async fn holder(connection: &mut PgConnection, key: i32) -> String {
+async fn holder(connection: &mut PgConnection, key: i32) -> (Option<u64>, String) {
     let query = format!(
-        "SELECT a.pid::int4 AS pid, coalesce(host(a.client_addr), 'local') AS client, a.backend_start::text AS since \
-         FROM pg_locks AS l JOIN pg_stat_activity AS a ON a.pid = l.pid \
+        "SELECT l.pid::int4 AS pid, coalesce(host(a.client_addr), 'local') AS client, a.backend_start::text AS since \
+         FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid \
          WHERE l.locktype = 'advisory' AND l.granted AND l.classid::int8 = {LOCK_CLASS} AND l.objid::int8 = {}",
         i64::from(key as u32)
     );
-    let Ok(found) = rows(connection, &query).await else { return String::new() };
-    found.first().map_or_else(String::new, |row| {
-        let pid: i32 = row.try_get("pid").unwrap_or_default();
-        let client: String = row.try_get("client").unwrap_or_default();
-        let since: String = row.try_get("since").unwrap_or_default();
-        format!(" (pid {pid}, from {client}, since {since})")
-    })
+    let Ok(found) = rows(connection, &query).await else { return (None, String::new()) };
+    let Some(row) = found.first() else { return (None, String::new()) };
+    let pid: i32 = row.try_get("pid").unwrap_or_default();
+    let client: String = row.try_get("client").unwrap_or_default();
+    let since: String = row.try_get("since").unwrap_or_default();
+    (Some(pid.unsigned_abs().into()), format!(" (pid {pid}, from {client}, since {since})"))
 }
 
 /// Whether this connection still holds the lock.
@@ -70,18 +71,18 @@ async fn holds(connection: &mut PgConnection, key: i32) -> Result<bool> {
 
 impl target::Lease for Lease {
     async fn check(&self) -> Result<()> {
-        let mut connection = self.connection.lock().await;
-        let lost = match holds(&mut connection, self.target.job_hash as i32).await {
+        let mut hold = self.hold.lock().await;
+        hold.is_kept()?;
+        let reason = match holds(&mut hold.session.connection, self.target.job_hash as i32).await {
             Ok(true) => return Ok(()),
             Ok(false) => Error::new(Side::Target, Kind::Changed, "its lock is gone"),
             Err(error) => error,
         };
-        *connection = target::take_again(lost, || take(&self.target)).await?;
-        Ok(())
+        hold.take_again(reason, || take(&self.target)).await
     }
 
     async fn release(self) {
-        close(self.connection.into_inner()).await;
+        close(self.hold.into_inner().session.connection).await;
     }
 }
 

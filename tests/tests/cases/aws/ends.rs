@@ -18,7 +18,9 @@ async fn an_instance_of_another_environment_is_left_alone() {
 /// How runs end is counted where also those are known that could say nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_end_is_counted() {
-    for (what, succeeded) in [("runs", 1), ("never boots", 0), ("runs, and loses its tags", 1)] {
+    let kinds =
+        [("runs", 1), ("never boots", 0), ("runs, and loses its tags", 1), ("runs, and loses its run's tag", 1)];
+    for (what, succeeded) in kinds {
         let mut scene = Scene::new("counted", 1).await;
         let instance = scene.deployment.launch(&scene.by_hand()).unwrap();
         if what.starts_with("runs") {
@@ -27,8 +29,15 @@ async fn every_end_is_counted() {
             scene.end(&mut process);
         }
         cloud().call("ec2", "terminate_instances", json!({"InstanceIds": [instance]})).unwrap();
-        if what.ends_with("loses its tags") {
-            cloud().call("ec2", "delete_tags", json!({"Resources": [instance]})).unwrap();
+        let lost = match what {
+            "runs, and loses its tags" => Some(json!({"Resources": [instance]})),
+            "runs, and loses its run's tag" => {
+                Some(json!({"Resources": [instance], "Tags": [{"Key": "stopgap:run-id"}]}))
+            }
+            _ => None,
+        };
+        if let Some(lost) = lost {
+            cloud().call("ec2", "delete_tags", lost).unwrap();
         }
         let printed = scene.deployment.invocation("end", &Deployment::ended(&instance)).unwrap().printed;
         let line: Value = printed.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
