@@ -89,6 +89,6 @@ fn strictness(kind: IndexKind) -> u8 {
 }
 
 /// Whether a tie is a foreign key of this table. The target names it `foreign key k of schema.table`.
-pub fn is_foreign_key_of(tie: &str, table: &TableName) -> bool {
+fn is_foreign_key_of(tie: &str, table: &TableName) -> bool {
     tie.starts_with("foreign key ") && tie.replace('"', "").ends_with(&format!(" of {table}"))
 }

@@ -208,6 +208,34 @@ async fn a_connection_that_breaks_after_the_replacement_is_no_failure(engine: En
     assert_eq!(ids(&target, "items"), ["2"]);
 }
 
+/// An index may come while a swap waits: the rename that would lose it does not happen, and the next run keeps the table.
+async fn an_index_added_during_the_run_is_not_lost(engine: Engine) {
+    let script = "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, n int NOT NULL); \
+                  INSERT INTO dbo.items (id, n) VALUES (2, 20)";
+    let before = "CREATE TABLE items (id int NOT NULL PRIMARY KEY, n int NOT NULL); INSERT INTO items VALUES (1, 10)";
+    let (_source, target, job) = set_up(engine, script, before).await;
+    let mut reader = old_snapshot(&target).await;
+    let proxy = Proxy::start(target.port(), looks_for_snapshots, None).await.unwrap();
+    let waiting = job.twin().unwrap().target("swap_wait = \"1m\"").through(proxy.port);
+    let running = waiting.spawn("run", &["--format", "json"]).unwrap();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while proxy.statements().is_empty() {
+        assert!(Instant::now() < deadline, "no swap: {}", running.said());
+        sleep(Duration::from_millis(5)).await;
+    }
+    target.run("CREATE INDEX added ON items (n)").unwrap();
+    reader.run("ROLLBACK").await.unwrap();
+    let (message, _) = failure(&running.wait().unwrap().expect_code(TABLES_FAILED).unwrap());
+    assert!(message.contains("got new ties") && message.contains("index added"), "{message}");
+    assert_eq!(ids(&target, "items"), ["1"]);
+
+    let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "replace");
+    assert_eq!(ids(&target, "items"), ["2"]);
+    assert_eq!(target.rows("SHOW INDEX FROM items WHERE Key_name = 'added'").unwrap().len(), 1);
+    assert_clean(&target);
+}
+
 /// What people wrote beside the columns, and how they want the table to be stored, is there after a rename.
 async fn comments_of_columns_and_options_survive_a_rename(engine: Engine) {
     let script = "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, doc nvarchar(max) NULL); \
@@ -217,20 +245,42 @@ async fn comments_of_columns_and_options_survive_a_rename(engine: Engine) {
     let (_source, target, job) = set_up(engine, script, before).await;
     let job = job.sections("[[table]]\nsource = \"dbo.items\"\ntarget_types = { doc = \"json\" }");
     for _ in 0..2 {
-        let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
-        assert_eq!(report["tables"][0]["swap"], "rename");
-        let of = |what: &str, view: &str| {
-            let place = "table_schema = DATABASE() AND table_name = 'items'";
-            target.rows(&format!("SELECT {what} FROM information_schema.{view} WHERE {place} ORDER BY 1")).unwrap()
-        };
-        assert_eq!(of("HEX(column_comment)", "columns"), [hex("a \\ b"), hex("it's counted by hand")]);
-        assert_eq!(of("table_comment", "tables"), ["all of them"]);
-        let options = of("LOWER(create_options)", "tables").remove(0);
+        rename_items(&job);
+        assert_eq!(shown(&target, "HEX(column_comment)", "columns"), [hex("a \\ b"), hex("it's counted by hand")]);
+        assert_eq!(shown(&target, "table_comment", "tables"), ["all of them"]);
+        let options = shown(&target, "LOWER(create_options)", "tables").remove(0);
         for option in ["row_format=compressed", "key_block_size=8", "stats_sample_pages=30"] {
             assert!(options.contains(option), "{option}: {options}");
         }
         assert_eq!(ids(&target, "items"), ["2"]);
     }
+}
+
+/// A size of blocks compresses a table by itself; beside another row format it says nothing, and a strict server refuses it.
+async fn a_size_of_blocks_stays_where_it_means_something(engine: Engine) {
+    let lax = "SET SESSION innodb_strict_mode = 0; CREATE TABLE items (id int NOT NULL PRIMARY KEY) ROW_FORMAT = DYNAMIC KEY_BLOCK_SIZE = 8";
+    let alone = "CREATE TABLE items (id int NOT NULL PRIMARY KEY) KEY_BLOCK_SIZE = 8";
+    for (before, format, keeps) in [(alone, "Compressed", true), (lax, "Dynamic", false)] {
+        let (_source, target, job) = set_up(engine, ITEMS, before).await;
+        for _ in 0..2 {
+            rename_items(&job);
+            assert_eq!(shown(&target, "row_format", "tables"), [format]);
+            let options = shown(&target, "LOWER(create_options)", "tables").remove(0);
+            assert_eq!(options.contains("key_block_size=8"), keeps, "{options}");
+            assert_eq!(ids(&target, "items"), ["2"]);
+        }
+    }
+}
+
+fn rename_items(job: &Job) {
+    let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "rename");
+}
+
+/// What a view of the catalog has of the table `items`.
+fn shown(target: &TestTarget, what: &str, view: &str) -> Vec<String> {
+    let place = "table_schema = DATABASE() AND table_name = 'items'";
+    target.rows(&format!("SELECT {what} FROM information_schema.{view} WHERE {place} ORDER BY 1")).unwrap()
 }
 
 fn hex(text: &str) -> String {
@@ -255,7 +305,9 @@ async fn a_child_with_a_cascade_of_its_own_keeps_the_old_rows(engine: Engine) {
 on_each_mysql!(
     without_its_proof_a_rename_is_not_known,
     a_connection_that_breaks_after_the_replacement_is_no_failure,
+    an_index_added_during_the_run_is_not_lost,
     comments_of_columns_and_options_survive_a_rename,
+    a_size_of_blocks_stays_where_it_means_something,
     a_child_with_a_cascade_of_its_own_keeps_the_old_rows,
     a_staging_table_that_vanished_is_no_success,
     a_last_rename_without_a_reply_is_found_to_be_done,

@@ -6,12 +6,15 @@ use stopgap_tests::{
     mysql_proxy::{Moment, Proxy},
     source::TestSource,
     target::{Engine, TestTarget},
+    wire::Wire,
 };
 use tokio::time::{Instant, sleep};
 
 use super::interruption::{ROWS, set_up, stop_in_the_middle};
 
 const TABLES_FAILED: i32 = 1;
+/// Part of what the source sends of its rows, and more than of anything else.
+const BYTES_BEFORE_A_PAUSE: u64 = 4 << 20;
 
 async fn until(what: &str, running: &Running, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_mins(1);
@@ -21,16 +24,21 @@ async fn until(what: &str, running: &Running, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// The source's first row may be long in coming, and so may the next swap: neither LOAD DATA nor the lease are given up for it.
+/// The source's next row may be long in coming, and so may the next swap: neither LOAD DATA nor the lease are given up for it. The job
+/// itself goes on meanwhile: were it stopped, a connection could be lost before it has said how long it may be silent.
 async fn a_server_that_soon_loses_patience_waits_for_the_source(engine: Engine) {
     let (source, _, _) = set_up(engine).await;
-    let impatient = [("net-read-timeout", "1"), ("net-write-timeout", "1"), ("wait-timeout", "1")];
+    let impatient = [("net-read-timeout", "2"), ("net-write-timeout", "2"), ("wait-timeout", "2")];
     let target = TestTarget::with_own(engine, None, &impatient).unwrap();
+    let wire = Wire::holding(source.address.port, BYTES_BEFORE_A_PAUSE).await.unwrap();
     let job = Job::new(&source, &target).unwrap().job("retries = 0").sections("[tables]\ninclude = [\"dbo.events\"]");
-    let mut running = job.spawn("run", &["--format", "json"]).unwrap();
-    stop_in_the_middle(&target, &mut running);
-    sleep(Duration::from_secs(4)).await;
-    running.signal("CONT").unwrap();
+    let job = job.source(&format!("host = \"127.0.0.1\"\nport = {}", wire.port));
+    let running = job.spawn("run", &["--format", "json"]).unwrap();
+    until("a row", &running, || wire.holds()).await;
+    let load = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'LOAD DATA %'";
+    until("the load", &running, || target.value(load).unwrap() != "0").await;
+    sleep(Duration::from_secs(5)).await;
+    wire.release();
     running.wait().unwrap().expect_code(0).unwrap();
     assert_eq!(target.value("SELECT count(*) FROM events").unwrap(), ROWS);
 }

@@ -55,14 +55,27 @@ impl Carried {
 
 /// The options to keep, of those that the catalog shows. The row format stays the job's own unless it is the compressed one.
 fn kept(shown: &str) -> Vec<String> {
-    let is_kept = |option: &&str| {
-        let Some((name, value)) = option.split_once('=') else { return false };
-        let is_word = value.trim_matches(['\'', '"']).chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        let name = name.trim_matches('`').to_lowercase();
-        is_word
-            && (OPTIONS.contains(&name.as_str()) || (name == "row_format" && value.eq_ignore_ascii_case("compressed")))
+    let options: Vec<(String, String, &str)> = shown.split_whitespace().filter_map(read).collect();
+    let row_format = options.iter().find(|(name, _, _)| name == "row_format").map(|(_, value, _)| value.as_str());
+    let sizes_blocks = |name: &str, value: &str| name == "key_block_size" && value != "0";
+    // Without a row format the size of blocks alone compresses a table; beside another one it says nothing, and is refused.
+    let is_compressed = row_format.map_or_else(
+        || options.iter().any(|(name, value, _)| sizes_blocks(name, value)),
+        |format| format == "compressed",
+    );
+    let is_kept = |name: &str, value: &str| match name {
+        "key_block_size" => is_compressed && sizes_blocks(name, value),
+        name => OPTIONS.contains(&name),
     };
-    shown.split_whitespace().filter(is_kept).map(str::to_owned).collect()
+    let kept = options.iter().filter(|(name, value, _)| is_kept(name, value)).map(|(_, _, option)| *option);
+    is_compressed.then_some("ROW_FORMAT=COMPRESSED").into_iter().chain(kept).map(str::to_owned).collect()
+}
+
+/// Name and value of an option, in lower case, and the option as it is shown; nothing where the value is not a word.
+fn read(option: &str) -> Option<(String, String, &str)> {
+    let (name, value) = option.split_once('=')?;
+    let is_word = value.trim_matches(['\'', '"']).chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    is_word.then(|| (name.trim_matches('`').to_lowercase(), value.to_lowercase(), option))
 }
 
 #[cfg(test)]
@@ -71,12 +84,18 @@ mod tests {
 
     #[test]
     fn of_the_options_shown_some_are_kept() {
-        let mysql = "row_format=DYNAMIC max_rows=10 partitioned KEY_BLOCK_SIZE=8 ENCRYPTION='Y' COMPRESSION=\"zlib\"";
-        assert_eq!(kept(mysql), ["KEY_BLOCK_SIZE=8", "ENCRYPTION='Y'", "COMPRESSION=\"zlib\""]);
+        let mysql = "max_rows=10 partitioned KEY_BLOCK_SIZE=8 ENCRYPTION='Y' COMPRESSION=\"zlib\"";
+        assert_eq!(
+            kept(mysql),
+            ["ROW_FORMAT=COMPRESSED", "KEY_BLOCK_SIZE=8", "ENCRYPTION='Y'", "COMPRESSION=\"zlib\""]
+        );
         assert_eq!(
             kept("row_format=COMPRESSED `page_compressed`='1'"),
-            ["row_format=COMPRESSED", "`page_compressed`='1'"]
+            ["ROW_FORMAT=COMPRESSED", "`page_compressed`='1'"]
         );
+        assert_eq!(kept("row_format=COMPRESSED key_block_size=4"), ["ROW_FORMAT=COMPRESSED", "key_block_size=4"]);
+        assert_eq!(kept("row_format=DYNAMIC KEY_BLOCK_SIZE=8 stats_persistent=1"), ["stats_persistent=1"]);
+        assert_eq!(kept("KEY_BLOCK_SIZE=0"), Vec::<String>::new());
         assert_eq!(kept("encryption='Y';DROP stats_persistent=1)"), Vec::<String>::new());
     }
 }

@@ -3,7 +3,6 @@
 use mysql_async::Conn;
 
 use super::connect::{row, rows};
-use super::permissions::account;
 use crate::config::TargetConfig;
 use crate::error::{Error, Kind, Result, Side};
 use crate::target::TargetFacts;
@@ -96,7 +95,6 @@ pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Resu
             "SET GLOBAL local_infile = 1, or set it in the cluster's parameter group.".to_owned(),
         ));
     }
-    warnings.extend(unseen_snapshots(connection).await?);
     let names: Vec<String> = rows(
         connection,
         "SELECT collation_name FROM information_schema.collations WHERE collation_name LIKE '%0900_as_ci' \
@@ -115,23 +113,6 @@ pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Resu
         warnings,
     };
     Ok((facts, Server { collations, bulk_load: local_infile > 0, max_allowed_packet: packet }))
-}
-
-/// What a rename does to readers that this user may not see.
-async fn unseen_snapshots(connection: &mut Conn) -> Result<Option<(String, String)>> {
-    match row::<u64>(connection, "SELECT COUNT(*) FROM information_schema.innodb_trx").await {
-        Ok(_) => Ok(None),
-        Err(error) if error.kind == Kind::Permission => {
-            let me: String = row(connection, "SELECT CURRENT_USER()").await?.unwrap_or_default();
-            Ok(Some((
-                format!(
-                    "{me} lacks PROCESS and does not see transactions that began before a swap: a rename does not wait for them, and                      they get error 1412 from the new table"
-                ),
-                format!("GRANT PROCESS ON *.* TO {};", account(&me)),
-            )))
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// Major and minor version.

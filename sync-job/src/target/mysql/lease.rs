@@ -30,6 +30,12 @@ pub(super) async fn acquire(target: &MySql) -> Result<Lease> {
 
 async fn take(target: &MySql) -> Result<Taken<Conn>> {
     let mut connection = target.connect().await?;
+    // A reader has locks of its own. After a failover the name of the cluster may still lead to the server that is one now.
+    if row::<u64>(&mut connection, "SELECT @@innodb_read_only").await? != Some(0) {
+        close(connection).await;
+        let message = format!("{} is a reader: no lease can be taken there", target.config.host);
+        return Err(Error::new(Side::Target, Kind::Transient, message));
+    }
     let name = lock_name(target);
     let taken: Option<Option<i64>> = row(&mut connection, &format!("SELECT GET_LOCK({}, 0)", literal(&name))).await?;
     if taken.flatten() == Some(1) {

@@ -9,7 +9,7 @@ use mysql_async::Conn;
 use crate::config::TargetConfig;
 use crate::digest::{TableDigest, hash_bytes};
 use crate::error::{Error, Kind, Result, Side};
-use crate::plan::{Dialect, SwapMethod, TablePlan, TargetTable};
+use crate::plan::{Dialect, Finding, SwapMethod, TablePlan, TargetTable};
 use crate::schema::TableName;
 use crate::target::load_data::LoadDataEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
@@ -165,6 +165,13 @@ impl Target for MySql {
         let found = permissions::missing(&mut connection, tables).await?;
         close(connection).await;
         Ok(found)
+    }
+
+    async fn warnings(&self, tables: &[TablePlan]) -> Result<Vec<Finding>> {
+        let mut connection = self.connect().await?;
+        let unseen = snapshots::unseen(&mut connection, tables).await?;
+        close(connection).await;
+        Ok(unseen.into_iter().collect())
     }
 
     async fn acquire_lease(&self) -> Result<lease::Lease> {

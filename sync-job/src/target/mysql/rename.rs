@@ -9,7 +9,7 @@ use super::connect::{close, execute, row};
 use super::load::ledger;
 use super::{MySql, inspect, sql};
 use crate::error::{Error, Kind, Result, Side};
-use crate::plan::{SwapMethod, is_foreign_key_of};
+use crate::plan::{SwapMethod, ties};
 use crate::retry;
 use crate::schema::TableName;
 use crate::target::{Staging, SwapItem};
@@ -152,20 +152,19 @@ fn statement(items: &Items<'_>) -> String {
     format!("RENAME TABLE {}", steps.join(", "))
 }
 
-/// What was not tied when the plan was made may be now.
+/// What was not tied when the plan was made may be now. Foreign keys among the tables of the group go away together.
 async fn refuse_new_ties(connection: &mut Conn, item: &SwapItem<'_>, group: &[SwapItem<'_>]) -> Result<()> {
     let table = item.table;
     let found = inspect::tables(connection, std::slice::from_ref(&table.target)).await?;
-    let ties = found.get(&table.target).map(|found| found.ties.clone()).unwrap_or_default();
-    let outside: Vec<String> =
-        ties.into_iter().filter(|tie| !group.iter().any(|other| is_foreign_key_of(tie, &other.table.target))).collect();
-    if outside.is_empty() {
+    let together: Vec<&TableName> = group.iter().map(|item| &item.table.target).collect();
+    let ties = found.get(&table.target).map_or_else(Vec::new, |found| ties(table, found, &together, |_| true));
+    if ties.is_empty() {
         return Ok(());
     }
     Err(Error::new(
         Side::Target,
         Kind::Changed,
-        format!("{} got new ties since the plan was made: {}", table.target, outside.join(", ")),
+        format!("{} got new ties since the plan was made: {}", table.target, ties.join(", ")),
     ))
 }
 

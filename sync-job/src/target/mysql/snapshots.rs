@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use mysql_async::Conn;
 
 use super::connect::row;
+use super::permissions::account;
 use super::{MySql, sql};
 use crate::error::{Kind, Result};
+use crate::plan::{Finding, Severity, SwapMethod, TablePlan};
 
 /// How often old snapshots are looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -61,5 +63,28 @@ impl Wait {
             self.since = row(connection, "SELECT CAST(NOW() AS CHAR)").await?;
         }
         Ok(sql::literal(self.since.as_deref().unwrap_or_default()))
+    }
+}
+
+/// A warning where tables are renamed and this user does not see whose transactions are open.
+pub(super) async fn unseen(connection: &mut Conn, tables: &[TablePlan]) -> Result<Option<Finding>> {
+    if tables.iter().all(|table| table.swap.method != SwapMethod::Rename) {
+        return Ok(None);
+    }
+    match row::<u64>(connection, "SELECT COUNT(*) FROM information_schema.innodb_trx").await {
+        Ok(_) => Ok(None),
+        Err(error) if error.kind == Kind::Permission => {
+            let me: String = row(connection, "SELECT CURRENT_USER()").await?.unwrap_or_default();
+            Ok(Some(Finding::new(
+                "readers-not-seen",
+                Severity::Warning,
+                format!(
+                    "{me} lacks PROCESS and does not see transactions that began before a swap: a rename does not wait for them, \
+                     and they get error 1412 from the new table"
+                ),
+                format!("GRANT PROCESS ON *.* TO {};", account(&me)),
+            )))
+        }
+        Err(error) => Err(error),
     }
 }
