@@ -180,7 +180,8 @@ impl Target for Postgres {
 
     async fn warnings(&self, tables: &[TablePlan]) -> Result<Vec<Finding>> {
         let mut connection = self.connect().await?;
-        let mut found = publications::of_new_tables(&mut connection, tables).await?;
+        let mut found = publications::without_identity(&mut connection, tables).await?;
+        found.extend(publications::of_new_tables(&mut connection, tables).await?);
         found.extend(readers::of_replicas(&mut connection, tables).await?);
         close(connection).await;
         Ok(found)
