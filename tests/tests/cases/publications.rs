@@ -163,3 +163,32 @@ async fn what_a_publication_does_not_tell_needs_no_replica_identity() {
         assert_eq!(outcome.code(), Some(code), "{publication}, {columns}, {identity}: {}", outcome.stdout);
     }
 }
+
+/// Somebody alters another published table, which is none of the job's business.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_on_another_published_table_holds_nothing_up() {
+    for publication in ["TABLE other", "TABLES IN SCHEMA other", "ALL TABLES"] {
+        let source = TestSource::new().await.unwrap();
+        source
+            .run(
+                "CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (1); \
+                 CREATE TABLE dbo.added (id int NOT NULL PRIMARY KEY)",
+            )
+            .await
+            .unwrap();
+        let target = TestTarget::new().unwrap();
+        target
+            .run(&format!(
+                "CREATE SCHEMA other; CREATE TABLE other.other (id integer PRIMARY KEY); CREATE TABLE other (id integer PRIMARY KEY); \
+                 CREATE TABLE items (id integer PRIMARY KEY); CREATE PUBLICATION pub FOR {publication}"
+            ))
+            .unwrap();
+        let mut holder = target.session().await.unwrap();
+        holder.run("BEGIN; LOCK TABLE other, other.other IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        let job =
+            Job::new(&source, &target).unwrap().job("deadline = \"60s\"").sections("[tables]\ninclude = [\"dbo.*\"]");
+        job.run().unwrap().expect_code(0).unwrap();
+        holder.run("ROLLBACK").await.unwrap();
+        assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["1"], "{publication}");
+    }
+}

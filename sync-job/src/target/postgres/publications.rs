@@ -18,11 +18,8 @@ const SCHEMAS_SINCE: i32 = 150_000;
 /// stops. What is not written to the log is not published.
 pub(super) async fn hide(connection: &mut PgConnection, staging: &TableName) -> Result<()> {
     let name = qualified(staging);
-    let query = format!(
-        "SELECT 1 FROM pg_publication AS b CROSS JOIN LATERAL pg_get_publication_tables(b.pubname::text) AS p \
-         WHERE p.relid = {}::regclass LIMIT 1",
-        literal(&name)
-    );
+    let published = published(connection).await?;
+    let query = format!("SELECT 1 FROM ({published}) AS p WHERE p.oid = {}::regclass LIMIT 1", literal(&name));
     if rows(connection, &query).await?.is_empty() {
         return Ok(());
     }
