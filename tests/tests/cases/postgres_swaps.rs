@@ -84,6 +84,29 @@ async fn a_connection_that_breaks_while_the_swap_waits_for_readers_is_made_again
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
 
+/// After a failover the name may lead to the old writer for a while. A session that may not write stands for it here.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_that_came_to_a_reader_looks_for_the_writer() {
+    let (source, target) = items().await;
+    let mut reader = old_reader(&target).await;
+    let job = job(&source, &target).target("swap_wait = \"20s\"");
+    let mut running = job.spawn("run", &["--format", "json"]).unwrap();
+    let polls = sessions(&target, "query LIKE '%a.backend_xmin%'");
+    until_some(&mut running, &target, &polls).await;
+    let first = target.value(&polls).unwrap();
+    let mut writer = target.session().await.unwrap();
+    let new_sessions = format!("ALTER DATABASE {} SET default_transaction_read_only", target.database);
+    writer.run(&format!("{new_sessions} = on")).await.unwrap();
+    target.run(&format!("SELECT pg_terminate_backend({first})")).unwrap();
+    until_some(&mut running, &target, &format!("{polls} AND pid <> {first}")).await;
+    writer.run(&format!("{new_sessions} = off")).await.unwrap();
+    reader.run("ROLLBACK").await.unwrap();
+    let outcome = running.wait().unwrap().expect_code(0).unwrap();
+    assert!(outcome.stderr.contains("25006"), "no reader was met: {}", outcome.stderr);
+    assert_eq!(outcome.json().unwrap()["tables"][0]["swap"], "rename");
+    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_swap_that_gets_no_connection_waits_for_one() {
     let (source, target) = items().await;
