@@ -62,6 +62,8 @@ async fn a_login_that_sees_no_other_sessions_keeps_the_tables() {
     source.run("ALTER TABLE dbo.items ADD note nvarchar(20) NULL").await.unwrap();
     let refused = job.run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
     assert!(refused.stdout.contains("cannot be seen"), "{}", refused.stdout);
+    let refusal = &refused.json().unwrap()["refusals"][0];
+    assert_eq!(refusal["remedy"], format!("{grant} Or change the table by hand, and run again."), "{refusal}");
     target.run(&grant).unwrap();
     let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
     assert_eq!(report["tables"][0]["swap"], "rename");
