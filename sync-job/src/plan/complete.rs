@@ -46,7 +46,7 @@ pub fn complete(
     findings.extend(warn_of_unseen_readers(&tables, present));
     for table in &mut tables {
         if let Some(found) = present.tables.get(&table.target) {
-            complete_table(config, table, found, dialect);
+            complete_table(config, table, found, present, dialect);
         }
         if table.swap.method != SwapMethod::Replace {
             let taken = taken.entry(table.target.schema.clone()).or_default();
@@ -102,7 +102,13 @@ fn warn_of_unseen_readers(tables: &[TablePlan], present: &Present) -> Option<Fin
     Some(Finding::new("readers-not-seen", Severity::Warning, &unseen.message, &unseen.remedy))
 }
 
-fn complete_table(config: &JobConfig, table: &mut TablePlan, found: &TargetTable, dialect: &dyn Dialect) {
+fn complete_table(
+    config: &JobConfig,
+    table: &mut TablePlan,
+    found: &TargetTable,
+    present: &Present,
+    dialect: &dyn Dialect,
+) {
     if let Some(what) = &found.not_a_table {
         let finding = Finding::new(
             "target-not-a-table",
@@ -114,7 +120,7 @@ fn complete_table(config: &JobConfig, table: &mut TablePlan, found: &TargetTable
         return;
     }
     table.drift = drift::compare(&table.columns, found, dialect);
-    if let Some(finding) = refuse_drift(config, table) {
+    if let Some(finding) = refuse_drift(config, table, present) {
         table.findings.push(finding.on(&table.source));
     }
     match table.swap.method {
@@ -123,7 +129,7 @@ fn complete_table(config: &JobConfig, table: &mut TablePlan, found: &TargetTable
     }
 }
 
-fn refuse_drift(config: &JobConfig, table: &TablePlan) -> Option<Finding> {
+fn refuse_drift(config: &JobConfig, table: &TablePlan, present: &Present) -> Option<Finding> {
     if table.drift.is_empty() {
         return None;
     }
@@ -136,12 +142,17 @@ fn refuse_drift(config: &JobConfig, table: &TablePlan) -> Option<Finding> {
             "Set [target] on_drift = \"apply\" to let the swap carry the changes.",
         ));
     }
+    let unseen = present.unseen_readers.as_ref().filter(|_| table.swap.reason == UNSEEN);
+    let remedy = unseen.map_or_else(
+        || "Change the table by hand, or remove what it is kept for, and run again.".to_owned(),
+        |unseen| format!("{} Or change the table by hand, and run again.", unseen.remedy),
+    );
     (table.swap.method == SwapMethod::Replace).then(|| {
         Finding::new(
             "drift-kept-table",
             Severity::Refusal,
             format!("the columns differ ({changes}), but the table must be kept: {}", table.swap.reason),
-            "Change the table by hand, or remove what it is kept for, and run again.",
+            remedy,
         )
     })
 }

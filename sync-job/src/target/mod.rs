@@ -76,7 +76,7 @@ pub trait Target: Send + Sync + 'static {
     /// What this login may not do that the plan needs, in words, with the remedy.
     fn missing_permissions(&self, tables: &[TablePlan]) -> impl Future<Output = Result<Vec<(String, String)>>> + Send;
 
-    /// What else people should know before the plan is carried out.
+    /// What else people should know before the plan is carried out, or what forbids it.
     fn warnings(&self, tables: &[TablePlan]) -> impl Future<Output = Result<Vec<Finding>>> + Send {
         let _ = tables;
         std::future::ready(Ok(Vec::new()))

@@ -370,6 +370,28 @@ async fn the_plan_says_what_a_kept_table_lacks() {
     assert_eq!(target.rows("SELECT id, size FROM items ORDER BY id").unwrap(), ["1|10", "2|20"]);
 }
 
+/// What is to be put right is the table that refers, wherever its rows come from.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_others_refer_to_fails_with_what_to_do_about_them() {
+    let source =
+        source("CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (1)").await;
+    let target = TestTarget::new().unwrap();
+    target
+        .run(
+            "CREATE TABLE items (id integer PRIMARY KEY); INSERT INTO items VALUES (1), (2); \
+             CREATE TABLE uses (item integer REFERENCES items (id)); INSERT INTO uses VALUES (2)",
+        )
+        .unwrap();
+    let report = job(&source, &target, "").run().unwrap().expect_code(TABLES_FAILED).unwrap().json().unwrap();
+    let failure = &report["tables"][0]["failure"];
+    assert_eq!(failure["kind"], "orphans", "{failure}");
+    assert!(failure["message"].as_str().unwrap().contains("\"uses\""), "{failure}");
+    assert_eq!(target.rows("SELECT id FROM items ORDER BY id").unwrap(), ["1", "2"]);
+    target.run("DELETE FROM uses").unwrap();
+    job(&source, &target, "").run().unwrap().expect_code(0).unwrap();
+    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["1"]);
+}
+
 /// Tables of older programs often have no key, and then rows that came twice.
 async fn a_kept_table_that_holds_a_key_twice_gets_one_row_of_each(engine: Engine) {
     let source = source(

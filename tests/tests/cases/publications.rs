@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use stopgap_servers::postgres::{PASSWORD, USER};
 use stopgap_tests::{job::Job, source::TestSource, target::TestTarget};
 
+const PRECHECK_REFUSED: i32 = 3;
 const SUBSCRIBER: &str = "subscriber";
 const ITEMS: &str = "CREATE TABLE items (id integer PRIMARY KEY, name varchar(20) NOT NULL)";
 
@@ -105,4 +106,89 @@ async fn subscribers_get_the_rows_of_a_published_schema() {
 #[tokio::test(flavor = "multi_thread")]
 async fn subscribers_get_the_rows_of_a_published_database() {
     subscribers_get_the_rows_of("ALL TABLES", true).await;
+}
+
+/// A job for a table of one row, and a target with a publication of that kind.
+async fn job_below(publication: &str, columns: &str) -> (TestSource, TestTarget, Job) {
+    let (source, target) = (TestSource::new().await.unwrap(), TestTarget::new().unwrap());
+    source.run(&format!("CREATE TABLE dbo.items ({columns}); INSERT INTO dbo.items (id) VALUES (1)")).await.unwrap();
+    target.run(&format!("CREATE PUBLICATION pub FOR {publication}")).unwrap();
+    let job = Job::new(&source, &target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]");
+    (source, target, job)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_published_table_without_a_key_needs_a_replica_identity() {
+    const GIVE: &str = "ALTER TABLE \"public\".\"items\" REPLICA IDENTITY FULL;";
+    for publication in ["ALL TABLES", "TABLES IN SCHEMA public"] {
+        let (source, target, job) = job_below(publication, "id int NOT NULL").await;
+        // It is told before the first night, on which nothing is changed yet.
+        let first = job.command("plan", &["--format", "json"]).unwrap().expect_code(0).unwrap().stdout;
+        assert!(first.contains("It has no primary key: ALTER TABLE"), "{publication}: {first}");
+        job.run().unwrap().expect_code(0).unwrap();
+        source.run("UPDATE dbo.items SET id = 2").await.unwrap();
+        assert!(target.run("DELETE FROM items WHERE false").is_err(), "{publication}: the server takes it");
+        let refused = job.run().unwrap().expect_code(PRECHECK_REFUSED).unwrap().json().unwrap();
+        let refusal = &refused["refusals"][0];
+        assert_eq!(
+            (&refusal["id"], &refusal["remedy"]),
+            (&"no-replica-identity".into(), &GIVE.into()),
+            "{publication}"
+        );
+        job.command("verify", &["--format", "json"]).unwrap().expect_code(1).unwrap();
+        target.run(GIVE).unwrap();
+        job.run().unwrap().expect_code(0).unwrap();
+        assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"], "{publication}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_publication_does_not_tell_needs_no_replica_identity() {
+    for (publication, columns, identity, code) in [
+        ("ALL TABLES WITH (publish = 'insert, update')", "id int NOT NULL", "DEFAULT", 0),
+        ("ALL TABLES", "id int NOT NULL PRIMARY KEY, n int NULL", "DEFAULT", 0),
+        ("ALL TABLES", "id int NOT NULL PRIMARY KEY, n int NULL", "NOTHING", PRECHECK_REFUSED),
+        (
+            "ALL TABLES WITH (publish = 'insert, update')",
+            "id int NOT NULL PRIMARY KEY, n int NULL",
+            "NOTHING",
+            PRECHECK_REFUSED,
+        ),
+        ("ALL TABLES WITH (publish = 'insert, update')", "id int NOT NULL PRIMARY KEY", "NOTHING", 0),
+    ] {
+        let (_source, target, job) = job_below(publication, columns).await;
+        job.run().unwrap().expect_code(0).unwrap();
+        target.run(&format!("ALTER TABLE items REPLICA IDENTITY {identity}")).unwrap();
+        let outcome = job.run().unwrap();
+        assert_eq!(outcome.code(), Some(code), "{publication}, {columns}, {identity}: {}", outcome.stdout);
+    }
+}
+
+/// Somebody alters another published table, which is none of the job's business.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_on_another_published_table_holds_nothing_up() {
+    for publication in ["TABLE other", "TABLES IN SCHEMA other", "ALL TABLES"] {
+        let source = TestSource::new().await.unwrap();
+        source
+            .run(
+                "CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (1); \
+                 CREATE TABLE dbo.added (id int NOT NULL PRIMARY KEY)",
+            )
+            .await
+            .unwrap();
+        let target = TestTarget::new().unwrap();
+        target
+            .run(&format!(
+                "CREATE SCHEMA other; CREATE TABLE other.other (id integer PRIMARY KEY); CREATE TABLE other (id integer PRIMARY KEY); \
+                 CREATE TABLE items (id integer PRIMARY KEY); CREATE PUBLICATION pub FOR {publication}"
+            ))
+            .unwrap();
+        let mut holder = target.session().await.unwrap();
+        holder.run("BEGIN; LOCK TABLE other, other.other IN ACCESS EXCLUSIVE MODE").await.unwrap();
+        let job =
+            Job::new(&source, &target).unwrap().job("deadline = \"60s\"").sections("[tables]\ninclude = [\"dbo.*\"]");
+        job.run().unwrap().expect_code(0).unwrap();
+        holder.run("ROLLBACK").await.unwrap();
+        assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["1"], "{publication}");
+    }
 }

@@ -128,6 +128,7 @@ fn sqlstate_kind(code: &str) -> Kind {
         "55P03" => Kind::LockTimeout,
         "53100" | "53400" => Kind::Full,
         "42501" => Kind::Permission,
+        "23503" => Kind::Orphans,
         "3D000" => Kind::Login,
         "57014" => Kind::Stalled,
         _ if code.starts_with("08") => Kind::Connection,

@@ -6,6 +6,7 @@ use sqlx::Row as _;
 use sqlx::postgres::{PgConnection, PgRow};
 
 use super::connect::rows;
+use super::publications::published;
 use super::sql::literal;
 use crate::error::Result;
 use crate::plan::{TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
@@ -32,6 +33,7 @@ pub async fn tables(connection: &mut PgConnection, names: &[TableName]) -> Resul
     }
     let list: Vec<String> = oids.keys().map(ToString::to_string).collect();
     let list = list.join(", ");
+    let ties = TIES.replace("$PUBLISHED", &published(connection).await?);
     let mut each = async |query: &str, add: fn(&mut TargetTable, &PgRow)| -> Result<()> {
         for row in rows(
             connection,
@@ -48,7 +50,7 @@ pub async fn tables(connection: &mut PgConnection, names: &[TableName]) -> Resul
     each(COLUMNS, |table, row| table.columns.push(column(row))).await?;
     each(INDEXES, |table, row| table.indexes.push(index(row))).await?;
     each(FOREIGN_KEYS, |table, row| table.foreign_keys.push(foreign_key(row))).await?;
-    each(TIES, |table, row| table.ties.push(text(row, "tie"))).await?;
+    each(&ties, |table, row| table.ties.push(text(row, "tie"))).await?;
     Ok(found)
 }
 
@@ -208,8 +210,7 @@ SELECT r.ev_class_oid AS oid, r.tie FROM (
   UNION ALL
   SELECT c.oid::int8, 'row-level security' FROM pg_class AS c WHERE c.relrowsecurity AND c.oid IN ($OIDS)
   UNION ALL
-  SELECT p.relid::int8, 'publication ' || quote_ident(b.pubname)
-  FROM pg_publication AS b CROSS JOIN LATERAL pg_get_publication_tables(b.pubname::text) AS p WHERE p.relid IN ($OIDS)
+  SELECT p.oid::int8, 'publication ' || quote_ident(p.publication) FROM ($PUBLISHED) AS p WHERE p.oid IN ($OIDS)
   UNION ALL
   SELECT i.inhparent::int8, 'child table ' || i.inhrelid::regclass::text FROM pg_inherits AS i WHERE i.inhparent IN ($OIDS)
   UNION ALL

@@ -30,6 +30,7 @@ pub(super) async fn acquire(target: &Postgres) -> Result<Lease> {
 async fn take(target: &Postgres) -> Result<Taken<PgConnection>> {
     let mut connection = connect(&target.config, &target.application_name).await?;
     let key = target.job_hash as i32;
+    refuse_reader(&mut connection).await?;
     let query = format!("SELECT pg_try_advisory_lock({LOCK_CLASS}, {key}) AS locked, pg_backend_pid() AS pid");
     let found = rows(&mut connection, &query).await?;
     let locked = found.first().and_then(|row| row.try_get::<bool, _>("locked").ok()) == Some(true);
@@ -40,6 +41,15 @@ async fn take(target: &Postgres) -> Result<Taken<PgConnection>> {
     let (id, words) = holder(&mut connection, key).await;
     close(connection).await;
     Ok(Taken::Others(id, format!("another run of the job {} is under way on this target{words}", target.job)))
+}
+
+/// A reader gives the lock as well, and nobody at the writer would heed it. After a failover the name may lead to one for a while.
+async fn refuse_reader(connection: &mut PgConnection) -> Result<()> {
+    let found = rows(connection, "SELECT pg_is_in_recovery() AS reader").await?;
+    if found.first().and_then(|row| row.try_get("reader").ok()) == Some(false) {
+        return Ok(());
+    }
+    Err(Error::new(Side::Target, Kind::Transient, "the server that answers is a reader: it cannot give the lease"))
 }
 
 /// Who holds the lock, as far as it can be seen.

@@ -9,7 +9,7 @@ use super::connect::{execute, rows};
 use super::sql::{literal, qualified};
 use crate::error::Result;
 use crate::plan::{Finding, Severity, SwapMethod, TablePlan};
-use crate::schema::TableName;
+use crate::schema::{IndexKind, TableName};
 
 /// `pg_publication_namespace` came with this version.
 const SCHEMAS_SINCE: i32 = 150_000;
@@ -18,11 +18,8 @@ const SCHEMAS_SINCE: i32 = 150_000;
 /// stops. What is not written to the log is not published.
 pub(super) async fn hide(connection: &mut PgConnection, staging: &TableName) -> Result<()> {
     let name = qualified(staging);
-    let query = format!(
-        "SELECT 1 FROM pg_publication AS b CROSS JOIN LATERAL pg_get_publication_tables(b.pubname::text) AS p \
-         WHERE p.relid = {}::regclass LIMIT 1",
-        literal(&name)
-    );
+    let published = published(connection).await?;
+    let query = format!("SELECT 1 FROM ({published}) AS p WHERE p.oid = {}::regclass LIMIT 1", literal(&name));
     if rows(connection, &query).await?.is_empty() {
         return Ok(());
     }
@@ -39,34 +36,113 @@ pub(super) async fn unhide(connection: &mut PgConnection, staging: &TableName) -
     execute(connection, &format!("ALTER TABLE {name} SET LOGGED")).await
 }
 
+/// What is published: `oid` of the table, `publication`, and whether `updates` and `deletes` are told.
+///
+/// Asks the catalogs alone: `pg_get_publication_tables` locks every table that is published, and waits for whoever alters one.
+pub(super) async fn published(connection: &mut PgConnection) -> Result<String> {
+    let mut query = "\
+SELECT c.oid, b.pubname AS publication, b.pubupdate AS updates, b.pubdelete AS deletes
+FROM pg_publication AS b CROSS JOIN pg_class AS c
+WHERE b.puballtables AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
+UNION
+SELECT r.prrelid, b.pubname, b.pubupdate, b.pubdelete
+FROM pg_publication_rel AS r JOIN pg_publication AS b ON b.oid = r.prpubid"
+        .to_owned();
+    if covers_schemas(connection).await? {
+        query.push_str(
+            "
+UNION
+SELECT c.oid, b.pubname, b.pubupdate, b.pubdelete
+FROM pg_publication_namespace AS s JOIN pg_publication AS b ON b.oid = s.pnpubid JOIN pg_class AS c ON c.relnamespace = s.pnnspid
+WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'",
+        );
+    }
+    Ok(query)
+}
+
+async fn covers_schemas(connection: &mut PgConnection) -> Result<bool> {
+    let version = rows(connection, "SELECT current_setting('server_version_num')::int4 AS number").await?;
+    let version: i32 = version.first().and_then(|row| row.try_get("number").ok()).unwrap_or_default();
+    Ok(version >= SCHEMAS_SINCE)
+}
+
+/// A refusal for each kept table whose rows the server would let nobody change: its subscribers could not be told which ones.
+pub(super) async fn without_identity(connection: &mut PgConnection, tables: &[TablePlan]) -> Result<Vec<Finding>> {
+    let kept: Vec<&TablePlan> = tables.iter().filter(|table| table.swap.method == SwapMethod::Replace).collect();
+    if kept.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted: Vec<String> = kept
+        .iter()
+        .map(|table| {
+            // Without a key all rows are deleted and come back; and a key that is all of the row never changes.
+            let updates = table.merge_key().is_some_and(|key| key.columns.len() < table.columns.len());
+            format!("({}, {}, {updates})", literal(&table.target.schema), literal(&table.target.name))
+        })
+        .collect();
+    let published = published(connection).await?;
+    let query = WITHOUT_IDENTITY.replace("$PUBLISHED", &published).replace("$WANTED", &wanted.join(", "));
+    let mut findings = Vec::new();
+    for row in rows(connection, &query).await? {
+        let text = |name| row.try_get::<String, _>(name).unwrap_or_default();
+        let name = TableName::new(text("schema_name"), text("table_name"));
+        let own = kept.iter().find(|table| table.target == name);
+        findings.extend(own.map(|table| refusal(&text("publications"), table)));
+    }
+    Ok(findings)
+}
+
+fn refusal(publications: &str, table: &TablePlan) -> Finding {
+    let finding = Finding::new(
+        "no-replica-identity",
+        Severity::Refusal,
+        format!(
+            "{} belongs to the publication {publications} and has no replica identity by which subscribers could be told of the \
+             rows that change: the server refuses to change any",
+            table.target
+        ),
+        give_identity(table),
+    );
+    finding.on(&table.source)
+}
+
+fn give_identity(table: &TablePlan) -> String {
+    format!("ALTER TABLE {} REPLICA IDENTITY FULL;", qualified(&table.target))
+}
+
 /// A warning for each new table that a publication will cover: its subscribers have no such table yet.
 pub(super) async fn of_new_tables(connection: &mut PgConnection, tables: &[TablePlan]) -> Result<Vec<Finding>> {
     let new: Vec<&TablePlan> = tables.iter().filter(|table| table.swap.method == SwapMethod::Create).collect();
     if new.is_empty() {
         return Ok(Vec::new());
     }
-    let version = rows(connection, "SELECT current_setting('server_version_num')::int4 AS number").await?;
-    let version: i32 = version.first().and_then(|row| row.try_get("number").ok()).unwrap_or_default();
-    let mut covering = "SELECT quote_ident(pubname) AS publication, NULL::text AS schema_name FROM pg_publication \
-                        WHERE puballtables"
+    let mut covering = "SELECT quote_ident(pubname) AS publication, pubdelete AS deletes, NULL::text AS schema_name \
+                        FROM pg_publication WHERE puballtables"
         .to_owned();
-    if version >= SCHEMAS_SINCE {
+    if covers_schemas(connection).await? {
         covering.push_str(
-            " UNION ALL SELECT quote_ident(b.pubname), n.nspname::text FROM pg_publication_namespace AS c \
+            " UNION ALL SELECT quote_ident(b.pubname), b.pubdelete, n.nspname::text FROM pg_publication_namespace AS c \
              JOIN pg_publication AS b ON b.oid = c.pnpubid JOIN pg_namespace AS n ON n.oid = c.pnnspid",
         );
     }
     let mut findings = Vec::new();
     for row in rows(connection, &format!("{covering} ORDER BY 1")).await? {
         let publication: String = row.try_get("publication").unwrap_or_default();
+        let deletes = row.try_get("deletes").unwrap_or(false);
         let schema: Option<String> = row.try_get("schema_name").unwrap_or_default();
         let covered = new.iter().filter(|table| schema.as_ref().is_none_or(|schema| *schema == table.target.schema));
-        findings.extend(covered.map(|table| warning(&publication, table)));
+        findings.extend(covered.map(|table| warning(&publication, deletes, table)));
     }
     Ok(findings)
 }
 
-fn warning(publication: &str, table: &TablePlan) -> Finding {
+fn warning(publication: &str, deletes: bool, table: &TablePlan) -> Finding {
+    let mut remedy = "Make the table on each subscriber and let it REFRESH PUBLICATION, which copies the rows, before the run after \
+                      this one."
+        .to_owned();
+    if deletes && table.indexes.iter().all(|index| index.kind != IndexKind::PrimaryKey) {
+        remedy.push_str(&format!(" It has no primary key: {}", give_identity(table)));
+    }
     let finding = Finding::new(
         "new-table-published",
         Severity::Warning,
@@ -75,7 +151,21 @@ fn warning(publication: &str, table: &TablePlan) -> Finding {
              that lack the table stop at its first change",
             table.target
         ),
-        "Make the table on each subscriber and let it REFRESH PUBLICATION, which copies the rows, before the run after this one.",
+        remedy,
     );
     finding.on(&table.source)
 }
+
+/// What the server looks at before each DELETE and UPDATE (`CheckCmdReplicaIdentity`). A partition is told of as its parents are.
+const WITHOUT_IDENTITY: &str = "\
+SELECT w.schema_name, w.table_name, string_agg(DISTINCT quote_ident(p.publication), ', ') AS publications
+FROM (VALUES $WANTED) AS w (schema_name, table_name, updates)
+JOIN pg_namespace AS n ON n.nspname = w.schema_name
+JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.table_name AND c.relkind = 'r' AND c.relreplident <> 'f'
+CROSS JOIN LATERAL (SELECT c.oid UNION SELECT r.relid::oid FROM pg_partition_ancestors(c.oid) AS r) AS a (oid)
+JOIN ($PUBLISHED) AS p ON p.oid = a.oid AND (p.deletes OR p.updates AND w.updates)
+WHERE NOT EXISTS (
+  SELECT FROM pg_index AS x
+  WHERE x.indrelid = c.oid AND x.indisvalid AND x.indisunique AND x.indimmediate AND x.indpred IS NULL
+        AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident ELSE false END)
+GROUP BY 1, 2 ORDER BY 1, 2";

@@ -95,7 +95,7 @@ fn parents_first(count: usize, keys: &[(usize, usize)]) -> Vec<usize> {
 async fn attempt(connection: &mut PgConnection, statement: &str) -> Result<Option<Error>> {
     execute(connection, "SAVEPOINT attempt").await?;
     match execute(connection, statement).await {
-        Err(error) if error.kind == Kind::Data => {
+        Err(error) if matches!(error.kind, Kind::Data | Kind::Orphans) => {
             execute(connection, "ROLLBACK TO SAVEPOINT attempt").await?;
             Ok(Some(error))
         }

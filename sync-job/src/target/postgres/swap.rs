@@ -67,8 +67,14 @@ impl Swap<'_> {
         };
         let result = self.try_over(&mut connection).await;
         // A failed transaction only needs its end; where even that fails the connection is gone, and with it the transaction.
-        if result.is_ok() || execute(&mut connection, "ROLLBACK").await.is_ok() {
+        let is_free = result.is_ok() || execute(&mut connection, "ROLLBACK").await.is_ok();
+        // Whoever waited for a lock talks to the right server. After a failover a connection, or an old answer of the name
+        // service, may lead to one that is only a reader by now.
+        let is_kept = matches!(&result, Ok(()) | Err(Error { kind: Kind::LockTimeout, .. }));
+        if is_free && is_kept {
             self.connection = Some(connection);
+        } else if is_free {
+            close(connection).await;
         }
         result
     }
