@@ -1,7 +1,11 @@
 //! Readers of PostgreSQL that a swap cannot wait for: they see the old rows all the same, or the plan warns.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
+use stopgap_servers::{ScratchDir, guard::Guarded, postgres::find_binaries};
 use stopgap_tests::{job::Job, logins::Login, source::TestSource, target::TestTarget};
 
 const PRECHECK_REFUSED: i32 = 3;
@@ -70,6 +74,15 @@ async fn a_login_that_sees_no_other_sessions_keeps_the_tables() {
     login.drop_from(&target).unwrap();
 }
 
+/// Waits until the query counts one.
+async fn until(target: &TestTarget, query: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while target.value(query).unwrap() != "1" {
+        assert!(Instant::now() < deadline, "never one: {query}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_of_a_replica_see_the_old_rows_of_a_table_that_is_kept() {
     let source = source().await;
@@ -80,6 +93,7 @@ async fn readers_of_a_replica_see_the_old_rows_of_a_table_that_is_kept() {
     assert_eq!(finding(&plan(&job(&source, &target)), "replica-readers"), None);
 
     let standby = target.standby().unwrap();
+    until(&target, "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn IS NOT NULL").await;
     let (message, remedy) = finding(&plan(&job(&source, &target)), "replica-readers").unwrap();
     assert!(message.starts_with("the target has 1 replica(s)"), "{message}");
     assert!(remedy.contains("swap = \"replace\""), "{remedy}");
@@ -115,4 +129,49 @@ async fn the_readers_of_an_aurora_cluster_are_counted() {
         .unwrap();
     let (message, _) = finding(&plan(&job(&source, &target)), "replica-readers").unwrap();
     assert!(message.starts_with("the target has 2 replica(s)"), "{message}");
+}
+
+/// It writes the log down and answers no queries, whatever it is called.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archiver_of_the_log_is_no_replica() {
+    let (source, target) = (source().await, TestTarget::with_own_server(None, &[]).unwrap());
+    job(&source, &target).run().unwrap().expect_code(0).unwrap();
+    let directory = ScratchDir::new("archive").unwrap();
+    let mut archiver = Command::new(find_binaries().unwrap().join("pg_receivewal"));
+    archiver
+        .args([
+            "--no-loop",
+            "--status-interval=1",
+            "--username",
+            target.user(),
+            "--host",
+            target.host(),
+            "--port",
+            &target.port().to_string(),
+        ])
+        .arg("--directory")
+        .arg(directory.path())
+        .env("PGPASSWORD", target.password())
+        .env("PGAPPNAME", "archiver")
+        .stdin(Stdio::null());
+    let _archiver = Guarded::spawn(&mut archiver, "TERM").unwrap();
+    let streams = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND write_lsn IS NOT NULL";
+    until(&target, streams).await;
+    assert_eq!(finding(&plan(&job(&source, &target)), "replica-readers"), None);
+}
+
+/// An older Aurora, or a login without the right, refuses to tell: that is no reason to copy nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_that_the_server_does_not_tell_fail_no_run() {
+    let (source, target) = (source().await, TestTarget::new().unwrap());
+    job(&source, &target).run().unwrap().expect_code(0).unwrap();
+    target
+        .run(
+            "CREATE FUNCTION pg_catalog.aurora_replica_status() RETURNS TABLE (session_id text) LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE 'Function aurora_replica_status() is currently not supported' USING ERRCODE = '0A000'; END $$",
+        )
+        .unwrap();
+    let outcome = job(&source, &target).run().unwrap().expect_code(0).unwrap();
+    assert_eq!(outcome.json().unwrap()["tables"][0]["swap"], "rename");
+    assert!(outcome.stderr.contains("currently not supported"), "{}", outcome.stderr);
 }

@@ -9,6 +9,7 @@ use crate::config::TargetConfig;
 use crate::digest::{TableDigest, hash_bytes};
 use crate::error::{Error, Kind, Result, Side};
 use crate::plan::{ColumnPlan, Dialect, Finding, SwapMethod, TablePlan, TargetTable, UnseenReaders};
+use crate::retry;
 use crate::schema::TableName;
 use crate::target::copy_binary::CopyEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
@@ -75,6 +76,17 @@ impl Postgres {
         close(connection).await;
         result
     }
+}
+
+/// What is only said to people is left unsaid where the server will not tell it to this login.
+fn or_nothing<F: Default>(findings: Result<F>) -> Result<F> {
+    findings.or_else(|error| {
+        if retry::worth_retrying(error.kind) {
+            return Err(error);
+        }
+        tracing::warn!(error = error.chain(), "the plan goes without what this would have told");
+        Ok(F::default())
+    })
 }
 
 /// Makes a schema that is not there. IF NOT EXISTS asks for the right to make schemas even where there is nothing to make.
@@ -181,8 +193,8 @@ impl Target for Postgres {
     async fn warnings(&self, tables: &[TablePlan]) -> Result<Vec<Finding>> {
         let mut connection = self.connect().await?;
         let mut found = publications::without_identity(&mut connection, tables).await?;
-        found.extend(publications::of_new_tables(&mut connection, tables).await?);
-        found.extend(readers::of_replicas(&mut connection, tables).await?);
+        found.extend(or_nothing(publications::of_new_tables(&mut connection, tables).await)?);
+        found.extend(or_nothing(readers::of_replicas(&mut connection, tables).await)?);
         close(connection).await;
         Ok(found)
     }

@@ -56,10 +56,11 @@ async fn count(connection: &mut PgConnection, query: &str) -> Result<i64> {
     Ok(found.first().and_then(|row| row.try_get("number").ok()).unwrap_or(0))
 }
 
-/// Those who stream the log and answer queries: not subscribers, whose slots are logical, nor backups.
+/// Those who stream the log and replay it, so that they may answer queries: not subscribers, whose slots are logical, nor
+/// backups and archivers, which only write it down.
 const STANDBYS: &str = "\
 SELECT count(*)::int8 AS number FROM pg_stat_replication AS r
-WHERE r.state <> 'backup' AND r.application_name NOT IN ('pg_basebackup', 'pg_receivewal')
+WHERE r.replay_lsn IS NOT NULL
       AND NOT EXISTS (SELECT FROM pg_replication_slots AS s WHERE s.active_pid = r.pid AND s.slot_type = 'logical')";
 
 const AURORA_READERS: &str = "\
