@@ -5,7 +5,7 @@
 use anyhow::{Context, Result};
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicU16, AtomicUsize, Ordering},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -30,6 +30,7 @@ pub struct Loss {
 #[derive(Debug)]
 pub struct Proxy {
     pub port: u16,
+    server: Arc<AtomicU16>,
     seen: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
@@ -45,19 +46,26 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("listening")?;
         let port = listener.local_addr()?.port();
         let seen = Arc::new(AtomicUsize::new(0));
-        let shared = Arc::clone(&seen);
+        let server = Arc::new(AtomicU16::new(server));
+        let (shared, led_to) = (Arc::clone(&seen), Arc::clone(&server));
         let task = tokio::spawn(async move {
             // Dropped with this task, and with it all connections.
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 let seen = Arc::clone(&shared);
+                let server = led_to.load(Ordering::SeqCst);
                 connections.spawn(async move {
                     // A broken connection is what the tests are about.
                     let _ = forward(client, server, loss, &seen).await;
                 });
             }
         });
-        Ok(Self { port, seen, task })
+        Ok(Self { port, server, seen, task })
+    }
+
+    /// Leads new connections to the server at this port; those that are there stay.
+    pub fn lead_to(&self, server: u16) {
+        self.server.store(server, Ordering::SeqCst);
     }
 
     /// How many of the watched statements there were so far.
