@@ -84,26 +84,35 @@ async fn a_connection_that_breaks_while_the_swap_waits_for_readers_is_made_again
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
 
-/// After a failover the name may lead to the old writer for a while. A session that may not write stands for it here.
+/// After a failover the name may lead to the old writer for a while, for which a standby stands here. It knows nothing of the
+/// writer's readers.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_swap_that_came_to_a_reader_looks_for_the_writer() {
-    let (source, target) = items().await;
+    let source =
+        source("CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (2)").await;
+    let mut target = TestTarget::with_own_server(None, &[]).unwrap();
+    target
+        .run("CREATE TABLE items (id integer PRIMARY KEY); CREATE TABLE other (x int); INSERT INTO other VALUES (1)")
+        .unwrap();
+    let standby = target.standby().unwrap();
+    let loss = Loss { watched: |_| false, number: 0, instead: None };
+    let proxy = Proxy::start(target.port(), loss).await.unwrap();
     let mut reader = old_reader(&target).await;
-    let job = job(&source, &target).target("swap_wait = \"20s\"");
+    let job = job(&source, &target).through(proxy.port);
     let mut running = job.spawn("run", &["--format", "json"]).unwrap();
     let polls = sessions(&target, "query LIKE '%a.backend_xmin%'");
     until_some(&mut running, &target, &polls).await;
-    let first = target.value(&polls).unwrap();
-    let mut writer = target.session().await.unwrap();
-    let new_sessions = format!("ALTER DATABASE {} SET default_transaction_read_only", target.database);
-    writer.run(&format!("{new_sessions} = on")).await.unwrap();
-    target.run(&format!("SELECT pg_terminate_backend({first})")).unwrap();
-    until_some(&mut running, &target, &format!("{polls} AND pid <> {first}")).await;
-    writer.run(&format!("{new_sessions} = off")).await.unwrap();
+    proxy.lead_to(standby.port());
+    target.run(&format!("SELECT pg_terminate_backend(pid) FROM ({polls}) AS p")).unwrap();
+    while !running.stderr().contains("25006") {
+        assert!(!running.has_ended().unwrap(), "no reader was met: {}", running.said());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    proxy.lead_to(target.port());
+    until_some(&mut running, &target, &polls).await;
     reader.run("ROLLBACK").await.unwrap();
-    let outcome = running.wait().unwrap().expect_code(0).unwrap();
-    assert!(outcome.stderr.contains("25006"), "no reader was met: {}", outcome.stderr);
-    assert_eq!(outcome.json().unwrap()["tables"][0]["swap"], "rename");
+    let report = running.wait().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "rename");
     assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
 }
 

@@ -139,14 +139,23 @@ async fn an_archiver_of_the_log_is_no_replica() {
     let directory = ScratchDir::new("archive").unwrap();
     let mut archiver = Command::new(find_binaries().unwrap().join("pg_receivewal"));
     archiver
-        .args(["--no-loop", "--username", target.user(), "--host", target.host(), "--port", &target.port().to_string()])
+        .args([
+            "--no-loop",
+            "--status-interval=1",
+            "--username",
+            target.user(),
+            "--host",
+            target.host(),
+            "--port",
+            &target.port().to_string(),
+        ])
         .arg("--directory")
         .arg(directory.path())
         .env("PGPASSWORD", target.password())
         .env("PGAPPNAME", "archiver")
         .stdin(Stdio::null());
     let _archiver = Guarded::spawn(&mut archiver, "TERM").unwrap();
-    let streams = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND flush_lsn IS NOT NULL";
+    let streams = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND write_lsn IS NOT NULL";
     until(&target, streams).await;
     assert_eq!(finding(&plan(&job(&source, &target)), "replica-readers"), None);
 }
@@ -158,7 +167,7 @@ async fn readers_that_the_server_does_not_tell_fail_no_run() {
     job(&source, &target).run().unwrap().expect_code(0).unwrap();
     target
         .run(
-            "CREATE FUNCTION pg_catalog.aurora_replica_status(OUT session_id text) RETURNS SETOF record LANGUAGE plpgsql AS \
+            "CREATE FUNCTION pg_catalog.aurora_replica_status() RETURNS TABLE (session_id text) LANGUAGE plpgsql AS \
              $$ BEGIN RAISE 'Function aurora_replica_status() is currently not supported' USING ERRCODE = '0A000'; END $$",
         )
         .unwrap();

@@ -57,7 +57,8 @@ async fn holder(connection: &mut PgConnection, key: i32) -> (Option<u64>, String
     let query = format!(
         "SELECT l.pid::int4 AS pid, coalesce(host(a.client_addr), 'local') AS client, a.backend_start::text AS since \
          FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid \
-         WHERE l.locktype = 'advisory' AND l.granted AND l.classid::int8 = {LOCK_CLASS} AND l.objid::int8 = {}",
+         WHERE l.locktype = 'advisory' AND l.granted AND l.classid::int8 = {LOCK_CLASS} AND l.objid::int8 = {} \
+         AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
         i64::from(key as u32)
     );
     let Ok(found) = rows(connection, &query).await else { return (None, String::new()) };

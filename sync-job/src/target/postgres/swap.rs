@@ -70,12 +70,14 @@ impl Swap<'_> {
         let is_free = result.is_ok() || execute(&mut connection, "ROLLBACK").await.is_ok();
         // Whoever waited for a lock talks to the right server. After a failover a connection, or an old answer of the name
         // service, may lead to one that is only a reader by now.
-        let is_kept = matches!(&result, Ok(()) | Err(Error { kind: Kind::LockTimeout, .. }));
-        if is_free && is_kept {
+        let is_kept = is_free && matches!(&result, Ok(()) | Err(Error { kind: Kind::LockTimeout, .. }));
+        if is_kept {
             self.connection = Some(connection);
         } else if is_free {
             close(connection).await;
         }
+        // What a reader knows of snapshots says nothing of the writer's.
+        self.is_clear &= is_kept;
         result
     }
 
