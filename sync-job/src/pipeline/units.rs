@@ -126,10 +126,12 @@ async fn swap<S: Source, T: Target>(
         context.progress.stage(&report.target, Stage::Swap);
     }
     let result = async {
-        if context.cancel.is_cancelled() {
-            return Err(Error::cancelled());
+        // Nothing was sent yet: an interruption need not wait for a server that says nothing.
+        tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => return Err(Error::cancelled()),
+            kept = lease.check() => kept?,
         }
-        lease.check().await?;
         or_silence(context, items, lease, context.target.swap(items)).await
     }
     .await;

@@ -15,6 +15,7 @@ mod lease;
 pub mod load_data;
 pub mod mysql;
 pub mod postgres;
+mod swap;
 mod values;
 
 /// Comments of what the job made after the source (indexes, foreign keys) begin so: what somebody added has none.

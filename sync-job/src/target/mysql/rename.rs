@@ -9,9 +9,10 @@ use super::connect::{close, execute, row};
 use super::load::ledger;
 use super::{MySql, inspect, sql};
 use crate::error::{Error, Kind, Result, Side};
-use crate::plan::{SwapMethod, ties};
+use crate::plan::SwapMethod;
 use crate::retry;
 use crate::schema::TableName;
+use crate::target::swap::refuse_new_ties;
 use crate::target::{Staging, SwapItem};
 
 /// How often it is asked what became of a RENAME without a reply before giving up.
@@ -64,8 +65,10 @@ impl Rename {
     }
 
     async fn try_once(&mut self, connection: &mut Conn, items: &Items<'_>, group: &[SwapItem<'_>]) -> Result<()> {
+        let together: Vec<&TableName> = group.iter().map(|item| &item.table.target).collect();
         for (item, _) in items.iter().filter(|(_, method)| *method == SwapMethod::Rename) {
-            refuse_new_ties(connection, item, group).await?;
+            let found = inspect::tables(connection, std::slice::from_ref(&item.table.target)).await?;
+            refuse_new_ties(item.table, &found, &together)?;
             carry_over(connection, item).await?;
         }
         let result = execute(connection, &statement(items)).await;
@@ -150,22 +153,6 @@ fn statement(items: &Items<'_>) -> String {
         step(&ledger(&first.staging.name), &proof(&first.staging.name));
     }
     format!("RENAME TABLE {}", steps.join(", "))
-}
-
-/// What was not tied when the plan was made may be now. Foreign keys among the tables of the group go away together.
-async fn refuse_new_ties(connection: &mut Conn, item: &SwapItem<'_>, group: &[SwapItem<'_>]) -> Result<()> {
-    let table = item.table;
-    let found = inspect::tables(connection, std::slice::from_ref(&table.target)).await?;
-    let together: Vec<&TableName> = group.iter().map(|item| &item.table.target).collect();
-    let ties = found.get(&table.target).map_or_else(Vec::new, |found| ties(table, found, &together, |_| true));
-    if ties.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        Side::Target,
-        Kind::Changed,
-        format!("{} got new ties since the plan was made: {}", table.target, ties.join(", ")),
-    ))
 }
 
 /// The old table's comment. Grants go by name and need nothing.

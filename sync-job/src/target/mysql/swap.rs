@@ -10,10 +10,11 @@ use mysql_async::Conn;
 use super::connect::{close, execute};
 use super::rename::{Found, Rename};
 use super::{MySql, foreign_keys, replace, snapshots};
-use crate::error::{Error, Kind, Result, Side};
+use crate::error::{Error, Kind, Result};
 use crate::plan::SwapMethod;
 use crate::retry;
 use crate::target::SwapItem;
+use crate::target::swap::fall_back;
 
 /// Swaps all items, trying again while locks are held by others or the server cannot be reached, for at most `swap_wait`.
 pub(super) async fn swap(target: &MySql, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
@@ -99,31 +100,12 @@ impl<'a> Swap<'a> {
             return Ok(());
         }
         if self.methods.contains(&SwapMethod::Replace) {
-            return self.fall_back("another table of its group, which is kept");
+            return fall_back(self.items, &mut self.methods, "another table of its group, which is kept");
         }
         if let Err(holder) = self.snapshots.until(self.target, connection, self.deadline).await? {
-            self.fall_back(&holder)?;
+            fall_back(self.items, &mut self.methods, &holder)?;
             // The wait may have used up the time, and this needs some of its own.
             self.deadline = Instant::now() + self.target.config.swap_wait;
-        }
-        Ok(())
-    }
-
-    /// Tables whose columns stay the same can have their rows replaced instead, which old snapshots survive.
-    fn fall_back(&mut self, holder: &str) -> Result<()> {
-        for (item, method) in self.items.iter().zip(&mut self.methods) {
-            if *method != SwapMethod::Rename {
-                continue;
-            }
-            if !item.table.drift.is_empty() {
-                return Err(Error::new(
-                    Side::Target,
-                    Kind::LockTimeout,
-                    format!("{} changes its columns and cannot be swapped under {holder}", item.table.target),
-                ));
-            }
-            tracing::warn!(table = %item.table.target, holder, "the table is kept and its rows are replaced");
-            *method = SwapMethod::Replace;
         }
         Ok(())
     }

@@ -9,10 +9,11 @@ use super::connect::{close, execute, rows};
 use super::indexes::temporary_name;
 use super::load::fate;
 use super::{Postgres, inspect, replace, sql};
-use crate::error::{Error, Kind, Result, Side};
-use crate::plan::{ForeignKeyPlan, SwapMethod, TablePlan, ties};
+use crate::error::{Error, Kind, Result};
+use crate::plan::{ForeignKeyPlan, SwapMethod, TablePlan};
 use crate::retry;
 use crate::schema::{IndexKind, TableName};
+use crate::target::swap::{fall_back, refuse_new_ties};
 use crate::target::{Staging, SwapItem};
 
 /// How often old snapshots are looked for.
@@ -201,25 +202,6 @@ async fn wait_for_old_snapshots(
     }
 }
 
-/// Tables whose columns stay the same can have their rows replaced instead, which old snapshots survive.
-fn fall_back(items: &[SwapItem<'_>], methods: &mut [SwapMethod], holder: &str) -> Result<()> {
-    for (item, method) in items.iter().zip(methods) {
-        if *method != SwapMethod::Rename {
-            continue;
-        }
-        if !item.table.drift.is_empty() {
-            return Err(Error::new(
-                Side::Target,
-                Kind::LockTimeout,
-                format!("{} changes its columns and cannot be swapped under {holder}", item.table.target),
-            ));
-        }
-        tracing::warn!(table = %item.table.target, holder, "the table is kept and its rows are replaced");
-        *method = SwapMethod::Replace;
-    }
-    Ok(())
-}
-
 async fn transaction(
     target: &Postgres,
     connection: &mut PgConnection,
@@ -240,8 +222,10 @@ async fn transaction(
     execute(connection, &wait_until(patience)).await?;
     let dropped: Vec<&SwapItem<'_>> =
         items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::Rename).map(|(item, _)| item).collect();
+    let together: Vec<&TableName> = dropped.iter().map(|item| &item.table.target).collect();
     for item in &dropped {
-        refuse_new_ties(connection, item.table, &dropped).await?;
+        let found = inspect::tables(connection, std::slice::from_ref(&item.table.target)).await?;
+        refuse_new_ties(item.table, &found, &together)?;
         carry_over(connection, item).await?;
     }
     if !dropped.is_empty() {
@@ -272,21 +256,6 @@ async fn transaction(
 fn wait_until(end: Instant) -> String {
     let left = end.saturating_duration_since(Instant::now()).as_millis().max(1);
     format!("SET LOCAL lock_timeout = {left}")
-}
-
-/// What was not tied when the plan was made may be now. Ties among the tables of the group go away together.
-async fn refuse_new_ties(connection: &mut PgConnection, table: &TablePlan, group: &[&SwapItem<'_>]) -> Result<()> {
-    let found = inspect::tables(connection, std::slice::from_ref(&table.target)).await?;
-    let together: Vec<&TableName> = group.iter().map(|item| &item.table.target).collect();
-    let ties = found.get(&table.target).map_or_else(Vec::new, |found| ties(table, found, &together, |_| true));
-    if ties.is_empty() {
-        return Ok(());
-    }
-    Err(Error::new(
-        Side::Target,
-        Kind::Changed,
-        format!("{} got new ties since the plan was made: {}", table.target, ties.join(", ")),
-    ))
 }
 
 /// Owner, grants, comments, replica identity and storage options of the old table, for the staging table.
