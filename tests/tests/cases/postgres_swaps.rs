@@ -116,42 +116,6 @@ async fn a_swap_that_came_to_a_reader_looks_for_the_writer() {
     assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
 }
 
-/// A standby, which grants the lock as well, stands for the old writer of a failover.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lost_lease_is_taken_of_no_reader() {
-    let source = source(
-        "CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); CREATE INDEX ix_id ON dbo.items (id); INSERT INTO dbo.items (id) VALUES (2)",
-    )
-    .await;
-    let mut target = TestTarget::with_own_server(None, &[]).unwrap();
-    target
-        .run(
-            "CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(1); END $$; \
-             CREATE EVENT TRIGGER wait ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION wait()",
-        )
-        .unwrap();
-    let standby = target.standby().unwrap();
-    let loss = Loss { watched: |_| false, number: 0, instead: None };
-    let proxy = Proxy::start(target.port(), loss).await.unwrap();
-    let mut gate = target.session().await.unwrap();
-    gate.run("SELECT pg_advisory_lock(1)").await.unwrap();
-    let mut running = job(&source, &target).through(proxy.port).spawn("run", &["--format", "json"]).unwrap();
-    until_some(&mut running, &target, &sessions(&target, "wait_event = 'advisory'")).await;
-    proxy.lead_to(standby.port());
-    let leases =
-        "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid::int8 = x'53544f50'::int8";
-    target.run(&format!("SELECT pg_terminate_backend(pid) FROM ({leases}) AS l")).unwrap();
-    gate.run("SELECT pg_advisory_unlock(1)").await.unwrap();
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !running.stderr().contains("is a reader: it cannot give the lease") {
-        assert!(Instant::now() < deadline && !running.has_ended().unwrap(), "no reader was met: {}", running.said());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    proxy.lead_to(target.port());
-    running.wait().unwrap().expect_code(0).unwrap();
-    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_swap_that_gets_no_connection_waits_for_one() {
     let (source, target) = items().await;
