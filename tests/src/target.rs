@@ -10,6 +10,7 @@ use std::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 use stopgap_servers::{mysql, postgres};
 
@@ -292,5 +293,17 @@ impl Session {
             }
             Session::Mysql(connection) => Ok(connection.query(sql).await?),
         }
+    }
+
+    /// Waits until the server lists this session's transaction. MySQL renews its list only when nobody has looked at it for
+    /// 0.1 s, and tests that run at the same time do (MySQL 8.0 Reference Manual, 17.15.2.3).
+    pub async fn is_listed(&mut self) -> Result<()> {
+        if let Session::Mysql(connection) = self {
+            let own = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = CONNECTION_ID()";
+            while connection.query_first::<u64, _>(own).await? == Some(0) {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+            }
+        }
+        Ok(())
     }
 }

@@ -414,6 +414,7 @@ async fn a_kept_table_that_holds_a_key_twice_gets_one_row_of_each(engine: Engine
             // Planned to be renamed, it is kept in the end.
             reader.run(engine.pick("BEGIN ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION")).await.unwrap();
             reader.texts("SELECT CONCAT(x) FROM other").await.unwrap();
+            reader.is_listed().await.unwrap();
             job(&source, &target, "").target("swap_wait = \"1s\"")
         } else {
             job(&source, &target, "").target("swap = \"replace\"")

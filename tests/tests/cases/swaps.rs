@@ -44,6 +44,7 @@ async fn a_reader_with_an_older_snapshot_goes_on_seeing_the_old_rows(engine: Eng
     let mut reader = target.session().await.unwrap();
     reader.run(engine.pick("BEGIN ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION")).await.unwrap();
     reader.texts("SELECT CONCAT(x) FROM other").await.unwrap();
+    reader.is_listed().await.unwrap();
     let outcome = job.run().unwrap().expect_code(0).unwrap();
     assert_eq!(reader.texts("SELECT CONCAT(id) FROM items").await.unwrap(), ["1"], "not the old rows");
     reader.run("ROLLBACK").await.unwrap();
