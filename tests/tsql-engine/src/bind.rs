@@ -146,11 +146,19 @@ pub struct Binder<'a> {
     pub serial: std::cell::Cell<u32>,
     /// The database in which names without one are looked up: a view's own, while the view is translated.
     pub place: RefCell<Place>,
+    /// What is bound is only described and never run: rows that are generated need not be there.
+    pub describes: std::cell::Cell<bool>,
 }
 
 impl<'a> Binder<'a> {
     pub fn new(env: &'a Env<'a>) -> Self {
-        Self { env, ctes: RefCell::new(Vec::new()), serial: std::cell::Cell::new(0), place: RefCell::default() }
+        Self {
+            env,
+            ctes: RefCell::new(Vec::new()),
+            serial: std::cell::Cell::new(0),
+            place: RefCell::default(),
+            describes: std::cell::Cell::new(false),
+        }
     }
 
     /// A name for a derived table that no query uses.

@@ -36,7 +36,10 @@ impl Binder<'_> {
             [Some(Value::NVarChar(sql)), Some(Value::Null), Some(Value::Int(0))] => decode_utf16(sql),
             _ => return Err(refused()),
         };
-        let query = self.query(&crate::script::parse_query(&sql)?, None)?;
+        let outside = self.describes.replace(true);
+        let query = self.query(&crate::script::parse_query(&sql)?, None);
+        self.describes.set(outside);
+        let query = query?;
         let text = |text: &str| format!("u16({})", text_literal(text));
         let rows: Vec<String> = query
             .columns

@@ -151,8 +151,8 @@ impl Binder<'_> {
             return Ok(format!("({}) AS {}", bound.sql, quote(&shown)));
         }
         let stored = match table.tpch {
-            Some(scale) => crate::tpch::materialize(self.env, &table, scale)?,
-            None => table.stored(),
+            Some(scale) if !self.describes.get() => crate::tpch::materialize(self.env, &table, scale)?,
+            _ => table.stored(),
         };
         let unmask = self.env.unmasked(&table.place.at)?;
         let columns = table
