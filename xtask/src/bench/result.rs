@@ -26,6 +26,8 @@ pub struct Run {
 #[derive(Debug, Default)]
 pub struct Stages {
     pub rows: u64,
+    /// Of `load`, the share of reading and encoding.
+    read: f64,
     load: f64,
     index: f64,
     verify: f64,
@@ -44,6 +46,7 @@ impl Stages {
                 let found = table.pointer(&format!("/stages/{stage}")).and_then(Value::as_f64);
                 found.with_context(|| format!("a table of the report has no stage {stage}"))
             };
+            sum.read += seconds("read")?;
             sum.load += seconds("load")?;
             sum.index += seconds("index")?;
             sum.verify += seconds("verify")?;
@@ -99,8 +102,9 @@ pub fn section(engine: Engine, title: &str, load_name: &str, runs: &[Run]) -> St
     let memory = of(|run| run.whole.peak_memory as f64) / MEBIBYTE;
     lines.push(format!("- Peak memory of the job: **{memory:.0} MiB** (goal: under 256)"));
     lines.push(format!(
-        "- Seconds by stage, added up over tables: load {:.2}, index {:.2}, verify {:.2}, swap {:.2}\n",
+        "- Seconds by stage, added up over tables: load {:.2} (of which {:.2} reading), index {:.2}, verify {:.2}, swap {:.2}\n",
         of(|run| run.stages.load),
+        of(|run| run.stages.read),
         of(|run| run.stages.index),
         of(|run| run.stages.verify),
         of(|run| run.stages.swap),
