@@ -47,6 +47,7 @@ mod cases {
     mod kept_tables;
     mod matrix;
     mod memory;
+    mod mysql_characters;
     mod mysql_crashes;
     mod mysql_faults;
     mod mysql_limits;

@@ -210,7 +210,8 @@ impl Target for MySql {
         let mut connection = self.connect().await?;
         let carried = match table.swap.method {
             SwapMethod::Rename => Carried::of(&mut connection, &table.target).await?,
-            SwapMethod::Create | SwapMethod::Replace => Carried::default(),
+            SwapMethod::Replace => Carried::of_kept(&mut connection, &table.target).await?,
+            SwapMethod::Create => Carried::default(),
         };
         for statement in [
             // What a try left whose reply was lost.

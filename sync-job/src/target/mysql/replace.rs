@@ -3,6 +3,7 @@
 
 use mysql_async::Conn;
 
+use super::carried::texts;
 use super::connect::{execute, row, rows as query};
 use super::load::{fate, ledger};
 use super::{MySql, digest, sql};
@@ -28,7 +29,14 @@ pub(super) async fn rows(target: &MySql, connection: &mut Conn, items: &[&SwapIt
 async fn transaction(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'_>]) -> Result<()> {
     execute(connection, "START TRANSACTION").await?;
     for item in items {
-        for statement in statements(item.table, &item.table.target, &item.staging.name) {
+        let own = texts(connection, &item.table.target).await?;
+        let staged = texts(connection, &item.staging.name).await?;
+        // Where a table was to be renamed its rows have the plan's collations. Two of them do not compare, unless one is named.
+        let collation = |column: &str| match (own.get(column), staged.get(column)) {
+            (Some((of, own)), Some((like, staged))) if of == like && own != staged => format!(" COLLATE {own}"),
+            _ => String::new(),
+        };
+        for statement in statements(item.table, &item.table.target, &item.staging.name, collation) {
             execute(connection, &statement).await?;
         }
     }
@@ -73,7 +81,13 @@ async fn holds_what_was_read(connection: &mut Conn, item: &SwapItem<'_>) -> Resu
 
 /// With a key only the rows that differ are touched; without one all are. A changed row is deleted and comes back: updates would
 /// trip over unique keys where two rows exchange their values.
-fn statements(table: &TablePlan, target: &TableName, staging: &TableName) -> Vec<String> {
+/// `collation`: what it takes to compare a column of both tables.
+fn statements(
+    table: &TablePlan,
+    target: &TableName,
+    staging: &TableName,
+    collation: impl Fn(&str) -> String,
+) -> Vec<String> {
     let (target, staging) = (sql::qualified(target), sql::qualified(staging));
     let columns = sql::columns(table);
     let selected = qualified_columns(table, "s");
@@ -83,11 +97,15 @@ fn statements(table: &TablePlan, target: &TableName, staging: &TableName) -> Vec
             format!("INSERT INTO {target} ({columns}) SELECT {selected} FROM {staging} AS s"),
         ];
     };
-    let same_key = join(key, |column| format!("s.{column} = t.{column}"), " AND ");
+    let compare = |column: &str| {
+        let name = sql::quote(column);
+        format!("s.{name}{} = t.{name}", collation(column))
+    };
+    let same_key = join(key, compare, " AND ");
     let (first, _) = &key.columns[0];
     let absent = |alias: &str| format!("{alias}.{} IS NULL", sql::quote(first));
     let same: Vec<String> = table.columns.iter().map(same_bytes).collect();
-    let keys = join(key, str::to_owned, ", ");
+    let keys = join(key, sql::quote, ", ");
     // Rows with the same key leave together and one comes back.
     let delete_surplus = format!(
         "DELETE t FROM {target} AS t JOIN (SELECT {keys} FROM {target} GROUP BY {keys} HAVING COUNT(*) > 1) AS s ON {same_key}"
@@ -122,7 +140,7 @@ fn qualified_columns(table: &TablePlan, alias: &str) -> String {
 }
 
 fn join(key: &IndexPlan, each: impl Fn(&str) -> String, separator: &str) -> String {
-    key.columns.iter().map(|(column, _)| each(&sql::quote(column))).collect::<Vec<_>>().join(separator)
+    key.columns.iter().map(|(column, _)| each(column)).collect::<Vec<_>>().join(separator)
 }
 
 /// Looks for rows of this table without the parent that a foreign key names, and for rows elsewhere whose parent went away.

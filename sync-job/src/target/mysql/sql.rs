@@ -37,8 +37,9 @@ pub fn columns(table: &TablePlan) -> String {
 /// adding it later would write every row again. An `AUTO_INCREMENT` column needs a key from the start, too. The limits of the plan
 /// are those of the row format.
 pub fn create_staging(table: &TablePlan, staging: &TableName, collations: &Collations, carried: &Carried) -> String {
-    let define =
-        |column| format!("{}{}", column_definition(table, column, collations), comment(&column.target, carried));
+    let define = |column| {
+        format!("{}{}", column_definition(table, column, collations, carried), comment(&column.target, carried))
+    };
     let mut parts: Vec<String> = table.columns.iter().map(define).collect();
     if let Some(index) = primary_key(table) {
         parts.push(format!("PRIMARY KEY ({}) {}", key_columns(index), mark()));
@@ -69,11 +70,19 @@ fn comment(column: &str, carried: &Carried) -> String {
     carried.comments.get(column).map_or_else(String::new, |comment| format!(" COMMENT {}", literal(comment)))
 }
 
-fn column_definition(table: &TablePlan, column: &ColumnPlan, collations: &Collations) -> String {
-    let mut sql = format!("{} {}", quote(&column.target), column.mapping.target_type);
-    if let (Some(source), Form::Text { .. } | Form::Char { .. }) = (&column.collation, column.mapping.form) {
-        sql.push_str(&format!(" COLLATE {}", collations.closest(source)));
-    }
+fn column_definition(table: &TablePlan, column: &ColumnPlan, collations: &Collations, carried: &Carried) -> String {
+    let planned = column.mapping.target_type.as_str();
+    let has_text = matches!(column.mapping.form, Form::Text { .. } | Form::Char { .. } | Form::Uuid);
+    let mut sql = match (carried.texts.get(&column.target), &column.collation) {
+        (Some((characters, collation)), _) if has_text => {
+            let bare = planned.split(" character set ").next().unwrap_or(planned);
+            format!("{} {bare} CHARACTER SET {characters} COLLATE {collation}", quote(&column.target))
+        }
+        (None, Some(source)) if has_text => {
+            format!("{} {planned} COLLATE {}", quote(&column.target), collations.closest(source))
+        }
+        _ => format!("{} {planned}", quote(&column.target)),
+    };
     // `explicit_defaults_for_timestamp` is of no concern: no column is of type TIMESTAMP.
     sql.push_str(if column.nullable { " NULL" } else { " NOT NULL" });
     if counts_up(table, column) {
