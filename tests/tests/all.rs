@@ -51,6 +51,7 @@ mod cases {
     mod mysql_crashes;
     mod mysql_faults;
     mod mysql_limits;
+    mod mysql_settings;
     mod mysql_swaps;
     mod mysql_waits;
     mod mysql_ways;
