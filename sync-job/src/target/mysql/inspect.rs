@@ -13,10 +13,8 @@ use crate::target::MARK;
 
 /// Database, name, kind, engine, options.
 type Table = (String, String, String, Option<String>, Option<String>);
-/// Database, table, column, type, "YES" or "NO", what else there is to it, character set.
-type Column = (String, String, String, String, String, String, Option<String>);
-/// Character sets whose bytes for a text, if it has any there, are those of utf8mb4.
-const LIKE_UTF8MB4: [&str; 4] = ["utf8mb4", "utf8mb3", "utf8", "ascii"];
+/// Database, table, column, type, "YES" or "NO", what else there is to it.
+type Column = (String, String, String, String, String, String);
 /// Database, table, index, whether it allows values twice, column, comment.
 type IndexColumn = (String, String, String, u64, String, String);
 /// Database, table, foreign key, column, database and table that it refers to.
@@ -46,13 +44,10 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
         }
         found.insert(TableName::new(schema, name), table);
     }
-    for (schema, name, column, mut column_type, nullable, extra, characters) in
+    for (schema, name, column, column_type, nullable, extra) in
         rows::<Column>(connection, &COLUMNS.replace("$WHICH", &which("c", names))).await?
     {
         if let Some(table) = found.get_mut(&TableName::new(schema, name)) {
-            if let Some(other) = characters.filter(|name| !LIKE_UTF8MB4.contains(&name.as_str())) {
-                column_type.push_str(&format!(" character set {other}"));
-            }
             let counts_up = extra.to_lowercase().contains("auto_increment");
             table.columns.push(TargetColumn { name: column, column_type, nullable: nullable == "YES", counts_up });
         }
@@ -130,8 +125,7 @@ FROM information_schema.tables AS t WHERE $WHICH";
 
 /// Invisible columns (such as a generated primary key) are not the job's concern.
 const COLUMNS: &str = "\
-SELECT c.table_schema, c.table_name, c.column_name, CAST(c.column_type AS CHAR), c.is_nullable, c.extra,
-       c.character_set_name
+SELECT c.table_schema, c.table_name, c.column_name, CAST(c.column_type AS CHAR), c.is_nullable, c.extra
 FROM information_schema.columns AS c
 WHERE $WHICH AND c.extra NOT LIKE '%INVISIBLE%'
 ORDER BY c.table_schema, c.table_name, c.ordinal_position";

@@ -1,6 +1,8 @@
 //! The one place where identifiers and literals of MySQL are quoted, and the statements made of a plan.
 
-use super::carried::Carried;
+use std::collections::HashMap;
+
+use super::carried::{Carried, Text};
 use super::facts::Collations;
 use crate::plan::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan};
 use crate::schema::{IndexKind, TableName};
@@ -74,7 +76,7 @@ fn column_definition(table: &TablePlan, column: &ColumnPlan, collations: &Collat
     let planned = column.mapping.target_type.as_str();
     let has_text = matches!(column.mapping.form, Form::Text { .. } | Form::Char { .. } | Form::Uuid);
     let mut sql = match (carried.texts.get(&column.target), &column.collation) {
-        (Some((characters, collation)), _) if has_text => {
+        (Some(Text { characters, collation }), _) if has_text => {
             let bare = planned.split(" character set ").next().unwrap_or(planned);
             format!("{} {bare} CHARACTER SET {characters} COLLATE {collation}", quote(&column.target))
         }
@@ -120,8 +122,19 @@ pub fn is_large(target_type: &str) -> bool {
     target_type.contains("text") || target_type.contains("blob")
 }
 
-/// The digest of all rows; see [`crate::target::load_data`]. MD5 would do, but MySQL 9.6 dropped it.
-pub fn digest(table: &TablePlan, relation: &TableName) -> String {
+/// A text that is kept in another character set.
+pub fn in_utf8mb4(column: &str) -> String {
+    format!("CONVERT({column} USING utf8mb4)")
+}
+
+/// The digest of all rows; see [`crate::target::load_data`]. MD5 would do, but MySQL 9.6 dropped it. `texts`: how the relation keeps
+/// text.
+pub fn digest(table: &TablePlan, relation: &TableName, texts: &HashMap<String, Text>) -> String {
+    let canonical = |column: &ColumnPlan| {
+        let name = quote(&column.target);
+        let has_other_bytes = texts.get(&column.target).is_some_and(Text::has_other_bytes);
+        canonical(column, if has_other_bytes { in_utf8mb4(&name) } else { name })
+    };
     // Of no columns at all there is still the number of rows.
     let cells = table.columns.iter().map(canonical).collect::<Vec<_>>();
     let cells = if cells.is_empty() { "''".to_owned() } else { cells.join(", ") };
@@ -133,9 +146,8 @@ pub fn digest(table: &TablePlan, relation: &TableName) -> String {
     )
 }
 
-/// The cell's canonical bytes. `CONCAT_WS` leaves NULL arguments out, so each cell has one argument that is never NULL.
-fn canonical(column: &ColumnPlan) -> String {
-    let name = quote(&column.target);
+/// The cell's canonical bytes; `name`: its value. `CONCAT_WS` leaves NULL arguments out, so each cell has one argument that is never NULL.
+fn canonical(column: &ColumnPlan, name: String) -> String {
     let load_column = load_column(column);
     let or_null = |expression: String| {
         if column.nullable { format!("IFNULL({expression}, '~')") } else { expression }
