@@ -150,7 +150,9 @@ fn number_kind(number: u16) -> Kind {
         // Access denied for the user, unknown database, host not allowed, expired password, not supported authentication.
         1045 | 1049 | 1130 | 1698 | 1820 | 1862 | 1251 | 3159 => Kind::Login,
         1317 | 3024 | 1969 => Kind::Stalled,
-        // Duplicate key, NULL in a NOT NULL column, out of range, too long, wrong value, invalid JSON, wrong characters.
+        // Duplicate key, NULL in a NOT NULL column, out of range, too long, wrong value, invalid JSON, wrong characters; what is no
+        // geometry here, has no known SRID, or lies beyond the globe.
+        1416 | 3037 | 3548 | 3616 | 3617 => Kind::Data,
         1062 | 1048 | 1264 | 1265 | 1292 | 1366 | 1406 | 1411 | 3140 | 1300 | 1451 | 1452 | 1586 | 3819 | 4025 => {
             Kind::Data
         }

@@ -8,7 +8,7 @@ use crate::plan::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan};
 use crate::schema::{IndexKind, TableName};
 use crate::target::MARK;
 use crate::target::load_data::LoadColumn;
-use crate::type_map::Form;
+use crate::type_map::{Form, ReadAs};
 
 /// `` `name` ``, with backticks doubled.
 pub fn quote(name: &str) -> String {
@@ -193,19 +193,32 @@ pub fn foreign_key(table: &TableName, key: &ForeignKeyPlan, referenced: &TableNa
     )
 }
 
-/// The change of column types after the verification, or nothing.
+/// The change of column types after the verification, or nothing. Each statement may be repeated after any other.
 pub fn convert(table: &TablePlan, staging: &TableName, carried: &Carried) -> Vec<String> {
     let name = qualified(staging);
-    table
-        .columns
-        .iter()
-        .filter_map(|column| {
-            let wanted = column.mapping.convert_to.as_ref()?;
-            let null = if column.nullable { "NULL" } else { "NOT NULL" };
-            let comment = comment(&column.target, carried);
-            Some(format!("ALTER TABLE {name} MODIFY {} {wanted} {null}{comment}", quote(&column.target)))
-        })
-        .collect()
+    let mut statements = Vec::new();
+    for column in &table.columns {
+        let Some(wanted) = &column.mapping.convert_to else { continue };
+        let (own, null) = (quote(&column.target), if column.nullable { "NULL" } else { "NOT NULL" });
+        if column.mapping.read == ReadAs::Ewkt {
+            statements.push(format!("ALTER TABLE {name} MODIFY {own} longblob {null}"));
+            statements.push(format!("UPDATE {name} SET {own} = {} WHERE LEFT({own}, 5) = 'SRID='", geometry(&own)));
+        }
+        let comment = comment(&column.target, carried);
+        statements.push(format!("ALTER TABLE {name} MODIFY {own} {wanted} {null}{comment}"));
+    }
+    statements
+}
+
+/// The geometry of extended well-known text. The source writes the longitude first; MariaDB knows no other order. Where MySQL fails
+/// MariaDB says NULL: what stays a text then is refused by the column's type.
+fn geometry(column: &str) -> String {
+    let text = |part: String| format!("CONVERT({part} USING utf8mb4)");
+    format!(
+        "COALESCE(ST_GeomFromText({}, CAST({} AS UNSIGNED) /*!50708 , 'axis-order=long-lat' */), {column})",
+        text(format!("SUBSTRING({column}, LOCATE(';', {column}) + 1)")),
+        text(format!("SUBSTRING({column}, 6, LOCATE(';', {column}) - 6)")),
+    )
 }
 
 #[cfg(test)]
