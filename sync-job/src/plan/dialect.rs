@@ -54,9 +54,9 @@ pub trait Dialect: Send + Sync {
     /// Why an index cannot be created, if it cannot.
     fn refuse_index(&self, index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String>;
 
-    /// Why a foreign key over these columns, with these actions as the source calls them, cannot be created, if it cannot.
-    fn refuse_foreign_key(&self, actions: [&str; 2], columns: &[&ColumnPlan]) -> Option<String> {
-        let _ = (actions, columns);
+    /// Why a foreign key over these columns cannot be created, if it cannot.
+    fn refuse_foreign_key(&self, columns: &[&ColumnPlan]) -> Option<String> {
+        let _ = columns;
         None
     }
 

@@ -110,7 +110,7 @@ pub fn foreign_keys(
             let columns = target_columns(&tables[own], &key.columns)?;
             let planned: Vec<&ColumnPlan> =
                 tables[own].columns.iter().filter(|column| columns.contains(&column.target)).collect();
-            if let Some(reason) = dialect.refuse_foreign_key([&key.on_delete, &key.on_update], &planned) {
+            if let Some(reason) = dialect.refuse_foreign_key(&planned) {
                 return Err(reason);
             }
             let referenced_columns = target_columns(referenced, &key.referenced_columns)?;

@@ -235,5 +235,7 @@ mod tests {
         assert_eq!(names("jsonb", PG), ("json".to_owned(), "jsonb".to_owned(), 1));
         assert_eq!(names("json", PG), ("json".to_owned(), "json".to_owned(), 0));
         assert_eq!(names("json", Engine::Mysql), ("longtext".to_owned(), "json".to_owned(), 1));
+        let losses = map(&SourceType::Json, Engine::Mysql).unwrap().losses;
+        assert!(losses[0].contains("as doubles") && losses == map_as(&source, "json", Engine::Mysql).unwrap().losses);
     }
 }

@@ -77,10 +77,7 @@ impl Dialect for MySqlDialect {
         refuse_key(index.columns.iter().filter_map(of_key))
     }
 
-    fn refuse_foreign_key(&self, actions: [&str; 2], columns: &[&ColumnPlan]) -> Option<String> {
-        if actions.contains(&"SET_DEFAULT") {
-            return Some("InnoDB takes no SET DEFAULT".to_owned());
-        }
+    fn refuse_foreign_key(&self, columns: &[&ColumnPlan]) -> Option<String> {
         // The server makes an index for it.
         refuse_key(columns.iter().copied())
     }

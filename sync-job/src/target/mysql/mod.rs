@@ -241,8 +241,9 @@ impl Target for MySql {
     }
 
     fn chunks_at_once(&self, table: &TablePlan) -> usize {
+        let server = self.server();
         let counts_up = table.columns.iter().any(|column| sql::counts_up(table, column));
-        if counts_up && self.server().locks_to_count_up { 1 } else { usize::MAX }
+        if counts_up && server.bulk_load && server.locks_to_count_up { 1 } else { usize::MAX }
     }
 
     async fn digest(&self, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
