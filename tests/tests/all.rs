@@ -47,9 +47,11 @@ mod cases {
     mod kept_tables;
     mod matrix;
     mod memory;
+    mod mysql_characters;
     mod mysql_crashes;
     mod mysql_faults;
     mod mysql_limits;
+    mod mysql_settings;
     mod mysql_swaps;
     mod mysql_waits;
     mod mysql_ways;

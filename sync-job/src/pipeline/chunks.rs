@@ -55,7 +55,8 @@ pub async fn load<S: Source, T: Target>(
     let chunks = chunks(context, table, &mut retries).await?;
     let total = chunks.len();
     // A table's own limit, below the run's.
-    let own = Arc::new(Semaphore::new(table.readers));
+    let at_once = if staging.is_some() { context.target.chunks_at_once(table) } else { usize::MAX };
+    let own = Arc::new(Semaphore::new(table.readers.min(at_once)));
     let mut tasks = JoinSet::new();
     for (number, chunk) in chunks.into_iter().enumerate() {
         let work = ChunkWork {

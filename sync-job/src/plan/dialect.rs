@@ -20,6 +20,22 @@ pub trait Dialect: Send + Sync {
 
     fn name_length(&self, name: &str) -> usize;
 
+    /// Why no table or column can have this name, whatever its length.
+    fn refuse_name(&self, name: &str) -> Option<&'static str> {
+        let _ = name;
+        None
+    }
+
+    /// What two names of columns, or of indexes, must not have in common.
+    fn fold(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    /// Folded names that no index but the server's own can have.
+    fn index_names_of_its_own(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Most columns of a table.
     fn most_columns(&self) -> usize;
 
@@ -37,6 +53,12 @@ pub trait Dialect: Send + Sync {
 
     /// Why an index cannot be created, if it cannot.
     fn refuse_index(&self, index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String>;
+
+    /// Why a foreign key over these columns cannot be created, if it cannot.
+    fn refuse_foreign_key(&self, columns: &[&ColumnPlan]) -> Option<String> {
+        let _ = columns;
+        None
+    }
 
     /// Whether the catalog's spelling of a type and the plan's mean the same.
     fn same_type(&self, found: &str, wanted: &str) -> bool;

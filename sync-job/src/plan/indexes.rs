@@ -19,7 +19,7 @@ pub fn plan(
     taken: &mut Taken,
     not_created: &mut Vec<String>,
 ) -> Vec<IndexPlan> {
-    let mut own = Taken::new();
+    let mut own: Taken = dialect.index_names_of_its_own().iter().map(|name| (*name).to_owned()).collect();
     let taken = if dialect.index_names_belong_to_tables() { &mut own } else { taken };
     let mut planned: Vec<IndexPlan> = Vec::new();
     for index in &source.indexes {
@@ -108,6 +108,11 @@ pub fn foreign_keys(
                 .find(|table| table.source == key.referenced)
                 .ok_or_else(|| format!("{} is not copied in this run", key.referenced))?;
             let columns = target_columns(&tables[own], &key.columns)?;
+            let planned: Vec<&ColumnPlan> =
+                tables[own].columns.iter().filter(|column| columns.contains(&column.target)).collect();
+            if let Some(reason) = dialect.refuse_foreign_key(&planned) {
+                return Err(reason);
+            }
             let referenced_columns = target_columns(referenced, &key.referenced_columns)?;
             let has_key = referenced.indexes.iter().any(|index| {
                 index.kind != IndexKind::Plain

@@ -57,7 +57,7 @@ pub fn draft(config: &JobConfig, catalog: &Catalog, only: &[Pattern], dialect: &
     tables.retain(|table| only.is_empty() || matches(only, &table.source));
     leave_out_keys_to_absent(&mut tables);
     join_groups(&mut tables);
-    findings.extend(names::collisions(&tables));
+    findings.extend(names::collisions(&tables, dialect));
     Draft { tables, findings, taken }
 }
 
@@ -177,11 +177,9 @@ fn plan_table(
     let mut findings = Vec::new();
     let mut not_created = Vec::new();
     let columns = plan_columns(source, settings, own, dialect, &mut findings);
-    findings.extend(names::check_length("the table name", &target.name, &source.name, dialect));
+    findings.extend(names::check("the table name", &target.name, &source.name, dialect));
     findings.extend(
-        columns
-            .iter()
-            .filter_map(|column| names::check_length("the column name", &column.target, &source.name, dialect)),
+        columns.iter().filter_map(|column| names::check("the column name", &column.target, &source.name, dialect)),
     );
     let most = dialect.most_columns();
     if columns.is_empty() || columns.len() > most {

@@ -5,23 +5,28 @@ use std::collections::{HashMap, HashSet};
 use super::{Dialect, Finding, Severity, TablePlan};
 use crate::schema::TableName;
 
-/// A finding for a name that the target would cut.
-pub fn check_length(what: &str, name: &str, table: &TableName, dialect: &dyn Dialect) -> Option<Finding> {
+/// A finding for a name that the target would cut, or not take.
+pub fn check(what: &str, name: &str, table: &TableName, dialect: &dyn Dialect) -> Option<Finding> {
     let (longest, unit) = dialect.longest_name();
     let length = dialect.name_length(name);
-    (length > longest).then(|| {
-        Finding::new(
+    let refuse = |id, message: String, remedy| Finding::new(id, Severity::Refusal, message, remedy).on(table);
+    if length > longest {
+        return Some(refuse(
             "name-too-long",
-            Severity::Refusal,
             format!("{what} {name:?} has {length} {unit} and the target takes {longest}"),
             "Give a shorter name in the job file (target, or [table.rename]).",
-        )
-        .on(table)
-    })
+        ));
+    }
+    let reason = dialect.refuse_name(name)?;
+    Some(refuse(
+        "name-not-taken",
+        format!("{what} {name:?}: {reason}"),
+        "Give another name in the job file (target, or [table.rename]).",
+    ))
 }
 
 /// Findings for tables that would become the same table, and columns the same column.
-pub fn collisions(tables: &[TablePlan]) -> Vec<Finding> {
+pub fn collisions(tables: &[TablePlan], dialect: &dyn Dialect) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut seen: HashMap<&TableName, &TableName> = HashMap::new();
     for table in tables {
@@ -36,9 +41,9 @@ pub fn collisions(tables: &[TablePlan]) -> Vec<Finding> {
                 .on(&table.source),
             );
         }
-        let mut columns: HashMap<&str, &str> = HashMap::new();
+        let mut columns: HashMap<String, &str> = HashMap::new();
         for column in &table.columns {
-            if let Some(other) = columns.insert(&column.target, &column.source) {
+            if let Some(other) = columns.insert(dialect.fold(&column.target), &column.source) {
                 findings.push(
                     Finding::new(
                         "column-name-collision",
@@ -59,7 +64,7 @@ pub fn unique(name: &str, table: &str, taken: &mut HashSet<String>, dialect: &dy
     let (longest, _) = dialect.longest_name();
     let candidates = [name.to_owned(), format!("{table}_{name}")];
     for candidate in candidates {
-        if dialect.name_length(&candidate) <= longest && taken.insert(candidate.clone()) {
+        if dialect.name_length(&candidate) <= longest && taken.insert(dialect.fold(&candidate)) {
             return candidate;
         }
     }
@@ -70,7 +75,7 @@ pub fn unique(name: &str, table: &str, taken: &mut HashSet<String>, dialect: &dy
         end -= 1;
     }
     let short = format!("{}_{hash:08x}", &full[..end]);
-    taken.insert(short.clone());
+    taken.insert(dialect.fold(&short));
     short
 }
 

@@ -101,6 +101,12 @@ pub trait Target: Send + Sync + 'static {
     /// Starts loading a chunk's rows; nothing of it stays unless it is committed.
     fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<Self::Loader>> + Send;
 
+    /// How many of a table's chunks it takes at the same time.
+    fn chunks_at_once(&self, table: &TablePlan) -> usize {
+        let _ = table;
+        usize::MAX
+    }
+
     /// All chunks are in the staging table; its digest is asked for next.
     fn end_load(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<()>> + Send {
         let _ = (table, staging);

@@ -1,6 +1,6 @@
 //! What the job file's `target_types` may ask for instead of the map's own choice: types that hold every value.
 
-use super::{Form, Mapping, ReadAs, map};
+use super::{Form, MYSQL_JSON, Mapping, ReadAs, map};
 use crate::config::Engine;
 use crate::schema::SourceType;
 
@@ -17,15 +17,21 @@ pub fn map_as(source: &SourceType, wanted: &str, engine: Engine) -> Result<Mappi
         (Engine::Postgres, Kind::Jsonb) => "json",
         (Engine::Mysql, Kind::Json) => "longtext",
         (Engine::Postgres, Kind::Spatial) => "text",
+        (Engine::Mysql, Kind::Spatial) => "longtext",
         (Engine::Postgres, Kind::Vector) => "real[]",
         _ => return Ok(mapping),
     };
-    if matches!(wanted.kind, Kind::Json | Kind::Jsonb) {
-        mapping.losses.push(format!(
-            "{} reorders keys and drops duplicates; it is made from the verified text by the target",
-            wanted.sql
-        ));
-    }
+    mapping.losses.extend(match (engine, wanted.kind) {
+        (Engine::Mysql, Kind::Json) => Some(MYSQL_JSON.to_owned()),
+        (Engine::Mysql, Kind::Spatial) => Some(
+            "geometry has two dimensions and no arcs: a value with Z, M or arcs, or an empty one, makes the table fail"
+                .to_owned(),
+        ),
+        (_, Kind::Jsonb) => {
+            Some("jsonb reorders keys and drops duplicates; it is made from the verified text by the target".to_owned())
+        }
+        _ => None,
+    });
     staged.clone_into(&mut mapping.target_type);
     mapping.convert_to = Some(wanted.sql);
     Ok(mapping)
@@ -119,6 +125,7 @@ const MYSQL: Names = &[
     ("double", "double", Kind::Double),
     ("decimal", "decimal", Kind::Decimal),
     ("numeric", "decimal", Kind::Decimal),
+    ("geometry", "geometry", Kind::Spatial),
 ];
 
 /// A type as the job file spells it, in canonical spelling.
@@ -146,7 +153,7 @@ impl Wanted {
                  geometry, geography, vector(n)",
             ),
             Engine::Mysql => {
-                (MYSQL, "longtext, varchar(n), char(n), json, smallint, int, bigint, double, decimal(p,s)")
+                (MYSQL, "longtext, varchar(n), char(n), json, smallint, int, bigint, double, decimal(p,s), geometry")
             }
         };
         let Some((_, name, kind)) = names.iter().find(|(spelling, ..)| *spelling == name) else {
@@ -182,6 +189,9 @@ impl Wanted {
         if engine == Engine::Mysql && self.sql.starts_with("varchar") && !(1..=16_383).contains(&self.first) {
             return Err(format!("{text:?} needs a length of 1 to 16383 characters; longtext has none"));
         }
+        if engine == Engine::Mysql && self.kind == Kind::Spatial && self.sql != "geometry" {
+            return Err(format!("{text:?}: write geometry alone; each value has its own kind and SRID"));
+        }
         if engine == Engine::Mysql && self.kind == Kind::Char && self.first > 255 {
             return Err(format!("{text:?} is longer than the 255 characters of a char"));
         }
@@ -211,6 +221,8 @@ mod tests {
         assert!(map_as(&SourceType::Int, "serial", PG).unwrap_err().contains("not one of"));
         assert!(map_as(&SourceType::Int, "text", Engine::Mysql).unwrap_err().contains("longtext"));
         assert!(map_as(&decimal, "decimal(40,31)", Engine::Mysql).unwrap_err().contains("30"));
+        assert!(map_as(&SourceType::Int, "geometry", Engine::Mysql).is_err());
+        assert!(map_as(&SourceType::Geography, "geometry(Point,4326)", Engine::Mysql).unwrap_err().contains("alone"));
     }
 
     #[test]
@@ -223,5 +235,7 @@ mod tests {
         assert_eq!(names("jsonb", PG), ("json".to_owned(), "jsonb".to_owned(), 1));
         assert_eq!(names("json", PG), ("json".to_owned(), "json".to_owned(), 0));
         assert_eq!(names("json", Engine::Mysql), ("longtext".to_owned(), "json".to_owned(), 1));
+        let losses = map(&SourceType::Json, Engine::Mysql).unwrap().losses;
+        assert!(losses[0].contains("as doubles") && losses == map_as(&source, "json", Engine::Mysql).unwrap().losses);
     }
 }

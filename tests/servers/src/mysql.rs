@@ -259,6 +259,8 @@ fn launch(flavour: Flavour, directory: &Path, options: &Options) -> Result<(Guar
         .args(&options.arguments)
         // A MariaDB that starts removes the temporary tables that it finds, those of others, too.
         .env("TMPDIR", directory)
+        // Far from UTC: nothing may rely on the zone of the server's machine.
+        .env("TZ", "XST-9")
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);

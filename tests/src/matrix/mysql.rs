@@ -98,5 +98,7 @@ pub fn overrides(engine: Engine) -> Vec<Column> {
         Column::new("nvarchar(40)", "longtext", vec![exact("N'🦀'", "🦀")]).wanted(),
         Column::new("nvarchar(max)", "json", vec![exact("N'{\"b\": 1, \"a\": 1.50}'", json)]).wanted(),
         Column::new("varchar(5)", "varchar(50)", vec![exact("'abc'", "abc")]).wanted(),
+        Column::new("geometry", "geometry", vec![exact("geometry::STGeomFromText('LINESTRING (0 0, 1 1.5)', 0)", "SRID=0;LINESTRING(0 0,1 1.5)")]).wanted(),
+        Column::new("geography", "geometry", vec![exact("geography::STGeomFromText('POINT (13.25 52.5)', 4326)", "SRID=4326;POINT(13.25 52.5)")]).wanted(),
     ]
 }

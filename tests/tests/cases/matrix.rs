@@ -57,6 +57,11 @@ fn shown(engine: Engine, column: &Column) -> &'static str {
         // The bits of the double: MySQL's text of a float is not exact.
         _ if matches!(column.target.as_str(), "float" | "double") => "LOWER(HEX(SUBSTR(POINT(v, 0), 10, 8)))",
         _ if column.is_binary() => "LOWER(HEX(v))",
+        // MariaDB has one order of axes.
+        Engine::MariaDb if column.target == "geometry" => "LOWER(HEX(CONCAT('SRID=', ST_SRID(v), ';', ST_AsText(v))))",
+        _ if column.target == "geometry" => {
+            "LOWER(HEX(CONCAT('SRID=', ST_SRID(v), ';', ST_AsText(v, 'axis-order=long-lat'))))"
+        }
         // HEX of a number is another number.
         _ => "LOWER(HEX(CAST(v AS CHAR CHARACTER SET utf8mb4)))",
     }

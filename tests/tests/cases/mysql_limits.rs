@@ -89,7 +89,64 @@ async fn a_table_that_is_made_with_a_warning_is_refused(engine: Engine) {
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
 
+/// What the server would only refuse at the statement is in the plan, or is given another name.
+async fn names_that_the_server_does_not_take_are_refused_in_the_plan(engine: Engine) {
+    let source = TestSource::new().await.unwrap();
+    source
+        .run(
+            "CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY, n int NULL); CREATE INDEX [Primary] ON dbo.items (n); \
+             INSERT INTO dbo.items (id, n) VALUES (1, 7)",
+        )
+        .await
+        .unwrap();
+    let target = TestTarget::on(engine).unwrap();
+    let renamed = |to: &str| {
+        let rename = format!("[[table]]\nsource = \"dbo.items\"\n[table.rename]\nn = {to:?}");
+        job(&source, &target).sections(&rename)
+    };
+    for (name, words) in [("n ", "ends in a space"), ("n🦀", "beyond U+FFFF"), ("ID", "would both become")] {
+        let outcome = renamed(name).command("check", &[]).unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+        assert!(outcome.stdout.contains(words), "{name:?}: {}", outcome.stdout);
+    }
+    for _ in 0..2 {
+        job(&source, &target).run().unwrap().expect_code(0).unwrap();
+        assert_eq!(target.rows("SELECT id, n FROM items").unwrap(), ["1|7"]);
+    }
+    let names = "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'items' ORDER BY 1";
+    assert_eq!(target.rows(names).unwrap(), ["items_primary", "PRIMARY"]);
+}
+
+async fn foreign_keys_that_the_server_does_not_take_are_left_out_by_the_plan(engine: Engine) {
+    let wide: Vec<String> = (0..60).map(|number| format!("c{number} nvarchar(63) NULL")).collect();
+    let source = TestSource::new().await.unwrap();
+    source
+        .run(&format!(
+            "CREATE TABLE dbo.parents (code nvarchar(63) NOT NULL CONSTRAINT pk_parents PRIMARY KEY); \
+             CREATE TABLE dbo.children (id int NOT NULL PRIMARY KEY, code nvarchar(63) NULL CONSTRAINT fk_default \
+               REFERENCES dbo.parents (code) ON DELETE SET DEFAULT); \
+             CREATE TABLE dbo.wide (id int NOT NULL PRIMARY KEY, {}, code nvarchar(63) NULL CONSTRAINT fk_wide \
+               REFERENCES dbo.parents (code)); \
+             INSERT INTO dbo.parents (code) VALUES (N'a'); INSERT INTO dbo.children (id, code) VALUES (1, N'a'); \
+             INSERT INTO dbo.wide (id, code) VALUES (1, N'a')",
+            wide.join(", ")
+        ))
+        .await
+        .unwrap();
+    let target = TestTarget::on(engine).unwrap();
+    let job = job(&source, &target).sections("foreign_keys = \"create\"");
+    let plan = job.command("plan", &[]).unwrap().expect_code(0).unwrap();
+    assert!(plan.stdout.contains("fk_wide: text cannot be indexed"), "{}", plan.stdout);
+    job.run().unwrap().expect_code(0).unwrap();
+    for table in ["children", "wide"] {
+        assert_eq!(target.rows(&format!("SELECT id, code FROM {table}")).unwrap(), ["1|a"]);
+    }
+    let rules = "SELECT constraint_name, delete_rule FROM information_schema.referential_constraints WHERE constraint_schema = DATABASE()";
+    assert_eq!(target.rows(rules).unwrap(), ["fk_default|NO ACTION"]);
+}
+
 on_each_mysql!(
+    names_that_the_server_does_not_take_are_refused_in_the_plan,
+    foreign_keys_that_the_server_does_not_take_are_left_out_by_the_plan,
     a_row_that_no_page_takes_is_refused_in_the_plan,
     the_widest_row_that_a_page_takes_arrives,
     a_table_that_is_made_with_a_warning_is_refused,

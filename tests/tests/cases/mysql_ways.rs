@@ -333,7 +333,43 @@ async fn a_database_is_spelled_as_the_server_spells_it(engine: Engine) {
     }
 }
 
+/// The source has shapes that no geometry here can be: none of them becomes NULL.
+async fn shapes_are_geometries_where_the_job_asks_for_them(engine: Engine) {
+    let source = source(
+        "CREATE TABLE dbo.places (id int NOT NULL PRIMARY KEY, shape geography NULL); \
+         INSERT INTO dbo.places (id, shape) VALUES (1, geography::STGeomFromText('POINT (13.25 52.5)', 4326)), (2, NULL)",
+    )
+    .await;
+    let target = TestTarget::on(engine).unwrap();
+    let asked = "[[table]]\nsource = \"dbo.places\"\n[table.target_types]\nshape = \"geometry\"";
+    let job = job(&source, &target).sections(asked);
+    let plan = job.command("plan", &[]).unwrap().expect_code(0).unwrap();
+    assert!(plan.stdout.contains("makes the table fail"), "{}", plan.stdout);
+    let shown = "SELECT id, ST_X(shape), ST_Y(shape), ST_SRID(shape) FROM places ORDER BY id";
+    // Of a geography MySQL's X is the latitude.
+    let expected = if engine == Engine::MySql { "1|52.5|13.25|4326" } else { "1|13.25|52.5|4326" };
+    let trigger = "CREATE TRIGGER noted AFTER DELETE ON places FOR EACH ROW SET @gone = OLD.id";
+    for before in ["SELECT 1", "SELECT 1", trigger] {
+        target.run(before).unwrap();
+        job.run().unwrap().expect_code(0).unwrap();
+        assert_eq!(target.rows(shown).unwrap(), [expected, "2|∅|∅|∅"], "{before}");
+    }
+    source
+        .run("INSERT INTO dbo.places (id, shape) VALUES (3, geography::STGeomFromText('POINT (1 2 3 4)', 4326))")
+        .await
+        .unwrap();
+    for before in ["SELECT 1", "DROP TRIGGER noted"] {
+        target.run(before).unwrap();
+        let report = job.run().unwrap().expect_code(TABLES_FAILED).unwrap().json().unwrap();
+        let failure = &report["tables"][0]["failure"];
+        assert_eq!((&failure["stage"], &failure["kind"]), (&"convert".into(), &"data".into()), "{failure}");
+        assert_eq!(target.rows(shown).unwrap(), [expected, "2|∅|∅|∅"]);
+        assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+    }
+}
+
 on_each_mysql!(
+    shapes_are_geometries_where_the_job_asks_for_them,
     a_role_gives_what_was_granted_to_it,
     a_trigger_that_the_login_may_not_see_is_not_lost,
     a_database_is_spelled_as_the_server_spells_it,

@@ -201,3 +201,17 @@ async fn a_locked_staging_table_does_not_hold_the_end_of_a_run() {
     job.run().unwrap().expect_code(0).unwrap();
     assert_clean(&target);
 }
+
+/// What only an extension has is missed by the plan, not after the load.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_that_the_target_lacks_is_refused_in_the_plan() {
+    let source = source(
+        "CREATE TABLE dbo.places (id int NOT NULL PRIMARY KEY, shape geography NULL); INSERT INTO dbo.places (id) VALUES (1)",
+    )
+    .await;
+    let target = TestTarget::new().unwrap();
+    let asked = "[[table]]\nsource = \"dbo.places\"\n[table.target_types]\nshape = \"geography(Point,4326)\"";
+    let outcome = job(&source, &target).sections(asked).command("check", &[]).unwrap().expect_code(3).unwrap();
+    let said = outcome.stdout;
+    assert!(said.contains("no type geography") && said.contains("CREATE EXTENSION postgis"), "{said}");
+}

@@ -1,5 +1,6 @@
-//! What people gave a table that a rename replaces, and the new one gets when it is made: comments of columns, and options of the
-//! table. The table's own comment follows at the swap; grants go by name.
+//! What people gave a table, and the new one gets when it is made. Where a rename replaces theirs: comments of columns, and options of
+//! the table; the table's own comment follows at the swap, and grants go by name. Where theirs is kept: how its texts compare, since
+//! the rows of both are compared at the swap.
 
 use std::collections::HashMap;
 
@@ -31,6 +32,22 @@ pub(super) struct Carried {
     pub comments: HashMap<String, String>,
     /// As `CREATE TABLE` takes them.
     pub options: Vec<String>,
+    /// By column.
+    pub texts: HashMap<String, Text>,
+}
+
+/// How a column keeps text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Text {
+    pub characters: String,
+    pub collation: String,
+}
+
+impl Text {
+    /// Whether the bytes of a text, if it has any there, may be others than those of utf8mb4.
+    pub(super) fn has_other_bytes(&self) -> bool {
+        !["utf8mb4", "utf8mb3", "utf8", "ascii"].contains(&self.characters.as_str())
+    }
 }
 
 impl Carried {
@@ -49,8 +66,28 @@ impl Carried {
                 .as_deref()
                 .map(kept)
                 .unwrap_or_default(),
+            texts: HashMap::new(),
         })
     }
+
+    /// What matters of a table that stays. What is loaded are bytes of utf8mb4, which would be other letters elsewhere.
+    pub(super) async fn of_kept(connection: &mut Conn, table: &TableName) -> Result<Self> {
+        let mut texts = texts(connection, table).await?;
+        texts.retain(|_, text| !text.has_other_bytes());
+        Ok(Self { texts, ..Self::default() })
+    }
+}
+
+/// How the columns that keep text do so.
+pub(super) async fn texts(connection: &mut Conn, table: &TableName) -> Result<HashMap<String, Text>> {
+    let query = format!(
+        "SELECT column_name, character_set_name, collation_name FROM information_schema.columns \
+         WHERE collation_name IS NOT NULL AND table_schema = {} AND table_name = {}",
+        literal(&table.schema),
+        literal(&table.name)
+    );
+    let found = rows::<(String, String, String)>(connection, &query).await?;
+    Ok(found.into_iter().map(|(column, characters, collation)| (column, Text { characters, collation })).collect())
 }
 
 /// The options to keep, of those that the catalog shows. The row format stays the job's own unless it is the compressed one.

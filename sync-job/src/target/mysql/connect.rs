@@ -64,12 +64,14 @@ fn ssl(config: &TargetConfig) -> Option<SslOpts> {
 }
 
 /// Stated instead of assumed: nothing is cut or zeroed silently, backslash escapes, times are taken as they are, and a COMMIT
-/// ends its transaction. Checks of keys stay on.
-const SESSION: [&str; 5] = [
+/// ends its transaction. Checks of keys stay on, and answers are whole.
+const SESSION: [&str; 6] = [
     "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,\
      NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', autocommit = 1, unique_checks = 1, foreign_key_checks = 1, \
-     sql_safe_updates = 0, sql_big_selects = 1, completion_type = 0",
+     sql_safe_updates = 0, sql_big_selects = 1, sql_select_limit = 18446744073709551615, completion_type = 0",
+    // A digest takes as long as it takes. Each server reads only its own of these two comments.
+    "SET SESSION autocommit = 1 /*!50708 , max_execution_time = 0 */ /*M!100100 , max_statement_time = 0 */",
     // Seconds; the default for table locks is a year. A dead run's connection may hold some until the server notices.
     "SET SESSION lock_wait_timeout = 30, innodb_lock_wait_timeout = 30",
     // Seconds, a week: the source's first row and the next swap may be long in coming (LOAD DATA and the lease wait for them),
@@ -148,7 +150,9 @@ fn number_kind(number: u16) -> Kind {
         // Access denied for the user, unknown database, host not allowed, expired password, not supported authentication.
         1045 | 1049 | 1130 | 1698 | 1820 | 1862 | 1251 | 3159 => Kind::Login,
         1317 | 3024 | 1969 => Kind::Stalled,
-        // Duplicate key, NULL in a NOT NULL column, out of range, too long, wrong value, invalid JSON, wrong characters.
+        // Duplicate key, NULL in a NOT NULL column, out of range, too long, wrong value, invalid JSON, wrong characters; what is no
+        // geometry here, has no known SRID, or lies beyond the globe.
+        1416 | 3037 | 3548 | 3616 | 3617 => Kind::Data,
         1062 | 1048 | 1264 | 1265 | 1292 | 1366 | 1406 | 1411 | 3140 | 1300 | 1451 | 1452 | 1586 | 3819 | 4025 => {
             Kind::Data
         }

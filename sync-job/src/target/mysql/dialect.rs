@@ -35,6 +35,22 @@ impl Dialect for MySqlDialect {
         name.chars().count()
     }
 
+    fn refuse_name(&self, name: &str) -> Option<&'static str> {
+        if name.ends_with(' ') {
+            return Some("no name of MySQL ends in a space");
+        }
+        // MySQL 8.0 Reference Manual, 11.2 "Schema Object Names".
+        name.chars().any(|c| c > '\u{FFFF}').then_some("MySQL's names take no characters beyond U+FFFF")
+    }
+
+    fn fold(&self, name: &str) -> String {
+        name.to_lowercase()
+    }
+
+    fn index_names_of_its_own(&self) -> &'static [&'static str] {
+        &["primary", "gen_clust_index"]
+    }
+
     fn most_columns(&self) -> usize {
         // InnoDB's own limit.
         1_017
@@ -57,7 +73,13 @@ impl Dialect for MySqlDialect {
     }
 
     fn refuse_index(&self, index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String> {
-        refuse_key(index, columns)
+        let of_key = |(name, _): &(String, bool)| columns.iter().find(|column| &column.target == name);
+        refuse_key(index.columns.iter().filter_map(of_key))
+    }
+
+    fn refuse_foreign_key(&self, columns: &[&ColumnPlan]) -> Option<String> {
+        // The server makes an index for it.
+        refuse_key(columns.iter().copied())
     }
 
     fn keeps_included_columns(&self) -> bool {
@@ -77,10 +99,9 @@ impl Dialect for MySqlDialect {
     }
 }
 
-fn refuse_key(index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String> {
+fn refuse_key<'a>(columns: impl Iterator<Item = &'a ColumnPlan>) -> Option<String> {
     let mut bytes = 0;
-    for (name, _) in &index.columns {
-        let column = columns.iter().find(|column| &column.target == name)?;
+    for column in columns {
         let target_type = column.mapping.final_type();
         if sql::is_large(target_type) || target_type.starts_with("json") || target_type.starts_with("geometry") {
             return Some(format!("{target_type} cannot be indexed as a whole"));

@@ -4,6 +4,7 @@
 use futures_util::future::try_join_all;
 use mysql_async::Conn;
 
+use super::carried::texts;
 use super::connect::{close, row};
 use super::{MySql, sql};
 use crate::digest::TableDigest;
@@ -45,8 +46,9 @@ pub(super) async fn of_staging(target: &MySql, table: &TablePlan, staging: &Tabl
 }
 
 async fn part(connection: &mut Conn, table: &TablePlan, relation: &TableName, range: &str) -> Result<TableDigest> {
+    let texts = texts(connection, relation).await?;
     let found: Option<(u64, String)> =
-        row(connection, &format!("{} WHERE {range}", sql::digest(table, relation))).await?;
+        row(connection, &format!("{} WHERE {range}", sql::digest(table, relation, &texts))).await?;
     found
         .and_then(|(rows, sum)| Some(TableDigest { rows, sum: sum.parse().ok()? }))
         .ok_or_else(|| Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}")))

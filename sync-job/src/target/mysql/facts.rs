@@ -3,8 +3,10 @@
 use mysql_async::Conn;
 
 use super::connect::{row, rows};
+use super::sql;
 use crate::config::TargetConfig;
 use crate::error::{Error, Kind, Result, Side};
+use crate::plan::{Finding, Severity, TablePlan};
 use crate::target::TargetFacts;
 
 /// What the job does differently from server to server.
@@ -15,6 +17,11 @@ pub struct Server {
     pub max_allowed_packet: u64,
     /// LOAD DATA LOCAL INFILE is allowed.
     pub bulk_load: bool,
+    /// A LOAD DATA into a table with an AUTO_INCREMENT column keeps others out of it until its end, whatever the column's values
+    /// (`innodb_autoinc_lock_mode` is not 2, "interleaved").
+    pub locks_to_count_up: bool,
+    /// Tables without a primary key are refused (`sql_require_primary_key`), and none is made for them.
+    pub wants_keys: bool,
 }
 
 /// The server's names for the collations that come closest to the source's.
@@ -64,11 +71,11 @@ impl Collations {
 
 /// Facts for the plan, and what the job does differently on this server.
 pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Result<(TargetFacts, Server)> {
-    type Answer = (String, String, u64, u64, u64, u64);
-    let query =
-        "SELECT VERSION(), @@version_comment, @@read_only, @@innodb_read_only, @@local_infile, @@max_allowed_packet";
+    type Answer = (String, String, u64, u64, u64, u64, u64);
+    let query = "SELECT VERSION(), @@version_comment, @@read_only, @@innodb_read_only, @@local_infile, @@max_allowed_packet, \
+                 @@innodb_autoinc_lock_mode";
     let found: Option<Answer> = row(connection, query).await?;
-    let (version, comment, read_only, innodb_read_only, local_infile, packet) =
+    let (version, comment, read_only, innodb_read_only, local_infile, packet, lock_mode) =
         found.ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
     let mut problems = Vec::new();
     let is_mariadb = version.contains("MariaDB");
@@ -112,7 +119,44 @@ pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Resu
         problems,
         warnings,
     };
-    Ok((facts, Server { collations, bulk_load: local_infile > 0, max_allowed_packet: packet }))
+    let server = Server {
+        collations,
+        bulk_load: local_infile > 0,
+        max_allowed_packet: packet,
+        locks_to_count_up: lock_mode != 2,
+        wants_keys: wants_keys(connection).await?,
+    };
+    Ok((facts, server))
+}
+
+/// Neither MariaDB nor the first versions of MySQL 8.0 know these settings.
+async fn wants_keys(connection: &mut Conn) -> Result<bool> {
+    let settings: Vec<(String, String)> = rows(
+        connection,
+        "SHOW VARIABLES WHERE variable_name IN ('sql_require_primary_key', 'sql_generate_invisible_primary_key')",
+    )
+    .await?;
+    let is_on = |wanted: &str| settings.iter().any(|(name, value)| name == wanted && value == "ON");
+    Ok(is_on("sql_require_primary_key") && !is_on("sql_generate_invisible_primary_key"))
+}
+
+/// Tables that the server would refuse for want of a primary key.
+pub(super) fn refuse_keyless(server: &Server, tables: &[TablePlan]) -> Vec<Finding> {
+    let keyless = |table: &&TablePlan| sql::primary_key(table).is_none();
+    tables
+        .iter()
+        .filter(|_| server.wants_keys)
+        .filter(keyless)
+        .map(|table| {
+            Finding::new(
+                "no-primary-key",
+                Severity::Refusal,
+                "the server takes no table without a primary key (sql_require_primary_key), and this one gets none",
+                "Set sql_generate_invisible_primary_key = 1 in the parameter group (MySQL 8.0.30 and later), or leave the table out.",
+            )
+            .on(&table.source)
+        })
+        .collect()
 }
 
 /// Major and minor version.

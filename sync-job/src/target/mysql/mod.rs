@@ -171,7 +171,7 @@ impl Target for MySql {
         let mut connection = self.connect().await?;
         let unseen = snapshots::unseen(&mut connection, tables).await?;
         close(connection).await;
-        Ok(unseen.into_iter().collect())
+        Ok(facts::refuse_keyless(&self.server(), tables).into_iter().chain(unseen).collect())
     }
 
     async fn acquire_lease(&self) -> Result<lease::Lease> {
@@ -210,7 +210,8 @@ impl Target for MySql {
         let mut connection = self.connect().await?;
         let carried = match table.swap.method {
             SwapMethod::Rename => Carried::of(&mut connection, &table.target).await?,
-            SwapMethod::Create | SwapMethod::Replace => Carried::default(),
+            SwapMethod::Replace => Carried::of_kept(&mut connection, &table.target).await?,
+            SwapMethod::Create => Carried::default(),
         };
         for statement in [
             // What a try left whose reply was lost.
@@ -237,6 +238,12 @@ impl Target for MySql {
 
     async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<load::ChunkLoader> {
         load::open(self, table, &staging.name).await
+    }
+
+    fn chunks_at_once(&self, table: &TablePlan) -> usize {
+        let server = self.server();
+        let counts_up = table.columns.iter().any(|column| sql::counts_up(table, column));
+        if counts_up && server.bulk_load && server.locks_to_count_up { 1 } else { usize::MAX }
     }
 
     async fn digest(&self, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {

@@ -1,8 +1,11 @@
 //! The swap that keeps the tables and changes their rows in one transaction: for tables that a rename would tear from what
 //! depends on them. Readers are never blocked and see the old rows or the new ones, whatever their isolation level.
 
+use std::collections::HashMap;
+
 use mysql_async::Conn;
 
+use super::carried::{Text, texts};
 use super::connect::{execute, row, rows as query};
 use super::load::{fate, ledger};
 use super::{MySql, digest, sql};
@@ -28,7 +31,9 @@ pub(super) async fn rows(target: &MySql, connection: &mut Conn, items: &[&SwapIt
 async fn transaction(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'_>]) -> Result<()> {
     execute(connection, "START TRANSACTION").await?;
     for item in items {
-        for statement in statements(item.table, &item.table.target, &item.staging.name) {
+        let own = texts(connection, &item.table.target).await?;
+        let staged = texts(connection, &item.staging.name).await?;
+        for statement in statements(item.table, &item.table.target, &item.staging.name, &Texts { own, staged }) {
             execute(connection, &statement).await?;
         }
     }
@@ -71,9 +76,28 @@ async fn holds_what_was_read(connection: &mut Conn, item: &SwapItem<'_>) -> Resu
     Ok(digest::whole(connection, &proven, target).await? == digest::whole(connection, &proven, staging).await?)
 }
 
+/// How the columns of a kept table and of its staging table keep text.
+struct Texts {
+    own: HashMap<String, Text>,
+    staged: HashMap<String, Text>,
+}
+
+impl Texts {
+    /// What it takes to compare a column of both. Where a table was to be renamed its new rows have the plan's collations, and two
+    /// collations do not compare, unless one is named.
+    fn collation(&self, column: &str) -> String {
+        match (self.own.get(column), self.staged.get(column)) {
+            (Some(own), Some(staged)) if own.characters == staged.characters && own != staged => {
+                format!(" COLLATE {}", own.collation)
+            }
+            _ => String::new(),
+        }
+    }
+}
+
 /// With a key only the rows that differ are touched; without one all are. A changed row is deleted and comes back: updates would
 /// trip over unique keys where two rows exchange their values.
-fn statements(table: &TablePlan, target: &TableName, staging: &TableName) -> Vec<String> {
+fn statements(table: &TablePlan, target: &TableName, staging: &TableName, texts: &Texts) -> Vec<String> {
     let (target, staging) = (sql::qualified(target), sql::qualified(staging));
     let columns = sql::columns(table);
     let selected = qualified_columns(table, "s");
@@ -83,11 +107,15 @@ fn statements(table: &TablePlan, target: &TableName, staging: &TableName) -> Vec
             format!("INSERT INTO {target} ({columns}) SELECT {selected} FROM {staging} AS s"),
         ];
     };
-    let same_key = join(key, |column| format!("s.{column} = t.{column}"), " AND ");
+    let compare = |column: &str| {
+        let name = sql::quote(column);
+        format!("s.{name}{} = t.{name}", texts.collation(column))
+    };
+    let same_key = join(key, compare, " AND ");
     let (first, _) = &key.columns[0];
     let absent = |alias: &str| format!("{alias}.{} IS NULL", sql::quote(first));
-    let same: Vec<String> = table.columns.iter().map(same_bytes).collect();
-    let keys = join(key, str::to_owned, ", ");
+    let same: Vec<String> = table.columns.iter().map(|column| same_bytes(column, texts)).collect();
+    let keys = join(key, sql::quote, ", ");
     // Rows with the same key leave together and one comes back.
     let delete_surplus = format!(
         "DELETE t FROM {target} AS t JOIN (SELECT {keys} FROM {target} GROUP BY {keys} HAVING COUNT(*) > 1) AS s ON {same_key}"
@@ -106,9 +134,12 @@ fn statements(table: &TablePlan, target: &TableName, staging: &TableName) -> Vec
 }
 
 /// Equal in every bit: 'a' and 'A' differ whatever the collation, and so do -0 and 0.
-fn same_bytes(column: &ColumnPlan) -> String {
+fn same_bytes(column: &ColumnPlan, texts: &Texts) -> String {
     let name = sql::quote(&column.target);
     match column.mapping.form {
+        _ if texts.own.get(&column.target).is_some_and(Text::has_other_bytes) => {
+            format!("CAST(s.{name} AS BINARY) <=> CAST({} AS BINARY)", sql::in_utf8mb4(&format!("t.{name}")))
+        }
         Form::Text { .. } | Form::Char { .. } | Form::Json | Form::Xml | Form::FloatArray | Form::Uuid => {
             format!("CAST(s.{name} AS BINARY) <=> CAST(t.{name} AS BINARY)")
         }
@@ -122,7 +153,7 @@ fn qualified_columns(table: &TablePlan, alias: &str) -> String {
 }
 
 fn join(key: &IndexPlan, each: impl Fn(&str) -> String, separator: &str) -> String {
-    key.columns.iter().map(|(column, _)| each(&sql::quote(column))).collect::<Vec<_>>().join(separator)
+    key.columns.iter().map(|(column, _)| each(column)).collect::<Vec<_>>().join(separator)
 }
 
 /// Looks for rows of this table without the parent that a foreign key names, and for rows elsewhere whose parent went away.

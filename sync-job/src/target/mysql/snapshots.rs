@@ -13,6 +13,9 @@ use crate::plan::{Finding, Severity, SwapMethod, TablePlan};
 /// How often old snapshots are looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
+/// InnoDB tells it in the zone of the server's machine, whatever the session's is.
+const STARTED: &str = "CONVERT_TZ(t.trx_started, 'SYSTEM', '+00:00')";
+
 /// A wait that goes on over another connection where one breaks.
 #[derive(Debug, Default)]
 pub(super) struct Wait {
@@ -34,9 +37,9 @@ impl Wait {
         let own = target.own_connections();
         let database = sql::literal(&target.config.database);
         let query = format!(
-            "SELECT CAST(t.trx_mysql_thread_id AS CHAR), CAST(t.trx_started AS CHAR) FROM information_schema.innodb_trx AS t \
+            "SELECT CAST(t.trx_mysql_thread_id AS CHAR), CAST({STARTED} AS CHAR) FROM information_schema.innodb_trx AS t \
              JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id AND COALESCE(p.db, {database}) = {database} \
-             WHERE t.trx_started <= {now} AND t.trx_isolation_level IN ('REPEATABLE READ', 'SERIALIZABLE') \
+             WHERE {STARTED} <= {now} AND t.trx_isolation_level IN ('REPEATABLE READ', 'SERIALIZABLE') \
              AND t.trx_mysql_thread_id NOT IN ({own}) ORDER BY t.trx_started LIMIT 1"
         );
         loop {

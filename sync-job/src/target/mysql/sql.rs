@@ -1,12 +1,14 @@
 //! The one place where identifiers and literals of MySQL are quoted, and the statements made of a plan.
 
-use super::carried::Carried;
+use std::collections::HashMap;
+
+use super::carried::{Carried, Text};
 use super::facts::Collations;
 use crate::plan::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan};
 use crate::schema::{IndexKind, TableName};
 use crate::target::MARK;
 use crate::target::load_data::LoadColumn;
-use crate::type_map::Form;
+use crate::type_map::{Form, ReadAs};
 
 /// `` `name` ``, with backticks doubled.
 pub fn quote(name: &str) -> String {
@@ -37,8 +39,9 @@ pub fn columns(table: &TablePlan) -> String {
 /// adding it later would write every row again. An `AUTO_INCREMENT` column needs a key from the start, too. The limits of the plan
 /// are those of the row format.
 pub fn create_staging(table: &TablePlan, staging: &TableName, collations: &Collations, carried: &Carried) -> String {
-    let define =
-        |column| format!("{}{}", column_definition(table, column, collations), comment(&column.target, carried));
+    let define = |column| {
+        format!("{}{}", column_definition(table, column, collations, carried), comment(&column.target, carried))
+    };
     let mut parts: Vec<String> = table.columns.iter().map(define).collect();
     if let Some(index) = primary_key(table) {
         parts.push(format!("PRIMARY KEY ({}) {}", key_columns(index), mark()));
@@ -69,11 +72,19 @@ fn comment(column: &str, carried: &Carried) -> String {
     carried.comments.get(column).map_or_else(String::new, |comment| format!(" COMMENT {}", literal(comment)))
 }
 
-fn column_definition(table: &TablePlan, column: &ColumnPlan, collations: &Collations) -> String {
-    let mut sql = format!("{} {}", quote(&column.target), column.mapping.target_type);
-    if let (Some(source), Form::Text { .. } | Form::Char { .. }) = (&column.collation, column.mapping.form) {
-        sql.push_str(&format!(" COLLATE {}", collations.closest(source)));
-    }
+fn column_definition(table: &TablePlan, column: &ColumnPlan, collations: &Collations, carried: &Carried) -> String {
+    let planned = column.mapping.target_type.as_str();
+    let has_text = matches!(column.mapping.form, Form::Text { .. } | Form::Char { .. } | Form::Uuid);
+    let mut sql = match (carried.texts.get(&column.target), &column.collation) {
+        (Some(Text { characters, collation }), _) if has_text => {
+            let bare = planned.split(" character set ").next().unwrap_or(planned);
+            format!("{} {bare} CHARACTER SET {characters} COLLATE {collation}", quote(&column.target))
+        }
+        (None, Some(source)) if has_text => {
+            format!("{} {planned} COLLATE {}", quote(&column.target), collations.closest(source))
+        }
+        _ => format!("{} {planned}", quote(&column.target)),
+    };
     // `explicit_defaults_for_timestamp` is of no concern: no column is of type TIMESTAMP.
     sql.push_str(if column.nullable { " NULL" } else { " NOT NULL" });
     if counts_up(table, column) {
@@ -111,8 +122,19 @@ pub fn is_large(target_type: &str) -> bool {
     target_type.contains("text") || target_type.contains("blob")
 }
 
-/// The digest of all rows; see [`crate::target::load_data`]. MD5 would do, but MySQL 9.6 dropped it.
-pub fn digest(table: &TablePlan, relation: &TableName) -> String {
+/// A text that is kept in another character set.
+pub fn in_utf8mb4(column: &str) -> String {
+    format!("CONVERT({column} USING utf8mb4)")
+}
+
+/// The digest of all rows; see [`crate::target::load_data`]. MD5 would do, but MySQL 9.6 dropped it. `texts`: how the relation keeps
+/// text.
+pub fn digest(table: &TablePlan, relation: &TableName, texts: &HashMap<String, Text>) -> String {
+    let canonical = |column: &ColumnPlan| {
+        let name = quote(&column.target);
+        let has_other_bytes = texts.get(&column.target).is_some_and(Text::has_other_bytes);
+        canonical(column, if has_other_bytes { in_utf8mb4(&name) } else { name })
+    };
     // Of no columns at all there is still the number of rows.
     let cells = table.columns.iter().map(canonical).collect::<Vec<_>>();
     let cells = if cells.is_empty() { "''".to_owned() } else { cells.join(", ") };
@@ -124,9 +146,8 @@ pub fn digest(table: &TablePlan, relation: &TableName) -> String {
     )
 }
 
-/// The cell's canonical bytes. `CONCAT_WS` leaves NULL arguments out, so each cell has one argument that is never NULL.
-fn canonical(column: &ColumnPlan) -> String {
-    let name = quote(&column.target);
+/// The cell's canonical bytes; `name`: its value. `CONCAT_WS` leaves NULL arguments out, so each cell has one argument that is never NULL.
+fn canonical(column: &ColumnPlan, name: String) -> String {
     let load_column = load_column(column);
     let or_null = |expression: String| {
         if column.nullable { format!("IFNULL({expression}, '~')") } else { expression }
@@ -160,6 +181,9 @@ fn mark() -> String {
 
 /// `ADD CONSTRAINT … FOREIGN KEY`, referring to `referenced` (a staging table during the run).
 pub fn foreign_key(table: &TableName, key: &ForeignKeyPlan, referenced: &TableName) -> String {
+    // InnoDB has no SET DEFAULT: the manual says that it refuses the key (MySQL 8.0 Reference Manual, 15.1.20.5), and where it does not
+    // it does nothing more.
+    let action = |action: &str| if action == "SET DEFAULT" { "NO ACTION" } else { action }.to_owned();
     format!(
         "ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY ({}) REFERENCES {} ({}) ON DELETE {} ON UPDATE {}",
         qualified(table),
@@ -167,24 +191,37 @@ pub fn foreign_key(table: &TableName, key: &ForeignKeyPlan, referenced: &TableNa
         list(&key.columns),
         qualified(referenced),
         list(&key.referenced_columns),
-        key.on_delete,
-        key.on_update,
+        action(&key.on_delete),
+        action(&key.on_update),
     )
 }
 
-/// The change of column types after the verification, or nothing.
+/// The change of column types after the verification, or nothing. Each statement may be repeated after any other.
 pub fn convert(table: &TablePlan, staging: &TableName, carried: &Carried) -> Vec<String> {
     let name = qualified(staging);
-    table
-        .columns
-        .iter()
-        .filter_map(|column| {
-            let wanted = column.mapping.convert_to.as_ref()?;
-            let null = if column.nullable { "NULL" } else { "NOT NULL" };
-            let comment = comment(&column.target, carried);
-            Some(format!("ALTER TABLE {name} MODIFY {} {wanted} {null}{comment}", quote(&column.target)))
-        })
-        .collect()
+    let mut statements = Vec::new();
+    for column in &table.columns {
+        let Some(wanted) = &column.mapping.convert_to else { continue };
+        let (own, null) = (quote(&column.target), if column.nullable { "NULL" } else { "NOT NULL" });
+        if column.mapping.read == ReadAs::Ewkt {
+            statements.push(format!("ALTER TABLE {name} MODIFY {own} longblob {null}"));
+            statements.push(format!("UPDATE {name} SET {own} = {} WHERE LEFT({own}, 5) = 'SRID='", geometry(&own)));
+        }
+        let comment = comment(&column.target, carried);
+        statements.push(format!("ALTER TABLE {name} MODIFY {own} {wanted} {null}{comment}"));
+    }
+    statements
+}
+
+/// The geometry of extended well-known text. The source writes the longitude first; MariaDB knows no other order. Where MySQL fails
+/// MariaDB says NULL: what stays a text then is refused by the column's type.
+fn geometry(column: &str) -> String {
+    let text = |part: String| format!("CONVERT({part} USING utf8mb4)");
+    format!(
+        "COALESCE(ST_GeomFromText({}, CAST({} AS UNSIGNED) /*!50708 , 'axis-order=long-lat' */), {column})",
+        text(format!("SUBSTRING({column}, LOCATE(';', {column}) + 1)")),
+        text(format!("SUBSTRING({column}, 6, LOCATE(';', {column}) - 6)")),
+    )
 }
 
 #[cfg(test)]

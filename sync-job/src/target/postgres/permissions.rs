@@ -89,5 +89,31 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
             ));
         }
     }
+    missing.extend(missing_types(connection, tables).await?);
+    Ok(missing)
+}
+
+/// Types that the job file asks for and that only extensions have.
+async fn missing_types(connection: &mut PgConnection, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
+    let asked =
+        tables.iter().flat_map(|table| &table.columns).filter_map(|column| column.mapping.convert_to.as_deref());
+    let names: BTreeSet<&str> = asked.map(|wanted| wanted.split('(').next().unwrap_or(wanted)).collect();
+    let mut missing = Vec::new();
+    for name in names {
+        let query = format!(
+            "SELECT t.oid FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace \
+             WHERE t.typname = {} AND n.nspname IN ('pg_catalog', 'public')",
+            literal(name)
+        );
+        if rows(connection, &query).await?.is_empty() {
+            let extension = if name == "vector" { "vector" } else { "postgis" };
+            missing.push((
+                format!("the schema public has no type {name}, which target_types asks for"),
+                format!(
+                    "CREATE EXTENSION {extension} SCHEMA public; or leave the column to the type map's own choice."
+                ),
+            ));
+        }
+    }
     Ok(missing)
 }
