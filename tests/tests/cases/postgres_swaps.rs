@@ -243,3 +243,98 @@ async fn readers_of_a_group_wait_for_its_locks_no_longer_than_for_one() {
     assert!(waited < PATIENCE + Duration::from_secs(1), "a reader waited for {waited:?}");
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
+
+/// Neither a DROP TABLE nor a new table with another sequence would leave them as they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_make_of_a_table_or_its_sequence_keeps_it() {
+    let source = source(
+        "CREATE TABLE dbo.items (id int IDENTITY(1, 1) NOT NULL CONSTRAINT pk_items PRIMARY KEY, n int NOT NULL); \
+         INSERT INTO dbo.items (n) VALUES (1)",
+    )
+    .await;
+    let target = TestTarget::new().unwrap();
+    target.run("CREATE TABLE papers (id integer); ALTER TABLE papers ENABLE ROW LEVEL SECURITY").unwrap();
+    let job = job(&source, &target);
+    job.run().unwrap().expect_code(0).unwrap();
+    for (number, (add, words, remove)) in [
+        (
+            "CREATE POLICY mine ON papers USING (EXISTS (SELECT FROM items AS i WHERE i.id = papers.id))",
+            "policy mine on table public.papers",
+            "DROP POLICY mine ON papers",
+        ),
+        (
+            "ALTER TABLE papers ALTER COLUMN id SET DEFAULT nextval('items_id_seq')",
+            "a use of its sequence by default value for column id of table public.papers",
+            "ALTER TABLE papers ALTER COLUMN id DROP DEFAULT",
+        ),
+        (
+            "CREATE VIEW latest AS SELECT last_value FROM items_id_seq",
+            "a use of its sequence by rule _RETURN on view public.latest",
+            "DROP VIEW latest",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        target.run(add).unwrap();
+        source.run(&format!("UPDATE dbo.items SET n = {number} + 10")).await.unwrap();
+        let plan = job.command("plan", &["--format", "json"]).unwrap().expect_code(0).unwrap().json().unwrap();
+        assert_eq!(plan["tables"][0]["swap"]["reason"], format!("kept because of {words}"));
+        job.run().unwrap().expect_code(0).unwrap();
+        assert_eq!(target.rows("SELECT id, n FROM items").unwrap(), [format!("1|{}", number + 10)]);
+        target.run(remove).unwrap_or_else(|error| panic!("{add}: it vanished: {error:#}"));
+    }
+    let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "rename");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_on_a_sequence_survive_a_rename() {
+    let source = source(
+        "CREATE TABLE dbo.items (id int IDENTITY(1, 1) NOT NULL CONSTRAINT pk_items PRIMARY KEY, n int NOT NULL); \
+         INSERT INTO dbo.items (n) VALUES (1)",
+    )
+    .await;
+    let target = TestTarget::new().unwrap();
+    let job = job(&source, &target);
+    job.run().unwrap().expect_code(0).unwrap();
+    let role = format!("counter_of_{}", target.database);
+    target.run(&format!("CREATE ROLE {role}; GRANT USAGE, SELECT ON SEQUENCE items_id_seq TO {role}")).unwrap();
+    let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "rename");
+    let may = format!("has_sequence_privilege('{role}', 'items_id_seq'");
+    assert_eq!(target.rows(&format!("SELECT {may}, 'USAGE'), {may}, 'SELECT'), {may}, 'UPDATE')")).unwrap(), ["t|t|f"]);
+    target.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).unwrap();
+}
+
+/// Who moves from a source that ignores case may let the copy ignore it, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_was_given_a_collation_keeps_it() {
+    let source = source(
+        "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, name nvarchar(20) NOT NULL, code nchar(4) NOT NULL); \
+         CREATE UNIQUE INDEX ix_name ON dbo.items (name); INSERT INTO dbo.items (id, name, code) VALUES (1, N'Ada', N'a'), (2, N'Bob', N'b')",
+    )
+    .await;
+    let target = TestTarget::new().unwrap();
+    let job = job(&source, &target);
+    job.run().unwrap().expect_code(0).unwrap();
+    target
+        .run(
+            "CREATE COLLATION no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false); \
+             ALTER TABLE items ALTER COLUMN name TYPE varchar(20) COLLATE no_case, ALTER COLUMN code TYPE char(4) COLLATE no_case",
+        )
+        .unwrap();
+    for (change, rows) in [
+        ("UPDATE dbo.items SET name = N'ADA' WHERE id = 1", ["1|ADA|a", "2|Bob|b"]),
+        ("UPDATE dbo.items SET code = N'B' WHERE id = 2", ["1|ADA|a", "2|Bob|B"]),
+    ] {
+        source.run(change).await.unwrap();
+        let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+        assert_eq!(report["tables"][0]["swap"], "replace");
+        assert_eq!(target.rows("SELECT id, name, rtrim(code) FROM items ORDER BY id").unwrap(), rows);
+        job.command("verify", &[]).unwrap().expect_code(0).unwrap();
+    }
+    assert_eq!(target.value("SELECT id FROM items WHERE name = 'ada'").unwrap(), "1");
+    target.run("UPDATE items SET name = 'ada' WHERE id = 1").unwrap();
+    job.command("verify", &[]).unwrap().expect_code(TABLES_FAILED).unwrap();
+}

@@ -341,6 +341,16 @@ async fn rename(connection: &mut PgConnection, item: &SwapItem<'_>, method: Swap
 
 async fn rename_indexes(connection: &mut PgConnection, table: &TablePlan, staging: &Staging) -> Result<()> {
     for (number, index) in table.indexes.iter().enumerate() {
+  SELECT 7, format('GRANT %s ON SEQUENCE %s TO %s%s', a.privilege_type, pg_get_serial_sequence(old.new, t.attname),
+                   CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+                   CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+  FROM old JOIN pg_attribute AS t ON t.attrelid = old.oid AND t.attidentity <> '' AND NOT t.attisdropped
+  JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+    AND d.refobjid = old.oid AND d.refobjsubid = t.attnum AND d.deptype = 'i'
+  JOIN pg_class AS q ON q.oid = d.objid AND q.relkind = 'S' CROSS JOIN LATERAL aclexplode(q.relacl) AS a
+  WHERE a.grantee <> q.relowner
+        AND EXISTS (SELECT FROM pg_attribute AS n WHERE n.attrelid = old.new::regclass AND n.attname = t.attname AND n.attidentity <> '')
+  UNION ALL
         let temporary = temporary_name(&staging.name, number);
         let schema = sql::quote(&table.target.schema);
         let statement = match index.kind {
