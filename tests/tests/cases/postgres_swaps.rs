@@ -1,6 +1,9 @@
 //! PostgreSQL's swap under trouble: its connection, its waiting, and what readers wait for meanwhile.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use std::time::{Duration, Instant};
 
 use stopgap_tests::{
@@ -305,6 +308,55 @@ async fn grants_on_a_sequence_survive_a_rename() {
     let may = format!("has_sequence_privilege('{role}', 'items_id_seq'");
     assert_eq!(target.rows(&format!("SELECT {may}, 'USAGE'), {may}, 'SELECT'), {may}, 'UPDATE')")).unwrap(), ["t|t|f"]);
     target.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).unwrap();
+}
+
+/// Where somebody's transaction writes for long, the snapshots of all who begin meanwhile look as old as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_that_come_and_go_beside_a_long_writer_hold_no_rename_back() {
+    let (source, target) = items().await;
+    let mut writer = target.session().await.unwrap();
+    writer.run("BEGIN; INSERT INTO other VALUES (2)").await.unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        let (mut reader, over) = (target.session().await.unwrap(), Arc::clone(&over));
+        readers.push(tokio::spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                reader.texts("SELECT CONCAT(x, pg_sleep(0.5)) FROM other").await.unwrap();
+            }
+        }));
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    let report =
+        job(&source, &target).target("swap_wait = \"10s\"").run().unwrap().expect_code(0).unwrap().json().unwrap();
+    over.store(true, Ordering::Relaxed);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    writer.run("ROLLBACK").await.unwrap();
+    assert_eq!(report["tables"][0]["swap"], "rename");
+    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
+}
+
+/// The workers of a parallel `pg_dump` begin after it, with its snapshot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_was_taken_over_is_waited_for() {
+    let (source, target) = items().await;
+    let mut leader = target.session().await.unwrap();
+    leader.run("BEGIN ISOLATION LEVEL REPEATABLE READ").await.unwrap();
+    let snapshot = leader.texts("SELECT pg_export_snapshot()").await.unwrap().remove(0);
+    let job = job(&source, &target);
+    let mut running = job.spawn("run", &["--format", "json"]).unwrap();
+    until_some(&mut running, &target, &sessions(&target, "query LIKE '%a.backend_xmin%'")).await;
+    let mut worker = target.session().await.unwrap();
+    worker.run(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '{snapshot}'")).await.unwrap();
+    leader.run("COMMIT").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(worker.texts("SELECT CONCAT(id) FROM items").await.unwrap(), ["1"], "not the old rows");
+    worker.run("COMMIT").await.unwrap();
+    let report = running.wait().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "rename");
+    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
 }
 
 /// Who moves from a source that ignores case may let the copy ignore it, too.
