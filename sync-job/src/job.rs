@@ -213,8 +213,12 @@ impl<S: Source, T: Target> Job<S, T> {
         match interruptible(&cancel, patience.repeat("plan", &mut 0, || self.decide())).await {
             Ok(planned) => {
                 describe(&mut report, &planned.plan);
-                // What refuses one table for writing need not keep the others from being compared.
-                report.refusals = planned.plan.refusals().filter(|finding| finding.table.is_none()).cloned().collect();
+                // What refuses one table for writing need not keep it or the others from being compared, unless there is no such table.
+                let is_compared =
+                    |name: &String| planned.plan.tables.iter().any(|table| table.source.to_string() == *name);
+                let refusals = planned.plan.refusals();
+                let refusals = refusals.filter(|finding| !finding.table.as_ref().is_some_and(is_compared));
+                report.refusals = refusals.cloned().collect();
                 if report.refusals.is_empty() {
                     let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
                     let context = Arc::new(self.context(progress.clone(), cancel, None));

@@ -1,0 +1,54 @@
+//! What `check` and `verify` say before and after the nights on which nobody looks.
+
+use stopgap_tests::{
+    job::Job,
+    source::TestSource,
+    target::TestTarget,
+};
+
+const TABLES_FAILED: i32 = 1;
+const PRECHECK_REFUSED: i32 = 3;
+
+async fn source() -> TestSource {
+    let source = TestSource::new().await.unwrap();
+    let script = "CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY, day date NULL); \
+                  CREATE TABLE dbo.others (id int NOT NULL PRIMARY KEY); \
+                  INSERT INTO dbo.items (id) VALUES (1); INSERT INTO dbo.others (id) VALUES (1)";
+    source.run(script).await.unwrap();
+    source
+}
+
+fn job(source: &TestSource, target: &TestTarget, sections: &str) -> Job {
+    Job::new(source, target).unwrap().sections(sections)
+}
+
+const BOTH: &str = "[[table]]\nsource = \"dbo.items\"\n[[table]]\nsource = \"dbo.others\"";
+
+/// A table that is gone at the source cannot agree with its copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_does_not_pass_over_a_table_that_is_gone() {
+    let (source, target) = (source().await, TestTarget::new().unwrap());
+    let job = job(&source, &target, BOTH);
+    job.run().unwrap().expect_code(0).unwrap();
+    job.command("verify", &[]).unwrap().expect_code(0).unwrap();
+    source.run("DROP TABLE dbo.others").await.unwrap();
+    let outcome = job.command("verify", &[]).unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+    assert!(outcome.stdout.contains("the source has no table or view dbo.others"), "{}", outcome.stdout);
+}
+
+/// What is to be done about a difference is not what is to be done about a failed run.
+#[tokio::test(flavor = "multi_thread")]
+async fn verify_says_what_to_do_about_a_difference() {
+    let (source, target) = (source().await, TestTarget::new().unwrap());
+    let job = job(&source, &target, BOTH);
+    job.run().unwrap().expect_code(0).unwrap();
+    target.run("DELETE FROM items; DROP TABLE others").unwrap();
+    let outcome = job.command("verify", &["--format", "json"]).unwrap().expect_code(TABLES_FAILED).unwrap();
+    let report = outcome.json().unwrap();
+    for (number, words) in [(0, "the target holds 0"), (1, "the target has no table public.others")] {
+        let failure = &report["tables"][number]["failure"];
+        assert!(failure["message"].as_str().unwrap().contains(words), "{failure}");
+        let remedy = failure["remedy"].as_str().unwrap();
+        assert!(remedy.contains("`sync-job run`") && !remedy.contains("The old table was kept"), "{failure}");
+    }
+}
