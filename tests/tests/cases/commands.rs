@@ -3,7 +3,7 @@
 use stopgap_tests::{
     job::Job,
     source::TestSource,
-    target::TestTarget,
+    target::{Engine, TestTarget},
 };
 
 const TABLES_FAILED: i32 = 1;
@@ -52,3 +52,23 @@ async fn verify_says_what_to_do_about_a_difference() {
         assert!(remedy.contains("`sync-job run`") && !remedy.contains("The old table was kept"), "{failure}");
     }
 }
+
+async fn a_filter_that_the_source_does_not_take_is_refused_before_the_run(engine: Engine) {
+    let (source, target) = (source().await, TestTarget::on(engine).unwrap());
+    let with = |filter: &str| {
+        let entry =
+            format!("[[table]]\nsource = \"dbo.items\"\nfilter = \"{filter}\"\n[[table]]\nsource = \"dbo.others\"");
+        job(&source, &target, &entry)
+    };
+    for filter in ["dya > '2020-01-01'", "day > '2020-01-01' -- the new ones", "day >"] {
+        for command in ["check", "plan", "run"] {
+            let outcome = with(filter).command(command, &[]).unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+            let said = outcome.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.contains("filter: the source does not take") && said.contains("Msg "), "{filter}: {said}");
+        }
+        assert!(target.run("SELECT id FROM others").is_err(), "{filter}: something was written");
+    }
+    with("day IS NULL").command("check", &[]).unwrap().expect_code(0).unwrap();
+}
+
+on_each_engine!(a_filter_that_the_source_does_not_take_is_refused_before_the_run);

@@ -266,6 +266,12 @@ pub fn extremes(table: &TablePlan) -> Option<String> {
     let key = table.chunk_key.first()?;
     let name = quote(&key.name);
     let filter = table.filter.as_ref().map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
+/// Returns no row, or the server's complaint about the filter; `None` where there is none.
+pub fn nothing_filtered(table: &TablePlan) -> Option<String> {
+    let filter = table.filter.as_ref()?;
+    Some(format!("SELECT TOP (0) 1 AS found FROM {} WHERE ({filter})", qualified(&table.source)))
+}
+
     Some(format!("SELECT MIN({name}), MAX({name}) FROM {}{filter}", qualified(&table.source)))
 }
 
