@@ -38,6 +38,11 @@ pub trait Dialect: Send + Sync {
     /// Why an index cannot be created, if it cannot.
     fn refuse_index(&self, index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String>;
 
+    /// Bytes of an index's row, included columns counted. Asked only where an index can carry them.
+    fn most_index_bytes(&self) -> u32 {
+        u32::MAX
+    }
+
     /// Whether the catalog's spelling of a type and the plan's mean the same.
     fn same_type(&self, found: &str, wanted: &str) -> bool;
 

@@ -53,6 +53,11 @@ impl Dialect for PostgresDialect {
     }
 
     fn refuse_index(&self, index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String> {
+    fn most_index_bytes(&self) -> u32 {
+        // BTMaxItemSize for pages of 8 KiB is 2,704; the row's own header and bits for NULLs take some of it.
+        2_680
+    }
+
         let keys = index.columns.iter().filter_map(|(name, _)| columns.iter().find(|column| &column.target == name));
         keys.map(|column| &column.mapping)
             .find(|mapping| matches!(mapping.form, Form::Json | Form::Xml) || mapping.convert_to.is_some())
