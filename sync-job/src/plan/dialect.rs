@@ -20,6 +20,12 @@ pub trait Dialect: Send + Sync {
 
     fn name_length(&self, name: &str) -> usize;
 
+    /// Whether no column may have this name.
+    fn is_reserved(&self, column: &str) -> bool {
+        let _ = column;
+        false
+    }
+
     /// Most columns of a table.
     fn most_columns(&self) -> usize;
 
@@ -32,16 +38,16 @@ pub trait Dialect: Send + Sync {
     /// Whether an index can carry columns that are not part of its key.
     fn keeps_included_columns(&self) -> bool;
 
+    /// Bytes of an index's row, included columns counted. Asked only where an index can carry them.
+    fn most_index_bytes(&self) -> u32 {
+        u32::MAX
+    }
+
     /// Whether its columns tell apart what the source's collation calls equal.
     fn compares_text_exactly(&self) -> bool;
 
     /// Why an index cannot be created, if it cannot.
     fn refuse_index(&self, index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String>;
-
-    /// Bytes of an index's row, included columns counted. Asked only where an index can carry them.
-    fn most_index_bytes(&self) -> u32 {
-        u32::MAX
-    }
 
     /// Whether the catalog's spelling of a type and the plan's mean the same.
     fn same_type(&self, found: &str, wanted: &str) -> bool;
