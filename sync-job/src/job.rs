@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::config::{Consistency, JobConfig, Pattern};
 use crate::error::{Error, Kind, Result, Side};
 use crate::pipeline::{self, Context};
-use crate::plan::{self, RunPlan, Severity, TablePlan};
+use crate::plan::{self, Finding, RunPlan, Severity, TablePlan};
 use crate::precheck;
 use crate::progress::Progress;
 use crate::report::{Failure, RunReport, human};
@@ -71,9 +71,24 @@ impl<S: Source, T: Target> Job<S, T> {
     pub async fn plan(&self) -> Result<Planned> {
         let mut planned = self.decide().await?;
         if planned.plan.refusals().next().is_none() {
+            planned.plan.add(self.refuse_filters(&planned.plan).await?);
+        }
+        if planned.plan.refusals().next().is_none() {
             self.look_at_references(&mut planned.plan).await?;
         }
         Ok(planned)
+    }
+
+    /// Filters are SQL that people write: what the source does not take is better known now than at night.
+    async fn refuse_filters(&self, plan: &RunPlan) -> Result<Vec<Finding>> {
+        let refused = self.source.refused_filters(&plan.tables).await?.into_iter();
+        let finding = |(table, problem): (&TablePlan, String)| {
+            let message =
+                format!("filter: the source does not take {:?}: {problem}", table.filter.as_deref().unwrap_or(""));
+            let remedy = "Correct filter in the [[table]] entry: it is a T-SQL condition on the source's columns.";
+            Finding::new("filter", Severity::Refusal, message, remedy).on(&table.source)
+        };
+        Ok(refused.map(finding).collect())
     }
 
     /// As [`Job::plan`], without what only concerns loading.
@@ -213,8 +228,12 @@ impl<S: Source, T: Target> Job<S, T> {
         match interruptible(&cancel, patience.repeat("plan", &mut 0, || self.decide())).await {
             Ok(planned) => {
                 describe(&mut report, &planned.plan);
-                // What refuses one table for writing need not keep the others from being compared.
-                report.refusals = planned.plan.refusals().filter(|finding| finding.table.is_none()).cloned().collect();
+                // What refuses one table for writing need not keep it or the others from being compared, unless there is no such table.
+                let is_compared =
+                    |name: &String| planned.plan.tables.iter().any(|table| table.source.to_string() == *name);
+                let refusals = planned.plan.refusals();
+                let refusals = refusals.filter(|finding| !finding.table.as_ref().is_some_and(is_compared));
+                report.refusals = refusals.cloned().collect();
                 if report.refusals.is_empty() {
                     let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
                     let context = Arc::new(self.context(progress.clone(), cancel, None));

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::TargetConfig;
 use crate::digest::hash_bytes;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::is_run_id;
 use crate::retry::Patience;
 use crate::schema::SourceFacts;
@@ -54,20 +54,30 @@ impl<'a, S: Source> Snapshots<'a, S> {
         notes
     }
 
-    /// Makes the run's own and returns its name.
+    /// Makes the run's own and returns its name. It may take minutes: an interruption does not wait for it.
     pub async fn make(&self, run_id: &str, facts: &SourceFacts) -> Result<String> {
         let name = format!("{}{run_id}", self.prefix);
+        let made = tokio::select! {
+            biased;
+            () = self.patience.cancel.cancelled() => Err(Error::cancelled()),
+            made = self.make_patiently(&name, facts) => made,
+        };
+        // It may have been made although nobody heard of it.
+        if made.is_err()
+            && let Some(left) = self.drop_own(&name).await
+        {
+            tracing::warn!("{left}");
+        }
+        made.map(|()| name)
+    }
+
+    async fn make_patiently(&self, name: &str, facts: &SourceFacts) -> Result<()> {
         let mut attempt = 0;
         loop {
-            match self.source.create_snapshot(&name, facts).await {
-                Ok(()) => return Ok(name),
-                Err(error) => {
-                    attempt += 1;
-                    self.patience.wait("database snapshot", attempt, error).await?;
-                    // It may have been made although the answer was lost.
-                    self.drop_patiently(&name, &self.patience).await?;
-                }
-            }
+            let Err(error) = self.source.create_snapshot(name, facts).await else { return Ok(()) };
+            attempt += 1;
+            self.patience.wait("database snapshot", attempt, error).await?;
+            self.drop_patiently(name, &self.patience).await?;
         }
     }
 

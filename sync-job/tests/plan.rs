@@ -252,3 +252,37 @@ fn names_that_meet_on_the_target_are_refused() {
     let plan = planned(&config, vec![lines(), other], &Present::default());
     assert!(plan.refusals().any(|finding| finding.message.contains("sales.orderlines")));
 }
+
+#[test]
+fn columns_that_the_target_has_already_are_refused_by_name() {
+    let mut extent = lines();
+    extent.columns[2].name = "XMin".to_owned();
+    let refused = |tables: &str| {
+        let config = config(&format!("[tables]\ninclude = [\"sales.*\"]\n{tables}"));
+        let plan = planned(&config, vec![extent.clone()], &Present::default());
+        plan.refusals().map(|finding| finding.message.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(refused(""), ["the column name \"xmin\" is the target's own: every table there has such a column"]);
+    assert_eq!(refused("names = \"preserve\""), Vec::<String>::new());
+    let renamed = "[[table]]\nsource = \"sales.OrderLines\"\n[table.rename]\nXMin = \"west\"";
+    assert_eq!(refused(renamed), Vec::<String>::new());
+}
+
+#[test]
+fn keys_that_lose_a_digit_are_warned_of() {
+    let mut events = lines();
+    events.columns[1].source_type = SourceType::DateTime2 { digits: 7 };
+    let warned = |tables: &str, digits: u8| {
+        let config = config(&format!("[tables]\ninclude = [\"sales.*\"]\n{tables}"));
+        let mut events = events.clone();
+        events.columns[1].source_type = SourceType::DateTime2 { digits };
+        let plan = planned(&config, vec![events], &Present::default());
+        plan.all_findings().filter(|finding| finding.id == "key-cut").map(|finding| finding.message.clone()).next()
+    };
+    assert!(
+        warned("", 7).unwrap().starts_with("pk_orderlines is unique with seven fraction digits in lineno, of which")
+    );
+    assert_eq!(warned("", 6), None);
+    assert_eq!(warned("indexes = \"none\"", 7), None);
+    assert_eq!(warned("[[table]]\nsource = \"sales.OrderLines\"\n[table.target_types]\nLineNo = \"text\"", 7), None);
+}

@@ -39,6 +39,7 @@ mod cases {
     mod aws;
     mod chunk_keys;
     mod code_pages;
+    mod commands;
     mod consistency;
     mod digests;
     mod harness;

@@ -36,10 +36,11 @@ pub async fn run(cli: Cli, display: &Display, cancel: CancellationToken) -> anyh
             let done = job.run(display.start(), cancel).await;
             // People are told even where the report cannot be written any more.
             announcer.end(&Announcement::of(&done)?).await;
+            let status = answer(&done, selected.format)?;
             if let Some(path) = &report {
                 write_json(path, &done)?;
             }
-            answer(&done, selected.format)
+            Ok(status)
         }
         Command::Verify { selected } => {
             let job = open(&selected).await?;

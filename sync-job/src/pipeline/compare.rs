@@ -49,7 +49,7 @@ async fn compare<S: Source, T: Target>(
     table: &Arc<TablePlan>,
     report: &mut TableReport,
 ) -> Staged<()> {
-    let refuse = |message: String| Err(("verify", Error::new(Side::Target, Kind::Refused, message)));
+    let refuse = |message: String| Err(("compare", Error::new(Side::Target, Kind::Refused, message)));
     if table.swap.method == SwapMethod::Create {
         return refuse(format!("the target has no table {}", table.target));
     }
@@ -88,6 +88,6 @@ async fn compare<S: Source, T: Target>(
     report.digest = Some(verify::digest_text(read.digest));
     match verdict {
         Verdict::Match(_) => Ok(()),
-        other => Err(("verify", Error::new(Side::Target, Kind::Mismatch, format!("{name}: {other}")))),
+        other => Err(("compare", Error::new(Side::Target, Kind::Mismatch, format!("{name}: {other}")))),
     }
 }

@@ -36,6 +36,12 @@ pub trait Dialect: Send + Sync {
         &[]
     }
 
+    /// Whether no column may have this name.
+    fn is_reserved(&self, column: &str) -> bool {
+        let _ = column;
+        false
+    }
+
     /// Most columns of a table.
     fn most_columns(&self) -> usize;
 
@@ -47,6 +53,11 @@ pub trait Dialect: Send + Sync {
 
     /// Whether an index can carry columns that are not part of its key.
     fn keeps_included_columns(&self) -> bool;
+
+    /// Bytes of an index's row, included columns counted. Asked only where an index can carry them.
+    fn most_index_bytes(&self) -> u32 {
+        u32::MAX
+    }
 
     /// Whether its columns tell apart what the source's collation calls equal.
     fn compares_text_exactly(&self) -> bool;

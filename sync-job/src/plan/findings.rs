@@ -2,7 +2,8 @@
 
 use super::{ColumnPlan, Dialect, Finding, IndexPlan, Severity};
 use crate::config::{Consistency, MaskedPolicy, TableSettings};
-use crate::schema::{IndexKind, SourceTable};
+use crate::schema::{IndexKind, SourceTable, SourceType};
+use crate::type_map::Form;
 
 /// Warnings and notes about one table.
 pub(super) fn of_table(
@@ -70,6 +71,27 @@ pub(super) fn of_table(
             );
         }
     }
+    for index in indexes.iter().filter(|index| index.kind != IndexKind::Plain) {
+        let cut: Vec<&str> = index
+            .columns
+            .iter()
+            .filter(|(name, _)| columns.iter().any(|column| &column.target == name && is_cut(source, column)))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if !cut.is_empty() {
+            say(
+                "key-cut",
+                Severity::Warning,
+                format!(
+                    "{} is unique with seven fraction digits in {}, of which six are kept: rows that differ in the seventh alone \
+                     make the table fail, and it keeps its old rows",
+                    index.name,
+                    cut.join(", ")
+                ),
+                "Where there may be such rows, set indexes = \"none\" or target_types = text for the column.",
+            );
+        }
+    }
     if let Some(temporal) = &source.temporal {
         say(
             "temporal-table",
@@ -79,4 +101,14 @@ pub(super) fn of_table(
         );
     }
     findings
+}
+
+/// Whether the seventh fraction digit of its times is lost.
+fn is_cut(source: &SourceTable, column: &ColumnPlan) -> bool {
+    use SourceType as S;
+    let has_seven = |source_type: &S| {
+        matches!(source_type, S::Time { digits: 7 } | S::DateTime2 { digits: 7 } | S::DateTimeOffset { digits: 7 })
+    };
+    matches!(column.mapping.form, Form::Time { .. } | Form::Timestamp { .. } | Form::TimestampTz { .. })
+        && source.columns.iter().any(|found| found.name == column.source && has_seven(&found.source_type))
 }

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::{ColumnPlan, Dialect, ForeignKeyPlan, IndexPlan, TablePlan, names};
 use crate::config::{ForeignKeyPolicy, IndexPolicy, TableSettings};
-use crate::schema::{IndexKind, SourceIndex, SourceTable, TableName};
+use crate::schema::{IndexKind, Length, SourceIndex, SourceTable, SourceType, TableName};
+use crate::type_map::Form;
 
 /// Names of indexes and keys that are given away already, by schema or by table as the target wants them.
 pub type Taken = HashSet<String>;
@@ -24,12 +25,18 @@ pub fn plan(
     let mut planned: Vec<IndexPlan> = Vec::new();
     for index in &source.indexes {
         match plan_one(index, columns, settings.indexes, dialect) {
-            Ok(plan) => {
-                let name = names::unique(&settings.names.apply(&index.name), table, taken, dialect);
+            Ok(mut plan) => {
+                plan.name = names::unique(&settings.names.apply(&index.name), table, taken, dialect);
                 if !index.included.is_empty() && plan.included.is_empty() {
                     not_created.push(format!("included columns of index {}: its key alone is indexed", index.name));
                 }
-                planned.push(IndexPlan { name, ..plan });
+                for column in leave_out_long(&mut plan, source, columns, dialect.most_index_bytes()) {
+                    not_created.push(format!(
+                        "included column {column} of index {}: its values may be longer than a row of an index on the target",
+                        index.name
+                    ));
+                }
+                planned.push(plan);
             }
             Err(reason) => not_created.push(format!("index {}: {reason}", index.name)),
         }
@@ -83,6 +90,42 @@ fn plan_one(
         Some(reason) => Err(reason),
         None => Ok(plan),
     }
+}
+
+/// Takes included columns out whose longest values would not fit into the index, and names them. One row that did not fit
+/// would make the whole table fail, whereas the index does its work without them.
+fn leave_out_long(plan: &mut IndexPlan, source: &SourceTable, columns: &[ColumnPlan], most: u32) -> Vec<String> {
+    let longest = |name: &String| {
+        let column = columns.iter().find(|column| &column.target == name)?;
+        let of_source = source.columns.iter().find(|found| found.name == column.source)?;
+        longest_value(column, &of_source.source_type)
+    };
+    let mut row: u32 = plan.columns.iter().filter_map(|(name, _)| longest(name)).sum();
+    let (kept, left_out) = std::mem::take(&mut plan.included).into_iter().partition(|name| {
+        let with = longest(name).map(|bytes| row.saturating_add(bytes)).filter(|bytes| *bytes <= most);
+        row = with.unwrap_or(row);
+        with.is_some()
+    });
+    plan.included = kept;
+    left_out
+}
+
+/// Bytes of the longest value in UTF-8, with its length and alignment; nothing where there is no limit.
+fn longest_value(column: &ColumnPlan, source_type: &SourceType) -> Option<u32> {
+    /// Length word and alignment.
+    const BESIDE: u32 = 8;
+    /// Of the numbers, dates and the like: the largest is a decimal of 38 digits.
+    const LARGEST_NUMBER: u32 = 32;
+    let bytes = match (column.mapping.form, source_type) {
+        (Form::Text { limit: limit @ 1.. } | Form::Char { length: limit }, _) => limit.saturating_mul(3),
+        (Form::Bytes, SourceType::Binary { bytes } | SourceType::VarBinary { bytes: Length::Limited(bytes) }) => {
+            u32::from(*bytes)
+        }
+        (Form::Bytes, SourceType::RowVersion) => LARGEST_NUMBER,
+        (Form::Text { .. } | Form::Bytes | Form::Json | Form::Xml | Form::FloatArray, _) => return None,
+        _ => LARGEST_NUMBER,
+    };
+    Some(bytes.saturating_add(BESIDE))
 }
 
 /// Foreign keys between tables of the plan, where the job file asks for them; the rest is named as not created.

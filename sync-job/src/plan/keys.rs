@@ -98,6 +98,12 @@ fn named_key(source: &SourceTable, names: &[String], dialect: &dyn Dialect) -> R
     if key.len() > 1 && key.iter().any(|column| column.nullable) {
         return Err(format!("chunk_key: a key of several columns must not hold NULL, and {} may", names.join(", ")));
     }
+    if source.kind == SourceKind::View {
+        // What a view's columns are said to be is from the day on which it was made: they may hold NULL all the same.
+        for column in &mut key {
+            column.nullable = true;
+        }
+    }
     Ok(key)
 }
 

@@ -181,6 +181,7 @@ fn plan_table(
     findings.extend(
         columns.iter().filter_map(|column| names::check("the column name", &column.target, &source.name, dialect)),
     );
+    findings.extend(columns.iter().filter_map(|column| names::check_reserved(&column.target, &source.name, dialect)));
     let most = dialect.most_columns();
     if columns.is_empty() || columns.len() > most {
         findings.push(

@@ -25,6 +25,19 @@ pub fn check(what: &str, name: &str, table: &TableName, dialect: &dyn Dialect) -
     ))
 }
 
+/// A finding for a column that the target would not make, as a spatial table's `XMin` on PostgreSQL.
+pub fn check_reserved(name: &str, table: &TableName, dialect: &dyn Dialect) -> Option<Finding> {
+    dialect.is_reserved(name).then(|| {
+        Finding::new(
+            "name-reserved",
+            Severity::Refusal,
+            format!("the column name {name:?} is the target's own: every table there has such a column"),
+            "Give another name in [table.rename].",
+        )
+        .on(table)
+    })
+}
+
 /// Findings for tables that would become the same table, and columns the same column.
 pub fn collisions(tables: &[TablePlan], dialect: &dyn Dialect) -> Vec<Finding> {
     let mut findings = Vec::new();

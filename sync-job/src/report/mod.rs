@@ -68,6 +68,14 @@ fn remedy(stage: &str, error: &Error) -> &'static str {
         ("group", Kind::Refused) => {
             "The old table was kept. It is swapped together with the one that failed: see there."
         }
+        ("compare", Kind::Mismatch) => {
+            "Nothing was changed. Rows that changed at the source since they were copied differ so; else somebody writes to the copy. \
+             `sync-job run` copies the table anew."
+        }
+        ("compare", Kind::Refused) => {
+            "Nothing was changed. `sync-job run` makes a missing table and carries changed columns over; what target_types converts is \
+             proven before its conversion only, in a run."
+        }
         _ => error.remedy(),
     }
 }

@@ -33,6 +33,12 @@ pub trait Source: Send + Sync + 'static {
     /// Names of the source database's snapshots whose name starts with `prefix`.
     fn snapshots(&self, prefix: &str) -> impl Future<Output = Result<Vec<String>>> + Send;
 
+    /// The tables whose filter the server does not take, each with why, in the server's words. Reads no row.
+    fn refused_filters<'a>(
+        &self,
+        tables: &'a [TablePlan],
+    ) -> impl Future<Output = Result<Vec<(&'a TablePlan, String)>>> + Send;
+
     /// Looks at foreign keys, for a limited time.
     fn look_at(&self, references: &[Reference]) -> impl Future<Output = Result<Vec<Answer>>> + Send;
 

@@ -11,8 +11,13 @@ pub fn map_as(source: &SourceType, wanted: &str, engine: Engine) -> Result<Mappi
     let form = form(&wanted, &default).ok_or_else(|| {
         format!("{} cannot hold {} exactly; the default is {}", wanted.sql, describe(source), default.final_type())
     })?;
+    let default_form = default.form;
     let mut mapping = Mapping { form, target_type: wanted.sql.clone(), convert_to: None, ..default };
     mapping.losses.retain(|loss| !loss.starts_with("json ") && !loss.starts_with("MySQL's decimals"));
+    if matches!(default_form, Form::Time { .. } | Form::Timestamp { .. } | Form::TimestampTz { .. }) {
+        // Its text has all of its digits, and its offset.
+        mapping.losses.clear();
+    }
     let staged = match (engine, wanted.kind) {
         (Engine::Postgres, Kind::Jsonb) => "json",
         (Engine::Mysql, Kind::Json) => "longtext",
@@ -223,6 +228,14 @@ mod tests {
         assert!(map_as(&decimal, "decimal(40,31)", Engine::Mysql).unwrap_err().contains("30"));
         assert!(map_as(&SourceType::Int, "geometry", Engine::Mysql).is_err());
         assert!(map_as(&SourceType::Geography, "geometry(Point,4326)", Engine::Mysql).unwrap_err().contains("alone"));
+    }
+
+    #[test]
+    fn what_the_text_of_a_time_holds_is_not_lost() {
+        for source in [SourceType::DateTime2 { digits: 7 }, SourceType::DateTimeOffset { digits: 7 }] {
+            assert!(!map(&source, PG).unwrap().losses.is_empty());
+            assert_eq!(map_as(&source, "text", PG).unwrap().losses, Vec::<String>::new());
+        }
     }
 
     #[test]

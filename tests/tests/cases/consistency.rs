@@ -1,5 +1,7 @@
 //! What rows of one moment mean: the source changes while a run reads it.
 
+use std::time::{Duration, Instant};
+
 use stopgap_tests::{
     job::Job,
     source::TestSource,
@@ -141,6 +143,31 @@ async fn a_snapshot_transaction_holds_a_table_at_one_moment(engine: Engine) {
         let found = states(&target, table);
         assert!(found == [format!("old|{rows}")] || found == [format!("new|{rows}")], "{table}: {found:?}");
     }
+}
+
+/// Making one may take minutes, or for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interruption_does_not_wait_for_a_snapshot_to_be_made() {
+    let (source, target) = (TestSource::new().await.unwrap(), TestTarget::new().unwrap());
+    source.run("CREATE TABLE dbo.calm (id int NOT NULL PRIMARY KEY)").await.unwrap();
+    if std::env::var_os("SYNC_TEST_MSSQL").is_some() {
+        println!("a real server takes no scripted faults: nothing is tested here");
+        return;
+    }
+    let own = format!("create database [stopgap_{}_", source.database);
+    source.run(&format!("EXEC simulator_fault 'stall', '{own}', 0, 1, 0")).await.unwrap();
+    let job = job(&source, &target, "database-snapshot");
+    let running = job.spawn("run", &[]).unwrap();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while snapshots(&source).await.is_empty() {
+        assert!(Instant::now() < deadline, "none was made: {}", running.said());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    running.signal("TERM").unwrap();
+    let signalled = Instant::now();
+    running.wait().unwrap().expect_code(5).unwrap();
+    assert!(signalled.elapsed() < Duration::from_secs(30), "it took {:?}", signalled.elapsed());
+    assert_eq!(snapshots(&source).await, []);
 }
 
 on_each_engine!(

@@ -1,6 +1,9 @@
 //! PostgreSQL's swap under trouble: its connection, its waiting, and what readers wait for meanwhile.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use std::time::{Duration, Instant};
 
 use stopgap_tests::{
@@ -242,4 +245,148 @@ async fn readers_of_a_group_wait_for_its_locks_no_longer_than_for_one() {
     running.wait().unwrap().expect_code(TABLES_FAILED).unwrap();
     assert!(waited < PATIENCE + Duration::from_secs(1), "a reader waited for {waited:?}");
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
+
+/// Neither a DROP TABLE nor a new table with another sequence would leave them as they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_make_of_a_table_or_its_sequence_keeps_it() {
+    let source = source(
+        "CREATE TABLE dbo.items (id int IDENTITY(1, 1) NOT NULL CONSTRAINT pk_items PRIMARY KEY, n int NOT NULL); \
+         INSERT INTO dbo.items (n) VALUES (1)",
+    )
+    .await;
+    let target = TestTarget::new().unwrap();
+    target.run("CREATE TABLE papers (id integer); ALTER TABLE papers ENABLE ROW LEVEL SECURITY").unwrap();
+    let job = job(&source, &target);
+    job.run().unwrap().expect_code(0).unwrap();
+    for (number, (add, words, remove)) in [
+        (
+            "CREATE POLICY mine ON papers USING (EXISTS (SELECT FROM items AS i WHERE i.id = papers.id))",
+            "policy mine on table public.papers",
+            "DROP POLICY mine ON papers",
+        ),
+        (
+            "ALTER TABLE papers ALTER COLUMN id SET DEFAULT nextval('items_id_seq')",
+            "a use of its sequence by default value for column id of table public.papers",
+            "ALTER TABLE papers ALTER COLUMN id DROP DEFAULT",
+        ),
+        (
+            "CREATE VIEW latest AS SELECT last_value FROM items_id_seq",
+            "a use of its sequence by rule _RETURN on view public.latest",
+            "DROP VIEW latest",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        target.run(add).unwrap();
+        source.run(&format!("UPDATE dbo.items SET n = {number} + 10")).await.unwrap();
+        let plan = job.command("plan", &["--format", "json"]).unwrap().expect_code(0).unwrap().json().unwrap();
+        assert_eq!(plan["tables"][0]["swap"]["reason"], format!("kept because of {words}"));
+        job.run().unwrap().expect_code(0).unwrap();
+        assert_eq!(target.rows("SELECT id, n FROM items").unwrap(), [format!("1|{}", number + 10)]);
+        target.run(remove).unwrap_or_else(|error| panic!("{add}: it vanished: {error:#}"));
+    }
+    let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "rename");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_on_a_sequence_survive_a_rename() {
+    let source = source(
+        "CREATE TABLE dbo.items (id int IDENTITY(1, 1) NOT NULL CONSTRAINT pk_items PRIMARY KEY, n int NOT NULL); \
+         INSERT INTO dbo.items (n) VALUES (1)",
+    )
+    .await;
+    let target = TestTarget::new().unwrap();
+    let job = job(&source, &target);
+    job.run().unwrap().expect_code(0).unwrap();
+    let role = format!("counter_of_{}", target.database);
+    target.run(&format!("CREATE ROLE {role}; GRANT USAGE, SELECT ON SEQUENCE items_id_seq TO {role}")).unwrap();
+    let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "rename");
+    let may = format!("has_sequence_privilege('{role}', 'items_id_seq'");
+    assert_eq!(target.rows(&format!("SELECT {may}, 'USAGE'), {may}, 'SELECT'), {may}, 'UPDATE')")).unwrap(), ["t|t|f"]);
+    target.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).unwrap();
+}
+
+/// Where somebody's transaction writes for long, the snapshots of all who begin meanwhile look as old as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_that_come_and_go_beside_a_long_writer_hold_no_rename_back() {
+    let (source, target) = items().await;
+    let mut writer = target.session().await.unwrap();
+    writer.run("BEGIN; INSERT INTO other VALUES (2)").await.unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let mut readers = Vec::new();
+    for _ in 0..3 {
+        let (mut reader, over) = (target.session().await.unwrap(), Arc::clone(&over));
+        readers.push(tokio::spawn(async move {
+            while !over.load(Ordering::Relaxed) {
+                reader.texts("SELECT CONCAT(x, pg_sleep(0.5)) FROM other").await.unwrap();
+            }
+        }));
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    let report =
+        job(&source, &target).target("swap_wait = \"10s\"").run().unwrap().expect_code(0).unwrap().json().unwrap();
+    over.store(true, Ordering::Relaxed);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    writer.run("ROLLBACK").await.unwrap();
+    assert_eq!(report["tables"][0]["swap"], "rename");
+    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
+}
+
+/// The workers of a parallel `pg_dump` begin after it, with its snapshot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_that_was_taken_over_is_waited_for() {
+    let (source, target) = items().await;
+    let mut leader = target.session().await.unwrap();
+    leader.run("BEGIN ISOLATION LEVEL REPEATABLE READ").await.unwrap();
+    let snapshot = leader.texts("SELECT pg_export_snapshot()").await.unwrap().remove(0);
+    let job = job(&source, &target);
+    let mut running = job.spawn("run", &["--format", "json"]).unwrap();
+    until_some(&mut running, &target, &sessions(&target, "query LIKE '%a.backend_xmin%'")).await;
+    let mut worker = target.session().await.unwrap();
+    worker.run(&format!("BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '{snapshot}'")).await.unwrap();
+    leader.run("COMMIT").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(worker.texts("SELECT CONCAT(id) FROM items").await.unwrap(), ["1"], "not the old rows");
+    worker.run("COMMIT").await.unwrap();
+    let report = running.wait().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "rename");
+    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
+}
+
+/// Who moves from a source that ignores case may let the copy ignore it, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_was_given_a_collation_keeps_it() {
+    let source = source(
+        "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, name nvarchar(20) NOT NULL, code nchar(4) NOT NULL); \
+         CREATE UNIQUE INDEX ix_name ON dbo.items (name); INSERT INTO dbo.items (id, name, code) VALUES (1, N'Ada', N'a'), (2, N'Bob', N'b')",
+    )
+    .await;
+    let target = TestTarget::new().unwrap();
+    let job = job(&source, &target);
+    job.run().unwrap().expect_code(0).unwrap();
+    target
+        .run(
+            "CREATE COLLATION no_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false); \
+             ALTER TABLE items ALTER COLUMN name TYPE varchar(20) COLLATE no_case, ALTER COLUMN code TYPE char(4) COLLATE no_case",
+        )
+        .unwrap();
+    for (change, rows) in [
+        ("UPDATE dbo.items SET name = N'ADA' WHERE id = 1", ["1|ADA|a", "2|Bob|b"]),
+        ("UPDATE dbo.items SET code = N'B' WHERE id = 2", ["1|ADA|a", "2|Bob|B"]),
+    ] {
+        source.run(change).await.unwrap();
+        let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+        assert_eq!(report["tables"][0]["swap"], "replace");
+        assert_eq!(target.rows("SELECT id, name, rtrim(code) FROM items ORDER BY id").unwrap(), rows);
+        job.command("verify", &[]).unwrap().expect_code(0).unwrap();
+    }
+    assert_eq!(target.value("SELECT id FROM items WHERE name = 'ada'").unwrap(), "1");
+    target.run("UPDATE items SET name = 'ada' WHERE id = 1").unwrap();
+    job.command("verify", &[]).unwrap().expect_code(TABLES_FAILED).unwrap();
 }

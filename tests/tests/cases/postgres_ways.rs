@@ -215,3 +215,34 @@ async fn a_type_that_the_target_lacks_is_refused_in_the_plan() {
     let said = outcome.stdout;
     assert!(said.contains("no type geography") && said.contains("CREATE EXTENSION postgis"), "{said}");
 }
+
+/// Any length may be included in an index of SQL Server. On PostgreSQL one long value would make the whole table fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_is_made_without_included_columns_that_are_too_long_for_it() {
+    let source = TestSource::new().await.unwrap();
+    // Hexadecimal digits at random cannot be made much shorter.
+    let long: String = (0..800).map(|_| format!("{:016x}", rand::random::<u64>())).collect();
+    source
+        .run(&format!(
+            "CREATE TABLE dbo.notes (id int NOT NULL CONSTRAINT pk_notes PRIMARY KEY, day date NOT NULL, title nvarchar(200) NULL, \
+               body nvarchar(max) NULL, raw varbinary(3000) NULL, code binary(8) NULL); \
+             CREATE INDEX ix_day ON dbo.notes (day) INCLUDE (title, body, raw, code); \
+             INSERT INTO dbo.notes (id, day, title, body) VALUES (1, '2026-11-21', N'one', N'{long}')"
+        ))
+        .await
+        .unwrap();
+    let target = TestTarget::new().unwrap();
+    let job = Job::new(&source, &target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]");
+    let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+    let columns = "SELECT attname FROM pg_attribute WHERE attrelid = 'ix_day'::regclass ORDER BY attnum";
+    assert_eq!(target.rows(columns).unwrap(), ["day", "title", "code"]);
+    let lines: Vec<&str> =
+        report["tables"][0]["not_created"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    for (line, column) in lines.iter().zip(["body", "raw"]) {
+        assert!(line.starts_with(&format!("included column {column} of index ix_day: ")), "{lines:?}");
+    }
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    // The index that is there is the planned one: nothing keeps the table.
+    let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "rename");
+}

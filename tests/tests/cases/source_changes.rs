@@ -150,7 +150,35 @@ async fn a_view_is_cut_into_as_many_chunks_as_there_are_readers(engine: Engine) 
     assert!((3..=6).contains(&chunks), "{chunks} chunks");
 }
 
+/// What a view says of its columns is from the day on which it was made: a key of it may hold NULL all the same.
+async fn rows_of_a_view_arrive_although_its_key_became_null(engine: Engine) {
+    let source = TestSource::new().await.unwrap();
+    let mut sections = String::new();
+    for (name, key) in [("one", "k"), ("several", "k\", \"l")] {
+        let script = format!(
+            "CREATE TABLE dbo.{name} (n int NOT NULL, k varchar(5) NOT NULL, l int NOT NULL);\nGO\n\
+             CREATE VIEW dbo.v_{name} AS SELECT n, k, l FROM dbo.{name};\nGO\n\
+             ALTER TABLE dbo.{name} ALTER COLUMN k varchar(5) NULL; ALTER TABLE dbo.{name} ALTER COLUMN l int NULL;\nGO\n\
+             INSERT INTO dbo.{name} (n, k, l) VALUES (1, 'a', 1), (2, 'a', 2), (3, 'a', NULL), (4, 'b', NULL), (5, 'b', 3), \
+             (6, 'c', 1), (7, NULL, 1), (8, NULL, NULL), (9, 'c', NULL), (10, 'd', 4)"
+        );
+        source.run(&script).await.unwrap();
+        sections
+            .push_str(&format!("[[table]]\nsource = \"dbo.v_{name}\"\ncolumns = [\"n\"]\nchunk_key = [\"{key}\"]\n"));
+    }
+    let target = TestTarget::on(engine).unwrap();
+    let job = Job::new(&source, &target).unwrap().job("readers = 5").sections(&sections);
+    let outcome = job.env("RUST_LOG", "sync_job=debug").run().unwrap().expect_code(0).unwrap();
+    for name in ["one", "several"] {
+        let found = target.rows(&format!("SELECT count(*), count(DISTINCT n) FROM v_{name}")).unwrap();
+        assert_eq!(found, ["10|10"], "{name}");
+        let done = |line: &&str| line.contains("chunk done") && line.contains(&format!("v_{name} "));
+        assert!(outcome.stderr.lines().filter(done).count() > 2, "{name} is not cut: {}", outcome.stderr);
+    }
+}
+
 on_each_engine!(
+    rows_of_a_view_arrive_although_its_key_became_null,
     a_column_that_is_not_what_was_planned_is_said,
     text_into_a_longer_type_arrives_whole,
     what_comes_behind_thousands_of_spaces_is_not_cut,

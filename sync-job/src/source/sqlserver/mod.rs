@@ -7,6 +7,7 @@ use crate::config::SourceConfig;
 use crate::error::{Error, Kind, Result, Side};
 use crate::plan::TablePlan;
 use crate::plan::references::{Answer, Reference};
+use crate::retry::worth_retrying;
 use crate::schema::SourceFacts;
 use crate::source::{Catalog, Source};
 
@@ -136,6 +137,25 @@ impl Source for SqlServer {
         let found = connect::rows(&mut connection, sql, CATALOG_PATIENCE).await?;
         let names = found.iter().map(|row| catalog::Fields(row).text("database_name"));
         Ok(names.filter(|name| name.starts_with(prefix)).collect())
+    }
+
+    async fn refused_filters<'a>(&self, tables: &'a [TablePlan]) -> Result<Vec<(&'a TablePlan, String)>> {
+        let mut refused = Vec::new();
+        if tables.iter().all(|table| table.filter.is_none()) {
+            return Ok(refused);
+        }
+        let mut connection = connect::connect(&self.config, None).await?;
+        for table in tables {
+            let Some(sql) = select::nothing_filtered(table) else { continue };
+            match connect::rows(&mut connection, &sql, CATALOG_PATIENCE).await {
+                Ok(_) => {}
+                Err(error) if worth_retrying(error.kind) => return Err(error),
+                Err(error) => {
+                    refused.push((table, error.source.map_or(error.message, |cause| cause.to_string())));
+                }
+            }
+        }
+        Ok(refused)
     }
 
     async fn look_at(&self, references: &[Reference]) -> Result<Vec<Answer>> {

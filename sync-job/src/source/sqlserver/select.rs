@@ -187,7 +187,12 @@ fn compare(columns: &[KeyColumn], key: &Key, strict: &str, last: &str) -> String
         let name = quote(&column.name);
         let value = key_literal(column, value);
         let operator = if index + 1 == count { last } else { strict };
-        parts.push(format!("{equal}{name} {operator} {value}"));
+        let mut part = format!("{name} {operator} {value}");
+        // NULL comes before all values. In the first column the first chunk takes it.
+        if column.nullable && index > 0 && operator == "<" {
+            part = format!("({part} OR {name} IS NULL)");
+        }
+        parts.push(format!("{equal}{part}"));
         equal.push_str(&format!("{name} = {value} AND "));
     }
     if let [single] = parts.as_slice() {
@@ -259,6 +264,12 @@ fn rows_of(side: &Side) -> String {
     let names: Vec<String> = side.columns.iter().map(|name| quote(name)).collect();
     let filter = side.filter.as_ref().map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
     format!("(SELECT {} FROM {}{filter})", names.join(", "), qualified(&side.table))
+}
+
+/// Returns no row, or the server's complaint about the filter; `None` where there is none.
+pub fn nothing_filtered(table: &TablePlan) -> Option<String> {
+    let filter = table.filter.as_ref()?;
+    Some(format!("SELECT TOP (0) 1 AS found FROM {} WHERE ({filter})", qualified(&table.source)))
 }
 
 /// Smallest and largest value of the leading key column.

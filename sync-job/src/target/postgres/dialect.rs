@@ -31,6 +31,11 @@ impl Dialect for PostgresDialect {
         name.len()
     }
 
+    fn is_reserved(&self, column: &str) -> bool {
+        // "System Columns" in PostgreSQL's documentation: every table has them.
+        ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"].contains(&column)
+    }
+
     fn most_columns(&self) -> usize {
         1_600
     }
@@ -46,6 +51,11 @@ impl Dialect for PostgresDialect {
 
     fn keeps_included_columns(&self) -> bool {
         true
+    }
+
+    fn most_index_bytes(&self) -> u32 {
+        // BTMaxItemSize for pages of 8 KiB is 2,704; the row's own header and bits for NULLs take some of it.
+        2_680
     }
 
     fn compares_text_exactly(&self) -> bool {

@@ -222,6 +222,10 @@ SELECT r.ev_class_oid AS oid, r.tie FROM (
   FROM pg_attrdef AS a JOIN pg_attribute AS t ON t.attrelid = a.adrelid AND t.attnum = a.adnum
   WHERE a.adrelid IN ($OIDS) AND t.attidentity = ''
   UNION ALL
+  SELECT a.attrelid::int8, 'the collation of column ' || quote_ident(a.attname)
+  FROM pg_attribute AS a JOIN pg_type AS y ON y.oid = a.atttypid
+  WHERE a.attrelid IN ($OIDS) AND a.attnum > 0 AND NOT a.attisdropped AND a.attcollation <> y.typcollation
+  UNION ALL
   SELECT DISTINCT d.refobjid::int8, 'function ' || p.oid::regprocedure::text
   FROM pg_depend AS d JOIN pg_proc AS p ON p.oid = d.objid
   WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid IN ($OIDS)
@@ -229,6 +233,21 @@ SELECT r.ev_class_oid AS oid, r.tie FROM (
   SELECT DISTINCT y.typrelid::int8, 'a use of its row type by ' || pg_describe_object(d.classid, d.objid, d.objsubid)
   FROM pg_type AS y JOIN pg_depend AS d ON d.refclassid = 'pg_type'::regclass AND d.refobjid = y.oid AND d.deptype = 'n'
   WHERE y.typrelid IN ($OIDS)
+  UNION ALL
+  SELECT DISTINCT d.refobjid::int8, pg_describe_object(d.classid, d.objid, d.objsubid)
+  FROM pg_depend AS d LEFT JOIN pg_policy AS p ON d.classid = 'pg_policy'::regclass AND p.oid = d.objid
+  LEFT JOIN pg_trigger AS t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid
+  WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid IN ($OIDS) AND d.deptype = 'n'
+        AND coalesce(p.polrelid, t.tgrelid, 0) <> d.refobjid
+        AND d.classid NOT IN ('pg_class'::regclass, 'pg_rewrite'::regclass, 'pg_proc'::regclass, 'pg_constraint'::regclass,
+                              'pg_attrdef'::regclass, 'pg_statistic_ext'::regclass, 'pg_publication_rel'::regclass)
+  UNION ALL
+  SELECT DISTINCT o.refobjid::int8, 'a use of its sequence by ' || pg_describe_object(d.classid, d.objid, d.objsubid)
+  FROM pg_depend AS o JOIN pg_class AS s ON s.oid = o.objid AND s.relkind = 'S'
+  JOIN pg_depend AS d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = s.oid AND d.deptype = 'n'
+  LEFT JOIN pg_attrdef AS a ON d.classid = 'pg_attrdef'::regclass AND a.oid = d.objid
+  WHERE o.classid = 'pg_class'::regclass AND o.refclassid = 'pg_class'::regclass AND o.refobjid IN ($OIDS)
+        AND o.deptype IN ('a', 'i') AND coalesce(a.adrelid, 0) <> o.refobjid
   UNION ALL
   SELECT x.indrelid::int8, 'index ' || c.relname || ', which this job did not make'
   FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid JOIN pg_am AS m ON m.oid = c.relam

@@ -108,14 +108,9 @@ fn hashed(column: &ColumnPlan) -> String {
         Form::TimestampTz { .. } => format!("timestamptz_send({name})"),
         Form::FloatArray => format!("array_send({name})"),
         Form::Json | Form::Xml => format!("{name}::text"),
-        Form::Bool
-        | Form::Int2
-        | Form::Int4
-        | Form::Date
-        | Form::Text { .. }
-        | Form::Char { .. }
-        | Form::Bytes
-        | Form::Uuid => name,
+        // Where somebody gave the column a collation that calls different texts equal, so would their hashes be.
+        Form::Text { .. } | Form::Char { .. } => format!("{name} COLLATE \"C\""),
+        Form::Bool | Form::Int2 | Form::Int4 | Form::Date | Form::Bytes | Form::Uuid => name,
     }
 }
 

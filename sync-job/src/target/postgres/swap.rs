@@ -102,7 +102,7 @@ impl Swap<'_> {
         }
         let newest = match &self.newest {
             Some(newest) => newest.clone(),
-            None => self.newest.insert(transaction_id(connection, "pg_current_xact_id()::xid").await?).clone(),
+            None => self.newest.insert(text_of(connection, "pg_current_xact_id()::xid").await?).clone(),
         };
         if let Err(holder) = wait_for_old_snapshots(self.target, connection, &newest, self.deadline).await? {
             fall_back(self.items, &mut self.methods, &holder)?;
@@ -119,9 +119,9 @@ impl Swap<'_> {
     }
 }
 
-async fn transaction_id(connection: &mut PgConnection, expression: &str) -> Result<String> {
-    let found = rows(connection, &format!("SELECT {expression}::text AS id")).await?;
-    Ok(found.first().and_then(|row| row.try_get("id").ok()).unwrap_or_default())
+async fn text_of(connection: &mut PgConnection, expression: &str) -> Result<String> {
+    let found = rows(connection, &format!("SELECT {expression}::text AS value")).await?;
+    Ok(found.first().and_then(|row| row.try_get("value").ok()).unwrap_or_default())
 }
 
 /// The staging tables' sequences, which become the tables' own: the highest value may take a scan of the table to find, and
@@ -175,31 +175,57 @@ fn names(items: &[SwapItem<'_>]) -> String {
 
 /// A transaction whose snapshot is older than the staging rows would find the renamed table empty. Waits until there is none
 /// in this database but the job's own; the inner error describes one that is still there at the deadline.
+///
+/// While anybody's long transaction writes, the snapshots of those who begin now look as old as it is; but one cannot be older
+/// than its own transaction, unless it was taken over from another that was still open (as workers of `pg_dump` do). So who
+/// began before those were gone is waited for, too.
 async fn wait_for_old_snapshots(
     target: &Postgres,
     connection: &mut PgConnection,
     newest: &str,
     deadline: Instant,
 ) -> Result<std::result::Result<(), String>> {
+    for _ in 0..2 {
+        let now = text_of(connection, "clock_timestamp()").await?;
+        let mut met = false;
+        while let Some(holder) = old_snapshot(target, connection, newest, &now).await? {
+            if Instant::now() >= deadline {
+                return Ok(Err(holder));
+            }
+            met = true;
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        if !met {
+            break;
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// A transaction that began by `begun` and whose snapshot may be older than `newest`, in words.
+async fn old_snapshot(
+    target: &Postgres,
+    connection: &mut PgConnection,
+    newest: &str,
+    begun: &str,
+) -> Result<Option<String>> {
     let query = format!(
         "SELECT a.pid::int4 AS pid, coalesce(a.usename::text, '?') AS user_name, coalesce(a.xact_start::text, '?') AS since \
          FROM pg_stat_activity AS a \
          WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.backend_type = 'client backend' \
-         AND a.application_name <> {} AND a.backend_xmin IS NOT NULL AND age(a.backend_xmin) >= age({}::xid) ORDER BY a.xact_start LIMIT 1",
+         AND a.application_name <> {} AND a.backend_xmin IS NOT NULL AND age(a.backend_xmin) >= age({}::xid) \
+         AND coalesce(a.xact_start <= {}::timestamptz, true) ORDER BY a.xact_start LIMIT 1",
         sql::literal(&target.application_name),
-        sql::literal(newest)
+        sql::literal(newest),
+        sql::literal(begun)
     );
-    loop {
-        let found = rows(connection, &query).await?;
-        let Some(row) = found.first() else { return Ok(Ok(())) };
-        if Instant::now() >= deadline {
-            let pid: i32 = row.try_get("pid").unwrap_or_default();
-            let user: String = row.try_get("user_name").unwrap_or_default();
-            let since: String = row.try_get("since").unwrap_or_default();
-            return Ok(Err(format!("a transaction of user {user} (pid {pid}), open since {since}")));
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+    let found = rows(connection, &query).await?;
+    Ok(found.first().map(|row| {
+        let pid: i32 = row.try_get("pid").unwrap_or_default();
+        let user: String = row.try_get("user_name").unwrap_or_default();
+        let since: String = row.try_get("since").unwrap_or_default();
+        format!("a transaction of user {user} (pid {pid}), open since {since}")
+    }))
 }
 
 async fn transaction(
@@ -245,7 +271,7 @@ async fn transaction(
             execute(connection, &sql::foreign_key(&item.table.target, key, &referenced.table.target)).await?;
         }
     }
-    let id = transaction_id(connection, "pg_current_xact_id()").await?;
+    let id = text_of(connection, "pg_current_xact_id()").await?;
     match execute(connection, "COMMIT").await {
         Err(error) if retry::is_reply_lost(error.kind) => fate(target, &id, error).await,
         result => result,
@@ -314,6 +340,16 @@ SELECT s.statement FROM (
   SELECT 7, format('GRANT %s%s ON TABLE %s TO %s%s', privilege_type, coalesce(' (' || column_name || ')', ''), new, grantee,
                    CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
   FROM grants WHERE oid <> relowner
+  UNION ALL
+  SELECT 7, format('GRANT %s ON SEQUENCE %s TO %s%s', a.privilege_type, pg_get_serial_sequence(old.new, t.attname),
+                   CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
+                   CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+  FROM old JOIN pg_attribute AS t ON t.attrelid = old.oid AND t.attidentity <> '' AND NOT t.attisdropped
+  JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+    AND d.refobjid = old.oid AND d.refobjsubid = t.attnum AND d.deptype = 'i'
+  JOIN pg_class AS q ON q.oid = d.objid AND q.relkind = 'S' CROSS JOIN LATERAL aclexplode(q.relacl) AS a
+  WHERE a.grantee <> q.relowner
+        AND EXISTS (SELECT FROM pg_attribute AS n WHERE n.attrelid = old.new::regclass AND n.attname = t.attname AND n.attidentity <> '')
   UNION ALL
   SELECT 8, format('ALTER TABLE %s OWNER TO %I', old.new, pg_get_userbyid(old.relowner)) FROM old
   WHERE old.relowner <> (SELECT n.relowner FROM pg_class AS n WHERE n.oid = old.new::regclass)
