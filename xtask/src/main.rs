@@ -48,7 +48,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
-        Task::Setup => setup::run().and_then(|_| setup::checkers()).map(drop),
+        Task::Setup => setup::run(setup::ALL).and_then(|_| setup::checkers()).map(drop),
         Task::Demo(options) => demo::run(&options),
         Task::Test { arguments } => test::run(&arguments),
         Task::BootTest => boot_test::run(),

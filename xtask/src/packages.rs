@@ -1,6 +1,6 @@
 //! The system packages that are needed and missing, and how they are installed on Debian and Ubuntu.
 
-use crate::workspace::on_path;
+use crate::{setup::Part, workspace::on_path};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     path::Path,
@@ -17,13 +17,13 @@ struct Need {
     present: fn() -> bool,
 }
 
-const NEEDS: &[Need] = &[
+/// What every task needs.
+const COMMON_NEEDS: &[Need] = &[
     Need { package: "postgresql", why: "the target database", present: || postgres::find_binaries().is_some() },
-    Need {
-        package: "freetds-bin",
-        why: "clients that check the SQL Server simulator",
-        present: || ["tsql", "bsqldb", "freebcp"].iter().all(|name| on_path(name)),
-    },
+    Need { package: "openssl", why: "certificates for the demo's servers", present: || on_path("openssl") },
+];
+
+const MYSQL_NEEDS: &[Need] = &[
     Need {
         package: "mariadb-server-core",
         why: "a target that speaks MySQL's protocol",
@@ -39,13 +39,22 @@ const NEEDS: &[Need] = &[
         why: "MySQL itself, which Debian's stable release lacks",
         present: || on_path("debootstrap"),
     },
-    Need { package: "openssl", why: "certificates for the demo's servers", present: || on_path("openssl") },
-    Need {
-        package: "python3-venv",
-        why: "more such clients, from PyPI",
-        present: || quiet(Command::new("python3").args(["-c", "import venv, ensurepip"])),
-    },
 ];
+
+const CLIENT_NEEDS: &[Need] = &[
+    Need {
+        package: "freetds-bin",
+        why: "clients that check the SQL Server simulator",
+        present: || ["tsql", "bsqldb", "freebcp"].iter().all(|name| on_path(name)),
+    },
+    PYTHON,
+];
+
+const PYTHON: Need = Need {
+    package: "python3-venv",
+    why: "programs from PyPI",
+    present: || quiet(Command::new("python3").args(["-c", "import venv, ensurepip"])),
+};
 
 /// What only the tests need.
 const TEST_NEEDS: &[Need] = &[
@@ -75,9 +84,14 @@ pub enum Root {
 }
 
 /// Installs what is missing. Does nothing, and quickly, when nothing is.
-pub fn install_missing(python_is_ready: bool) -> Result<()> {
+pub fn install_missing(parts: &[Part], python_is_ready: bool) -> Result<()> {
+    let of_parts = parts.iter().flat_map(|part| match part {
+        Part::MySql => MYSQL_NEEDS,
+        Part::Clients => CLIENT_NEEDS,
+    });
     // Looking starts Python; once the environment stands there is no need to.
-    ensure_all(NEEDS.iter().filter(|need| !(python_is_ready && need.package == "python3-venv")))
+    let needs = COMMON_NEEDS.iter().chain(of_parts);
+    ensure_all(needs.filter(|need| !(python_is_ready && need.package == PYTHON.package)))
 }
 
 /// The same for what only the tests need.

@@ -15,9 +15,20 @@ use stopgap_servers::postgres;
 const REQUIREMENTS: &str = include_str!("../python-requirements.txt");
 const CHECKOV: &str = include_str!("../checkov-requirements.txt");
 
+/// What only some tasks need, besides PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// MySQL and MariaDB.
+    MySql,
+    /// SQL Server clients that nobody here wrote, and an AWS on this machine.
+    Clients,
+}
+
+pub const ALL: &[Part] = &[Part::MySql, Part::Clients];
+
 /// What `setup` leaves ready.
 pub struct Tools {
-    /// The Python environment with the SQL Server clients.
+    /// The Python environment with the SQL Server clients, if they were asked for.
     pub venv: PathBuf,
     /// The directory with PostgreSQL's programs.
     pub postgres: PathBuf,
@@ -33,16 +44,24 @@ pub struct Checkers {
     pub checkov: PathBuf,
 }
 
-/// Makes sure that everything is there; when it is, this takes a moment and prints one line.
-pub fn run() -> Result<Tools> {
+/// Makes sure that PostgreSQL and these parts are there; when they are, this takes a moment and prints a line for each.
+pub fn run(parts: &[Part]) -> Result<Tools> {
     let venv = workspace::tools().join("venv");
-    packages::install_missing(is_ready(&venv, REQUIREMENTS))?;
-    if !is_ready(&venv, REQUIREMENTS) {
-        make_venv(&venv, REQUIREMENTS)?;
-    }
+    packages::install_missing(parts, is_ready(&venv, REQUIREMENTS))?;
     let postgres = postgres::find_binaries().context("PostgreSQL's programs were not found")?;
+    println!("Ready: PostgreSQL in {}", postgres.display());
+    if parts.contains(&Part::Clients) {
+        if !is_ready(&venv, REQUIREMENTS) {
+            make_venv(&venv, REQUIREMENTS)?;
+        }
+        println!("Ready: Python clients in {}", venv.display());
+    }
+    let mysql = if parts.contains(&Part::MySql) { unpack_mysql() } else { Err("it was not asked for".to_owned()) };
+    Ok(Tools { venv, postgres, mysql })
+}
+
+fn unpack_mysql() -> Result<PathBuf, String> {
     let mysql = mysql::unpack();
-    println!("Ready: PostgreSQL in {}, Python clients in {}", postgres.display(), venv.display());
     match &mysql {
         Ok(root) => {
             stopgap_servers::mysql::unpacked_in(root);
@@ -50,7 +69,7 @@ pub fn run() -> Result<Tools> {
         }
         Err(reason) => println!("Ready: MariaDB; no MySQL here: {reason}"),
     }
-    Ok(Tools { venv, postgres, mysql })
+    mysql
 }
 
 /// As [`run`], for [`Checkers`].

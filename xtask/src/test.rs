@@ -21,7 +21,7 @@ pub struct Programs {
 
 /// Sets up, builds the programs that the tests run, and tests.
 pub fn run(arguments: &[String]) -> Result<()> {
-    let tools = setup::run()?;
+    let tools = setup::run(setup::ALL)?;
     let checkers = setup::checkers()?;
     let start = Instant::now();
     let programs = build()?;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use std::{
+    io::IsTerminal as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -39,9 +40,18 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Builds with a profile. Whoever watches sees how far it is, and nobody's log is filled with it.
+pub fn build_command(profile: &str) -> Command {
+    let mut command = cargo(["build", "--profile", profile]);
+    if !std::io::stderr().is_terminal() {
+        command.arg("--quiet");
+    }
+    command
+}
+
 /// Builds binaries of the workspace with a profile and returns their paths in the same order.
 pub fn build(packages: &[&str], profile: &str) -> Result<Vec<PathBuf>> {
-    let mut command = cargo(["build", "--quiet", "--profile", profile]);
+    let mut command = build_command(profile);
     for package in packages {
         command.args(["--package", package]);
     }
@@ -60,7 +70,8 @@ pub fn build(packages: &[&str], profile: &str) -> Result<Vec<PathBuf>> {
 pub fn build_static(package: &str, profile: &str) -> Result<PathBuf> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.replace('-', "_").to_uppercase());
-    let mut command = cargo(["build", "--quiet", "--profile", profile, "--target", &triple, "--package", package]);
+    let mut command = build_command(profile);
+    command.args(["--target", &triple, "--package", package]);
     // No paths of the machine that builds: the same sources give the same bytes anywhere.
     let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
     let remap = |from: &str, to: &str| format!(" --remap-path-prefix={from}={to}");

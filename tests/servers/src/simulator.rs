@@ -1,6 +1,6 @@
 //! The SQL Server simulator as a process of its own.
 
-use crate::guard::Guarded;
+use crate::{ScratchDir, guard::Guarded};
 use anyhow::{Context, Result, bail};
 use std::{
     io::{BufRead, BufReader, Read},
@@ -34,15 +34,20 @@ pub struct Options {
 pub struct Simulator {
     process: Guarded,
     port: u16,
+    /// Its databases; goes after the process.
+    _directory: ScratchDir,
 }
 
 impl Simulator {
     /// Starts `program` and returns once its scripts are loaded. What it says on the way goes to our standard error.
     pub fn start(program: &Path, options: &Options) -> Result<Self> {
+        // A simulator that is killed cleans nothing up itself.
+        let directory = ScratchDir::new("simulator")?;
         let mut command = Command::new(program);
         command
             .args(["--port", "0", "--user", USER, "--password-env", PASSWORD_VARIABLE])
             .env(PASSWORD_VARIABLE, PASSWORD)
+            .env("TMPDIR", directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         if let Some((certificate, key)) = &options.tls {
@@ -67,7 +72,7 @@ impl Simulator {
         let port = port.with_context(|| format!("the simulator gave no port: {address}"))?;
         // A full pipe would stop it, should it ever print more.
         std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
-        Ok(Self { process, port })
+        Ok(Self { process, port, _directory: directory })
     }
 
     pub fn host(&self) -> &'static str {

@@ -48,14 +48,15 @@ struct Bench {
 }
 
 pub fn run(options: &Options) -> Result<()> {
-    setup::run()?;
-    println!("Building with optimisation (the first time takes a few minutes)");
-    let programs = workspace::build(&["sync-job", "mssql-simulator"], "quick")?;
-    let [sync_job, simulator] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
-    let mut reader = workspace::cargo(["build", "--quiet", "--profile", "quick", "--package", "stopgap-tests"]);
-    workspace::run(reader.args(["--bin", "read_discard"]))?;
     let engines =
         if options.target.is_empty() { vec![Engine::Postgres, Engine::Mysql] } else { options.target.clone() };
+    let parts = engines.iter().filter_map(|engine| engine.part()).collect::<Vec<_>>();
+    setup::run(&parts)?;
+    println!("Building with optimisation (the first time takes ten minutes or more on two processors)");
+    let programs = workspace::build(&["sync-job", "mssql-simulator"], "quick")?;
+    let [sync_job, simulator] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
+    let mut reader = workspace::build_command("quick");
+    workspace::run(reader.args(["--package", "stopgap-tests", "--bin", "read_discard"]))?;
     for engine in engines {
         let bench = Bench {
             source: Simulator::start(simulator, &simulator::Options { tpch: Some(options.sf), ..Default::default() })?,

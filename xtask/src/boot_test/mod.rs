@@ -17,7 +17,7 @@ pub fn run() -> Result<()> {
     let start = Instant::now();
     // Said before anything is built.
     root().map_err(no_image)?;
-    let tools = setup::run()?;
+    let tools = setup::run(setup::ALL)?;
     let programs = test::build()?;
     let image = image(&programs.job).map_err(no_image)?;
     let mut tests = test::command(&tools, &programs)?;

@@ -5,7 +5,7 @@ mod target;
 
 use crate::{
     certificates::{self, Certificates},
-    setup::{self, Tools},
+    setup::{self, Part, Tools},
     workspace,
 };
 use anyhow::{Context, Result, ensure};
@@ -77,8 +77,9 @@ impl Clock {
 }
 
 pub fn run(options: &Options) -> Result<()> {
-    let tools = setup::run()?;
-    println!("Building sync-job and mssql-simulator (the first time takes a few minutes)");
+    let parts: Vec<Part> = options.target.part().into_iter().chain(options.aws.then_some(Part::Clients)).collect();
+    let tools = setup::run(&parts)?;
+    println!("Building sync-job and mssql-simulator (the first time takes ten minutes or more on two processors)");
     let mut programs = workspace::build(&["sync-job", "mssql-simulator"], "quick")?;
     // Optimised it would take minutes to build, and the launcher waits for EC2 anyway.
     programs.extend(if options.aws { workspace::build(&["launcher-fn"], "dev")? } else { vec![PathBuf::new()] });
@@ -121,6 +122,13 @@ pub fn show(options: &Options, tools: &Tools, [job, simulator, launcher]: [&Path
     if options.keep {
         clock.say("Both servers stay up. Look around with");
         println!("    {}", target.command_line());
+        println!("or try the job itself:");
+        println!(
+            "    export STOPGAP_DEMO_SOURCE_PASSWORD={} STOPGAP_DEMO_TARGET_PASSWORD={}",
+            simulator::PASSWORD,
+            target.password()
+        );
+        println!("    {} check --config {}", job.display(), config.display());
         println!("Press Enter (or Ctrl-C) to stop them.");
         std::io::stdin().read_line(&mut String::new()).context("waiting for Enter")?;
     } else {

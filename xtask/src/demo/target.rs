@@ -1,7 +1,10 @@
 //! The demo's target: a private PostgreSQL, MySQL or MariaDB.
 
 use super::TARGET_DATABASE;
-use crate::{certificates::Certificates, setup::Tools};
+use crate::{
+    certificates::Certificates,
+    setup::{Part, Tools},
+};
 use anyhow::{Context, Result, ensure};
 use std::{
     fs,
@@ -30,6 +33,11 @@ impl Engine {
             Engine::Mysql => "MySQL",
             Engine::Mariadb => "MariaDB",
         }
+    }
+
+    /// What of the set-up it needs.
+    pub fn part(self) -> Option<Part> {
+        (self != Engine::Postgres).then_some(Part::MySql)
     }
 }
 
