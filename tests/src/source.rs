@@ -104,6 +104,13 @@ impl TestSource {
         Self::at(shared()?).await
     }
 
+    /// A database that a script has filled, on the server that all tests share.
+    pub async fn with(script: &str) -> Result<Self> {
+        let source = Self::new().await?;
+        source.run(script).await?;
+        Ok(source)
+    }
+
     /// An empty database on a given server.
     pub async fn at(address: Address) -> Result<Self> {
         static COUNTER: AtomicU32 = AtomicU32::new(1);

@@ -33,12 +33,6 @@ const EXPECTED: [&str; 3] = ["1one|10-1|100-10", "1one,3three|10-1,30-3|100-10,3
 const KEYS: &str =
     "SELECT conname, confrelid::regclass FROM pg_constraint WHERE contype = 'f' AND convalidated ORDER BY 1";
 
-async fn source(script: &str) -> TestSource {
-    let source = TestSource::new().await.unwrap();
-    source.run(script).await.unwrap();
-    source
-}
-
 fn job(source: &TestSource, target: &TestTarget, tables: &str) -> Job {
     Job::new(source, target).unwrap().sections(&format!("[tables]\ninclude = [\"dbo.*\"]\n{tables}"))
 }
@@ -55,7 +49,7 @@ fn not_created(plan: &serde_json::Value, table: usize) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_with_a_view_anywhere_is_kept_as_a_whole() {
     for view in ["parents", "children", "toys"] {
-        let source = source(FAMILY).await;
+        let source = TestSource::with(FAMILY).await.unwrap();
         let target = TestTarget::new().unwrap();
         let job = job(&source, &target, "foreign_keys = \"create\"");
         job.run().unwrap().expect_code(0).unwrap();
@@ -80,7 +74,7 @@ async fn a_group_with_a_view_anywhere_is_kept_as_a_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_under_an_old_snapshot_is_kept_and_a_new_child_gets_its_key() {
-    let source = source(FAMILY).await;
+    let source = TestSource::with(FAMILY).await.unwrap();
     let target = TestTarget::new().unwrap();
     target.run("CREATE TABLE other (x int); INSERT INTO other VALUES (1)").unwrap();
     let job = job(&source, &target, "foreign_keys = \"create\"").target("swap_wait = \"1s\"");
@@ -101,7 +95,7 @@ async fn a_group_under_an_old_snapshot_is_kept_and_a_new_child_gets_its_key() {
 
 /// On MySQL a parent is kept from its second copy on, and its new rows are still elsewhere when the child gets its key.
 async fn a_new_child_of_new_parents_comes_with_its_key(engine: Engine) {
-    let source = source(FAMILY).await;
+    let source = TestSource::with(FAMILY).await.unwrap();
     let target = TestTarget::on(engine).unwrap();
     let job = job(&source, &target, "foreign_keys = \"create\"");
     job.run().unwrap().expect_code(0).unwrap();
@@ -123,11 +117,12 @@ async fn a_new_child_of_new_parents_comes_with_its_key(engine: Engine) {
 /// Setting where a sequence goes on takes a right of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_another_role_counts_on_or_says_what_it_lacks() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.items (id int IDENTITY(1, 1) NOT NULL PRIMARY KEY, n int NULL); \
          INSERT INTO dbo.items (n) VALUES (1), (2), (3)",
     )
-    .await;
+    .await
+    .unwrap();
     let target = TestTarget::new().unwrap();
     let role = format!("writer_of_{}", target.database);
     target
@@ -151,10 +146,10 @@ async fn a_table_of_another_role_counts_on_or_says_what_it_lacks() {
 /// Somebody's trigger may write where policies are heeded.
 #[tokio::test(flavor = "multi_thread")]
 async fn triggers_of_a_kept_table_heed_policies_of_others() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY, n int NULL); INSERT INTO dbo.items (id, n) VALUES (1, 1), (2, 2)",
     )
-    .await;
+    .await.unwrap();
     let target = TestTarget::new().unwrap();
     let role = format!("trigger_of_{}", target.database);
     target
@@ -178,10 +173,10 @@ async fn triggers_of_a_kept_table_heed_policies_of_others() {
 /// The job makes none and swaps none, and compares it all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partitioned_table_can_be_compared() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY, n int NULL); INSERT INTO dbo.items (id, n) VALUES (1, 1), (150, 2)",
     )
-    .await;
+    .await.unwrap();
     let target = TestTarget::new().unwrap();
     target
         .run(
@@ -199,11 +194,12 @@ async fn a_partitioned_table_can_be_compared() {
 /// A row whose manager changes while the old one leaves.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_refer_to_one_another_change_in_one_go() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.staff (id int NOT NULL CONSTRAINT pk_staff PRIMARY KEY, boss int NULL); \
          INSERT INTO dbo.staff (id, boss) VALUES (2, 3), (3, NULL)",
     )
-    .await;
+    .await
+    .unwrap();
     let target = TestTarget::new().unwrap();
     target
         .run(
@@ -217,11 +213,12 @@ async fn rows_that_refer_to_one_another_change_in_one_go() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_that_hides_rows_is_refused() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY, tenant int NOT NULL); \
          INSERT INTO dbo.items (id, tenant) VALUES (1, 1), (2, 2)",
     )
-    .await;
+    .await
+    .unwrap();
     let target = TestTarget::new().unwrap();
     let role = format!("tenant_of_{}", target.database);
     target
@@ -244,11 +241,12 @@ async fn a_policy_that_hides_rows_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_converted_columns_the_others_are_proven() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.notes (id int NOT NULL PRIMARY KEY, name nvarchar(20) NOT NULL, body nvarchar(max) NULL); \
          INSERT INTO dbo.notes (id, name, body) VALUES (1, N'one', N'{}')",
     )
-    .await;
+    .await
+    .unwrap();
     let target = TestTarget::new().unwrap();
     target
         .run(
@@ -270,14 +268,15 @@ async fn with_converted_columns_the_others_are_proven() {
 /// What people added stays; what an earlier run made goes when the source drops it, and does not keep the table for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn indexes_and_keys_that_somebody_added_keep_the_table() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.kinds (id int NOT NULL CONSTRAINT pk_kinds PRIMARY KEY); \
          CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, size int NULL, kind int NOT NULL \
            CONSTRAINT fk_kind REFERENCES dbo.kinds (id)); \
          CREATE INDEX ix_size ON dbo.items (size); \
          INSERT INTO dbo.kinds (id) VALUES (7); INSERT INTO dbo.items (id, size, kind) VALUES (1, 10, 7)",
     )
-    .await;
+    .await
+    .unwrap();
     let target = TestTarget::new().unwrap();
     target.run("CREATE TABLE colours (id integer PRIMARY KEY); INSERT INTO colours VALUES (7)").unwrap();
     let job = job(&source, &target, "foreign_keys = \"create\"");
@@ -333,7 +332,7 @@ async fn indexes_and_keys_that_somebody_added_keep_the_table() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_plan_says_what_a_kept_table_lacks() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.kinds (id int NOT NULL CONSTRAINT pk_kinds PRIMARY KEY); \
          CREATE TABLE dbo.items (id int IDENTITY(1, 1) NOT NULL CONSTRAINT pk_items PRIMARY KEY, size int NULL, kind int NOT NULL \
            CONSTRAINT fk_kind REFERENCES dbo.kinds (id)); \
@@ -341,7 +340,7 @@ async fn the_plan_says_what_a_kept_table_lacks() {
          CREATE TABLE dbo.counted (id decimal(18, 0) IDENTITY(1, 1) NOT NULL CONSTRAINT pk_counted PRIMARY KEY); \
          INSERT INTO dbo.kinds (id) VALUES (7); INSERT INTO dbo.items (size, kind) VALUES (10, 7), (20, 7)",
     )
-    .await;
+    .await.unwrap();
     let target = TestTarget::new().unwrap();
     target
         .run(
@@ -374,7 +373,9 @@ async fn the_plan_says_what_a_kept_table_lacks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_others_refer_to_fails_with_what_to_do_about_them() {
     let source =
-        source("CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (1)").await;
+        TestSource::with("CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (1)")
+            .await
+            .unwrap();
     let target = TestTarget::new().unwrap();
     target
         .run(
@@ -394,12 +395,12 @@ async fn a_row_that_others_refer_to_fails_with_what_to_do_about_them() {
 
 /// Tables of older programs often have no key, and then rows that came twice.
 async fn a_kept_table_that_holds_a_key_twice_gets_one_row_of_each(engine: Engine) {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, n int NULL); \
          INSERT INTO dbo.items (id, n) VALUES (1, 1), (2, 2), (3, 3); \
          CREATE TABLE dbo.codes (id int NOT NULL CONSTRAINT pk_codes PRIMARY KEY); INSERT INTO dbo.codes (id) VALUES (7)",
     )
-    .await;
+    .await.unwrap();
     for is_read in [false, true] {
         let target = TestTarget::on(engine).unwrap();
         target
@@ -430,7 +431,7 @@ async fn a_kept_table_that_holds_a_key_twice_gets_one_row_of_each(engine: Engine
 
 /// On MySQL a foreign key keeps its table by itself.
 async fn the_plan_shows_what_a_kept_table_has(engine: Engine) {
-    let source = source(FAMILY).await;
+    let source = TestSource::with(FAMILY).await.unwrap();
     source.run("CREATE INDEX ix_name ON dbo.parents (name)").await.unwrap();
     let target = TestTarget::on(engine).unwrap();
     let job = job(&source, &target, "foreign_keys = \"create\"");

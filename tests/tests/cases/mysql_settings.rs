@@ -15,12 +15,6 @@ const PRECHECK_REFUSED: i32 = 3;
 const BYTES_BEFORE_A_PAUSE: u64 = 4 << 20;
 const DIGITS: &str = "(VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9))";
 
-async fn source(script: &str) -> TestSource {
-    let source = TestSource::new().await.unwrap();
-    source.run(script).await.unwrap();
-    source
-}
-
 fn job(source: &TestSource, target: &TestTarget) -> Job {
     Job::new(source, target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]")
 }
@@ -48,12 +42,12 @@ async fn limits_of_statements_are_not_the_jobs(engine: Engine) {
 
 /// Where each LOAD DATA into a table that counts up locks out the others until its end, they would wait for one another in vain.
 async fn rows_that_count_up_are_loaded_one_chunk_at_a_time_where_they_must(engine: Engine) {
-    let source = source(
+    let source = TestSource::with(
         &format!("CREATE TABLE dbo.counted (id int IDENTITY(1, 1) NOT NULL PRIMARY KEY, what nvarchar(100) NULL);\nGO\n\
          INSERT INTO dbo.counted (what) SELECT REPLICATE(N'é', 100) FROM {DIGITS} AS a (d) CROSS JOIN {DIGITS} AS b (d) \
          CROSS JOIN {DIGITS} AS c (d) CROSS JOIN {DIGITS} AS d (d) CROSS JOIN {DIGITS} AS e (d)"),
     )
-    .await;
+    .await.unwrap();
     for mode in ["1", "2"] {
         let target = TestTarget::with_own(engine, None, &[("innodb-autoinc-lock-mode", mode)]).unwrap();
         let wire = Wire::holding(source.address.port, BYTES_BEFORE_A_PAUSE).await.unwrap();
@@ -82,11 +76,12 @@ async fn tables_without_a_key_are_refused_where_the_server_takes_none(engine: En
         // MariaDB has a switch of its own for it, by another name and for a whole server.
         return;
     }
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.keyless (n int NULL); INSERT INTO dbo.keyless (n) VALUES (1), (1); \
          CREATE TABLE dbo.keyed (n int NOT NULL PRIMARY KEY); INSERT INTO dbo.keyed (n) VALUES (1)",
     )
-    .await;
+    .await
+    .unwrap();
     let target = TestTarget::with_own(engine, None, &[("sql-require-primary-key", "1")]).unwrap();
     let outcome = job(&source, &target).command("check", &[]).unwrap().expect_code(PRECHECK_REFUSED).unwrap();
     let said = outcome.stdout.replace("\n         ", " ");

@@ -12,12 +12,6 @@ const TABLES_FAILED: i32 = 1;
 const PRECHECK_REFUSED: i32 = 3;
 const COULD_NOT_CONNECT: i32 = 4;
 
-async fn source(script: &str) -> TestSource {
-    let source = TestSource::new().await.unwrap();
-    source.run(script).await.unwrap();
-    source
-}
-
 const ITEMS: &str = "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, name nvarchar(40) NULL, raw varbinary(20) NULL);\nGO\n\
      INSERT INTO dbo.items (id, name, raw) VALUES (1, N'a\\b', 0x00FF09), (2, N'\\N', NULL), (3, N'tab' + NCHAR(9) + NCHAR(10) + N'🦀', 0x5C4E)";
 
@@ -32,7 +26,7 @@ fn assert_items(target: &TestTarget) {
 }
 
 async fn without_local_infile_rows_are_inserted(engine: Engine) {
-    let source = source(ITEMS).await;
+    let source = TestSource::with(ITEMS).await.unwrap();
     let target = TestTarget::with_own(engine, None, &[("local-infile", "0")]).unwrap();
     let outcome = job(&source, &target).run().unwrap().expect_code(0).unwrap();
     assert!(outcome.stdout.contains("LOAD DATA LOCAL INFILE"), "nobody was told: {}", outcome.stdout);
@@ -40,7 +34,7 @@ async fn without_local_infile_rows_are_inserted(engine: Engine) {
 }
 
 async fn a_reader_endpoint_is_refused(engine: Engine) {
-    let source = source(ITEMS).await;
+    let source = TestSource::with(ITEMS).await.unwrap();
     let target = TestTarget::with_own(engine, None, &[]).unwrap();
     target
         .run("CREATE TABLE items (id int PRIMARY KEY); INSERT INTO items VALUES (9); SET GLOBAL read_only = 1")
@@ -51,7 +45,7 @@ async fn a_reader_endpoint_is_refused(engine: Engine) {
 }
 
 async fn a_commit_whose_reply_is_lost_counts_once(engine: Engine) {
-    let source = source(ITEMS).await;
+    let source = TestSource::with(ITEMS).await.unwrap();
     // A first run, and one whose old table has a comment that the new one gets before it takes the name.
     let old = "CREATE TABLE items (id int NOT NULL PRIMARY KEY, name varchar(40), raw varbinary(20)) COMMENT = 'kept'";
     for (number, before) in [(0, ""), (1, ""), (0, old), (1, old)] {
@@ -74,11 +68,11 @@ async fn a_commit_whose_reply_is_lost_counts_once(engine: Engine) {
 
 /// Kana of both kinds are two words where they are minded (KS), and one to every collation here that ignores case.
 async fn keys_that_are_equal_only_here_keep_the_old_rows(engine: Engine) {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.words (word nvarchar(20) COLLATE Latin1_General_CI_AS_KS_WS NOT NULL CONSTRAINT pk_words PRIMARY KEY); \
          INSERT INTO dbo.words (word) VALUES (NCHAR(12354)), (NCHAR(12450))",
     )
-    .await;
+    .await.unwrap();
     let target = TestTarget::on(engine).unwrap();
     target.run("CREATE TABLE words (word varchar(20) NOT NULL PRIMARY KEY); INSERT INTO words VALUES ('old')").unwrap();
     let report = job(&source, &target).run().unwrap().expect_code(TABLES_FAILED).unwrap().json().unwrap();
@@ -90,13 +84,14 @@ async fn keys_that_are_equal_only_here_keep_the_old_rows(engine: Engine) {
 
 async fn rows_and_keys_that_are_too_wide_are_found_in_the_plan(engine: Engine) {
     let columns: Vec<String> = (0..12).map(|number| format!("c{number} nvarchar(2000) NULL")).collect();
-    let source = source(&format!(
+    let source = TestSource::with(&format!(
         "CREATE TABLE dbo.wide (id int NOT NULL PRIMARY KEY, code nvarchar(800) NOT NULL, {});\nGO\n\
          CREATE INDEX ix_code ON dbo.wide (code);\nGO\n\
          INSERT INTO dbo.wide (id, code, c0, c11) VALUES (1, N'x', REPLICATE(N'ü', 2000), N'end')",
         columns.join(", ")
     ))
-    .await;
+    .await
+    .unwrap();
     let target = TestTarget::on(engine).unwrap();
     let plan = job(&source, &target).command("plan", &[]).unwrap().expect_code(0).unwrap();
     assert!(plan.stdout.contains("3072 can be indexed") && plan.stdout.contains("becomes text"), "{}", plan.stdout);
@@ -110,7 +105,7 @@ async fn rows_and_keys_that_are_too_wide_are_found_in_the_plan(engine: Engine) {
 }
 
 async fn what_is_wrong_with_the_connection_is_said(engine: Engine) {
-    let source = source(ITEMS).await;
+    let source = TestSource::with(ITEMS).await.unwrap();
     let target = TestTarget::on(engine).unwrap();
     let said = |job: Job, words: &str| {
         let outcome = job.run().unwrap().expect_code(COULD_NOT_CONNECT).unwrap();
@@ -126,7 +121,7 @@ async fn what_is_wrong_with_the_connection_is_said(engine: Engine) {
 }
 
 async fn a_missing_grant_is_named(engine: Engine) {
-    let source = source(ITEMS).await;
+    let source = TestSource::with(ITEMS).await.unwrap();
     let target = TestTarget::on(engine).unwrap();
     let database = &target.database;
     target
@@ -156,11 +151,11 @@ async fn a_missing_grant_is_named(engine: Engine) {
 }
 
 async fn a_value_beyond_the_servers_packet_goes_in_parts_or_is_refused(engine: Engine) {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.large (id int NOT NULL PRIMARY KEY, v varbinary(max) NULL); \
          INSERT INTO dbo.large (id, v) VALUES (1, 0x01), (4711, CAST(REPLICATE(CAST('ab' AS varchar(max)), 2000000) AS varbinary(max)))",
     )
-    .await;
+    .await.unwrap();
     let packet = ("max-allowed-packet", "1M");
     let bulk = TestTarget::with_own(engine, None, &[packet]).unwrap();
     job(&source, &bulk).run().unwrap().expect_code(0).unwrap();
@@ -183,7 +178,9 @@ async fn an_invisible_primary_key_is_none_of_ours(engine: Engine) {
         return;
     }
     let source =
-        source("CREATE TABLE dbo.keyless (n int NULL); INSERT INTO dbo.keyless (n) VALUES (1), (2), (2)").await;
+        TestSource::with("CREATE TABLE dbo.keyless (n int NULL); INSERT INTO dbo.keyless (n) VALUES (1), (2), (2)")
+            .await
+            .unwrap();
     let target = TestTarget::with_own(engine, None, &[("sql-generate-invisible-primary-key", "1")]).unwrap();
     for _ in 0..2 {
         let plan = job(&source, &target).command("plan", &["--format", "json"]).unwrap().expect_code(0).unwrap();
@@ -195,12 +192,12 @@ async fn an_invisible_primary_key_is_none_of_ours(engine: Engine) {
 
 /// What people added stays; what an earlier run made goes when the source drops it, and does not keep the table for ever.
 async fn indexes_that_somebody_added_keep_the_table(engine: Engine) {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, size int NULL, name nvarchar(40) NULL); \
          CREATE INDEX ix_size ON dbo.items (size); CREATE TABLE dbo.heap (id int NOT NULL); \
          INSERT INTO dbo.items (id, size) VALUES (1, 10); INSERT INTO dbo.heap (id) VALUES (1)",
     )
-    .await;
+    .await.unwrap();
     let target = TestTarget::on(engine).unwrap();
     let job = job(&source, &target);
     let methods = || {
@@ -242,11 +239,12 @@ async fn indexes_that_somebody_added_keep_the_table(engine: Engine) {
 }
 
 async fn identities_go_on_after_the_copied_rows(engine: Engine) {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.counted (id int IDENTITY(1, 1) NOT NULL PRIMARY KEY, n int NULL); \
          INSERT INTO dbo.counted (n) VALUES (1), (2), (3)",
     )
-    .await;
+    .await
+    .unwrap();
     // 0: traditional, a lock for each statement; 2: interleaved, MySQL's default.
     for mode in ["0", "1", "2"] {
         let target = TestTarget::with_own(engine, None, &[("innodb-autoinc-lock-mode", mode)]).unwrap();
@@ -258,7 +256,7 @@ async fn identities_go_on_after_the_copied_rows(engine: Engine) {
 
 /// A login without a right to triggers sees none, and would rename the table away from under them.
 async fn a_trigger_that_the_login_may_not_see_is_not_lost(engine: Engine) {
-    let source = source(ITEMS).await;
+    let source = TestSource::with(ITEMS).await.unwrap();
     let target = TestTarget::on(engine).unwrap();
     let database = &target.database;
     let but_one = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX";
@@ -300,7 +298,7 @@ async fn a_trigger_that_the_login_may_not_see_is_not_lost(engine: Engine) {
 
 /// What a role in effect gives is a right, and what it does not give is none.
 async fn a_role_gives_what_was_granted_to_it(engine: Engine) {
-    let source = source(ITEMS).await;
+    let source = TestSource::with(ITEMS).await.unwrap();
     let target = TestTarget::on(engine).unwrap();
     let database = &target.database;
     let user = format!("'w_{database}'@'%'");
@@ -322,7 +320,7 @@ async fn a_role_gives_what_was_granted_to_it(engine: Engine) {
 
 /// The server finds it in any spelling and answers by its own, so that a second run would not know its own tables.
 async fn a_database_is_spelled_as_the_server_spells_it(engine: Engine) {
-    let source = source(ITEMS).await;
+    let source = TestSource::with(ITEMS).await.unwrap();
     let target = TestTarget::with_own(engine, None, &[("lower-case-table-names", "1")]).unwrap();
     let shouted = job(&source, &target).target("database = \"TARGET\"");
     let outcome = shouted.command("check", &[]).unwrap().expect_code(PRECHECK_REFUSED).unwrap();
@@ -335,11 +333,11 @@ async fn a_database_is_spelled_as_the_server_spells_it(engine: Engine) {
 
 /// The source has shapes that no geometry here can be: none of them becomes NULL.
 async fn shapes_are_geometries_where_the_job_asks_for_them(engine: Engine) {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.places (id int NOT NULL PRIMARY KEY, shape geography NULL); \
          INSERT INTO dbo.places (id, shape) VALUES (1, geography::STGeomFromText('POINT (13.25 52.5)', 4326)), (2, NULL)",
     )
-    .await;
+    .await.unwrap();
     let target = TestTarget::on(engine).unwrap();
     let asked = "[[table]]\nsource = \"dbo.places\"\n[table.target_types]\nshape = \"geometry\"";
     let job = job(&source, &target).sections(asked);

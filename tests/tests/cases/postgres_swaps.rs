@@ -16,18 +16,12 @@ use stopgap_tests::{
 
 const TABLES_FAILED: i32 = 1;
 
-async fn source(script: &str) -> TestSource {
-    let source = TestSource::new().await.unwrap();
-    source.run(script).await.unwrap();
-    source
-}
-
 /// A table that is on the target already, whose rows differ.
 async fn items() -> (TestSource, TestTarget) {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (2)",
     )
-    .await;
+    .await.unwrap();
     let target = TestTarget::new().unwrap();
     target
         .run(
@@ -40,6 +34,13 @@ async fn items() -> (TestSource, TestTarget) {
 
 fn job(source: &TestSource, target: &TestTarget) -> Job {
     Job::new(source, target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]")
+}
+
+/// The run ends well, and readers find the new rows in a new table.
+fn assert_renamed(running: Running, target: &TestTarget) {
+    let report = running.wait().unwrap().expect_code(0).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["swap"], "rename");
+    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
 }
 
 /// A transaction whose snapshot is older than any new row; it holds no lock on the table.
@@ -81,9 +82,7 @@ async fn a_connection_that_breaks_while_the_swap_waits_for_readers_is_made_again
     }
     until_some(&mut running, &target, &polls).await;
     reader.run("ROLLBACK").await.unwrap();
-    let report = running.wait().unwrap().expect_code(0).unwrap().json().unwrap();
-    assert_eq!(report["tables"][0]["swap"], "rename");
-    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
+    assert_renamed(running, &target);
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
 
@@ -92,7 +91,9 @@ async fn a_connection_that_breaks_while_the_swap_waits_for_readers_is_made_again
 #[tokio::test(flavor = "multi_thread")]
 async fn a_swap_that_came_to_a_reader_looks_for_the_writer() {
     let source =
-        source("CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (2)").await;
+        TestSource::with("CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (2)")
+            .await
+            .unwrap();
     let mut target = TestTarget::with_own_server(None, &[]).unwrap();
     target
         .run("CREATE TABLE items (id integer PRIMARY KEY); CREATE TABLE other (x int); INSERT INTO other VALUES (1)")
@@ -114,9 +115,7 @@ async fn a_swap_that_came_to_a_reader_looks_for_the_writer() {
     proxy.lead_to(target.port());
     until_some(&mut running, &target, &polls).await;
     reader.run("ROLLBACK").await.unwrap();
-    let report = running.wait().unwrap().expect_code(0).unwrap().json().unwrap();
-    assert_eq!(report["tables"][0]["swap"], "rename");
-    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
+    assert_renamed(running, &target);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,11 +186,12 @@ async fn a_staging_table_that_lost_its_rows_replaces_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sequences_are_set_before_readers_are_locked_out() {
     static IS_LOCKED: AtomicBool = AtomicBool::new(false);
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.items (code int NOT NULL PRIMARY KEY, id int IDENTITY(1, 1) NOT NULL); \
          INSERT INTO dbo.items (code) VALUES (7), (8), (9)",
     )
-    .await;
+    .await
+    .unwrap();
     let target = TestTarget::new().unwrap();
     let watched = |sql: &str| {
         if sql.contains("IN ACCESS EXCLUSIVE MODE") || sql == "COMMIT" {
@@ -250,11 +250,12 @@ async fn readers_of_a_group_wait_for_its_locks_no_longer_than_for_one() {
 /// Neither a DROP TABLE nor a new table with another sequence would leave them as they are.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_make_of_a_table_or_its_sequence_keeps_it() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.items (id int IDENTITY(1, 1) NOT NULL CONSTRAINT pk_items PRIMARY KEY, n int NOT NULL); \
          INSERT INTO dbo.items (n) VALUES (1)",
     )
-    .await;
+    .await
+    .unwrap();
     let target = TestTarget::new().unwrap();
     target.run("CREATE TABLE papers (id integer); ALTER TABLE papers ENABLE ROW LEVEL SECURITY").unwrap();
     let job = job(&source, &target);
@@ -293,11 +294,12 @@ async fn what_others_make_of_a_table_or_its_sequence_keeps_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn grants_on_a_sequence_survive_a_rename() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.items (id int IDENTITY(1, 1) NOT NULL CONSTRAINT pk_items PRIMARY KEY, n int NOT NULL); \
          INSERT INTO dbo.items (n) VALUES (1)",
     )
-    .await;
+    .await
+    .unwrap();
     let target = TestTarget::new().unwrap();
     let job = job(&source, &target);
     job.run().unwrap().expect_code(0).unwrap();
@@ -354,19 +356,17 @@ async fn a_snapshot_that_was_taken_over_is_waited_for() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(worker.texts("SELECT CONCAT(id) FROM items").await.unwrap(), ["1"], "not the old rows");
     worker.run("COMMIT").await.unwrap();
-    let report = running.wait().unwrap().expect_code(0).unwrap().json().unwrap();
-    assert_eq!(report["tables"][0]["swap"], "rename");
-    assert_eq!(target.rows("SELECT id FROM items").unwrap(), ["2"]);
+    assert_renamed(running, &target);
 }
 
 /// Who moves from a source that ignores case may let the copy ignore it, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_column_that_was_given_a_collation_keeps_it() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, name nvarchar(20) NOT NULL, code nchar(4) NOT NULL); \
          CREATE UNIQUE INDEX ix_name ON dbo.items (name); INSERT INTO dbo.items (id, name, code) VALUES (1, N'Ada', N'a'), (2, N'Bob', N'b')",
     )
-    .await;
+    .await.unwrap();
     let target = TestTarget::new().unwrap();
     let job = job(&source, &target);
     job.run().unwrap().expect_code(0).unwrap();

@@ -12,12 +12,6 @@ use stopgap_tests::{
 const ITEMS: &str = "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, name nvarchar(20) NOT NULL); \
      CREATE INDEX ix_name ON dbo.items (name); INSERT INTO dbo.items (id, name) VALUES (1, N'one'), (2, N'two')";
 
-async fn source(script: &str) -> TestSource {
-    let source = TestSource::new().await.unwrap();
-    source.run(script).await.unwrap();
-    source
-}
-
 fn job(source: &TestSource, target: &TestTarget) -> Job {
     Job::new(source, target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]")
 }
@@ -28,7 +22,7 @@ fn assert_clean(target: &TestTarget) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_whose_reply_is_lost_counts_once() {
-    let source = source(ITEMS).await;
+    let source = TestSource::with(ITEMS).await.unwrap();
     let commits = |sql: &str| sql == "COMMIT";
     for (what, watched, number, instead) in [
         ("the load's COMMIT", commits as fn(&str) -> bool, 0, None),
@@ -55,13 +49,13 @@ async fn a_statement_whose_reply_is_lost_counts_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn index_names_are_free_whatever_is_copied_first() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.invoices (id int NOT NULL CONSTRAINT pk_invoices PRIMARY KEY, at int NULL); \
          CREATE INDEX ix_at ON dbo.invoices (at); CREATE INDEX total ON dbo.invoices (id); CREATE INDEX invoices ON dbo.invoices (at, id); \
          CREATE TABLE dbo.orders (id int NOT NULL CONSTRAINT pk_orders PRIMARY KEY, at int NULL); \
          CREATE INDEX ix_at ON dbo.orders (at); INSERT INTO dbo.orders (id, at) VALUES (1, 2)",
     )
-    .await;
+    .await.unwrap();
     let names = "SELECT tablename, indexname FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1, 2";
     let expected = [
         "invoices|invoices_invoices",
@@ -94,7 +88,7 @@ async fn index_names_are_free_whatever_is_copied_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renamed_table_has_the_old_ones_grants_and_no_others() {
-    let source = source(ITEMS).await;
+    let source = TestSource::with(ITEMS).await.unwrap();
     let target = TestTarget::new().unwrap();
     let (clerk, analyst) = (format!("clerk_of_{}", target.database), format!("analyst_of_{}", target.database));
     target
@@ -118,11 +112,11 @@ async fn a_renamed_table_has_the_old_ones_grants_and_no_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renamed_table_keeps_its_replica_identity() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, code int NOT NULL CONSTRAINT uq_code UNIQUE); \
          INSERT INTO dbo.items (id, code) VALUES (1, 10)",
     )
-    .await;
+    .await.unwrap();
     let target = TestTarget::new().unwrap();
     job(&source, &target).run().unwrap().expect_code(0).unwrap();
     let found = "SELECT relreplident, (SELECT indexrelid::regclass FROM pg_index WHERE indrelid = c.oid AND indisreplident) \
@@ -171,7 +165,7 @@ async fn until(what: &str, limit: Duration, is_so: impl Fn() -> bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_statements_of_a_killed_job_end() {
-    let (source, target) = (source(ITEMS).await, slow_target());
+    let (source, target) = (TestSource::with(ITEMS).await.unwrap(), slow_target());
     let job = job(&source, &target);
     let running = job.spawn("run", &[]).unwrap();
     let builds = || sessions(&target).iter().any(|query| query.contains("CREATE INDEX"));
@@ -183,7 +177,7 @@ async fn the_statements_of_a_killed_job_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_staging_table_does_not_hold_the_end_of_a_run() {
-    let (source, target) = (source(ITEMS).await, slow_target());
+    let (source, target) = (TestSource::with(ITEMS).await.unwrap(), slow_target());
     let job = job(&source, &target).target("lock_timeout = \"1s\"");
     let running = job.spawn("run", &[]).unwrap();
     let builds = || sessions(&target).iter().any(|query| query.contains("CREATE INDEX"));
@@ -205,10 +199,10 @@ async fn a_locked_staging_table_does_not_hold_the_end_of_a_run() {
 /// What only an extension has is missed by the plan, not after the load.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_type_that_the_target_lacks_is_refused_in_the_plan() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.places (id int NOT NULL PRIMARY KEY, shape geography NULL); INSERT INTO dbo.places (id) VALUES (1)",
     )
-    .await;
+    .await.unwrap();
     let target = TestTarget::new().unwrap();
     let asked = "[[table]]\nsource = \"dbo.places\"\n[table.target_types]\nshape = \"geography(Point,4326)\"";
     let outcome = job(&source, &target).sections(asked).command("check", &[]).unwrap().expect_code(3).unwrap();

@@ -16,12 +16,6 @@ const FAMILY: &str = "CREATE TABLE dbo.parents (id int NOT NULL CONSTRAINT pk_pa
      INSERT INTO dbo.parents (id, name) VALUES (1, N'one'), (2, N'two'); \
      INSERT INTO dbo.children (id, parent) VALUES (10, 1), (20, 2);";
 
-async fn source(script: &str) -> TestSource {
-    let source = TestSource::new().await.unwrap();
-    source.run(script).await.unwrap();
-    source
-}
-
 fn job(source: &TestSource, target: &TestTarget, tables: &str) -> Job {
     Job::new(source, target).unwrap().sections(&format!("[tables]\ninclude = [\"dbo.*\"]\n{tables}"))
 }
@@ -32,7 +26,9 @@ fn assert_clean(target: &TestTarget) {
 
 async fn a_reader_with_an_older_snapshot_goes_on_seeing_the_old_rows(engine: Engine) {
     let source =
-        source("CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (1)").await;
+        TestSource::with("CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (1)")
+            .await
+            .unwrap();
     let target = TestTarget::on(engine).unwrap();
     target.run("CREATE TABLE other (x int); INSERT INTO other VALUES (1)").unwrap();
     let login = Login::with_the_readmes_rights(&target).unwrap();
@@ -59,7 +55,7 @@ async fn a_reader_with_an_older_snapshot_goes_on_seeing_the_old_rows(engine: Eng
 }
 
 async fn foreign_keys_are_created_and_survive_further_runs(engine: Engine) {
-    let source = source(FAMILY).await;
+    let source = TestSource::with(FAMILY).await.unwrap();
     let target = TestTarget::on(engine).unwrap();
     let job = job(&source, &target, "foreign_keys = \"create\"");
     let keys = engine.pick(
@@ -96,7 +92,7 @@ async fn references_that_only_the_target_would_break_are_found_before_the_run() 
                     CONSTRAINT fk_code FOREIGN KEY (code, kind) REFERENCES dbo.parents (code, kind)); \
                   INSERT INTO dbo.parents (code, kind) VALUES (N'Ж', 'a'), (N'Я', 'B'); \
                   INSERT INTO dbo.children (id, code, kind) VALUES (1, N'Ж', 'a'), (2, N'Я', 'B'), (3, NULL, 'x')";
-    let source = source(script).await;
+    let source = TestSource::with(script).await.unwrap();
     let target = TestTarget::on(Engine::Postgres).unwrap();
     let job =
         job(&source, &target, "foreign_keys = \"create\"\n[[table]]\nsource = \"dbo.children\"\nfilter = \"id < 9\"");
@@ -127,7 +123,7 @@ async fn a_reference_that_cannot_be_looked_at_is_noted() {
     }
     let script = "CREATE TABLE dbo.held_parents (code nvarchar(10) NOT NULL PRIMARY KEY); \
                   CREATE TABLE dbo.held_children (code nvarchar(10) NOT NULL PRIMARY KEY REFERENCES dbo.held_parents (code))";
-    let source = source(script).await;
+    let source = TestSource::with(script).await.unwrap();
     let fault = "EXEC simulator_fault 'error 1222', 'from (select [code] from [dbo].[held_children])', 0, 1, 0";
     source.run(fault).await.unwrap();
     let job = job(&source, &TestTarget::on(Engine::Postgres).unwrap(), "foreign_keys = \"create\"");
@@ -142,7 +138,7 @@ async fn a_parent_in_another_spelling_is_none_where_text_compares_exactly(engine
                     COLLATE Latin1_General_CI_AS NULL CONSTRAINT fk_code REFERENCES dbo.parents (code)); \
                   INSERT INTO dbo.parents (code) VALUES ('ABC'), ('DEF'); \
                   INSERT INTO dbo.children (id, code) VALUES (1, 'abc'), (2, 'DEF'), (3, NULL)";
-    let source = source(script).await;
+    let source = TestSource::with(script).await.unwrap();
     let target = TestTarget::on(engine).unwrap();
     let job = job(&source, &target, "foreign_keys = \"create\"");
     let query = engine.pick(Some(()), None).map(|()| found_before(&job).unwrap());
@@ -164,7 +160,7 @@ async fn a_parent_in_another_spelling_is_none_where_text_compares_exactly(engine
 }
 
 async fn of_a_group_all_tables_change_or_none(engine: Engine) {
-    let source = source(FAMILY).await;
+    let source = TestSource::with(FAMILY).await.unwrap();
     let target = TestTarget::on(engine).unwrap();
     let tables = "[[table]]\nsource = \"dbo.parents\"\ngroup = \"family\"\n\
                   [[table]]\nsource = \"dbo.children\"\ngroup = \"family\"\nmax_shrink_percent = 0";
@@ -182,7 +178,7 @@ async fn of_a_group_all_tables_change_or_none(engine: Engine) {
 }
 
 async fn drift_is_refused_where_the_job_file_says_so(engine: Engine) {
-    let source = source(FAMILY).await;
+    let source = TestSource::with(FAMILY).await.unwrap();
     let target = TestTarget::on(engine).unwrap();
     target.run("CREATE TABLE parents (id integer NOT NULL PRIMARY KEY); INSERT INTO parents VALUES (9)").unwrap();
     let outcome = job(&source, &target, "").target("on_drift = \"fail\"").run().unwrap();
@@ -198,7 +194,9 @@ async fn drift_is_refused_where_the_job_file_says_so(engine: Engine) {
 
 async fn a_lock_that_is_held_delays_the_swap_and_no_reader(engine: Engine) {
     let source =
-        source("CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (1)").await;
+        TestSource::with("CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.items (id) VALUES (1)")
+            .await
+            .unwrap();
     let target = TestTarget::on(engine).unwrap();
     let job = job(&source, &target, "").target("lock_timeout = \"1s\"\nswap_wait = \"60s\"");
     job.run().unwrap().expect_code(0).unwrap();
@@ -226,11 +224,11 @@ async fn a_lock_that_is_held_delays_the_swap_and_no_reader(engine: Engine) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn masked_columns_are_refused_unless_allowed() {
-    let source = source(
+    let source = TestSource::with(
         "CREATE TABLE dbo.people (id int NOT NULL PRIMARY KEY, mail varchar(40) MASKED WITH (FUNCTION = 'email()') NOT NULL); \
          INSERT INTO dbo.people (id, mail) VALUES (1, 'ada@example.com')",
     )
-    .await;
+    .await.unwrap();
     let login = format!("reader_of_{}", source.database);
     source
         .run(&format!(

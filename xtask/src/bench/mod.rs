@@ -52,7 +52,7 @@ pub fn run(options: &Options) -> Result<()> {
         if options.target.is_empty() { vec![Engine::Postgres, Engine::Mysql] } else { options.target.clone() };
     let parts = engines.iter().filter_map(|engine| engine.part()).collect::<Vec<_>>();
     setup::run(&parts)?;
-    println!("Building with optimisation (the first time takes ten minutes or more on two processors)");
+    println!("Building with optimisation (the first time takes a while: every dependency is optimised)");
     let programs = workspace::build(&["sync-job", "mssql-simulator"], "quick")?;
     let [sync_job, simulator] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
     let mut reader = workspace::build_command("quick");

@@ -79,7 +79,7 @@ impl Clock {
 pub fn run(options: &Options) -> Result<()> {
     let parts: Vec<Part> = options.target.part().into_iter().chain(options.aws.then_some(Part::Clients)).collect();
     let tools = setup::run(&parts)?;
-    println!("Building sync-job and mssql-simulator (the first time takes ten minutes or more on two processors)");
+    println!("Building sync-job and mssql-simulator (the first time takes a while: every dependency is optimised)");
     let mut programs = workspace::build(&["sync-job", "mssql-simulator"], "quick")?;
     // Optimised it would take minutes to build, and the launcher waits for EC2 anyway.
     programs.extend(if options.aws { workspace::build(&["launcher-fn"], "dev")? } else { vec![PathBuf::new()] });
