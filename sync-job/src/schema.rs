@@ -165,6 +165,13 @@ pub enum IndexKind {
     Plain,
 }
 
+impl IndexKind {
+    /// A key, which the target holds as a constraint.
+    pub fn is_constraint(self) -> bool {
+        matches!(self, Self::PrimaryKey | Self::UniqueConstraint)
+    }
+}
+
 /// An index of the source.
 #[derive(Debug, Clone)]
 pub struct SourceIndex {

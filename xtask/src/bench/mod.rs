@@ -18,6 +18,8 @@ use target::Target;
 const SOURCE_DATABASE: &str = "tpch";
 const SOURCE_PASSWORD: &str = "STOPGAP_BENCH_SOURCE_PASSWORD";
 const TARGET_PASSWORD: &str = "STOPGAP_BENCH_TARGET_PASSWORD";
+/// What is measured is what is shipped.
+const PROFILE: &str = "release";
 const TPCH: &[&str] = &["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"];
 
 #[derive(Debug, clap::Args)]
@@ -52,10 +54,10 @@ pub fn run(options: &Options) -> Result<()> {
         if options.target.is_empty() { vec![Engine::Postgres, Engine::Mysql] } else { options.target.clone() };
     let parts = engines.iter().filter_map(|engine| engine.part()).collect::<Vec<_>>();
     setup::run(&parts)?;
-    println!("Building with optimisation (the first time takes a while: every dependency is optimised)");
-    let programs = workspace::build(&["sync-job", "mssql-simulator"], "quick")?;
+    println!("Building as for a release (the first time takes a while: everything is optimised together)");
+    let programs = workspace::build(&["sync-job", "mssql-simulator"], PROFILE)?;
     let [sync_job, simulator] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
-    let mut reader = workspace::build_command("quick");
+    let mut reader = workspace::build_command(PROFILE);
     workspace::run(reader.args(["--package", "stopgap-tests", "--bin", "read_discard"]))?;
     for engine in engines {
         let bench = Bench {

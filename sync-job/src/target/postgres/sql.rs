@@ -114,33 +114,52 @@ fn hashed(column: &ColumnPlan) -> String {
     }
 }
 
-/// `CREATE INDEX` or `ADD CONSTRAINT` on the staging table, under a temporary name.
+/// `CREATE INDEX` on the staging table, under a temporary name; see [`add_constraints`].
 pub fn create_index(staging: &TableName, index: &IndexPlan, name: &str) -> String {
     let keys: Vec<String> = index
         .columns
         .iter()
         .map(|(column, descending)| {
-            format!("{}{}", quote(column), if *descending { " DESC NULLS LAST" } else { " ASC NULLS FIRST" })
+            // Constraints take neither direction nor NULL order; SQL Server counts NULL as one value in them.
+            let order = match descending {
+                _ if index.kind.is_constraint() => "",
+                true => " DESC NULLS LAST",
+                false => " ASC NULLS FIRST",
+            };
+            format!("{}{order}", quote(column))
         })
         .collect();
-    let plain: Vec<&String> = index.columns.iter().map(|(column, _)| column).collect();
     let include =
         if index.included.is_empty() { String::new() } else { format!(" INCLUDE ({})", list(&index.included)) };
-    let table = qualified(staging);
-    let mark = mark("INDEX", &qualified(&TableName::new(&staging.schema, name)));
-    let name = quote(name);
-    let create = match index.kind {
-        // Constraints take neither direction nor NULL order; SQL Server counts NULL as one value in them.
-        IndexKind::PrimaryKey => {
-            format!("ALTER TABLE {table} ADD CONSTRAINT {name} PRIMARY KEY ({}){include}", list(plain))
-        }
-        IndexKind::UniqueConstraint => {
-            format!("ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE ({}){include}", list(plain))
-        }
-        IndexKind::Unique => format!("CREATE UNIQUE INDEX {name} ON {table} ({}){include}", keys.join(", ")),
-        IndexKind::Plain => format!("CREATE INDEX {name} ON {table} ({}){include}", keys.join(", ")),
-    };
-    format!("{create}; {mark}")
+    let unique = if index.kind == IndexKind::Plain { "" } else { "UNIQUE " };
+    format!(
+        "CREATE {unique}INDEX {} ON {} ({}){include}; {}",
+        quote(name),
+        qualified(staging),
+        keys.join(", "),
+        mark("INDEX", &qualified(&TableName::new(&staging.schema, name)))
+    )
+}
+
+/// Makes those of the indexes constraints that are to be, under the same names; nothing where none is. Each column of a
+/// primary key is NOT NULL already, so that no row is looked at again.
+pub fn add_constraints(staging: &TableName, indexes: &[(&IndexPlan, String)]) -> String {
+    let additions: Vec<String> = indexes
+        .iter()
+        .filter_map(|(index, name)| {
+            let kind = match index.kind {
+                IndexKind::PrimaryKey => "PRIMARY KEY",
+                IndexKind::UniqueConstraint => "UNIQUE",
+                IndexKind::Unique | IndexKind::Plain => return None,
+            };
+            let name = quote(name);
+            Some(format!("ADD CONSTRAINT {name} {kind} USING INDEX {name}"))
+        })
+        .collect();
+    if additions.is_empty() {
+        return String::new();
+    }
+    format!("ALTER TABLE {} {}", qualified(staging), additions.join(", "))
 }
 
 /// Tells what the job made after the source from what somebody added on the target.

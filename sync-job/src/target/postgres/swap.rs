@@ -12,7 +12,7 @@ use super::{Postgres, inspect, replace, sql};
 use crate::error::{Error, Kind, Result};
 use crate::plan::{ForeignKeyPlan, SwapMethod, TablePlan};
 use crate::retry;
-use crate::schema::{IndexKind, TableName};
+use crate::schema::TableName;
 use crate::target::swap::{fall_back, refuse_new_ties};
 use crate::target::{Staging, SwapItem};
 
@@ -379,16 +379,9 @@ async fn rename_indexes(connection: &mut PgConnection, table: &TablePlan, stagin
     for (number, index) in table.indexes.iter().enumerate() {
         let temporary = temporary_name(&staging.name, number);
         let schema = sql::quote(&table.target.schema);
-        let statement = match index.kind {
-            IndexKind::PrimaryKey | IndexKind::UniqueConstraint => format!(
-                "ALTER TABLE {} RENAME CONSTRAINT {} TO {}",
-                sql::qualified(&table.target),
-                sql::quote(&temporary),
-                sql::quote(&index.name)
-            ),
-            _ => format!("ALTER INDEX {schema}.{} RENAME TO {}", sql::quote(&temporary), sql::quote(&index.name)),
-        };
-        execute(connection, &statement).await?;
+        let rename = format!("RENAME TO {}", sql::quote(&index.name));
+        // A constraint goes by the name of its index.
+        execute(connection, &format!("ALTER INDEX {schema}.{} {rename}", sql::quote(&temporary))).await?;
     }
     Ok(())
 }
