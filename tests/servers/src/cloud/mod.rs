@@ -29,6 +29,7 @@ pub const REGION: &str = "eu-central-1";
 pub const ACCOUNT: &str = "123456789012";
 
 const START_LIMIT: Duration = Duration::from_mins(1);
+const SERVER: &str = include_str!("server.py");
 const CALLS: &str = include_str!("calls.py");
 
 /// A running AWS, empty at first, gone when dropped.
@@ -55,8 +56,11 @@ impl Cloud {
         let directory = ScratchDir::new("aws")?;
         let port = free_port()?;
         let log = File::create(directory.path().join("moto.log"))?;
-        let mut command = Command::new(venv.join("bin/moto_server"));
+        let server = directory.path().join("server.py");
+        std::fs::write(&server, SERVER)?;
+        let mut command = Command::new(venv.join("bin/python"));
         command
+            .arg(&server)
             .args(["-H", "127.0.0.1", "-p", &port.to_string()])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
