@@ -262,7 +262,7 @@ fn columns_that_the_target_has_already_are_refused_by_name() {
         let plan = planned(&config, vec![extent.clone()], &Present::default());
         plan.refusals().map(|finding| finding.message.clone()).collect::<Vec<_>>()
     };
-    assert_eq!(refused(""), ["the column name \"xmin\" is the target's own: every table there has such a column"]);
+    assert_eq!(refused(""), ["the column name \"xmin\": PostgreSQL gives every table a column of this name"]);
     assert_eq!(refused("names = \"preserve\""), Vec::<String>::new());
     let renamed = "[[table]]\nsource = \"sales.OrderLines\"\n[table.rename]\nXMin = \"west\"";
     assert_eq!(refused(renamed), Vec::<String>::new());

@@ -1,6 +1,6 @@
 //! What the plan must know of a kind of target. Implemented beside each target; pure.
 
-use super::{ColumnPlan, IndexPlan, TablePlan};
+use super::{ColumnPlan, IndexPlan, Named, TablePlan};
 use crate::schema::SourceType;
 use crate::type_map::Mapping;
 
@@ -20,11 +20,8 @@ pub trait Dialect: Send + Sync {
 
     fn name_length(&self, name: &str) -> usize;
 
-    /// Why no table or column can have this name, whatever its length.
-    fn refuse_name(&self, name: &str) -> Option<&'static str> {
-        let _ = name;
-        None
-    }
+    /// Why nothing of this kind can have this name, whatever its length.
+    fn refuse_name(&self, named: Named, name: &str) -> Option<&'static str>;
 
     /// What two names of columns, or of indexes, must not have in common.
     fn fold(&self, name: &str) -> String {
@@ -34,12 +31,6 @@ pub trait Dialect: Send + Sync {
     /// Folded names that no index but the server's own can have.
     fn index_names_of_its_own(&self) -> &'static [&'static str] {
         &[]
-    }
-
-    /// Whether no column may have this name.
-    fn is_reserved(&self, column: &str) -> bool {
-        let _ = column;
-        false
     }
 
     /// Most columns of a table.

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{ColumnPlan, Dialect, Finding, Severity, SwapMethod, SwapPlan, TablePlan, findings, indexes, keys, names};
+use super::{
+    ColumnPlan, Dialect, Finding, Named, Severity, SwapMethod, SwapPlan, TablePlan, findings, indexes, keys, names,
+};
 use crate::config::{
     ColumnPolicy, IdentityPolicy, JobConfig, MaskedPolicy, NulPolicy, Pattern, TableConfig, TableSettings,
     UndecodablePolicy,
@@ -177,11 +179,9 @@ fn plan_table(
     let mut findings = Vec::new();
     let mut not_created = Vec::new();
     let columns = plan_columns(source, settings, own, dialect, &mut findings);
-    findings.extend(names::check("the table name", &target.name, &source.name, dialect));
-    findings.extend(
-        columns.iter().filter_map(|column| names::check("the column name", &column.target, &source.name, dialect)),
-    );
-    findings.extend(columns.iter().filter_map(|column| names::check_reserved(&column.target, &source.name, dialect)));
+    findings.extend(names::check(Named::Table, &target.name, &source.name, dialect));
+    findings
+        .extend(columns.iter().filter_map(|column| names::check(Named::Column, &column.target, &source.name, dialect)));
     let most = dialect.most_columns();
     if columns.is_empty() || columns.len() > most {
         findings.push(

@@ -21,6 +21,7 @@ pub use complete::{Present, UnseenReaders, complete};
 pub use dialect::Dialect;
 pub use drift::{Drift, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
 pub use make::{Draft, draft};
+pub use names::Named;
 pub use ties::of as ties;
 
 /// What a run would do.

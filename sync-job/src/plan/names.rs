@@ -5,8 +5,19 @@ use std::collections::{HashMap, HashSet};
 use super::{Dialect, Finding, Severity, TablePlan};
 use crate::schema::TableName;
 
+/// What has a name that the target must take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    Table,
+    Column,
+}
+
 /// A finding for a name that the target would cut, or not take.
-pub fn check(what: &str, name: &str, table: &TableName, dialect: &dyn Dialect) -> Option<Finding> {
+pub fn check(named: Named, name: &str, table: &TableName, dialect: &dyn Dialect) -> Option<Finding> {
+    let what = match named {
+        Named::Table => "the table name",
+        Named::Column => "the column name",
+    };
     let (longest, unit) = dialect.longest_name();
     let length = dialect.name_length(name);
     let refuse = |id, message: String, remedy| Finding::new(id, Severity::Refusal, message, remedy).on(table);
@@ -17,25 +28,12 @@ pub fn check(what: &str, name: &str, table: &TableName, dialect: &dyn Dialect) -
             "Give a shorter name in the job file (target, or [table.rename]).",
         ));
     }
-    let reason = dialect.refuse_name(name)?;
+    let reason = dialect.refuse_name(named, name)?;
     Some(refuse(
         "name-not-taken",
         format!("{what} {name:?}: {reason}"),
         "Give another name in the job file (target, or [table.rename]).",
     ))
-}
-
-/// A finding for a column that the target would not make, as a spatial table's `XMin` on PostgreSQL.
-pub fn check_reserved(name: &str, table: &TableName, dialect: &dyn Dialect) -> Option<Finding> {
-    dialect.is_reserved(name).then(|| {
-        Finding::new(
-            "name-reserved",
-            Severity::Refusal,
-            format!("the column name {name:?} is the target's own: every table there has such a column"),
-            "Give another name in [table.rename].",
-        )
-        .on(table)
-    })
 }
 
 /// Findings for tables that would become the same table, and columns the same column.

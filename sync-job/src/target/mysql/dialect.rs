@@ -1,7 +1,7 @@
 //! What the plan must know of MySQL.
 
 use crate::config::Engine;
-use crate::plan::{ColumnPlan, Dialect, IndexPlan, TablePlan};
+use crate::plan::{ColumnPlan, Dialect, IndexPlan, Named, TablePlan};
 use crate::schema::SourceType;
 use crate::type_map::{self, Mapping};
 
@@ -35,7 +35,7 @@ impl Dialect for MySqlDialect {
         name.chars().count()
     }
 
-    fn refuse_name(&self, name: &str) -> Option<&'static str> {
+    fn refuse_name(&self, _: Named, name: &str) -> Option<&'static str> {
         if name.ends_with(' ') {
             return Some("no name of MySQL ends in a space");
         }

@@ -20,7 +20,8 @@ const SMALLEST_SPAN: i128 = 100_000;
 
 /// The digest over a given connection (and so inside its transaction).
 pub(super) async fn whole(connection: &mut Conn, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
-    part(connection, table, relation, "TRUE").await
+    let texts = texts(connection, relation).await?;
+    part(connection, &sql::digest(table, relation, &texts), relation, "TRUE").await
 }
 
 /// The digest of a staging table, by ranges of its primary key where that is a number.
@@ -30,12 +31,13 @@ pub(super) async fn of_staging(target: &MySql, table: &TablePlan, staging: &Tabl
         Some(key) => ranges(&mut connection, key, staging).await?,
         None => vec!["TRUE".to_owned()],
     };
+    let digest = sql::digest(table, staging, &texts(&mut connection, staging).await?);
     close(connection).await;
     let parts = try_join_all(ranges.iter().map(|range| async {
         let mut connection = target.connect_to_wait().await?;
-        let digest = part(&mut connection, table, staging, range).await?;
+        let part = part(&mut connection, &digest, staging, range).await?;
         close(connection).await;
-        Ok::<_, Error>(digest)
+        Ok::<_, Error>(part)
     }))
     .await?;
     let mut sum = TableDigest::default();
@@ -45,10 +47,8 @@ pub(super) async fn of_staging(target: &MySql, table: &TablePlan, staging: &Tabl
     Ok(sum)
 }
 
-async fn part(connection: &mut Conn, table: &TablePlan, relation: &TableName, range: &str) -> Result<TableDigest> {
-    let texts = texts(connection, relation).await?;
-    let found: Option<(u64, String)> =
-        row(connection, &format!("{} WHERE {range}", sql::digest(table, relation, &texts))).await?;
+async fn part(connection: &mut Conn, digest: &str, relation: &TableName, range: &str) -> Result<TableDigest> {
+    let found: Option<(u64, String)> = row(connection, &format!("{digest} WHERE {range}")).await?;
     found
         .and_then(|(rows, sum)| Some(TableDigest { rows, sum: sum.parse().ok()? }))
         .ok_or_else(|| Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}")))

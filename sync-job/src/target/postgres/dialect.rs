@@ -1,7 +1,7 @@
 //! What the plan must know of PostgreSQL.
 
 use crate::config::Engine;
-use crate::plan::{ColumnPlan, Dialect, IndexPlan, TablePlan};
+use crate::plan::{ColumnPlan, Dialect, IndexPlan, Named, TablePlan};
 use crate::schema::SourceType;
 use crate::type_map::{self, Form, Mapping};
 
@@ -31,9 +31,11 @@ impl Dialect for PostgresDialect {
         name.len()
     }
 
-    fn is_reserved(&self, column: &str) -> bool {
-        // "System Columns" in PostgreSQL's documentation: every table has them.
-        ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"].contains(&column)
+    fn refuse_name(&self, named: Named, name: &str) -> Option<&'static str> {
+        // "System Columns" in PostgreSQL's documentation.
+        let of_system = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+        (named == Named::Column && of_system.contains(&name))
+            .then_some("PostgreSQL gives every table a column of this name")
     }
 
     fn most_columns(&self) -> usize {
