@@ -229,6 +229,8 @@ pub struct SourceTable {
     pub temporal: Option<String>,
     /// An enabled security policy filters this table's rows.
     pub row_level_security: bool,
+    /// In-Memory OLTP, which takes no part in SNAPSHOT transactions.
+    pub memory_optimized: bool,
 }
 
 impl SourceTable {

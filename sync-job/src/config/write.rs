@@ -130,6 +130,7 @@ mod tests {
             bytes: None,
             temporal: None,
             row_level_security: false,
+            memory_optimized: false,
         }
     }
 

@@ -10,7 +10,6 @@ use tokio::task::JoinSet;
 use super::sink::{ChunkResult, Sink};
 use super::{Context, in_snapshot};
 use crate::chunk::{self, Chunk};
-use crate::config::Consistency;
 use crate::digest::TableDigest;
 use crate::error::{Error, Kind, Result, Side};
 use crate::load::LossCounts;
@@ -175,9 +174,8 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         };
         let encoder = context.target.encoder(&self.table);
         let mut sink = Sink::new(encoder, loader, &context.memory, &tell);
-        let snapshot = self.table.consistency == Consistency::Snapshot;
         let began = Instant::now();
-        in_snapshot(&mut reader, snapshot, async |reader| {
+        in_snapshot(&mut reader, self.table.is_read_in_snapshot(), async |reader| {
             reader.read(&self.table, &self.chunk, &mut sink).await?;
             // A full last buffer leaves while the transaction is still open; it costs nothing.
             if sink.is_full() { sink.flush().await } else { Ok(()) }

@@ -31,7 +31,11 @@ pub fn choose(
         None => best_key(source, dialect),
     };
     if settings.consistency == Consistency::Snapshot {
-        return one("a SNAPSHOT transaction belongs to one connection");
+        return one(if source.memory_optimized {
+            "of a memory-optimized table one statement sees one state"
+        } else {
+            "a SNAPSHOT transaction belongs to one connection"
+        });
     }
     if source.kind == SourceKind::View && forced.is_none() {
         return one("a view has no key; name one in chunk_key to read it in parallel");

@@ -224,6 +224,7 @@ fn plan_table(
         kind: source.kind,
         filter: own.and_then(|own| own.filter.clone()),
         consistency: settings.consistency,
+        memory_optimized: source.memory_optimized,
         readers: settings.readers,
         chunk_key: chunking.key,
         chunks: chunking.chunks,

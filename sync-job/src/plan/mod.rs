@@ -150,6 +150,7 @@ pub struct TablePlan {
     pub columns: Vec<ColumnPlan>,
     pub filter: Option<String>,
     pub consistency: Consistency,
+    pub memory_optimized: bool,
     pub readers: usize,
     pub chunk_key: Vec<KeyColumn>,
     /// How many chunks are aimed at.
@@ -175,6 +176,12 @@ pub struct TablePlan {
 }
 
 impl TablePlan {
+    /// Whether its rows are read in a SNAPSHOT transaction. SQL Server keeps memory-optimized tables out of those (error 41332), but
+    /// a statement of its own sees one state of such a table ("Transactions with Memory-Optimized Tables" in its documentation).
+    pub fn is_read_in_snapshot(&self) -> bool {
+        self.consistency == Consistency::Snapshot && !self.memory_optimized
+    }
+
     /// The primary key, or else a unique index over columns that are never NULL: what tells rows apart on the target.
     pub fn merge_key(&self) -> Option<&IndexPlan> {
         let never_null = |index: &&IndexPlan| {

@@ -60,7 +60,7 @@ fn render_table(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String, out: &
     };
     let _ = writeln!(out, "{} → {}   {size}", table.source, table.target);
     let chunks = counted(table.chunks, "chunk", "chunks");
-    let _ = writeln!(out, "  read   {}, {}; {}", consistency(table.consistency), chunks, table.chunking);
+    let _ = writeln!(out, "  read   {}, {}; {}", consistency(table), chunks, table.chunking);
     let _ = writeln!(out, "{}", wrap(&select(table), "         ", WIDTH));
     let _ = writeln!(out, "  swap   {}: {}", swap(table.swap.method), table.swap.reason);
     if let Some(group) = &table.group {
@@ -122,8 +122,9 @@ fn swap(method: SwapMethod) -> &'static str {
     }
 }
 
-fn consistency(consistency: Consistency) -> &'static str {
-    match consistency {
+fn consistency(table: &TablePlan) -> &'static str {
+    match table.consistency {
+        Consistency::Snapshot if !table.is_read_in_snapshot() => "one statement",
         Consistency::Snapshot => "one SNAPSHOT transaction",
         Consistency::DatabaseSnapshot => "a database snapshot",
         Consistency::None => "the live table",

@@ -145,6 +145,31 @@ async fn a_snapshot_transaction_holds_a_table_at_one_moment(engine: Engine) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_memory_optimized_table_is_read_by_one_statement() {
+    let (source, target) = (TestSource::new().await.unwrap(), TestTarget::new().unwrap());
+    let database = &source.database;
+    source.run(&format!("ALTER DATABASE [{database}] SET ALLOW_SNAPSHOT_ISOLATION ON")).await.unwrap();
+    if std::env::var_os("SYNC_TEST_MSSQL").is_some() {
+        // The simulator has no files.
+        let group = format!(
+            "ALTER DATABASE [{database}] ADD FILEGROUP memory CONTAINS MEMORY_OPTIMIZED_DATA;\nGO\n\
+             ALTER DATABASE [{database}] ADD FILE (NAME = memory, FILENAME = '/var/opt/mssql/data/{database}_memory') TO FILEGROUP memory"
+        );
+        source.run(&group).await.unwrap();
+    }
+    let script = "CREATE TABLE dbo.sessions (id int NOT NULL PRIMARY KEY NONCLUSTERED, n int NOT NULL) \
+                  WITH (MEMORY_OPTIMIZED = ON, DURABILITY = SCHEMA_AND_DATA);\nGO\n\
+                  INSERT INTO dbo.sessions (id, n) VALUES (1, 10), (2, 20)";
+    source.run(script).await.unwrap();
+    let job = Job::new(&source, &target).unwrap().source("consistency = \"snapshot\"");
+    let job = job.sections("[tables]\ninclude = [\"dbo.*\"]\nchunk_rows = 1");
+    let plan = job.command("plan", &[]).unwrap().expect_code(0).unwrap();
+    assert!(plan.stdout.contains("read   one statement, 1 chunk; one reader:"), "{}", plan.stdout);
+    job.run().unwrap().expect_code(0).unwrap();
+    assert_eq!(target.rows("SELECT id, n FROM sessions ORDER BY id").unwrap(), ["1|10", "2|20"]);
+}
+
 /// Making one may take minutes, or for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interruption_does_not_wait_for_a_snapshot_to_be_made() {

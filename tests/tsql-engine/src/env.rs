@@ -84,6 +84,22 @@ impl Env<'_> {
         Ok(grants > 0 && denies == 0)
     }
 
+    /// 41332 where the session's isolation level is SNAPSHOT and the table is memory-optimized.
+    pub fn allows_isolation(&self, table: &Table) -> Result<(), SqlError> {
+        if self.settings.isolation != 5 {
+            return Ok(());
+        }
+        let sql = format!("SELECT count(*) FROM {}\"$objects\" WHERE object_id = ?1 AND memory", table.place.at);
+        if self.connection.query_row(&sql, [table.id], |row| row.get::<_, i64>(0))? == 0 {
+            return Ok(());
+        }
+        Err(error(
+            41332,
+            "Memory optimized tables and natively compiled modules cannot be accessed or created when the session \
+             TRANSACTION ISOLATION LEVEL is set to SNAPSHOT.",
+        ))
+    }
+
     /// 229 where the login may not read the table.
     pub fn may_select(&self, table: &Table) -> Result<(), SqlError> {
         if self.granted("SELECT", &table.place.at, Some(table.id))? {

@@ -137,6 +137,7 @@ impl Binder<'_> {
         let table = crate::catalog::find_at(self.env.connection, &place, schema, last)?
             .ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;
         self.env.may_select(&table)?;
+        self.env.allows_isolation(&table)?;
         if let Some(definition) = &table.view {
             let query = crate::script::parse_query(definition)?;
             let outside = self.place.replace(table.place.clone());

@@ -220,6 +220,19 @@ fn the_catalog_answers_joins() {
 }
 
 #[test]
+fn a_snapshot_transaction_reads_no_memory_optimized_table() {
+    let server = server("memory");
+    let mut session = open(&server);
+    run(
+        &mut session,
+        "ALTER DATABASE shop SET ALLOW_SNAPSHOT_ISOLATION ON; CREATE TABLE t (a int NOT NULL PRIMARY KEY NONCLUSTERED) WITH (MEMORY_OPTIMIZED = ON); \
+         INSERT INTO t VALUES (1)",
+    );
+    assert_eq!(table(&run(&mut session, "SELECT a FROM t")), ["1"]);
+    assert_eq!(fail(&mut session, "SET TRANSACTION ISOLATION LEVEL SNAPSHOT; SELECT a FROM t"), 41332);
+}
+
+#[test]
 fn a_snapshot_transaction_sees_one_state() {
     let server = server("snapshot");
     server

@@ -126,6 +126,12 @@ JOIN sys.objects AS o ON o.object_id = p.target_object_id
 JOIN sys.schemas AS s ON s.schema_id = o.schema_id
 WHERE y.is_enabled = 1 AND p.predicate_type = 0";
 
+const MEMORY_OPTIMIZED: &str = "\
+SELECT s.name AS schema_name, t.name AS table_name
+FROM sys.tables AS t
+JOIN sys.schemas AS s ON s.schema_id = t.schema_id
+WHERE t.is_memory_optimized = 1";
+
 /// A login that may read some of the columns is told by the server which it lacks.
 const UNREADABLE: &str = "\
 SELECT s.name AS schema_name, o.name AS table_name
@@ -232,7 +238,7 @@ async fn read_optional(
     catalog: &mut Catalog,
 ) -> Result<()> {
     type Apply = fn(&mut SourceTable, &Fields<'_>);
-    let facts: [(&str, &str, Apply); 7] = [
+    let facts: [(&str, &str, Apply); 8] = [
         ("identity seeds", IDENTITIES, |table, fields| {
             let identity = Identity {
                 seed: i128::from(fields.long("seed_value").unwrap_or(1)),
@@ -249,6 +255,7 @@ async fn read_optional(
         ("hidden columns", HIDDEN, |table, fields| with_column(table, fields, |column| column.hidden = true)),
         ("temporal tables", TEMPORAL, |table, fields| table.temporal = fields.optional_text("temporal_type_desc")),
         ("row-level security", ROW_LEVEL_SECURITY, |table, _| table.row_level_security = true),
+        ("memory-optimized tables", MEMORY_OPTIMIZED, |table, _| table.memory_optimized = true),
     ];
     for (what, sql, apply) in facts {
         if let Some(found) = optional(connection, what, sql, patience, &mut catalog.missing).await? {
@@ -311,6 +318,7 @@ fn new_table(name: TableName, fields: &Fields<'_>) -> SourceTable {
         bytes: None,
         temporal: None,
         row_level_security: false,
+        memory_optimized: false,
     }
 }
 
