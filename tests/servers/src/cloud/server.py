@@ -1,4 +1,4 @@
-"""moto's server, whose S3 decides about conditional writes one after the other, as AWS does (Amazon S3 User Guide, "How to
+"""moto's server, whose S3 decides about conditional PutObject one after the other, as AWS does (Amazon S3 User Guide, "How to
 prevent object overwrites with conditional writes"). moto itself looks and then writes, so that two may write at once."""
 
 import sys
@@ -7,7 +7,7 @@ import threading
 from moto.s3.responses import S3Response
 from moto.server import main
 
-lock = threading.RLock()
+lock = threading.Lock()
 put_object = S3Response.put_object
 
 
