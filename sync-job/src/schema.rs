@@ -165,13 +165,6 @@ pub enum IndexKind {
     Plain,
 }
 
-impl IndexKind {
-    /// A key, which the target holds as a constraint.
-    pub fn is_constraint(self) -> bool {
-        matches!(self, Self::PrimaryKey | Self::UniqueConstraint)
-    }
-}
-
 /// An index of the source.
 #[derive(Debug, Clone)]
 pub struct SourceIndex {

@@ -100,12 +100,12 @@ async fn an_index_that_fails_for_a_passing_reason_is_built_again() {
                CREATE INDEX ix_size ON dbo.items (size); CREATE INDEX ix_colour ON dbo.items (colour); \
                INSERT INTO dbo.items (id, size, colour) VALUES (1, 2, 3)";
     source.run(sql).await.unwrap();
-    // A sequence goes on whatever is rolled back: the first index fails as if a serialization had, when the key is there already.
+    // A sequence goes on whatever is rolled back: the last index fails as if a serialization had, when the others are there already.
     target
         .run(
             "CREATE SEQUENCE tries; \
              CREATE FUNCTION fail_once() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN \
-               IF nextval('public.tries') = 1 THEN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END IF; END $$; \
+               IF nextval('public.tries') = 3 THEN RAISE EXCEPTION 'not now' USING ERRCODE = '40001'; END IF; END $$; \
              CREATE EVENT TRIGGER fail_once ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION fail_once()",
         )
         .unwrap();

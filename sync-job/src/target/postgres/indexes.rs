@@ -3,7 +3,7 @@
 use futures_util::future::try_join_all;
 use sqlx::Row as _;
 
-use super::connect::{close, execute, rows};
+use super::connect::{classify, close, execute, rows};
 use super::{Postgres, sql};
 use crate::error::Result;
 use crate::plan::TablePlan;
@@ -19,9 +19,13 @@ pub(super) fn temporary_name(staging: &TableName, index: usize) -> String {
 
 /// Drops what an earlier try left behind, then builds everything and gives the planner its statistics.
 ///
-/// The digest reads the table at the same time, so nothing here may lock readers out but the last step: a finished index
-/// becomes its constraint in no time.
+/// The digest reads the table at the same time, so nothing here locks readers out but the last step, in which finished indexes
+/// become constraints: it waits for the digest, and then takes no time.
 pub(super) async fn build(target: &Postgres, table: &TablePlan, staging: &TableName) -> Result<()> {
+    let analyze = format!("ANALYZE {}", sql::qualified(staging));
+    if table.indexes.is_empty() {
+        return target.run(&analyze).await;
+    }
     drop_leftovers(target, staging).await?;
     let named: Vec<_> =
         table.indexes.iter().enumerate().map(|(number, index)| (index, temporary_name(staging, number))).collect();
@@ -29,12 +33,13 @@ pub(super) async fn build(target: &Postgres, table: &TablePlan, staging: &TableN
         let builds = batch.iter().map(async |(index, name)| target.run(&sql::create_index(staging, index, name)).await);
         try_join_all(builds).await?;
     }
-    let analyze = format!("ANALYZE {}", sql::qualified(staging));
-    target.run(&[analyze, sql::add_constraints(staging, &named)].join("; ")).await
+    let last = [Some(analyze), sql::add_constraints(staging, &named)];
+    target.run(&last.into_iter().flatten().collect::<Vec<_>>().join("; ")).await
 }
 
 /// A server notices that its client is gone only when a build ends, so an earlier try may be under way still. The lock waits
-/// for its end (it conflicts with every build) and not for the digest, which reads at the same time.
+/// for its end (it conflicts with every build) and not for the digest, which reads at the same time: only dropping what is found
+/// waits for that.
 async fn drop_leftovers(target: &Postgres, staging: &TableName) -> Result<()> {
     let mut connection = target.connect().await?;
     let relation = sql::qualified(staging);
@@ -42,12 +47,13 @@ async fn drop_leftovers(target: &Postgres, staging: &TableName) -> Result<()> {
     let query = format!(
         "SELECT CASE WHEN k.oid IS NULL THEN format('DROP INDEX %s', i.indexrelid::regclass) \
          ELSE format('ALTER TABLE %s DROP CONSTRAINT %I', i.indrelid::regclass, k.conname) END AS statement \
-         FROM pg_index AS i LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid \
+         FROM pg_index AS i LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u') \
          WHERE i.indrelid = {}::regclass",
         sql::literal(&relation)
     );
-    let found = rows(&mut connection, &query).await?;
-    for statement in found.iter().filter_map(|row| row.try_get::<String, _>("statement").ok()) {
+    for row in rows(&mut connection, &query).await? {
+        let statement: String =
+            row.try_get("statement").map_err(|error| classify(error, format!("indexes of {staging} have no names")))?;
         execute(&mut connection, &statement).await?;
     }
     execute(&mut connection, "COMMIT").await?;

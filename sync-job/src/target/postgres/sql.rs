@@ -120,11 +120,13 @@ pub fn create_index(staging: &TableName, index: &IndexPlan, name: &str) -> Strin
         .columns
         .iter()
         .map(|(column, descending)| {
-            // Constraints take neither direction nor NULL order; SQL Server counts NULL as one value in them.
-            let order = match descending {
-                _ if index.kind.is_constraint() => "",
-                true => " DESC NULLS LAST",
-                false => " ASC NULLS FIRST",
+            // Only an index in the usual order may become a constraint.
+            let order = if constraint(index.kind).is_some() {
+                ""
+            } else if *descending {
+                " DESC NULLS LAST"
+            } else {
+                " ASC NULLS FIRST"
             };
             format!("{}{order}", quote(column))
         })
@@ -141,25 +143,26 @@ pub fn create_index(staging: &TableName, index: &IndexPlan, name: &str) -> Strin
     )
 }
 
-/// Makes those of the indexes constraints that are to be, under the same names; nothing where none is. Each column of a
-/// primary key is NOT NULL already, so that no row is looked at again.
-pub fn add_constraints(staging: &TableName, indexes: &[(&IndexPlan, String)]) -> String {
+/// Makes those of the indexes constraints that are to be, under the same names, if any. Each column of a primary key is NOT NULL
+/// already, so that no row is looked at again.
+pub fn add_constraints(staging: &TableName, indexes: &[(&IndexPlan, String)]) -> Option<String> {
     let additions: Vec<String> = indexes
         .iter()
         .filter_map(|(index, name)| {
-            let kind = match index.kind {
-                IndexKind::PrimaryKey => "PRIMARY KEY",
-                IndexKind::UniqueConstraint => "UNIQUE",
-                IndexKind::Unique | IndexKind::Plain => return None,
-            };
             let name = quote(name);
-            Some(format!("ADD CONSTRAINT {name} {kind} USING INDEX {name}"))
+            Some(format!("ADD CONSTRAINT {name} {} USING INDEX {name}", constraint(index.kind)?))
         })
         .collect();
-    if additions.is_empty() {
-        return String::new();
+    (!additions.is_empty()).then(|| format!("ALTER TABLE {} {}", qualified(staging), additions.join(", ")))
+}
+
+/// What an index is as a constraint, if it is to be one.
+fn constraint(kind: IndexKind) -> Option<&'static str> {
+    match kind {
+        IndexKind::PrimaryKey => Some("PRIMARY KEY"),
+        IndexKind::UniqueConstraint => Some("UNIQUE"),
+        IndexKind::Unique | IndexKind::Plain => None,
     }
-    format!("ALTER TABLE {} {}", qualified(staging), additions.join(", "))
 }
 
 /// Tells what the job made after the source from what somebody added on the target.
