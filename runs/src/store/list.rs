@@ -34,9 +34,14 @@ impl Store {
     pub async fn latest(&self, job: &str, wanted: impl Fn(&Record) -> bool) -> Result<Option<Record>> {
         let mut places = self.places(Some(job)).await?;
         places.sort_by_key(|place| std::cmp::Reverse(place.written));
-        for place in places {
-            if let Some(record) = self.readable(&place).await.filter(&wanted) {
-                return Ok(Some(record));
+        // S3 tells whole seconds: of several runs that were written in one, the records say which is the latest.
+        for places in places.chunk_by(|one, other| one.written == other.written) {
+            let mut records = Vec::new();
+            for place in places {
+                records.extend(self.readable(place).await.filter(&wanted));
+            }
+            if let Some(latest) = records.into_iter().max_by_key(|record| record.started) {
+                return Ok(Some(latest));
             }
         }
         Ok(None)
@@ -98,5 +103,19 @@ mod tests {
 
         assert_eq!(names(store.recent(Utc::now() - TimeDelta::days(1)).await.unwrap()), ["c", "b", "a"]);
         assert!(store.recent(Utc::now() + TimeDelta::days(1)).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn of_runs_written_in_one_second_the_last_started_is_the_latest() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().to_str().unwrap(), None).unwrap();
+        let second = std::time::SystemTime::now();
+        for (run_id, minute) in [("a", 1), ("b", 3), ("c", 2)] {
+            store.write(&Record::new("erp", run_id, Utc::now() + TimeDelta::minutes(minute))).await.unwrap();
+            let file = directory.path().join(format!("runs/erp/{run_id}/report.json"));
+            std::fs::File::options().write(true).open(file).unwrap().set_modified(second).unwrap();
+        }
+        let latest = async |last| store.latest("erp", |record| record.run_id != last).await.unwrap().unwrap().run_id;
+        assert_eq!((latest("none").await, latest("b").await), ("b".to_owned(), "c".to_owned()));
     }
 }
