@@ -3,7 +3,8 @@
 use crate::{ScratchDir, guard::Guarded};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
-    fs,
+    fs::{self, OpenOptions},
+    io::Write,
     net::{Ipv4Addr, TcpListener},
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
@@ -143,6 +144,14 @@ impl PrivateServer {
         let Output { status, stderr, .. } =
             as_account(&mut copy, account).output().context("starting pg_basebackup")?;
         ensure!(status.success(), "pg_basebackup failed: {}", String::from_utf8_lossy(&stderr).trim());
+        // Where its readers need rows that this server has cleaned away, it would fall behind until it cancels them.
+        let settings = directory.path().join("data/postgresql.auto.conf");
+        let mut settings = OpenOptions::new()
+            .append(true)
+            .open(&settings)
+            .with_context(|| format!("opening {}", settings.display()))?;
+        writeln!(settings, "hot_standby_feedback = on\nwal_receiver_status_interval = 1s")
+            .context("configuring a standby")?;
         let (process, port) = launch(&self.binaries, directory.path(), account)?;
         Ok(Self { process, directory, binaries: self.binaries.clone(), options: self.options.clone(), port })
     }

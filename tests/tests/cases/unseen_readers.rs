@@ -93,7 +93,11 @@ async fn readers_of_a_replica_see_the_old_rows_of_a_table_that_is_kept() {
     assert_eq!(finding(&plan(&job(&source, &target)), "replica-readers"), None);
 
     let standby = target.standby().unwrap();
-    until(&target, "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn IS NOT NULL").await;
+    until(
+        &target,
+        "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn IS NOT NULL AND backend_xmin IS NOT NULL",
+    )
+    .await;
     let (message, remedy) = finding(&plan(&job(&source, &target)), "replica-readers").unwrap();
     assert!(message.starts_with("the target has 1 replica(s)"), "{message}");
     assert!(remedy.contains("swap = \"replace\""), "{remedy}");
