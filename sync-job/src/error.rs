@@ -106,7 +106,9 @@ impl Error {
                 "Check that the server is up and that host, port and network let this machine reach it."
             }
             Kind::Stalled => "The server stopped answering: look for blocking there, or raise stall_timeout.",
-            Kind::Tls => "Check ca_file, the certificate's dates and its host name; do not turn verification off.",
+            Kind::Tls => {
+                "Check ca_file (of `init`, --ca-file), the certificate's dates and its host name; do not turn verification off."
+            }
             Kind::Login => "Check user, password and database name.",
             Kind::Permission => {
                 "Grant the missing permission to the job's login; `sync-job check` lists what is needed."

@@ -63,7 +63,12 @@ async fn copy_unit<S: Source, T: Target>(
     }))
     .await;
     let (mut reports, results): (Vec<TableReport>, Vec<Staged<SwapTicket>>) = prepared.into_iter().unzip();
-    let failed = results.iter().position(std::result::Result::is_err).map(|position| &tables[unit[position]].target);
+    // An interruption is the cause only where nothing else is.
+    let failed = results
+        .iter()
+        .zip(unit)
+        .filter_map(|(result, index)| result.as_ref().err().map(|(_, error)| (&tables[*index].target, error.kind)))
+        .min_by_key(|(_, kind)| *kind == Kind::Cancelled);
     let mut items = Vec::new();
     for (position, result) in results.into_iter().enumerate() {
         let table = &tables[unit[position]];
@@ -72,9 +77,14 @@ async fn copy_unit<S: Source, T: Target>(
                 items.push(SwapItem { table, staging: stagings[position].clone(), ticket });
             }
             Ok(_) => {
-                let other = failed.map(ToString::to_string).unwrap_or_default();
-                let message = format!("{} is ready, but {other}, which is of its group, failed", table.target);
-                fail(&mut reports[position], "group", &Error::new(Side::Job, Kind::Refused, message));
+                let error = match failed {
+                    Some((other, kind)) if kind != Kind::Cancelled => {
+                        let message = format!("{} is ready, but {other}, which is of its group, failed", table.target);
+                        Error::new(Side::Job, Kind::Refused, message)
+                    }
+                    _ => Error::cancelled(),
+                };
+                fail(&mut reports[position], "group", &error);
             }
             Err((stage, error)) => fail(&mut reports[position], stage, &error),
         }

@@ -11,3 +11,8 @@ mod scratch;
 pub mod simulator;
 
 pub use scratch::ScratchDir;
+
+/// A word as a shell takes it, whatever is in it.
+pub fn shell_quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}

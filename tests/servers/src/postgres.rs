@@ -1,6 +1,6 @@
 //! A PostgreSQL server of our own: its directory, port, password and end.
 
-use crate::{ScratchDir, guard::Guarded};
+use crate::{ScratchDir, guard::Guarded, shell_quote};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     fs::{self, OpenOptions},
@@ -101,8 +101,8 @@ impl PrivateServer {
 
     /// The command with which a person looks into `database`.
     pub fn psql_command_line(&self, database: &str) -> String {
-        let password = PASSWORD.replace('\'', r"'\''");
-        format!("PGPASSWORD='{password}' psql -h {} -p {} -U {USER} {database}", self.host(), self.port)
+        let password = shell_quote(PASSWORD);
+        format!("PGPASSWORD={password} psql -h {} -p {} -U {USER} {database}", self.host(), self.port)
     }
 
     /// Runs `sql` through `psql` as the superuser and returns what it prints; an SQL error is an error.

@@ -182,3 +182,24 @@ on_each_engine!(
     the_run_after_a_crash_cleans_up,
     two_runs_of_one_job_keep_apart
 );
+
+/// A table that waited for the other one of its group did not fail.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_interrupted_is_interrupted_as_a_whole() {
+    let (source, target, _) = set_up(Engine::Postgres).await;
+    let script = "CREATE TABLE dbo.notes (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.notes (id) VALUES (1)";
+    source.run(script).await.unwrap();
+    let group = ["events", "notes"].map(|table| format!("[[table]]\nsource = \"dbo.{table}\"\ngroup = \"both\"\n"));
+    let job = Job::new(&source, &target).unwrap().sections(&group.concat());
+    let mut running = job.spawn("run", &["--format", "json"]).unwrap();
+    let ready = "SELECT count(*) FROM pg_constraint WHERE contype = 'p' AND conname LIKE 'stopgap\\_%'";
+    while target.value(ready).unwrap() == "0" {
+        assert!(!running.has_ended().unwrap(), "the run ended before a table was ready: {}", running.said());
+    }
+    running.signal("TERM").unwrap();
+    let report = running.wait().unwrap().expect_code(INTERRUPTED).unwrap().json().unwrap();
+    let outcomes = report["tables"].as_array().unwrap().iter().map(|table| &table["outcome"]);
+    assert_eq!(outcomes.collect::<Vec<_>>(), ["interrupted", "interrupted"], "{report}");
+    assert_eq!(target.rows("SELECT * FROM events").unwrap(), ["1|old"]);
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}

@@ -116,5 +116,6 @@ async fn init_trusts_the_authority_that_it_is_given() {
         assert_eq!(output.status.code(), Some(status), "{said}");
         let trusted = format!("ca_file = \"{}\"", authority.display());
         assert_eq!(said.contains(&trusted), status == 0, "{said}");
+        assert!(!said.contains("Config::"), "advice for programmers: {said}");
     }
 }

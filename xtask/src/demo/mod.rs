@@ -16,7 +16,7 @@ use std::{
     time::Instant,
 };
 use stopgap_servers::{
-    ScratchDir,
+    ScratchDir, shell_quote,
     simulator::{self, Simulator},
 };
 
@@ -111,7 +111,7 @@ pub fn show(options: &Options, tools: &Tools, [job, simulator, launcher]: [&Path
     clock.say(&format!("sync-job plan --config {}", config.display()));
     sync_job(job, &["plan"], &config, &target)?;
     let report_file = report.display().to_string();
-    clock.say(&format!("sync-job run --config {}", config.display()));
+    clock.say(&format!("sync-job run --config {}: its progress, and the summary as it is mailed", config.display()));
     sync_job(job, &["run", "--report", &report_file], &config, &target)?;
 
     clock.say("What the target holds now");
@@ -125,12 +125,15 @@ pub fn show(options: &Options, tools: &Tools, [job, simulator, launcher]: [&Path
         println!("or try the job itself:");
         println!(
             "    export STOPGAP_DEMO_SOURCE_PASSWORD={} STOPGAP_DEMO_TARGET_PASSWORD={}",
-            simulator::PASSWORD,
-            target.password()
+            shell_quote(simulator::PASSWORD),
+            shell_quote(target.password())
         );
-        println!("    {} check --config {}", job.display(), config.display());
+        for command in ["check", "plan", "run", "verify"] {
+            println!("    {} {command} --config {}", job.display(), config.display());
+        }
         println!("Press Enter (or Ctrl-C) to stop them.");
         std::io::stdin().read_line(&mut String::new()).context("waiting for Enter")?;
+        println!("Both servers are stopped");
     } else {
         let (dump, reader) = target.dump(tools, &kept)?;
         clock.say("The demo is over, and both servers are stopped");

@@ -164,6 +164,8 @@ pub fn classify(error: tiberius::error::Error, message: String) -> Error {
         Driver::Io { kind: std::io::ErrorKind::UnexpectedEof, .. } => "the server closed the connection".to_owned(),
         // The driver's own words say "performing I/O" twice before the cause.
         Driver::Io { message, .. } => message.rsplit("performing I/O: ").next().unwrap_or(message).to_owned(),
+        // What follows is for programmers: how to call the driver.
+        Driver::Tls(message) => message.split(" To connect anyway").next().unwrap_or(message).to_owned(),
         other => other.to_string(),
     };
     Error::new(Side::Source, kind, message).with_source(error_text)
