@@ -64,8 +64,7 @@ async fn compare<S: Source, T: Target>(
     }
     let _permit = context.tables.acquire().await.map_err(|_| ("verify", Error::cancelled()))?;
     let name = table.target.to_string();
-    context.progress.table_started(&name, table.rows);
-    context.progress.stage(&name, Stage::Load);
+    context.progress.table_started(&name, Stage::Read, table.rows);
     let started = Instant::now();
     let read = chunks::load(context, table, None).await.map_err(|error| ("read", error))?;
     report.stages.load = started.elapsed().as_secs_f64();
@@ -74,7 +73,7 @@ async fn compare<S: Source, T: Target>(
     report.bytes = read.bytes;
     report.retries = read.retries;
     report.losses = losses(table, &read.losses);
-    context.progress.stage(&name, Stage::Verify);
+    context.progress.stage(&name, Stage::Compare);
     let started = Instant::now();
     let what = format!("{name}: digest");
     let held = context

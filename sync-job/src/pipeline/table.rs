@@ -52,8 +52,7 @@ pub async fn prepare<S: Source, T: Target>(
     report: &mut TableReport,
 ) -> Staged<SwapTicket> {
     let name = table.target.to_string();
-    context.progress.table_started(&name, table.rows);
-    context.progress.stage(&name, Stage::Load);
+    context.progress.table_started(&name, Stage::Load, table.rows);
     let target = &context.target;
     let started = Instant::now();
     let mut retries = 0;

@@ -1,11 +1,13 @@
 //! One bar a table under way.
 
 use std::collections::HashMap;
+use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use super::{Progress, Stage};
+use crate::report::human;
 
 pub struct Bars {
     all: MultiProgress,
@@ -27,17 +29,21 @@ impl Bars {
 }
 
 impl Progress for Bars {
-    fn table_started(&self, table: &str, rows: Option<u64>) {
+    fn table_started(&self, table: &str, stage: Stage, rows: Option<u64>) {
         let template = if rows.is_some() {
-            "{prefix:24!} [{bar:24}] {human_pos}/{human_len} rows {per_sec} {msg}"
+            "{prefix:24!} [{bar:24}] {human_pos}/{human_len} rows {rate} {msg}"
         } else {
-            "{prefix:24!} {spinner} {human_pos} rows {per_sec} {msg}"
+            "{prefix:24!} {spinner} {human_pos} rows {rate} {msg}"
         };
         let bar = rows.map_or_else(ProgressBar::no_length, ProgressBar::new);
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+            bar.set_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+                // What cannot be shown is no reason to stop.
+                let _ = write!(out, "{}/s", human::short_count(state.per_sec() as u64));
+            }));
         }
         bar.set_prefix(table.to_owned());
+        bar.set_message(stage.name());
         let bar = self.all.add(bar);
         self.bars.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned(), bar);
     }

@@ -25,7 +25,7 @@ impl Table {
     fn describe(&self) -> String {
         let spent = self.since.elapsed().as_secs_f64();
         let stage = format!("{} for {}", self.stage.name(), human::seconds(spent));
-        if self.stage != Stage::Load {
+        if !self.stage.counts_rows() {
             return stage;
         }
         let share = self
@@ -104,11 +104,11 @@ impl Lines {
 }
 
 impl Progress for Lines {
-    fn table_started(&self, table: &str, rows: Option<u64>) {
+    fn table_started(&self, table: &str, stage: Stage, rows: Option<u64>) {
         let mut state = self.shared.lock();
         let expected = rows.map(|rows| format!(", about {} rows", human::count(rows))).unwrap_or_default();
-        state.say(table, &format!("loading{expected}"));
-        let entry = Table { expected: rows, rows: 0, stage: Stage::Load, since: Instant::now() };
+        state.say(table, &format!("{}{expected}", stage.name()));
+        let entry = Table { expected: rows, rows: 0, stage, since: Instant::now() };
         state.tables.insert(table.to_owned(), entry);
     }
 
@@ -186,7 +186,7 @@ mod tests {
     fn each_step_has_a_line() {
         let kept = Kept::default();
         let lines = Lines::to(Box::new(kept.clone()), Duration::from_hours(1));
-        lines.table_started("public.a", Some(1200));
+        lines.table_started("public.a", Stage::Load, Some(1200));
         lines.stage("public.a", Stage::Load);
         lines.rows("public.a", 1200, 0);
         lines.stage("public.a", Stage::Verify);
@@ -204,7 +204,7 @@ mod tests {
     fn a_table_that_brings_no_rows_is_not_silent() {
         let kept = Kept::default();
         let lines = Lines::to(Box::new(kept.clone()), Duration::from_millis(5));
-        lines.table_started("public.a", Some(400));
+        lines.table_started("public.a", Stage::Load, Some(400));
         lines.rows("public.a", 300, 0);
         lines.undo("public.a", 200, 0);
         let limit = Instant::now() + Duration::from_secs(10);

@@ -13,6 +13,9 @@ pub enum Stage {
     Load,
     Verify,
     Swap,
+    /// Of `sync-job verify`, which loads nothing.
+    Read,
+    Compare,
 }
 
 impl Stage {
@@ -21,13 +24,20 @@ impl Stage {
             Stage::Load => "loading",
             Stage::Verify => "verifying and indexing",
             Stage::Swap => "swapping",
+            Stage::Read => "reading",
+            Stage::Compare => "comparing",
         }
+    }
+
+    /// Whether its rows are counted as they come.
+    fn counts_rows(self) -> bool {
+        matches!(self, Stage::Load | Stage::Read)
     }
 }
 
 /// Told what happens. Cheap: [`Progress::rows`] is called for every buffer.
 pub trait Progress: Send + Sync {
-    fn table_started(&self, table: &str, rows: Option<u64>);
+    fn table_started(&self, table: &str, stage: Stage, rows: Option<u64>);
     fn rows(&self, table: &str, rows: u64, bytes: u64);
     /// Rows of a chunk that will be read again.
     fn undo(&self, table: &str, rows: u64, bytes: u64);
@@ -40,7 +50,7 @@ pub trait Progress: Send + Sync {
 pub struct Silent;
 
 impl Progress for Silent {
-    fn table_started(&self, _: &str, _: Option<u64>) {}
+    fn table_started(&self, _: &str, _: Stage, _: Option<u64>) {}
     fn rows(&self, _: &str, _: u64, _: u64) {}
     fn undo(&self, _: &str, _: u64, _: u64) {}
     fn stage(&self, _: &str, _: Stage) {}

@@ -69,8 +69,8 @@ fn remedy(stage: &str, error: &Error) -> &'static str {
             "The old table was kept. It is swapped together with the one that failed: see there."
         }
         ("compare", Kind::Mismatch) => {
-            "Nothing was changed. Rows that changed at the source since they were copied differ so; else somebody writes to the copy. \
-             `sync-job run` copies the table anew."
+            "Nothing was changed. Rows that changed at the source since they were copied differ so, and so does what a filter that changed since leaves \
+             out; else somebody writes to the copy. `sync-job run` copies the table anew."
         }
         ("compare", Kind::Refused) => {
             "Nothing was changed. `sync-job run` makes a missing table and carries changed columns over; what target_types converts is \
