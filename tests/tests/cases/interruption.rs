@@ -174,15 +174,6 @@ async fn an_interruption_takes_few_connections() {
     assert!(sessions.parse::<u32>().unwrap() < 40, "{sessions} connections");
 }
 
-on_each_engine!(
-    a_run_outlives_a_failover_of_the_target,
-    a_run_whose_lease_another_had_meanwhile_fails,
-    a_swap_that_began_comes_to_its_end,
-    a_signal_leaves_the_old_rows_and_nothing_else,
-    the_run_after_a_crash_cleans_up,
-    two_runs_of_one_job_keep_apart
-);
-
 /// A table that waited for the other one of its group did not fail.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_that_is_interrupted_is_interrupted_as_a_whole() {
@@ -203,3 +194,12 @@ async fn a_group_that_is_interrupted_is_interrupted_as_a_whole() {
     assert_eq!(target.rows("SELECT * FROM events").unwrap(), ["1|old"]);
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
+
+on_each_engine!(
+    a_run_outlives_a_failover_of_the_target,
+    a_run_whose_lease_another_had_meanwhile_fails,
+    a_swap_that_began_comes_to_its_end,
+    a_signal_leaves_the_old_rows_and_nothing_else,
+    the_run_after_a_crash_cleans_up,
+    two_runs_of_one_job_keep_apart
+);

@@ -133,7 +133,7 @@ pub fn show(options: &Options, tools: &Tools, [job, simulator, launcher]: [&Path
         }
         println!("Press Enter (or Ctrl-C) to stop them.");
         std::io::stdin().read_line(&mut String::new()).context("waiting for Enter")?;
-        println!("Both servers are stopped");
+        println!("Stopping both servers");
     } else {
         let (dump, reader) = target.dump(tools, &kept)?;
         clock.say("The demo is over, and both servers are stopped");
