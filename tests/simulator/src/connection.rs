@@ -48,7 +48,7 @@ pub fn serve(mut socket: TcpStream, shared: &Shared) -> io::Result<()> {
         _ => ENCRYPT_NOT_SUPPORTED,
     };
     let mut reply = packet::PacketWriter::new(&mut socket, packet::RESPONSE, 4096);
-    reply.push(&login::prelogin_answer(answer))?;
+    reply.push(&login::prelogin_answer(shared.instance.version(), answer))?;
     reply.finish()?;
     match answer {
         ENCRYPT_NOT_SUPPORTED => {
@@ -105,7 +105,7 @@ fn converse(
                 session.set_text_size(i64::from(i32::MAX));
             }
             session.set_encrypted(encrypted);
-            response.login_ack(session.database(), packet_size);
+            response.login_ack(shared.instance.version(), session.database(), packet_size);
             response.finish(false)?;
             session
         }

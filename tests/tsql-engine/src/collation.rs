@@ -1,4 +1,4 @@
-//! What a collation's name means: its code page and its order.
+//! What a collation's name means: its code page and its order. Which names there are is `collation_names`' matter.
 
 use encoding_rs::Encoding;
 
@@ -48,6 +48,11 @@ pub fn code_page(name: &str) -> u16 {
         };
     }
     PAGES.iter().find(|(prefix, _)| upper.starts_with(prefix)).map_or(1252, |(_, page)| *page)
+}
+
+/// Whether a surrogate pair is one character: `_SC`, and every collation of version 140 ("Collation and Unicode Support").
+pub fn supplementary(name: &str) -> bool {
+    name.split('_').any(|part| part.eq_ignore_ascii_case("SC") || part == "140")
 }
 
 fn encoding(page: u16) -> Result<&'static Encoding, SqlError> {

@@ -2,7 +2,7 @@
 //!
 //! This crate knows nothing of the wire: [`value`] holds what travels between it and the protocol server.
 //! A batch is parsed (`script`, `ddl_parse`), translated to SQLite's SQL with SQL Server's types (`bind`, `expr`,
-//! `select`, `from`, `builtin`, `system`), and run (`run`, `dml`, `ddl`, `bulk`); rows stream to an [`value::Output`].
+//! `predicate`, `select`, `from`, `builtin`, `aggregate`, `system`), and run (`run`, `dml`, `ddl`, `bulk`); rows stream to an [`value::Output`].
 //! What the parser takes and nothing reads is refused by `honest` and `options`.
 
 #![allow(
@@ -23,14 +23,17 @@
     reason = "steps of the translation share one form of signature"
 )]
 
+mod aggregate;
 mod bind;
 mod builtin;
 mod bulk;
 mod call;
 mod catalog;
 mod catalog_views;
+mod characters;
 mod codec;
 mod collation;
+mod collation_names;
 mod constraint;
 mod convert;
 mod convert_text;
@@ -49,7 +52,9 @@ mod functions;
 mod honest;
 mod instance;
 mod like;
+mod native;
 mod options;
+mod predicate;
 mod run;
 mod script;
 mod select;
@@ -57,11 +62,14 @@ mod server_views;
 mod session;
 mod system;
 mod temporal;
+mod text_functions;
 mod tokens;
 mod tpch;
 mod types;
 pub mod value;
+mod version;
 
 pub use bulk::Bulk;
 pub use instance::{DatabaseInfo, Instance, ScriptError, SessionInfo};
 pub use session::{LoginRequest, Session, Watch};
+pub use version::Version;
