@@ -11,6 +11,8 @@ use crate::retry::worth_retrying;
 use crate::schema::SourceFacts;
 use crate::source::{Catalog, Source};
 
+#[cfg(feature = "broken-decoders")]
+mod broken;
 mod catalog;
 mod connect;
 mod planned;
