@@ -33,3 +33,4 @@ pub mod target;
 pub mod text;
 pub mod type_map;
 pub mod verify;
+pub mod witness;

@@ -238,6 +238,8 @@ fn plan_table(
         drift: Vec::new(),
         swap: SwapPlan { method: SwapMethod::Create, reason: String::new() },
         max_shrink_percent: settings.max_shrink_percent,
+        witness: settings.witness,
+        witness_key: keys::for_witness(source, &columns),
         group: own.and_then(|own| own.group.clone()),
         findings,
         columns,
@@ -366,6 +368,7 @@ fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings
     ColumnPlan {
         source: column.name.clone(),
         target,
+        source_type: column.source_type.clone(),
         declared: column.declared.clone(),
         nullable: column.nullable,
         identity: column.identity.filter(|_| settings.identity == IdentityPolicy::Keep && integer),
@@ -410,6 +413,7 @@ fn companion(
     let mapping = dialect.mapping(&source_type).ok()?;
     Some(ColumnPlan {
         target: format!("{}_{suffix}", beside.target),
+        source_type,
         mapping: Mapping { read, ..mapping },
         identity: None,
         collation: None,

@@ -10,8 +10,10 @@ use crate::plan::{Finding, SwapMethod};
 pub mod human;
 pub mod metrics;
 mod text;
+mod witness;
 
 pub use text::{headline, render};
+pub use witness::{WitnessReport, WitnessState};
 
 /// How a table ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -33,6 +35,9 @@ pub struct Stages {
     /// Reading, encoding and loading, which overlap.
     pub load: f64,
     pub verify: f64,
+    /// How long both servers took to add up their columns; what the source does of it before the load and in its transaction is no part of
+    /// `verify`.
+    pub witness: f64,
     pub index: f64,
     pub swap: f64,
     pub total: f64,
@@ -76,6 +81,11 @@ fn remedy(stage: &str, error: &Error) -> &'static str {
             "Nothing was changed. `sync-job run` makes a missing table and carries changed columns over; what target_types converts is \
              proven before its conversion only, in a run."
         }
+        ("witness", Kind::Mismatch) => {
+            "Readers see what they saw before. The value was read or stored otherwise than the source's engine takes it. Run again; if it \
+             happens again, please report it with the column's type and collation. witness = \"off\" in the table's entry copies it all the \
+             same."
+        }
         _ => error.remedy(),
     }
 }
@@ -99,6 +109,8 @@ pub struct TableReport {
     pub bytes: u64,
     pub stages: Stages,
     pub verdict: String,
+    /// What the source's own engine said; nothing where it did not come to that.
+    pub witness: Option<WitnessReport>,
     pub swap: Option<SwapMethod>,
     /// Rows and digest; equal tables have equal digests.
     pub digest: Option<String>,

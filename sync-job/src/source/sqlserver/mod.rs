@@ -10,6 +10,7 @@ use crate::plan::references::{Answer, Reference};
 use crate::retry::worth_retrying;
 use crate::schema::SourceFacts;
 use crate::source::{Catalog, Source};
+use crate::witness::Abilities;
 
 #[cfg(feature = "broken-decoders")]
 mod broken;
@@ -19,6 +20,7 @@ mod planned;
 mod reader;
 mod select;
 mod types;
+mod witness;
 
 pub use reader::SqlServerReader;
 
@@ -42,6 +44,7 @@ SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version,
        CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition,
        DB_NAME() AS database_name, SUSER_SNAME() AS login_name,
        CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)) AS updateability,
+       CAST(COLLATIONPROPERTY('Latin1_General_100_BIN2_UTF8', 'CodePage') AS int) AS utf8_code_page,
        CAST(HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DEFINITION') AS int) AS view_definition";
 
 const SNAPSHOT_STATE: &str = "\
@@ -67,8 +70,12 @@ impl Source for SqlServer {
             .ok_or_else(|| Error::new(Side::Source, Kind::Statement, "the source told nothing of itself"))?;
         let fields = catalog::Fields(row);
         let version = fields.text("version");
+        let major_version = version.split('.').next().and_then(|major| major.parse().ok());
+        // Azure SQL says 12 for ever, and knows what the latest version knows.
+        let utf8 = fields.int("utf8_code_page") == Some(witness::UTF8);
         let mut facts = SourceFacts {
-            major_version: version.split('.').next().and_then(|major| major.parse().ok()),
+            major_version,
+            abilities: Abilities { utf8, long_hash: utf8 || major_version >= Some(witness::LONG_HASH_SINCE) },
             version: format!("SQL Server {version} {}", fields.text("edition")).trim_end().to_owned(),
             database: fields.text("database_name"),
             read_only: fields.text("updateability") == "READ_ONLY",

@@ -1,6 +1,6 @@
 //! The T-SQL that reads a table. The one place where identifiers and literals of the source are quoted.
 
-use crate::cell::{date_text, time_text, uuid_text};
+use crate::cell::{date_text, hex, time_text, uuid_text};
 use crate::chunk::{Chunk, Key, KeyValue};
 use crate::plan::references::{Compares, Reference, Side};
 use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
@@ -63,23 +63,32 @@ fn expression(column: &str, read: &ReadAs, bytes_of_text: &str) -> String {
         ReadAs::TextBytes { .. } => format!("CAST(CAST({name} AS varchar(max)) AS varbinary(max))"),
         ReadAs::ThroughNVarchar => format!("CAST(CAST({name} AS nvarchar(max)) AS varbinary(max))"),
         ReadAs::RawBytes => format!("CAST({name} AS varbinary(max))"),
-        ReadAs::HierarchyPath => format!("CAST(CAST({name}.ToString() AS nvarchar(4000)) AS varbinary(8000))"),
-        ReadAs::Ewkt => format!(
-            "CAST(CAST('SRID=' + CAST({name}.STSrid AS varchar(11)) + ';' + {name}.AsTextZM() AS nvarchar(max)) \
-             AS varbinary(max))"
-        ),
+        ReadAs::HierarchyPath => format!("CAST({} AS varbinary(8000))", hierarchy_path(&name)),
+        ReadAs::Ewkt => format!("CAST({} AS varbinary(max))", ewkt(&name)),
         ReadAs::VariantText => format!("CAST({} AS varbinary(max))", variant_text(&name)),
-        ReadAs::VariantType => {
-            format!("CAST(CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128)) AS varbinary(256))")
-        }
+        ReadAs::VariantType => format!("CAST({} AS varbinary(256))", variant_type(&name)),
         ReadAs::OffsetMinutes => format!("DATEPART(tzoffset, {name})"),
     }
+}
+
+pub fn hierarchy_path(name: &str) -> String {
+    format!("CAST({name}.ToString() AS nvarchar(4000))")
+}
+
+/// A shape as extended well-known text.
+pub fn ewkt(name: &str) -> String {
+    format!("CAST('SRID=' + CAST({name}.STSrid AS varchar(11)) + ';' + {name}.AsTextZM() AS nvarchar(max))")
+}
+
+/// The name of the type that a sql_variant's value is of.
+pub fn variant_type(name: &str) -> String {
+    format!("CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128))")
 }
 
 /// A sql_variant as text by its own base type, exact: styles from "CAST and CONVERT" (121 ODBC canonical with fraction,
 /// 2 four decimals for money, 3 all 17 digits for float, 1 hexadecimal with 0x). A variant holds up to 8,000 characters, and
 /// 16,002 as hexadecimal digits: more than nvarchar(4000).
-fn variant_text(name: &str) -> String {
+pub fn variant_text(name: &str) -> String {
     let styled = |types: &[&str], style: u8| -> String {
         types
             .iter()
@@ -157,25 +166,27 @@ pub fn chunk(table: &TablePlan, chunk: &Chunk) -> String {
 }
 
 fn conditions(table: &TablePlan, chunk: &Chunk) -> Vec<String> {
-    let mut conditions: Vec<String> = table.filter.iter().map(|filter| format!("({filter})")).collect();
+    let filter = table.filter.iter().map(|filter| format!("({filter})"));
+    filter.chain(range(&table.chunk_key, chunk)).collect()
+}
+
+/// The condition that keys of a chunk meet; nothing where all do.
+pub fn range(key: &[KeyColumn], chunk: &Chunk) -> Option<String> {
     let mut range = Vec::new();
     if let Some(lower) = &chunk.lower {
-        range.push(compare(&table.chunk_key, lower, ">", ">="));
+        range.push(compare(key, lower, ">", ">="));
     }
     if let Some(upper) = &chunk.upper {
-        range.push(compare(&table.chunk_key, upper, "<", "<"));
+        range.push(compare(key, upper, "<", "<"));
     }
     if range.is_empty() {
-        return conditions;
+        return None;
     }
-    let mut range = range.join(" AND ");
-    if chunk.takes_nulls()
-        && let Some(first) = table.chunk_key.iter().find(|column| column.nullable)
-    {
-        range = format!("(({range}) OR {} IS NULL)", quote(&first.name));
+    let range = range.join(" AND ");
+    match key.iter().find(|column| column.nullable) {
+        Some(first) if chunk.takes_nulls() => Some(format!("(({range}) OR {} IS NULL)", quote(&first.name))),
+        _ => Some(range),
     }
-    conditions.push(range);
-    conditions
 }
 
 /// `(k1, k2, …) op key` without row values, which T-SQL lacks. `last` is the operator of the last column.
@@ -227,6 +238,7 @@ fn key_literal(column: &KeyColumn, value: &KeyValue) -> String {
             }
         }
         KeyValue::Uuid(bytes) => format!("CAST('{}' AS uniqueidentifier)", uuid_text(bytes)),
+        KeyValue::Bytes(bytes) => format!("0x{}", hex(bytes)),
         KeyValue::Text(text) => match column.source_type {
             SourceType::NChar { .. } | SourceType::NVarChar { .. } => literal(text),
             _ => literal(text)[1..].to_owned(),
@@ -272,12 +284,18 @@ pub fn nothing_filtered(table: &TablePlan) -> Option<String> {
     Some(format!("SELECT TOP (0) 1 AS found FROM {} WHERE ({filter})", qualified(&table.source)))
 }
 
-/// Smallest and largest value of the leading key column.
-pub fn extremes(table: &TablePlan) -> Option<String> {
-    let key = table.chunk_key.first()?;
+/// Smallest and largest value of a key column.
+pub fn extremes(table: &TablePlan, key: &KeyColumn) -> String {
     let name = quote(&key.name);
     let filter = table.filter.as_ref().map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
-    Some(format!("SELECT MIN({name}), MAX({name}) FROM {}{filter}", qualified(&table.source)))
+    format!("SELECT MIN({name}), MAX({name}) FROM {}{filter}", qualified(&table.source))
+}
+
+/// The number of rows, counted up to this many.
+pub fn count_up_to(table: &TablePlan, most: u64) -> String {
+    let filter = table.filter.as_ref().map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
+    let first = format!("SELECT TOP ({most}) 1 AS one FROM {}{filter}", qualified(&table.source));
+    format!("SELECT COUNT_BIG(*) FROM ({first}) AS first_rows")
 }
 
 /// The number of rows, where statistics do not tell it.

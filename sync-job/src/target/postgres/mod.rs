@@ -13,6 +13,7 @@ use crate::retry;
 use crate::schema::TableName;
 use crate::target::copy_binary::CopyEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
+use crate::witness::{Answer, Plan, Scope};
 
 mod connect;
 mod dialect;
@@ -26,6 +27,7 @@ mod readers;
 mod replace;
 mod sql;
 mod swap;
+mod witness;
 
 pub use dialect::PostgresDialect;
 
@@ -103,18 +105,22 @@ async fn make_schema(connection: &mut PgConnection, schema: &str) -> Result<()> 
     .await
 }
 
+/// Whether a relation's rows are in its partitions. The job makes none such, but `verify` looks at whatever is there.
+async fn is_partitioned(connection: &mut PgConnection, relation: &TableName) -> Result<bool> {
+    let kind = format!(
+        "SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass({})",
+        sql::literal(&sql::qualified(relation))
+    );
+    Ok(rows(connection, &kind).await?.first().is_some_and(|row| row.try_get(0).unwrap_or(false)))
+}
+
 /// The digest of a relation's columns, over a given connection (and so inside its transaction).
 async fn digest_of(
     connection: &mut PgConnection,
     columns: impl IntoIterator<Item = &ColumnPlan>,
     relation: &TableName,
 ) -> Result<TableDigest> {
-    // The job makes none, but `verify` looks at whatever is there.
-    let kind = format!(
-        "SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass({})",
-        sql::literal(&sql::qualified(relation))
-    );
-    let partitioned = rows(connection, &kind).await?.first().is_some_and(|row| row.try_get(0).unwrap_or(false));
+    let partitioned = is_partitioned(connection, relation).await?;
     let found = rows(connection, &sql::digest(columns, relation, partitioned)).await?;
     let answer = found.first().and_then(|row| {
         let rows: i64 = row.try_get(0).ok()?;
@@ -286,6 +292,20 @@ impl Target for Postgres {
         let digest = digest_of(&mut connection, &table.columns, relation).await;
         close(connection).await;
         digest
+    }
+
+    async fn witness(
+        &self,
+        table: &TablePlan,
+        relation: &TableName,
+        plan: &Plan,
+        scope: &Scope,
+    ) -> Result<Vec<Answer>> {
+        let mut connection = self.connect().await?;
+        let partitioned = is_partitioned(&mut connection, relation).await?;
+        let answers = witness::ask(&mut connection, table, relation, partitioned, plan, scope).await;
+        close(connection).await;
+        answers
     }
 
     async fn convert(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
