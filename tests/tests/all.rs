@@ -71,5 +71,6 @@ mod cases {
     mod target_trouble;
     mod terraform;
     mod unseen_readers;
+    mod witness;
     mod workflows;
 }

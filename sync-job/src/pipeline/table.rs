@@ -59,13 +59,13 @@ pub async fn prepare<S: Source, T: Target>(
     let target = &context.target;
     let started = Instant::now();
     let mut retries = 0;
+    let questions = Arc::new(Plan::of(table, context.abilities));
+    let before = witness::before(context, table, &questions, &mut retries).await.map_err(|error| ("witness", error))?;
     context
         .patience
         .repeat(&format!("{name}: creating the staging table"), &mut retries, || target.create_staging(table, staging))
         .await
         .map_err(|error| ("staging", error))?;
-    let questions = Arc::new(Plan::of(table, context.abilities));
-    let before = witness::before(context, table, &questions, &mut retries).await.map_err(|error| ("witness", error))?;
     let loaded =
         chunks::load(context, table, Some(staging.clone()), &questions).await.map_err(|error| ("load", error))?;
     context

@@ -48,7 +48,10 @@ impl WitnessReport {
         let mut line = match (self.state, summary) {
             (WitnessState::Agrees, Some(summary)) => format!("witnessed: {}", summary.describe()),
             (WitnessState::Moved, Some(summary)) => {
-                format!("moved, not witnessed: rows changed at the source meanwhile; {} agree", summary.describe())
+                format!(
+                    "moved, not witnessed: rows changed at the source meanwhile; {} agree all the same",
+                    summary.describe()
+                )
             }
             _ => self.why.clone().unwrap_or_default(),
         };

@@ -87,7 +87,7 @@ pub struct Unwitnessed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Agrees(Summary),
-    /// The table changed while it was read, and the answers differ.
+    /// The table changed while it was read; columns of the summary agree with it as it was before or after.
     Moved(Summary),
     Differs(Difference),
     Silent(Silence),
@@ -98,8 +98,8 @@ const LEAST_SUMMED: u64 = 10;
 
 /// Compares the answers of the source with those of the target to the same questions about the same rows.
 ///
-/// Where the source was asked before and after, a number that either time is the target's is evidence as good; a difference counts only
-/// if the source said the same both times to every question.
+/// A difference counts only if the source said the same before and after the load to every question. Of a table that moved, columns whose
+/// numbers are the target's at either time are counted as agreeing.
 pub fn compare(table: &TablePlan, plan: &Plan, testimony: &Testimony, held: &[Answer], losses: &LossCounts) -> Outcome {
     let before = testimony.before.as_ref().unwrap_or(&testimony.after);
     let moved = *before != testimony.after;
@@ -112,7 +112,6 @@ pub fn compare(table: &TablePlan, plan: &Plan, testimony: &Testimony, held: &[An
             _ => None,
         })
         .collect();
-    let mut is_moved = false;
     for (index, question) in plan.questions.iter().enumerate() {
         let answers = (before.get(index), testimony.after.get(index), held.get(index));
         let (Some(before), Some(after), Some(held)) = answers else { continue };
@@ -122,7 +121,6 @@ pub fn compare(table: &TablePlan, plan: &Plan, testimony: &Testimony, held: &[An
             if !moved {
                 return Outcome::Differs(difference(table, question, after, held, &testimony.after, plan));
             }
-            is_moved = true;
             mark(&mut columns, question, "it changed at the source while it was read".to_owned());
         }
     }
@@ -141,7 +139,7 @@ pub fn compare(table: &TablePlan, plan: &Plan, testimony: &Testimony, held: &[An
         },
         unwitnessed,
     };
-    if is_moved { Outcome::Moved(summary) } else { Outcome::Agrees(summary) }
+    if moved { Outcome::Moved(summary) } else { Outcome::Agrees(summary) }
 }
 
 fn mark(columns: &mut [Option<String>], question: &Question, why: String) {
@@ -303,7 +301,8 @@ mod tests {
         let moved = Testimony { scope: Scope::Whole, before: Some(before.clone()), after: after.clone() };
         let losses = LossCounts::new(3);
         for held in [&before, &after] {
-            assert!(matches!(compare(&table, &plan, &moved, held, &losses), Outcome::Agrees(_)), "{held:?}");
+            let Outcome::Moved(summary) = compare(&table, &plan, &moved, held, &losses) else { panic!("{held:?}") };
+            assert_eq!(summary.columns, 2, "it is what the source had at one of the times");
         }
         let held = with(&before, &plan, 0, Aggregate::Sum, "750");
         let Outcome::Moved(summary) = compare(&table, &plan, &moved, &held, &losses) else { panic!("it moved") };
