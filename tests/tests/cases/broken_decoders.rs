@@ -1,13 +1,17 @@
-//! Decoders that are wrong on purpose, each in the real job: the digest agrees with every one of them.
+//! Decoders that are wrong on purpose, each in the real job: the digest agrees with every one of them, the witness with none.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use stopgap_servers::simulator::{self, Simulator};
 use stopgap_tests::{
-    job::Job,
-    source::TestSource,
+    job::{Job, Outcome},
+    program,
+    source::{Address, TestSource},
     target::{Engine, TestTarget},
 };
+
+const TABLES_FAILED: i32 = 1;
 
 /// A table that bears a fault's name: the columns beside `id`, and rows of which the fault spoils at least one.
 struct Fault {
@@ -84,21 +88,42 @@ fn copies(target: &TestTarget) -> BTreeMap<&'static str, Vec<String>> {
         .collect()
 }
 
-fn job(source: &TestSource, target: &TestTarget) -> Job {
-    Job::new(source, target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]")
+fn job(source: &TestSource, target: &TestTarget, more: &str) -> Job {
+    Job::new(source, target).unwrap().sections(&format!("[tables]\ninclude = [\"dbo.*\"]\n{more}"))
 }
 
-on_each_engine!(the_digest_agrees_with_every_broken_decoder);
+/// Every table that bears a fault's name failed at the witness, which names the column; the others did not.
+fn assert_found(outcome: &Outcome) {
+    let report = outcome.json().unwrap();
+    let tables = report["tables"].as_array().unwrap();
+    assert_eq!(tables.len(), FAULTS.len() + 1);
+    for table in tables {
+        let failure = &table["failure"];
+        if table["source"] == format!("dbo.{INTACT}") {
+            assert!(failure.is_null(), "{table}");
+            continue;
+        }
+        let message = failure["message"].as_str().unwrap_or_default();
+        assert!(failure["stage"] == "witness" && message.contains("column value"), "{table}");
+    }
+}
 
-async fn the_digest_agrees_with_every_broken_decoder(engine: Engine) {
+on_each_engine!(the_witness_finds_what_the_digest_cannot, an_older_server_finds_it_as_well);
+
+async fn the_witness_finds_what_the_digest_cannot(engine: Engine) {
     let source = TestSource::with(&script()).await.unwrap();
     let target = TestTarget::on(engine).unwrap();
-    job(&source, &target).run().unwrap().expect_code(0).unwrap();
+    job(&source, &target, "").run().unwrap().expect_code(0).unwrap();
     let right = copies(&target);
 
-    let broken = job(&source, &target).broken();
+    let watched = job(&source, &target, "").broken();
+    assert_found(&watched.run().unwrap().expect_code(TABLES_FAILED).unwrap());
+    assert_eq!(copies(&target), right, "a table that failed was not kept");
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+
+    let alone = job(&source, &target, "witness = \"off\"").broken();
     for (command, verb) in [("run", "rows in"), ("verify", "rows verified in")] {
-        let outcome = broken.command(command, &[]).unwrap().expect_code(0).unwrap();
+        let outcome = alone.command(command, &[]).unwrap().expect_code(0).unwrap();
         let tables = format!(": {} tables", FAULTS.len() + 1);
         let headline = outcome.stdout.lines().next().unwrap_or_default();
         let ok = headline.starts_with("[OK]") && headline.contains(&tables) && headline.contains(verb);
@@ -109,13 +134,32 @@ async fn the_digest_agrees_with_every_broken_decoder(engine: Engine) {
         assert_ne!(wrong[fault.name], right[fault.name], "{} spoils nothing", fault.name);
     }
     assert_eq!(wrong[INTACT], right[INTACT]);
+    // `verify` reads as wrongly as the run did, and asks the source as well.
+    assert_found(&watched.command("verify", &["--format", "json"]).unwrap().expect_code(TABLES_FAILED).unwrap());
+}
+
+/// Without UTF-8 collations there are no hashes of text: its code points tell.
+async fn an_older_server_finds_it_as_well(engine: Engine) {
+    let options = simulator::Options { server_version: Some("2014"), ..simulator::Options::default() };
+    let simulator = Simulator::start(&program("STOPGAP_SIMULATOR", "mssql-simulator").unwrap(), &options).unwrap();
+    let address = Address {
+        host: simulator.host().to_owned(),
+        port: simulator.port(),
+        user: simulator::USER.to_owned(),
+        password: simulator::PASSWORD.to_owned(),
+    };
+    let source = TestSource::at(address).await.unwrap();
+    source.run(&script()).await.unwrap();
+    let target = TestTarget::on(engine).unwrap();
+    assert_found(&job(&source, &target, "").broken().run().unwrap().expect_code(TABLES_FAILED).unwrap());
+    job(&source, &target, "").run().unwrap().expect_code(0).unwrap();
 }
 
 /// The faults are in the program that is built for them, and in no other.
 #[test]
 fn the_deployed_job_has_no_broken_decoder() {
     let marks = |variable: &str, name: &str| {
-        let program = std::fs::read(stopgap_tests::program(variable, name).unwrap()).unwrap();
+        let program = std::fs::read(program(variable, name).unwrap()).unwrap();
         program.windows(23).any(|bytes| bytes == b"STOPGAP_BROKEN_DECODERS")
     };
     assert!(marks("STOPGAP_BROKEN_JOB", "sync-job-broken"));
