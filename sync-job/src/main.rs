@@ -9,7 +9,7 @@ use sync_job::exit::ExitStatus;
 use sync_job::progress::Display;
 use tokio_util::sync::CancellationToken;
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     forbid_core_dumps();
     let cli = Cli::parse();
     // JSON logs are for programs: lines of another kind between them would not be read.

@@ -37,6 +37,7 @@ macro_rules! on_each_mysql {
 
 mod cases {
     mod aws;
+    mod broken_decoders;
     mod chunk_keys;
     mod code_pages;
     mod commands;

@@ -32,15 +32,18 @@ enum Pairs {
 }
 
 fn width(sql_type: &SqlType) -> Width {
+    if !is_string(sql_type) && !is_wide(sql_type) {
+        return Width::One;
+    }
     let name = collation_of(sql_type).unwrap_or("");
-    let pairs = match code_page(name) {
+    let page = code_page(name);
+    let pairs = match page {
         _ if supplementary(name) => Pairs::One,
         65001 => Pairs::Unknown,
         _ => Pairs::Two,
     };
-    match code_page(name) {
+    match page {
         _ if is_wide(sql_type) => Width::Utf16(pairs),
-        _ if !is_string(sql_type) => Width::One,
         65001 => Width::Utf8(pairs),
         page @ (932 | 936 | 949 | 950) => Width::Double(page),
         _ => Width::One,

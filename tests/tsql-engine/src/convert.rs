@@ -109,6 +109,11 @@ fn to_string<'a>(value: Value<'a>, from: &SqlType, to: &SqlType, style: i32) -> 
     let target = collation_of(to).unwrap_or(crate::types::DEFAULT_COLLATION);
     let bytes = match value {
         Value::NVarChar(bytes) if wide => bytes.into_owned(),
+        // Every code page agrees with ASCII in its lower half, so that most texts need no tables.
+        Value::VarChar(bytes) if wide && bytes.is_ascii() => bytes.iter().flat_map(|byte| [*byte, 0]).collect(),
+        Value::NVarChar(units) if units.chunks_exact(2).all(|unit| unit[0] < 0x80 && unit[1] == 0) => {
+            units.iter().step_by(2).copied().collect()
+        }
         Value::VarChar(bytes)
             if !wide && collation_of(from).map(collation::code_page) == Some(collation::code_page(target)) =>
         {

@@ -196,6 +196,9 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
         }
         "collationproperty" => {
             let collation = argument(arguments, 0)?.unwrap_or_default();
+            if crate::collation_names::known(&collation, env.instance.version()).is_err() {
+                return Ok(Some(Bound { sql_type: SqlType::SqlVariant, ..null() }));
+            }
             match argument(arguments, 1)?.unwrap_or_default().to_ascii_lowercase().as_str() {
                 "codepage" => variant(int(i64::from(crate::collation::code_page(&collation)))),
                 "lcid" => variant(int(1033)),

@@ -232,9 +232,12 @@ fn text_becomes_utf8_under_a_utf8_collation() {
 
 #[test]
 fn collations_come_with_versions() {
+    let utf8_name = "Latin1_General_100_BIN2_UTF8";
     for (version, utf8) in [(Version::V2012, Err(448)), (Version::V2017, Err(448)), (Version::V2019, Ok(()))] {
         let server = server_of(version);
         let mut session = session(&server);
+        let page = format!("CAST(COLLATIONPROPERTY('{utf8_name}', 'CodePage') AS int)");
+        expect(&mut session, &[(&page, if utf8.is_ok() { "65001" } else { "NULL" })]);
         let cast = "SELECT CAST(N'é' COLLATE Latin1_General_100_BIN2_UTF8 AS varchar(max))";
         let create = "CREATE TABLE t (c varchar(9) COLLATE Latin1_General_100_CI_AS_SC_UTF8)";
         for sql in [cast, create] {

@@ -12,6 +12,8 @@ use crate::schema::SourceFacts;
 use crate::source::{Catalog, Source};
 use crate::witness::Abilities;
 
+#[cfg(feature = "broken-decoders")]
+mod broken;
 mod catalog;
 mod connect;
 mod planned;

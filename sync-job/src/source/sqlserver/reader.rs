@@ -170,7 +170,12 @@ fn visit<S: RowSink>(table: &TablePlan, row: &tiberius::Row, sink: &mut S) -> Re
     encoder.begin_row();
     for (index, ((_, data), column)) in row.cells().zip(&table.columns).enumerate() {
         whole_cell(data, column)
-            .and_then(|cell| encoder.cell(index, cell))
+            .and_then(|cell| {
+                #[cfg(feature = "broken-decoders")]
+                return super::broken::encode(encoder, table, row, index, cell);
+                #[cfg(not(feature = "broken-decoders"))]
+                encoder.cell(index, cell)
+            })
             .map_err(|error| bad_cell(table, row, column, error))?;
     }
     encoder.end_row();
@@ -212,7 +217,7 @@ fn whole_cell<'a>(data: &'a ColumnData<'static>, column: &ColumnPlan) -> std::re
 /// The driver's value as a cell; nothing is copied. Text arrives as bytes, by its cast (the driver's own text would already
 /// have lost what was undecodable), so text and xml are of a column that was no text when it was planned.
 #[inline]
-fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> std::result::Result<Cell<'a>, CellError> {
+pub(super) fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> std::result::Result<Cell<'a>, CellError> {
     Ok(match data {
         ColumnData::U8(Some(value)) => Cell::Int(i64::from(*value)),
         ColumnData::I16(Some(value)) => Cell::Int(i64::from(*value)),
