@@ -76,7 +76,8 @@ async fn a_share_of_a_large_table_is_witnessed_by_each_kind_of_key(engine: Engin
     let other = witness(&outcome, "by_nothing");
     assert!(other["state"] == "not_witnessed" || other["state"] == "agrees" && other["ranges"].is_null(), "{other}");
     // Who compares by hand compares it all.
-    let outcome = job.command("verify", &["--format", "json", "--table", "dbo.by_bytes"]).unwrap().expect_code(0).unwrap();
+    let outcome =
+        job.command("verify", &["--format", "json", "--table", "dbo.by_bytes"]).unwrap().expect_code(0).unwrap();
     let witness = witness(&outcome, "by_bytes");
     assert!(witness["state"] == "agrees" && witness["ranges"].is_null() && witness["columns"] == 2, "{witness}");
 }
@@ -243,10 +244,7 @@ async fn a_witness_that_broke_off_is_heard_again(engine: Engine) {
             return;
         }
         let skip = u32::from(consistency == "snapshot");
-        source
-            .run(&format!("EXEC simulator_fault 'error 1205', 'from [dbo].[{name}]', {skip}, 1, 0"))
-            .await
-            .unwrap();
+        source.run(&format!("EXEC simulator_fault 'error 1205', 'from [dbo].[{name}]', {skip}, 1, 0")).await.unwrap();
         let outcome = job.run().unwrap().expect_code(0).unwrap();
         let retries = outcome.json().unwrap()["tables"][0]["retries"].as_u64().unwrap();
         let witness = witness(&outcome, &name);
