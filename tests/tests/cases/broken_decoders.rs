@@ -20,7 +20,7 @@ struct Fault {
     rows: &'static str,
 }
 
-const FAULTS: [Fault; 12] = [
+const FAULTS: [Fault; 15] = [
     // A double is exact up to 2^53 ten-thousandths.
     Fault {
         name: "money_as_double",
@@ -29,6 +29,7 @@ const FAULTS: [Fault; 12] = [
     },
     Fault { name: "sign_lost", columns: "value decimal(9,2) NULL", rows: "(1, 5.25), (2, -7.10), (3, NULL)" },
     Fault { name: "last_digit_lost", columns: "value decimal(20,4) NOT NULL", rows: "(1, 12345678.9012), (2, 3.1415)" },
+    Fault { name: "double_as_real", columns: "value float NULL", rows: "(1, 0.5), (2, 0.1)" },
     Fault { name: "cut_to_32_bits", columns: "value bigint NOT NULL", rows: "(1, 7), (2, 5000000000)" },
     Fault { name: "dropped", columns: "value int NULL", rows: "(1, 0), (2, 8)" },
     Fault {
@@ -53,6 +54,12 @@ const FAULTS: [Fault; 12] = [
         columns: "value datetime2(7) NOT NULL",
         rows: "(1, '2024-02-29T12:00:00'), (2, '2024-02-29T23:59:58.1234567')",
     },
+    Fault {
+        name: "id_in_wire_order",
+        columns: "value uniqueidentifier NULL",
+        rows: "(1, '6F9619FF-8B86-D011-B42D-00C04FC964FF'), (2, NULL)",
+    },
+    Fault { name: "last_byte_lost", columns: "value varbinary(9) NOT NULL", rows: "(1, 0x), (2, 0x00FF)" },
     Fault {
         name: "offset_ignored",
         columns: "value datetimeoffset(3) NOT NULL",

@@ -50,6 +50,7 @@ fn spoil<'a>(
         ("money_as_double", Cell::Decimal { value, scale }) => Cell::Decimal { value: value as f64 as i128, scale },
         ("sign_lost", Cell::Decimal { value, scale }) => Cell::Decimal { value: value.abs(), scale },
         ("last_digit_lost", Cell::Decimal { value, scale }) => Cell::Decimal { value: value / 10 * 10, scale },
+        ("double_as_real", Cell::Float8(value)) => Cell::Float8(f64::from(value as f32)),
         ("cut_to_32_bits", Cell::Int(value)) => Cell::Int(i64::from(value as i32)),
         ("dropped", _) => Cell::Null,
         ("of_another_column", _) => match (row.cells().nth(index - 1), table.columns.get(index - 1)) {
@@ -70,6 +71,14 @@ fn spoil<'a>(
             let day = TICKS_PER_DAY as i64;
             Cell::TimestampTz { days: local.div_euclid(day) as i32, ticks: local.rem_euclid(day) as u64, offset }
         }
+        // The first three groups are little-endian on the wire.
+        ("id_in_wire_order", Cell::Uuid(mut id)) => {
+            id[..4].reverse();
+            id[4..6].reverse();
+            id[6..8].reverse();
+            Cell::Uuid(id)
+        }
+        ("last_byte_lost", Cell::Bytes(all)) => Cell::Bytes(&all[..all.len().saturating_sub(1)]),
         (_, own) => own,
     })
 }
