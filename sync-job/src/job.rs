@@ -97,7 +97,7 @@ impl<S: Source, T: Target> Job<S, T> {
         let dialect = self.target.dialect();
         let (facts, target_facts) = tokio::try_join!(self.source.facts(), self.target.facts())?;
         let catalog = self.source.catalog().await?;
-        let draft = plan::draft(config, &catalog, &self.only, dialect);
+        let draft = plan::draft(config, &catalog, &facts, &self.only, dialect);
         let targets = draft.targets();
         let (tables, names, unseen_readers) = tokio::try_join!(
             self.target.inspect(&targets),

@@ -11,8 +11,8 @@ use sync_job::chunk::Chunk;
 use sync_job::config::JobConfig;
 use sync_job::plan::{self, Present, RunPlan, Severity, TablePlan, TargetColumn, TargetTable};
 use sync_job::schema::{
-    CodePageOrName, Identity, IndexColumn, IndexKind, Length, SourceColumn, SourceForeignKey, SourceIndex, SourceKind,
-    SourceTable, SourceType, TableName,
+    CodePageOrName, Identity, IndexColumn, IndexKind, Length, Listed, SourceColumn, SourceFacts, SourceForeignKey,
+    SourceIndex, SourceKind, SourceTable, SourceType, TableName,
 };
 use sync_job::source::sqlserver::SqlServer;
 use sync_job::source::{Catalog, Source as _};
@@ -48,12 +48,14 @@ fn column(name: &str, declared: &str, source_type: SourceType, nullable: bool) -
         declared: declared.to_owned(),
         nullable,
         collation: None,
+        by_base_type: false,
+        counts_up: false,
         identity: None,
         computed: false,
         hidden: false,
         masked: false,
         encrypted: false,
-        default: None,
+        has_default: false,
     }
 }
 
@@ -79,6 +81,8 @@ fn table(name: &str, columns: Vec<SourceColumn>, indexes: Vec<SourceIndex>) -> S
         columns,
         indexes,
         foreign_keys: Vec::new(),
+        listed: Listed::default(),
+        lacking: Vec::new(),
         rows: Some(3_000_000),
         bytes: Some(400 << 20),
         temporal: None,
@@ -89,6 +93,7 @@ fn table(name: &str, columns: Vec<SourceColumn>, indexes: Vec<SourceIndex>) -> S
 
 fn orders() -> SourceTable {
     let mut id = column("OrderId", "int", SourceType::Int, false);
+    id.counts_up = true;
     id.identity = Some(Identity { seed: 1, increment: 1 });
     let mut number = column(
         "Number",
@@ -101,7 +106,7 @@ fn orders() -> SourceTable {
     );
     number.collation = Some("Latin1_General_CI_AS".to_owned());
     let mut note = column("Note", "nvarchar(max)", SourceType::NVarChar { units: Length::Max }, true);
-    note.default = Some("(N'')".to_owned());
+    note.has_default = true;
     let mut open = index("IX_Open", IndexKind::Plain, &[("PlacedAt", false)]);
     open.structure = "NONCLUSTERED".to_owned();
     open.filter = Some("([ShippedAt] IS NULL)".to_owned());
@@ -139,7 +144,7 @@ fn lines() -> SourceTable {
     lines.foreign_keys = vec![SourceForeignKey {
         name: "FK_OrderLines_Orders".to_owned(),
         columns: vec!["OrderId".to_owned()],
-        referenced: TableName::new("Sales", "Orders"),
+        referenced: Some(TableName::new("Sales", "Orders")),
         referenced_columns: vec!["OrderId".to_owned()],
         on_delete: "CASCADE".to_owned(),
         on_update: "NO_ACTION".to_owned(),
@@ -159,9 +164,22 @@ fn vault() -> SourceTable {
     vault
 }
 
+fn facts() -> SourceFacts {
+    SourceFacts {
+        version: "SQL Server 15.0".to_owned(),
+        major_version: Some(15),
+        database: "erp".to_owned(),
+        snapshot_allowed: Some(true),
+        read_only: false,
+        login: "stopgap".to_owned(),
+        sees_definitions: Some(true),
+        data_files: Vec::new(),
+    }
+}
+
 fn planned(config: &JobConfig, tables: Vec<SourceTable>, present: &Present) -> RunPlan {
     let catalog = Catalog { tables, ..Catalog::default() };
-    let draft = plan::draft(config, &catalog, &[], &PostgresDialect);
+    let draft = plan::draft(config, &catalog, &facts(), &[], &PostgresDialect);
     plan::complete(
         config,
         draft,

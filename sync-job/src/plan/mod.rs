@@ -14,6 +14,8 @@ mod keys;
 mod make;
 mod names;
 pub mod references;
+mod selection;
+mod tally;
 pub mod text;
 mod ties;
 

@@ -29,6 +29,18 @@ impl Binder<'_> {
         sources: &mut Vec<Source>,
         outer: Option<&Scope<'_>>,
     ) -> Result<String, SqlError> {
+        let outside = self.joins.replace(!table.joins.is_empty());
+        let sql = self.sides(table, sources, outer);
+        self.joins.set(outside);
+        sql
+    }
+
+    fn sides(
+        &self,
+        table: &TableWithJoins,
+        sources: &mut Vec<Source>,
+        outer: Option<&Scope<'_>>,
+    ) -> Result<String, SqlError> {
         let mut sql = self.factor(&table.relation, sources, outer)?;
         for join in &table.joins {
             let before = sources.len();
@@ -132,7 +144,9 @@ impl Binder<'_> {
                 })
                 .collect();
             sources.push(Source { alias: shown.clone(), table: None, columns });
-            return Ok(format!("({}) AS {}", view.sql, quote(&shown)));
+            let lost = self.joins.get() && self.env.quirks().loses_in_joins(schema, last);
+            let sql = if lost { format!("SELECT * FROM ({}) WHERE 0", view.sql) } else { view.sql };
+            return Ok(format!("({sql}) AS {}", quote(&shown)));
         }
         let table = crate::catalog::find_at(self.env.connection, &place, schema, last)?
             .ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;
@@ -155,15 +169,16 @@ impl Binder<'_> {
             Some(scale) if !self.describes.get() => crate::tpch::materialize(self.env, &table, scale)?,
             _ => table.stored(),
         };
-        let unmask = self.env.unmasked(&table.place.at)?;
+        let masked = self.env.masked_columns(&table.place.at, table.id)?;
         let columns = table
             .columns
             .iter()
             .map(|column| {
                 let sql = format!("{}.{}", quote(&shown), quote(&column.name));
-                let sql = match &column.masked {
-                    Some(_) if !unmask => format!("(CASE WHEN {sql} IS NOT NULL THEN {} END)", mask(&column.sql_type)),
-                    _ => sql,
+                let sql = if masked.contains(&column.id) {
+                    format!("(CASE WHEN {sql} IS NOT NULL THEN {} END)", mask(&column.sql_type))
+                } else {
+                    sql
                 };
                 let bound = Bound {
                     nullable: column.nullable,
