@@ -232,7 +232,8 @@ impl<S: Source, T: Target> Job<S, T> {
                 let is_compared =
                     |name: &String| planned.plan.tables.iter().any(|table| table.source.to_string() == *name);
                 let refusals = planned.plan.refusals();
-                let refusals = refusals.filter(|finding| !finding.table.as_ref().is_some_and(is_compared));
+                let refusals = refusals
+                    .filter(|finding| finding.hides_a_part() || !finding.table.as_ref().is_some_and(is_compared));
                 report.refusals = refusals.cloned().collect();
                 if report.refusals.is_empty() {
                     let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();

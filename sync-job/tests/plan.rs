@@ -305,3 +305,18 @@ fn keys_that_lose_a_digit_are_warned_of() {
     assert_eq!(warned("indexes = \"none\"", 7), None);
     assert_eq!(warned("[[table]]\nsource = \"sales.OrderLines\"\n[table.target_types]\nLineNo = \"text\"", 7), None);
 }
+
+#[test]
+fn what_could_not_be_read_is_said_to_be_unknown() {
+    let missing = |what, forbidden| sync_job::source::MissingFact { what, why: "denied".to_owned(), forbidden };
+    let catalog = Catalog {
+        tables: vec![lines()],
+        missing: vec![missing("masked columns", true), missing("masked columns", false), missing("table sizes", true)],
+        ..Catalog::default()
+    };
+    let draft = plan::draft(&config("[tables]\ninclude = [\"Sales.*\"]"), &catalog, &facts(), &[], &PostgresDialect);
+    let found: Vec<Severity> =
+        draft.findings.iter().filter(|finding| finding.id == "missing-fact").map(|finding| finding.severity).collect();
+    // Whether columns are masked decides what is copied.
+    assert_eq!(found, [Severity::Warning, Severity::Note, Severity::Note]);
+}

@@ -6,6 +6,9 @@ use crate::schema::{IndexKind, SourceColumn, SourceTable, SourceType};
 use crate::source::MissingFact;
 use crate::type_map::Form;
 
+/// The id of what concerns types that the source does not show.
+pub const TYPE_NOT_SHOWN: &str = "type-not-shown";
+
 /// Facts without which a copy may be another than it seems, and the report says nothing of it.
 const WEIGHTY_FACTS: [&str; 3] = ["masked columns", "encrypted columns", "row-level security"];
 
@@ -68,7 +71,7 @@ pub(super) fn of_table(
         source.columns.iter().filter(|column| column.by_base_type).map(|column| column.name.as_str()).collect();
     if !by_base_type.is_empty() {
         say(
-            "type-not-shown",
+            TYPE_NOT_SHOWN,
             Severity::Note,
             format!(
                 "the login does not see the alias types of {}: they are copied by their base types",

@@ -274,7 +274,7 @@ fn plan_columns(
         }
         if let SourceType::NotShown(id) = column.source_type {
             let (message, remedy) = findings::type_not_shown(column, id);
-            refuse("type-not-shown", message, &remedy);
+            refuse(findings::TYPE_NOT_SHOWN, message, &remedy);
             continue;
         }
         if column.counts_up && column.identity.is_none() && settings.identity == IdentityPolicy::Keep {

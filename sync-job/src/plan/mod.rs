@@ -244,6 +244,12 @@ impl Finding {
         Self { id, severity, table: None, message: message.into(), remedy: remedy.into() }
     }
 
+    /// Whether the plan lacks a part of the table because the source does not show it: a comparison by this plan would pass over
+    /// that part and agree.
+    pub fn hides_a_part(&self) -> bool {
+        self.severity == Severity::Refusal && [tally::INCOMPLETE, findings::TYPE_NOT_SHOWN].contains(&self.id)
+    }
+
     pub fn on(mut self, table: &TableName) -> Self {
         self.table = Some(table.to_string());
         self

@@ -5,6 +5,9 @@ use std::collections::HashSet;
 use super::{Finding, Severity};
 use crate::schema::SourceTable;
 
+/// The id of the refusal.
+pub const INCOMPLETE: &str = "incomplete-catalog";
+
 /// Names of what the plan has decided on.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -47,7 +50,7 @@ impl Tally {
             self.refused.len(),
         );
         let remedy = "Grant VIEW DEFINITION on the table, and on the types of its columns, to the job's login; or exclude the table.";
-        Some(Finding::new("incomplete-catalog", Severity::Refusal, message, remedy).on(&source.name))
+        Some(Finding::new(INCOMPLETE, Severity::Refusal, message, remedy).on(&source.name))
     }
 }
 

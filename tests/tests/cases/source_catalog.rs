@@ -75,6 +75,8 @@ async fn a_column_of_a_clr_type_that_is_not_shown_refuses_its_table() {
     assert!(said.contains("column p is of a user-defined type that the server does not show"), "{said}");
     assert!(said.contains("GRANT VIEW DEFINITION ON TYPE::"), "{said}");
     assert_eq!(target.rows("SELECT id, p FROM places").unwrap(), ["7|\\x01"]);
+    // A comparison without the column would agree.
+    job(&source, &target, &login, "").command("verify", &[]).unwrap().expect_code(PRECHECK_REFUSED).unwrap();
     source.run(&format!("GRANT VIEW DEFINITION ON TYPE::dbo.Point TO {login}")).await.unwrap();
     job(&source, &target, &login, "").run().unwrap().expect_code(0).unwrap();
     assert_eq!(target.rows("SELECT id, p FROM places").unwrap(), ["1|∅"]);
@@ -173,6 +175,52 @@ async fn a_part_that_is_listed_and_not_described_refuses_its_table() {
         let refused = job.run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
         assert!(words(&refused).contains(expected), "{view}: {}", refused.stdout);
     }
+}
+
+/// What a row of the catalog lacks is an error that names it, or is not known: never "" or "no".
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_that_the_catalog_lacks_is_not_made_up() {
+    if std::env::var_os("SYNC_TEST_MSSQL").is_some() {
+        println!("a real server's catalog lacks none of these: nothing is tested here");
+        return;
+    }
+    let script = "CREATE TABLE dbo.orders (id int IDENTITY(-1, -1) NOT NULL CONSTRAINT pk_orders PRIMARY KEY, note nvarchar(20) NULL);\n\
+                  CREATE UNIQUE INDEX ux_note ON dbo.orders (note) WHERE note IS NOT NULL";
+    let target = TestTarget::on(Engine::Postgres).unwrap();
+    let run = async |column: &str, keys: &str| {
+        let source =
+            TestSource::with(&format!("{script}\nGO\nEXEC simulator_quirk '{column} is null', 'on'")).await.unwrap();
+        let sections = format!("[tables]\ninclude = [\"dbo.*\"]\n{keys}");
+        let outcome = Job::new(&source, &target).unwrap().sections(&sections).command("plan", &[]).unwrap();
+        (
+            outcome.code(),
+            format!("{}{}", outcome.stdout, outcome.stderr).split_whitespace().collect::<Vec<_>>().join(" "),
+        )
+    };
+    let mandatory = [
+        (
+            "sys.columns.is_nullable",
+            "the columns could not be read from the source's catalog: the column is_nullable is NULL",
+        ),
+        (
+            "sys.indexes.is_unique",
+            "the indexes could not be read from the source's catalog: the column is_unique is NULL",
+        ),
+        ("sys.objects.name", "the tables could not be read from the source's catalog: the column table_name is NULL"),
+    ];
+    for (column, expected) in mandatory {
+        let (code, said) = run(column, "").await;
+        assert!(code != Some(0) && said.contains(expected), "{column}: {code:?}: {said}");
+    }
+    let (code, said) = run("sys.identity_columns.increment_value", "").await;
+    assert!(code == Some(PRECHECK_REFUSED) && said.contains("seed and increment could not be read"), "{said}");
+    let (code, said) = run("sys.identity_columns.increment_value", "identity = \"plain\"").await;
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = run("sys.indexes.filter_definition", "").await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("index ux_note: it is filtered: its condition is not shown to this login"), "{said}");
+    let (code, said) = run("sys.schemas.name", "").await;
+    assert!(code == Some(0) && said.contains("dbo.orders → public.orders"), "{said}");
 }
 
 /// Why nothing is found depends on what the login would see.

@@ -135,16 +135,21 @@ impl Binder<'_> {
         if same(schema, "sys") || same(schema, "INFORMATION_SCHEMA") {
             let view = crate::catalog_views::view(self.env, &place, schema, last)?
                 .ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;
+            let quirks = self.env.quirks();
             let columns = view
                 .columns
                 .into_iter()
-                .map(|(column, sql_type, nullable)| ScopeColumn {
-                    bound: Bound { nullable, ..Bound::new(format!("{}.{}", quote(&shown), quote(&column)), sql_type) },
-                    name: column,
+                .map(|(column, sql_type, nullable)| {
+                    let sql = if quirks.lacks_values(schema, last, &column) {
+                        "NULL".to_owned()
+                    } else {
+                        format!("{}.{}", quote(&shown), quote(&column))
+                    };
+                    ScopeColumn { bound: Bound { nullable, ..Bound::new(sql, sql_type) }, name: column }
                 })
                 .collect();
             sources.push(Source { alias: shown.clone(), table: None, columns });
-            let lost = self.joins.get() && self.env.quirks().loses_in_joins(schema, last);
+            let lost = self.joins.get() && quirks.loses_in_joins(schema, last);
             let sql = if lost { format!("SELECT * FROM ({}) WHERE 0", view.sql) } else { view.sql };
             return Ok(format!("({sql}) AS {}", quote(&shown)));
         }

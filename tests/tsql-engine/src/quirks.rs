@@ -14,6 +14,8 @@ pub struct Quirks {
     /// A catalog view, such as `sys.indexes`, that has no rows where it is joined with others. No server is known to do just
     /// this; servers that lose some rows in joins are.
     pub empty_in_joins: Option<String>,
+    /// A column of a catalog view, such as `sys.columns.is_nullable`, that has no values.
+    pub without_values: Option<String>,
 }
 
 impl Quirks {
@@ -21,18 +23,25 @@ impl Quirks {
     pub fn loses_in_joins(&self, schema: &str, view: &str) -> bool {
         self.empty_in_joins.as_ref().is_some_and(|lost| crate::bind::same(lost, &format!("{schema}.{view}")))
     }
+
+    /// Whether a view's column is NULL in each row.
+    pub fn lacks_values(&self, schema: &str, view: &str, column: &str) -> bool {
+        let name = format!("{schema}.{view}.{column}");
+        self.without_values.as_ref().is_some_and(|lost| crate::bind::same(lost, &name))
+    }
 }
 
 impl Session {
     /// Sets a quirk of the session's database by name: `no sys schema`, `unmask of database only`, `joined sys.indexes is
-    /// empty`.
+    /// empty`, `sys.columns.is_nullable is null`.
     pub fn set_quirk(&self, name: &str, on: bool) -> Result<(), SqlError> {
         let mut quirks = self.env().quirks();
         let view = name.strip_prefix("joined ").and_then(|rest| rest.strip_suffix(" is empty"));
-        match (name, view) {
-            ("no sys schema", _) => quirks.no_sys_schema = on,
-            ("unmask of database only", _) => quirks.unmask_of_database_only = on,
-            (_, Some(view)) => quirks.empty_in_joins = on.then(|| view.to_owned()),
+        match (name, view, name.strip_suffix(" is null")) {
+            ("no sys schema", ..) => quirks.no_sys_schema = on,
+            ("unmask of database only", ..) => quirks.unmask_of_database_only = on,
+            (_, Some(view), _) => quirks.empty_in_joins = on.then(|| view.to_owned()),
+            (_, _, Some(column)) => quirks.without_values = on.then(|| column.to_owned()),
             _ => return Err(error(40_000, format!("simulator: no quirk is called '{name}'"))),
         }
         self.instance.alter_database(&self.database, |database| database.quirks = quirks)
