@@ -1,5 +1,8 @@
 //! Kinds of failure, and on which side: what retry, report and exit status decide by.
 
+use crate::load::CellError;
+use crate::message::{self, Message};
+
 /// Which database failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,19 +65,20 @@ pub enum Kind {
     Internal,
 }
 
-/// A failure with its side and kind; the message says what was attempted, the source why it failed.
+/// A failure with its side and kind; the message says what was attempted, the source why it failed. What is printed or logged of
+/// it holds no values of rows; [`Error::whole`] has them.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     pub side: Side,
     pub kind: Kind,
-    pub message: String,
+    pub message: Message,
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
-    pub fn new(side: Side, kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(side: Side, kind: Kind, message: impl Into<Message>) -> Self {
         Self { side, kind, message: message.into(), source: None }
     }
 
@@ -87,16 +91,20 @@ impl Error {
         Self::new(Side::Job, Kind::Cancelled, "interrupted")
     }
 
-    /// The message and every source's, joined by ": ".
+    /// The message and every source's, joined by ": ", for logs: values of rows are hidden.
     pub fn chain(&self) -> String {
-        let mut text = self.message.clone();
+        self.whole().to_string()
+    }
+
+    /// The message and every source's, joined by ": ", with the values of rows that they hold.
+    pub fn whole(&self) -> Message {
+        let mut all = self.message.clone();
         let mut next = std::error::Error::source(self);
         while let Some(error) = next {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
+            all = all.words(": ").message(&message_of(error));
             next = error.source();
         }
-        text
+        all
     }
 
     /// What the reader can do about it, where the kind tells.
@@ -136,6 +144,24 @@ impl Error {
             Kind::Internal => "This is a mistake in sync-job: please report it with this message.",
         }
     }
+}
+
+/// What an error says of itself, without its sources. Only those of this program tell values from words.
+fn message_of(error: &(dyn std::error::Error + 'static)) -> Message {
+    if let Some(message) = error.downcast_ref::<Message>() {
+        return message.clone();
+    }
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return error.message.clone();
+    }
+    if let Some(error) = error.downcast_ref::<CellError>() {
+        return error.message();
+    }
+    if let Some(error) = error.downcast_ref::<tokio::task::JoinError>() {
+        // A panic may quote what it stumbled over.
+        return message::of_unknown(&error.to_string(), |_| false);
+    }
+    error.to_string().into()
 }
 
 /// The result of everything that talks to a database.

@@ -17,6 +17,7 @@ pub mod exit;
 pub mod job;
 pub mod load;
 pub mod login;
+pub mod message;
 pub mod pipeline;
 pub mod plan;
 pub mod precheck;

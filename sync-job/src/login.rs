@@ -22,7 +22,7 @@ where
                         "the login was refused ({}), and whether there is another password is not known",
                         error.chain()
                     );
-                    return Err(Error { kind: Kind::Transient, message, ..unread });
+                    return Err(Error { kind: Kind::Transient, message: message.into(), ..unread });
                 }
             };
             tracing::warn!(%side, "the login was refused; trying with the password that is there now");

@@ -8,6 +8,8 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta};
 use sync_job::error::{Error, Kind, Side};
 use sync_job::exit::ExitStatus;
+use sync_job::load::CellError;
+use sync_job::message::Message;
 use sync_job::plan::{Finding, Severity, SwapMethod};
 use sync_job::report::{Failure, LossLine, RunReport, Stages, TableOutcome, TableReport, render};
 
@@ -25,6 +27,7 @@ fn run(seconds: f64, tables: Vec<TableReport>) -> RunReport {
         notes: Vec::new(),
         refusals: Vec::new(),
         failure: None,
+        show_values: false,
     }
 }
 
@@ -86,9 +89,9 @@ fn some_failed() -> RunReport {
     let nul = Error::new(
         Side::Source,
         Kind::Data,
-        "column Note of the row OrderId = 4711: the text holds U+0000, which the target cannot store; set nul = \"strip\" \
-         to remove and count it",
-    );
+        Message::from("dbo.Notes, column Note, the row OrderId = ").value(SECRET).words(" (row 3 of its chunk)"),
+    )
+    .with_source(CellError::Nul);
     let lock = Error::new(
         Side::Target,
         Kind::LockTimeout,
@@ -190,6 +193,25 @@ fn golden(name: &str, found: &str) {
     assert!(found == expected, "{name} differs; found:\n{found}\nexpected:\n{expected}");
 }
 
+/// A value of a row.
+const SECRET: &str = "4711-secret";
+
+#[test]
+fn values_of_rows_are_in_reports_that_ask_for_them_and_in_no_other() {
+    let mut report = some_failed();
+    let json = |report: &RunReport| report.json().unwrap().to_string();
+    let shown = |text: &str| text.contains(SECRET);
+    assert!(!shown(&render(&report)) && !shown(&json(&report)) && !shown(&format!("{report:?}")));
+    assert!(render(&report).contains("show_values = true"), "where the values are is not said");
+    assert!(shown(&render(&report.with_values())) && !render(&report.with_values()).contains("[hidden]"));
+    report.show_values = true;
+    assert!(shown(&json(&report)) && !shown(&render(&report)));
+    let failed = Error::new(Side::Job, Kind::Unknown, "all failed")
+        .with_source(Error::new(Side::Source, Kind::Data, Message::from("the row ").value(SECRET)));
+    report.failure = Some(Failure::new("load", &failed));
+    assert!(shown(&json(&report)) && !shown(&render(&report)) && !shown(&failed.chain()) && !shown(&failed.to_string()));
+}
+
 #[test]
 fn the_report_for_people() {
     for (name, report, _) in cases() {
@@ -228,7 +250,7 @@ fn what_failed_is_said_with_its_remedy() {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
         let text = words(&render(&report));
         for failure in report.failure.iter().chain(report.tables.iter().filter_map(|table| table.failure.as_ref())) {
-            assert!(text.contains(&words(&failure.message)), "{name} lacks {}", failure.message);
+            assert!(text.contains(&words(&failure.message.to_string())), "{name} lacks {}", failure.message);
             assert!(text.contains(&words(&failure.remedy)), "{name} lacks {}", failure.remedy);
         }
         for finding in &report.refusals {

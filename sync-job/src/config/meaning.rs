@@ -42,6 +42,7 @@ const MYSQL_PORT: u16 = 3306;
 pub fn job(typed: file::JobFile, found: FoundSecrets) -> Checked<JobConfig> {
     let name = job_name(typed.job.name.clone())?;
     let limits = limits(&typed.job)?;
+    let show_values = typed.job.show_values;
     let source = source(typed.source, &name, found.source)?;
     let target = target(typed.target, found.target, found.tokens)?;
     let defaults = defaults(&typed.tables, source.consistency, target.swap, limits.readers)?;
@@ -53,7 +54,7 @@ pub fn job(typed: file::JobFile, found: FoundSecrets) -> Checked<JobConfig> {
     let selection = selection(&typed.tables, &tables)?;
     let notify = notify(typed.notify)?;
     let history = typed.history.at.map(|place| filled("history.at", place)).transpose()?;
-    Ok(JobConfig { name, limits, source, target, selection, defaults, tables, notify, history })
+    Ok(JobConfig { name, limits, source, target, selection, defaults, tables, notify, history, show_values })
 }
 
 fn job_name(name: String) -> Checked<String> {

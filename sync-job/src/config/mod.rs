@@ -42,6 +42,8 @@ pub struct JobConfig {
     pub notify: Notify,
     /// Where runs are written down: a directory or `s3://bucket/prefix`.
     pub history: Option<String>,
+    /// Whether report.json gets the values of rows that messages hold.
+    pub show_values: bool,
 }
 
 /// Who is told of a run, and when.

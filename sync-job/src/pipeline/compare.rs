@@ -37,8 +37,8 @@ pub async fn compare_all<S: Source, T: Target>(
                 report.failure = Some(Failure::new(stage, &error));
             }
         }
-        let outcome = report.failure.as_ref().map_or("agrees", |failure| failure.message.as_str());
-        context.progress.table_done(&report.target, outcome);
+        let outcome = report.failure.as_ref().map_or("agrees".to_owned(), |failure| failure.message.to_string());
+        context.progress.table_done(&report.target, &outcome);
         report
     }))
     .await

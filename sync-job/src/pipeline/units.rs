@@ -97,8 +97,8 @@ async fn copy_unit<S: Source, T: Target>(
         if report.failure.is_some() && begun.load(Ordering::Relaxed) {
             drop_staging(context, staging).await;
         }
-        let outcome = report.failure.as_ref().map_or("verified and swapped in", |failure| failure.message.as_str());
-        context.progress.table_done(&report.target, outcome);
+        let outcome = report.failure.as_ref().map_or("verified and swapped in".to_owned(), |failure| failure.message.to_string());
+        context.progress.table_done(&report.target, &outcome);
     }
     reports
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind, Side};
 use crate::exit::ExitStatus;
+use crate::message::Message;
 use crate::plan::{Finding, SwapMethod};
 
 pub mod human;
@@ -44,7 +45,8 @@ pub struct Failure {
     pub stage: String,
     pub side: Side,
     pub kind: Kind,
-    pub message: String,
+    /// Values of rows in it are hidden unless somebody asks for them.
+    pub message: Message,
     pub remedy: String,
 }
 
@@ -54,7 +56,7 @@ impl Failure {
             stage: stage.to_owned(),
             side: error.side,
             kind: error.kind,
-            message: error.chain(),
+            message: error.whole(),
             remedy: remedy(stage, error).to_owned(),
         }
     }
@@ -127,6 +129,9 @@ pub struct RunReport {
     pub refusals: Vec<Finding>,
     /// Why the run as a whole ended early.
     pub failure: Option<Failure>,
+    /// Whether programs get the values of rows that messages hold.
+    #[serde(skip)]
+    pub show_values: bool,
 }
 
 impl RunReport {
@@ -146,9 +151,25 @@ impl RunReport {
         self.tables.iter().filter(|table| table.failure.is_some()).count()
     }
 
+    /// The same with the values of rows that its messages hold: for the local terminal.
+    pub fn with_values(&self) -> Self {
+        let mut shown = self.clone();
+        let of_tables = shown.tables.iter_mut().filter_map(|table| table.failure.as_mut());
+        for failure in of_tables.chain(shown.failure.as_mut()) {
+            failure.message = failure.message.revealed();
+        }
+        shown
+    }
+
+    /// Whether something of it is hidden.
+    pub fn holds_values(&self) -> bool {
+        let of_tables = self.tables.iter().filter_map(|table| table.failure.as_ref());
+        of_tables.chain(&self.failure).any(|failure| failure.message.holds_values())
+    }
+
     /// The same for programs, with what is computed from it. Fails only if a field could not be shown as JSON.
     pub fn json(&self) -> serde_json::Result<serde_json::Value> {
-        let mut value = serde_json::to_value(self)?;
+        let mut value = if self.show_values { serde_json::to_value(self.with_values())? } else { serde_json::to_value(self)? };
         if let Some(object) = value.as_object_mut() {
             object.insert("exit_status".to_owned(), self.exit_status().code().into());
             object.insert("status".to_owned(), serde_json::to_value(self.exit_status())?);

@@ -6,9 +6,11 @@ use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
 
+use super::server_message;
 use crate::config::{Intent, Login, SourceConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
 use crate::login::with_password;
+use crate::message::{Message, of_unknown};
 use crate::retry::worth_retrying;
 
 pub type Connection = Client<Compat<TcpStream>>;
@@ -146,7 +148,7 @@ pub async fn optional_rows(
 
 /// The kind of a driver error. Numbers from "Database Engine events and errors" and, for Azure SQL, "Transient fault
 /// errors".
-pub fn classify(error: tiberius::error::Error, message: String) -> Error {
+pub fn classify(error: tiberius::error::Error, message: impl Into<Message>) -> Error {
     use tiberius::error::Error as Driver;
     let kind = match &error {
         Driver::Io { kind: std::io::ErrorKind::TimedOut, .. } => Kind::Stalled,
@@ -160,13 +162,14 @@ pub fn classify(error: tiberius::error::Error, message: String) -> Error {
         _ => Kind::Statement,
     };
     let error_text = match &error {
-        Driver::Server(token) => format!("Msg {}, Level {}: {}", token.code(), token.class(), token.message()),
-        Driver::Io { kind: std::io::ErrorKind::UnexpectedEof, .. } => "the server closed the connection".to_owned(),
+        Driver::Server(token) => Message::from(format!("Msg {}, Level {}: ", token.code(), token.class()))
+            .message(&server_message::message(token.code(), token.message())),
+        Driver::Io { kind: std::io::ErrorKind::UnexpectedEof, .. } => "the server closed the connection".into(),
         // The driver's own words say "performing I/O" twice before the cause.
-        Driver::Io { message, .. } => message.rsplit("performing I/O: ").next().unwrap_or(message).to_owned(),
+        Driver::Io { message, .. } => message.rsplit("performing I/O: ").next().unwrap_or(message).into(),
         // What follows is for programmers: how to call the driver.
-        Driver::Tls(message) => message.split(" To connect anyway").next().unwrap_or(message).to_owned(),
-        other => other.to_string(),
+        Driver::Tls(message) => message.split(" To connect anyway").next().unwrap_or(message).into(),
+        other => of_unknown(&other.to_string(), |_| false),
     };
     Error::new(Side::Source, kind, message).with_source(error_text)
 }
@@ -175,7 +178,7 @@ fn is_tls_message(message: &str) -> bool {
     ["certificate", "invalid peer", "UnknownIssuer", "HandshakeFailure"].iter().any(|word| message.contains(word))
 }
 
-fn server_kind(number: u32) -> Kind {
+pub(super) fn server_kind(number: u32) -> Kind {
     match number {
         // Login failed; cannot open database; password expired; login from an untrusted domain.
         4060 | 4064 | 18452 | 18456 | 18470 | 18486..=18488 => Kind::Login,

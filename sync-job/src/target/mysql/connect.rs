@@ -5,9 +5,11 @@ use std::time::Duration;
 use mysql_async::prelude::{FromRow, Queryable as _};
 use mysql_async::{Conn, DriverError, Opts, OptsBuilder, SslOpts};
 
+use super::server_message;
 use crate::config::{Auth, Login, TargetConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
 use crate::login::with_password;
+use crate::message::{Message, of_unknown};
 
 /// The silence after which the peer is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -65,8 +67,10 @@ fn ssl(config: &TargetConfig) -> Option<SslOpts> {
 
 /// Stated instead of assumed: nothing is cut or zeroed silently, backslash escapes, times are taken as they are, and a COMMIT
 /// ends its transaction. Checks of keys stay on, and answers are whole.
-const SESSION: [&str; 6] = [
+const SESSION: [&str; 7] = [
     "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+    // Values in messages are told from words by the words.
+    "SET SESSION lc_messages = 'en_US'",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,\
      NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', autocommit = 1, unique_checks = 1, foreign_key_checks = 1, \
      sql_safe_updates = 0, sql_big_selects = 1, sql_select_limit = 18446744073709551615, completion_type = 0",
@@ -114,7 +118,7 @@ fn shorten(sql: &str) -> String {
 }
 
 /// The kind of a driver error, by number (MySQL 8.0 Error Message Reference).
-pub fn classify(error: mysql_async::Error, message: impl Into<String>) -> Error {
+pub fn classify(error: mysql_async::Error, message: impl Into<Message>) -> Error {
     use mysql_async::Error as E;
     let kind = match &error {
         E::Server(server) => number_kind(server.code),
@@ -125,8 +129,11 @@ pub fn classify(error: mysql_async::Error, message: impl Into<String>) -> Error 
         E::Driver(_) | E::Url(_) | E::Other(_) => Kind::Internal,
     };
     let source = match &error {
-        E::Server(server) => format!("{} (error {}, SQLSTATE {})", server.message, server.code, server.state),
-        other => other.to_string(),
+        E::Server(server) => server_message::message(server.code, &server.state, &server.message)
+            .words(format!(" (error {}, SQLSTATE {})", server.code, server.state)),
+        E::Io(_) | E::Url(_) => error.to_string().into(),
+        // A value that the driver cannot convert is part of what it says.
+        E::Driver(_) | E::Other(_) => of_unknown(&error.to_string(), |_| false),
     };
     Error::new(Side::Target, kind, message).with_source(source)
 }
@@ -136,7 +143,7 @@ fn is_tls(error: &std::io::Error) -> bool {
     ["certificate", "invalid peer", "UnknownIssuer", "received fatal alert"].iter().any(|word| text.contains(word))
 }
 
-fn number_kind(number: u16) -> Kind {
+pub(super) fn number_kind(number: u16) -> Kind {
     match number {
         // Deadlock; read-only (a writer that became a reader); too many connections; shutting down; out of resources; aborted
         // by group replication or a failover; killed (the session, by an administrator or a failover).

@@ -29,6 +29,7 @@ mod permissions;
 mod rename;
 mod replace;
 mod row_size;
+mod server_message;
 mod snapshots;
 mod sql;
 mod swap;

@@ -1,11 +1,13 @@
 //! Connections to PostgreSQL: TLS, session settings, and the kinds of its errors.
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
+use super::server_message;
 use crate::config::{Login, TargetConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
 use crate::login::with_password;
+use crate::message::{Message, of_unknown};
 
 /// Opens a connection. Every session setting that the job relies on is stated.
 pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<PgConnection> {
@@ -90,7 +92,7 @@ fn shorten(sql: &str) -> String {
 }
 
 /// The kind of a driver error, by SQLSTATE (PostgreSQL documentation, appendix A).
-pub fn classify(error: sqlx::Error, message: impl Into<String>) -> Error {
+pub fn classify(error: sqlx::Error, message: impl Into<Message>) -> Error {
     let kind = match &error {
         sqlx::Error::Database(database) => database.code().map_or(Kind::Statement, |code| sqlstate_kind(&code)),
         sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Kind::Stalled,
@@ -109,15 +111,18 @@ fn is_tls(error: &std::io::Error) -> bool {
     ["certificate", "invalid peer", "UnknownIssuer"].iter().any(|word| text.contains(word))
 }
 
-/// The server's message with its SQLSTATE and detail.
-fn describe(error: &sqlx::Error) -> String {
-    let sqlx::Error::Database(database) = error else { return error.to_string() };
-    let code = database.code().unwrap_or_default();
-    let postgres = database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>();
-    let extra = |text: Option<&str>| text.map(|text| format!("; {text}")).unwrap_or_default();
-    let detail = extra(postgres.and_then(|error| error.detail()));
-    let hint = extra(postgres.and_then(|error| error.hint()));
-    format!("{} (SQLSTATE {code}){detail}{hint}", database.message())
+/// What the server says, or else the driver.
+fn describe(error: &sqlx::Error) -> Message {
+    match error {
+        sqlx::Error::Database(database) => match database.try_downcast_ref::<PgDatabaseError>() {
+            Some(error) => server_message::message(error),
+            None => of_unknown(database.message(), |_| false),
+        },
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) | sqlx::Error::Protocol(_) => {
+            error.to_string().into()
+        }
+        other => of_unknown(&other.to_string(), |_| false),
+    }
 }
 
 fn sqlstate_kind(code: &str) -> Kind {

@@ -24,6 +24,7 @@ mod permissions;
 mod publications;
 mod readers;
 mod replace;
+mod server_message;
 mod sql;
 mod swap;
 

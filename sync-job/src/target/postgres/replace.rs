@@ -152,7 +152,7 @@ async fn merge_rows(connection: &mut PgConnection, table: &TablePlan, merge: &Me
         && let Some(collision) = attempt(connection, update).await?
     {
         if is_referenced(connection, &sql::qualified(&table.target)).await? {
-            return Err(referenced(table, "has rows that exchange unique values").with_source(collision.chain()));
+            return Err(referenced(table, "has rows that exchange unique values").with_source(collision.whole()));
         }
         execute(connection, &merge.delete_changed).await?;
     }

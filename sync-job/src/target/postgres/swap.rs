@@ -37,7 +37,7 @@ pub(super) async fn swap(target: &Postgres, items: &[SwapItem<'_>]) -> Result<Ve
         attempt += 1;
         let Err(error) = swap.try_once().await else { return Ok(swap.end().await) };
         if !retry::worth_retrying(error.kind) || Instant::now() >= swap.deadline {
-            return Err(Error { message: format!("swapping {} failed", names(items)), ..explain(error) });
+            return Err(Error { message: format!("swapping {} failed", names(items)).into(), ..explain(error) });
         }
         tracing::info!(tables = names(items), attempt, error = error.chain(), "the swap waits and is tried again");
         tokio::time::sleep(retry::backoff(attempt)).await;
@@ -166,7 +166,7 @@ fn foreign_keys<'a>(
 
 fn explain(error: Error) -> Error {
     let Error { side, kind, .. } = error;
-    Error { side, kind, message: String::new(), source: Some(error.chain().into()) }
+    Error::new(side, kind, "").with_source(error.whole())
 }
 
 fn names(items: &[SwapItem<'_>]) -> String {
