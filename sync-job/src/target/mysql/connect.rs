@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use mysql_async::prelude::{FromRow, Queryable as _};
-use mysql_async::{Conn, DriverError, Opts, OptsBuilder, SslOpts};
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, DriverError, Opts, OptsBuilder, Row, SslOpts};
 
+use super::columns::{Columns, Unexpected};
 use super::server_message;
 use crate::config::{Auth, Login, TargetConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
@@ -94,13 +95,21 @@ pub async fn execute(connection: &mut Conn, sql: &str) -> Result<()> {
 }
 
 /// The rows of a query.
-pub async fn rows<T: FromRow + Send + 'static>(connection: &mut Conn, sql: &str) -> Result<Vec<T>> {
+pub async fn rows<T: Columns>(connection: &mut Conn, sql: &str) -> Result<Vec<T>> {
     tracing::debug!(sql, "target");
-    connection.query(sql).await.map_err(|error| classify(error, format!("the target did not answer: {}", shorten(sql))))
+    let found: Vec<Row> = connection
+        .query(sql)
+        .await
+        .map_err(|error| classify(error, format!("the target did not answer: {}", shorten(sql))))?;
+    let unexpected = |Unexpected { column, found }: Unexpected| {
+        let message = format!("column {column} of the answer to {:?} is {found}, which it should not be", shorten(sql));
+        Error::new(Side::Target, Kind::Statement, message)
+    };
+    found.iter().map(|row| T::read(row).map_err(unexpected)).collect()
 }
 
 /// The first row of a query.
-pub async fn row<T: FromRow + Send + 'static>(connection: &mut Conn, sql: &str) -> Result<Option<T>> {
+pub async fn row<T: Columns>(connection: &mut Conn, sql: &str) -> Result<Option<T>> {
     Ok(rows(connection, sql).await?.into_iter().next())
 }
 

@@ -15,6 +15,7 @@ use crate::target::load_data::LoadDataEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
 
 mod carried;
+mod columns;
 mod connect;
 mod dialect;
 mod digest;

@@ -1,8 +1,9 @@
 //! Connections to PostgreSQL: TLS, session settings, and the kinds of its errors.
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgRow, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
+use super::row::Answer;
 use super::server_message;
 use crate::config::{Login, TargetConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
@@ -72,11 +73,12 @@ pub async fn execute(connection: &mut PgConnection, sql: &str) -> Result<()> {
 }
 
 /// The rows of a query.
-pub async fn rows(connection: &mut PgConnection, sql: &str) -> Result<Vec<PgRow>> {
+pub async fn rows(connection: &mut PgConnection, sql: &str) -> Result<Vec<Answer>> {
     sqlx::query(AssertSqlSafe(sql))
         .persistent(false)
         .fetch_all(connection)
         .await
+        .map(|found| Answer::all(found, sql))
         .map_err(|error| classify(error, format!("the target did not answer: {}", shorten(sql))))
 }
 
@@ -87,7 +89,7 @@ pub async fn close(connection: PgConnection) {
     }
 }
 
-fn shorten(sql: &str) -> String {
+pub(super) fn shorten(sql: &str) -> String {
     sql.chars().take(160).collect()
 }
 

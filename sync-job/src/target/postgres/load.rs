@@ -1,6 +1,5 @@
 //! One chunk into the staging table: a transaction with one binary COPY.
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -31,10 +30,8 @@ pub(super) async fn open(target: &Postgres, table: &TablePlan, staging: &TableNa
     let mut connection = connect(&target.config, &target.application_name).await?;
     execute(&mut connection, "BEGIN").await?;
     let found = rows(&mut connection, "SELECT pg_current_xact_id()::text AS id").await?;
-    let transaction = found
-        .first()
-        .and_then(|row| row.try_get::<String, _>("id").ok())
-        .ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target gave no transaction id"))?;
+    let none = || Error::new(Side::Target, Kind::Internal, "the target gave no transaction id");
+    let transaction: String = found.first().ok_or_else(none)?.value("id")?;
     let (full, incoming) = mpsc::channel(1);
     let (outgoing, empty) = mpsc::channel(4);
     let (complete, completed) = oneshot::channel();
@@ -123,7 +120,7 @@ pub(super) async fn fate(target: &Postgres, transaction: &str, lost: Error) -> R
         let Ok(mut connection) = connect(&target.config, &target.application_name).await else { continue };
         let query = format!("SELECT pg_xact_status({}::xid8) AS status", sql::literal(transaction));
         let Ok(found) = rows(&mut connection, &query).await else { continue };
-        let status = found.first().and_then(|row| row.try_get::<Option<String>, _>("status").ok()).flatten();
+        let Some(Ok(status)) = found.first().map(|row| row.value::<Option<String>, _>("status")) else { continue };
         close(connection).await;
         match status.as_deref() {
             Some("committed") => return Ok(()),
