@@ -1,5 +1,7 @@
 //! Kinds of failure, and on which side: what retry, report and exit status decide by.
 
+use std::borrow::Cow;
+
 use crate::load::CellError;
 use crate::message::{self, Message};
 
@@ -75,11 +77,13 @@ pub struct Error {
     pub message: Message,
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// What can be done about it, where that is known better than from the kind.
+    pub advice: Option<Cow<'static, str>>,
 }
 
 impl Error {
     pub fn new(side: Side, kind: Kind, message: impl Into<Message>) -> Self {
-        Self { side, kind, message: message.into(), source: None }
+        Self { side, kind, message: message.into(), source: None, advice: None }
     }
 
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -107,17 +111,30 @@ impl Error {
         all
     }
 
-    /// What the reader can do about it, where the kind tells.
-    pub fn remedy(&self) -> &'static str {
-        match self.kind {
+    /// Says better than the kind what can be done about it.
+    pub fn advise(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// What the reader can do about it: the error's own advice, or what its kind tells.
+    pub fn remedy(&self) -> Cow<'static, str> {
+        self.advice.clone().unwrap_or(Cow::Borrowed(self.kind.remedy()))
+    }
+}
+
+impl Kind {
+    fn remedy(self) -> &'static str {
+        match self {
             Kind::Connection => {
                 "Check that the server is up and that host, port and network let this machine reach it."
             }
             Kind::Stalled => "The server stopped answering: look for blocking there, or raise stall_timeout.",
             Kind::Tls => {
-                "Check ca_file (of `init`, --ca-file), the certificate's dates and its host name; do not turn verification off."
+                "Check that the server speaks TLS, then ca_file (of `init`, --ca-file), the certificate's dates and its host name; do not turn \
+                 verification off."
             }
-            Kind::Login => "Check user, password and database name.",
+            Kind::Login => "Check user, password and database name; the server's message says what it refuses.",
             Kind::Permission => {
                 "Grant the missing permission to the job's login; `sync-job check` lists what is needed."
             }
@@ -129,14 +146,12 @@ impl Error {
                  must go before those that they refer to."
             }
             Kind::Full => "Free space on the target, or enlarge it, and run again.",
-            Kind::Mismatch => "The old table was kept. Run `sync-job verify`; if it happens again, please report it.",
-            Kind::Refused => "The old table was kept. Change the job file if this is meant to happen.",
-            Kind::Changed => {
-                "The old table was kept. What was planned no longer holds: run again, unless the message says more."
-            }
+            Kind::Mismatch => "Run `sync-job verify`; if it happens again, please report it.",
+            Kind::Refused => "Change the job file if this is meant to happen.",
+            Kind::Changed => "What was planned no longer holds: run again, unless the message says more.",
             Kind::Configuration => "Nothing was read or written. Correct what is named here and launch again.",
             Kind::Cancelled => "Run again when ready; nothing is left behind.",
-            Kind::Statement => "The old table was kept. The server's message says what it did not like.",
+            Kind::Statement => "The server's message says what it did not like.",
             Kind::Unknown => {
                 "The table has its old rows or the new ones, all of them: `sync-job verify` tells which. Run again when the server \
                  answers."

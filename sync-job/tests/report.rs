@@ -11,7 +11,7 @@ use sync_job::exit::ExitStatus;
 use sync_job::load::CellError;
 use sync_job::message::Message;
 use sync_job::plan::{Finding, Severity, SwapMethod};
-use sync_job::report::{Failure, LossLine, RunReport, Stages, TableOutcome, TableReport, render};
+use sync_job::report::{Failure, LossLine, RunReport, Stages, Standing, TableOutcome, TableReport, render};
 
 fn run(seconds: f64, tables: Vec<TableReport>) -> RunReport {
     let started = DateTime::from_timestamp(1_795_215_416, 0).unwrap();
@@ -62,7 +62,7 @@ fn failed(mut table: TableReport, stage: &str, error: &Error) -> TableReport {
     table.stages = Stages { read: table.stages.read, load: table.stages.load, ..Stages::default() };
     (table.swap, table.digest) = (None, None);
     table.verdict = String::new();
-    table.failure = Some(Failure::new(stage, error));
+    table.failure = Some(Failure::at(Standing::Old, stage, error));
     table
 }
 
@@ -206,10 +206,59 @@ fn values_of_rows_are_in_reports_that_ask_for_them_and_in_no_other() {
     assert!(shown(&render(&report.with_values())) && !render(&report.with_values()).contains("[hidden]"));
     report.show_values = true;
     assert!(shown(&json(&report)) && !shown(&render(&report)));
-    let failed = Error::new(Side::Job, Kind::Unknown, "all failed")
-        .with_source(Error::new(Side::Source, Kind::Data, Message::from("the row ").value(SECRET)));
+    let failed = Error::new(Side::Job, Kind::Unknown, "all failed").with_source(Error::new(
+        Side::Source,
+        Kind::Data,
+        Message::from("the row ").value(SECRET),
+    ));
     report.failure = Some(Failure::new("load", &failed));
-    assert!(shown(&json(&report)) && !shown(&render(&report)) && !shown(&failed.chain()) && !shown(&failed.to_string()));
+    assert!(
+        shown(&json(&report)) && !shown(&render(&report)) && !shown(&failed.chain()) && !shown(&failed.to_string())
+    );
+}
+
+/// Whatever fails wherever: what is said of an old table is so only where there is one.
+#[test]
+fn an_old_table_is_kept_only_where_there_is_one() {
+    let kinds = [
+        Kind::Connection,
+        Kind::Stalled,
+        Kind::Tls,
+        Kind::Login,
+        Kind::Permission,
+        Kind::Transient,
+        Kind::LockTimeout,
+        Kind::Data,
+        Kind::Orphans,
+        Kind::Full,
+        Kind::Mismatch,
+        Kind::Refused,
+        Kind::Changed,
+        Kind::Configuration,
+        Kind::Cancelled,
+        Kind::Unknown,
+        Kind::Statement,
+        Kind::Internal,
+    ];
+    for kind in kinds {
+        for stage in
+            ["plan", "precheck", "lease", "cleaning up", "load", "verify", "index", "swap", "group", "compare", "read"]
+        {
+            let error = Error::new(Side::Target, kind, "m");
+            for standing in [Standing::Run, Standing::Compared, Standing::New] {
+                let remedy = Failure::at(standing, stage, &error).remedy;
+                assert!(!remedy.contains("old table"), "{standing:?}, {stage}, {kind:?}: {remedy}");
+                assert!(remedy.ends_with('.') && !remedy.starts_with(' '), "{remedy}");
+            }
+            let old = Failure::at(Standing::Old, stage, &error).remedy;
+            let is_said = matches!(kind, Kind::Mismatch | Kind::Refused | Kind::Changed | Kind::Statement)
+                && !old.starts_with("Nothing was written");
+            assert_eq!(old.contains("The old table was kept"), is_said, "{stage}, {kind:?}: {old}");
+        }
+    }
+    let advised = Error::new(Side::Target, Kind::Statement, "m").advise("Do this.");
+    assert_eq!(Failure::at(Standing::New, "load", &advised).remedy, "No table was made. Do this.");
+    assert_eq!(Failure::new("plan", &advised).remedy, "Do this.");
 }
 
 #[test]
