@@ -67,6 +67,34 @@ fn failing(engine: Engine) -> Vec<Failing> {
     all
 }
 
+/// libxml2 takes no text of more than 10,000,000 bytes (`XML_MAX_TEXT_LENGTH`); SQL Server does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_copy_refuses_is_named_by_its_place_with_what_can_be_done() {
+    let source = TestSource::with(
+        "CREATE TABLE dbo.docs (id int NOT NULL PRIMARY KEY, Body nvarchar(max) NULL); \
+         INSERT INTO dbo.docs VALUES (1, N'<a>small</a>'); \
+         INSERT INTO dbo.docs VALUES (2, N'<file>geheim' + REPLICATE(CAST(N'\u{fc}' AS nvarchar(max)), 5100000) + N'</file>')",
+    )
+    .await
+    .unwrap();
+    let target = TestTarget::new().unwrap();
+    let as_type = |name: &str| {
+        let settings = format!("[[table]]\nsource = \"dbo.docs\"\ntarget_types = {{ Body = \"{name}\" }}\n");
+        Job::new(&source, &target).unwrap().sections(&settings).run().unwrap()
+    };
+    let refused = as_type("xml").expect_code(TABLES_FAILED).unwrap();
+    let report = refused.json().unwrap();
+    let failure = &report["tables"][0]["failure"];
+    let (message, remedy) = (failure["message"].as_str().unwrap(), failure["remedy"].as_str().unwrap());
+    for words in ["loading public.docs failed", "SQLSTATE 2200N", "huge text node", "column body, row 2 of its chunk"] {
+        assert!(message.contains(words), "{words} is not in {message}");
+    }
+    assert!(!message.contains(SECRET), "{message}");
+    assert!(remedy.contains("target_types = { Body = \"text\" }"), "{remedy}");
+    as_type("text").expect_code(0).unwrap();
+    assert_eq!(target.value("SELECT count(*) FROM docs").unwrap(), "2");
+}
+
 /// All that is in the files of a directory.
 fn contents(directory: &Path) -> String {
     let mut all = String::new();

@@ -116,6 +116,12 @@ fn xml(detail: &str) -> Message {
     if is_known { place.words(reason).words(" ").value(rest) } else { place.value(reason).value(rest) }
 }
 
+/// The column of a COPY whose value the server refused.
+pub fn refused_column(error: &PgDatabaseError) -> Option<&str> {
+    let (_, rest) = error.r#where()?.lines().last()?.strip_prefix("COPY ")?.split_once(", ")?;
+    column_of(rest)
+}
+
 /// `line 2, column x`, in the server's language; in the text format `: "value"` would follow.
 fn column_of(place: &str) -> Option<&str> {
     let (_, column) = place.split_once(", ")?.1.split_once(' ')?;
