@@ -32,5 +32,6 @@ pub mod source;
 pub mod swap;
 pub mod target;
 pub mod text;
+mod tls;
 pub mod type_map;
 pub mod verify;

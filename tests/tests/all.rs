@@ -56,6 +56,7 @@ mod cases {
     mod mysql_swaps;
     mod mysql_waits;
     mod mysql_ways;
+    mod old_tls;
     mod postgres_swaps;
     mod postgres_ways;
     mod publications;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Cli, Command, Format, Init, Selected};
 use crate::announce::{Announcement, Announcer};
 use crate::config::write::{self, Connection};
-use crate::config::{Consistency, Intent, JobDraft, PasswordSource, Pattern, SourceConfig, Tls, TlsMode};
+use crate::config::{self, Consistency, Intent, JobDraft, PasswordSource, Pattern, SourceConfig, Tls, TlsMode};
 use crate::exit::ExitStatus;
 use crate::job::{Planned, new_run_id};
 use crate::plan::{self, TablePlan};
@@ -153,6 +153,7 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
         init.ca_file.is_none() || mode == TlsMode::VerifyFull,
         "--ca-file: has no effect unless --tls is verify-full"
     );
+    config::check_source_host(&init.host, "--host", "--port").map_err(anyhow::Error::msg)?;
     if let Some(path) = init.output.as_ref().filter(|path| path.exists()) {
         anyhow::bail!("--output: {} is there already, and is not overwritten", path.display());
     }

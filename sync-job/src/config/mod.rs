@@ -18,6 +18,7 @@ mod units;
 pub mod write;
 
 pub use logins::{FoundSecret, FoundSecrets, SecretName};
+pub use meaning::check_source_host;
 pub use names::Pattern;
 pub use password::{Login, PasswordError, PasswordProvider, PasswordSource, Provided, TokenMaker};
 

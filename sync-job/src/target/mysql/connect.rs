@@ -11,6 +11,7 @@ use crate::config::{Auth, Login, TargetConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
 use crate::login::with_password;
 use crate::message::{Message, of_unknown};
+use crate::tls::Trouble;
 
 /// The silence after which the peer is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -132,24 +133,37 @@ pub fn classify(error: mysql_async::Error, message: impl Into<Message>) -> Error
     let kind = match &error {
         E::Server(server) => number_kind(server.code),
         E::Io(mysql_async::IoError::Tls(_)) => Kind::Tls,
-        E::Io(mysql_async::IoError::Io(error)) if is_tls(error) => Kind::Tls,
+        E::Io(mysql_async::IoError::Io(error)) if Trouble::within(error).is_some() => Kind::Tls,
         E::Io(_) | E::Driver(DriverError::ConnectionClosed | DriverError::PoolDisconnected) => Kind::Connection,
         E::Driver(DriverError::NoClientSslFlagFromServer) => Kind::Tls,
         E::Driver(_) | E::Url(_) | E::Other(_) => Kind::Internal,
     };
-    let source = match &error {
+    let source: Message = match &error {
         E::Server(server) => server_message::message(server.code, &server.state, &server.message)
             .words(format!(" (error {}, SQLSTATE {})", server.code, server.state)),
-        E::Io(_) | E::Url(_) => error.to_string().into(),
+        E::Io(_) | E::Url(_) => match trouble(&error).and_then(Trouble::meaning) {
+            Some(meaning) => format!("{meaning}: {error}").into(),
+            None => error.to_string().into(),
+        },
         // A value that the driver cannot convert is part of what it says.
         E::Driver(_) | E::Other(_) => of_unknown(&error.to_string(), |_| false),
     };
-    Error::new(Side::Target, kind, message).with_source(source)
+    let advice = trouble(&error).and_then(Trouble::advice_for_target);
+    let failure = Error::new(Side::Target, kind, message).with_source(source);
+    match advice {
+        Some(advice) => failure.advise(advice),
+        None => failure,
+    }
 }
 
-fn is_tls(error: &std::io::Error) -> bool {
-    let text = error.to_string();
-    ["certificate", "invalid peer", "UnknownIssuer", "received fatal alert"].iter().any(|word| text.contains(word))
+/// What made the TLS handshake fail.
+fn trouble(error: &mysql_async::Error) -> Option<Trouble> {
+    match error {
+        mysql_async::Error::Io(mysql_async::IoError::Io(error)) => Trouble::within(error),
+        mysql_async::Error::Io(mysql_async::IoError::Tls(error)) => Trouble::below(error),
+        mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => Some(Trouble::NotOffered),
+        _ => None,
+    }
 }
 
 pub(super) fn number_kind(number: u16) -> Kind {
