@@ -60,6 +60,8 @@ impl Change {
 const BAD: &[(Change, &str)] = &[
     (Add("[job]", "readrs = 3"),
      "job.toml: job.readrs: unknown key; did you mean \"readers\"? allowed: name, readers, tables, memory, deadline, retries, stall_timeout, grace, keep_alive, show_values"),
+    (Add("[job]", "show_values = \"yes\""),
+     "job.toml: job.show_values: found string \"yes\"; expected true or false"),
     (Add("[job]", "readers = 0"),
      "job.toml: job.readers: 0 is not allowed; 1 to 64 are"),
     (Add("[job]", "readers = 65"),
