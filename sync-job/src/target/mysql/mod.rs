@@ -16,6 +16,7 @@ use crate::target::{Staging, SwapItem, Target, TargetFacts};
 
 mod carried;
 mod connect;
+mod definition;
 mod dialect;
 mod digest;
 mod facts;
@@ -32,6 +33,8 @@ mod row_size;
 mod snapshots;
 mod sql;
 mod swap;
+
+pub use dialect::MySqlDialect;
 
 use carried::Carried;
 use connect::{close, connect, execute, row, rows};
@@ -141,7 +144,9 @@ impl Target for MySql {
     type Loader = load::ChunkLoader;
 
     fn dialect(&self) -> &'static dyn Dialect {
-        &dialect::MySqlDialect
+        const EITHER_WAY: MySqlDialect = MySqlDialect { descends: true };
+        const UPWARDS: MySqlDialect = MySqlDialect { descends: false };
+        if self.server().only_ascends { &UPWARDS } else { &EITHER_WAY }
     }
 
     async fn facts(&self) -> Result<TargetFacts> {
