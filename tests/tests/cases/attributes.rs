@@ -1,6 +1,6 @@
 //! What people gave a table on PostgreSQL: it is still there after a run, on the new table or on the old one that stays in place.
 
-use stopgap_tests::{job::Job, source::TestSource, target::TestTarget};
+use stopgap_tests::{job::Job, logins::Login, source::TestSource, target::TestTarget};
 
 const SOURCE: &str = "CREATE TABLE dbo.items (id int IDENTITY(1, 1) NOT NULL CONSTRAINT pk_items PRIMARY KEY, \
        name nvarchar(40) NOT NULL, notes nvarchar(max) NULL, size int NOT NULL, \
@@ -263,4 +263,22 @@ async fn a_tablespace_of_the_logins_choice_is_not_the_tables() {
     assert_eq!(scene.reason(), "kept because of the tablespace of index ix_items");
     assert_eq!(scene.run().await, "replace");
     assert_eq!(scene.target.rows(spaces).unwrap(), ["ix_items|slow"]);
+}
+
+/// What the login may not do for a new table, it leaves as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tablespace_that_is_not_for_this_login_keeps_the_table() {
+    let target = TestTarget::with_own_server(None, &[("allow_in_place_tablespaces", "on")]).unwrap();
+    target.run("CREATE TABLESPACE slow LOCATION ''").unwrap();
+    let mut scene = Scene::on(target).await;
+    let login = Login::with_the_readmes_rights(&scene.target).unwrap();
+    let name = login.name.clone();
+    scene.target.run(&format!("ALTER TABLE items SET TABLESPACE slow; ALTER TABLE items OWNER TO {name}")).unwrap();
+    scene.job = login.of(scene.job);
+    assert_eq!(scene.reason(), "kept because of tablespace slow, in which this login may make no table");
+    assert_eq!(scene.run().await, "replace");
+    scene.target.run(&format!("GRANT CREATE ON TABLESPACE slow TO {name}")).unwrap();
+    assert_eq!(scene.run().await, "rename");
+    let space = "SELECT t.spcname FROM pg_class AS c JOIN pg_tablespace AS t ON t.oid = c.reltablespace WHERE c.oid = 'items'::regclass";
+    assert_eq!(scene.target.value(space).unwrap(), "slow");
 }
