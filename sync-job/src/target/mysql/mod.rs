@@ -15,6 +15,7 @@ use crate::target::load_data::LoadDataEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
 
 mod carried;
+mod columns;
 mod connect;
 mod definition;
 mod dialect;
@@ -30,6 +31,7 @@ mod permissions;
 mod rename;
 mod replace;
 mod row_size;
+mod server_message;
 mod snapshots;
 mod sql;
 mod swap;

@@ -2,10 +2,10 @@
 //!
 //! How values are stored, and how they are sampled, must be there before the rows come; the rest follows in the swap's transaction.
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
-use super::connect::{classify, execute, rows};
+use super::connect::{execute, rows};
+use super::row::Answer;
 use super::sql::{literal, qualified};
 use crate::error::{Error, Kind, Result, Side};
 use crate::schema::TableName;
@@ -47,11 +47,8 @@ async fn carry_over(connection: &mut PgConnection, query: &str, table: &TableNam
     Ok(())
 }
 
-fn statements(rows: &[sqlx::postgres::PgRow]) -> Result<Vec<String>> {
-    let statement = |row: &sqlx::postgres::PgRow| {
-        row.try_get("statement").map_err(|error| classify(error, "what a table has of its own could not be read"))
-    };
-    rows.iter().map(statement).collect()
+fn statements(rows: &[Answer]) -> Result<Vec<String>> {
+    rows.iter().map(|row| row.value("statement")).collect()
 }
 
 const STORAGE: &str = "\

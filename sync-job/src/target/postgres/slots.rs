@@ -1,10 +1,9 @@
 //! Logical replication slots that read every table, whatever is published: those of `wal2json`, `test_decoding`, `pglogical` and others
 //! (Debezium, AWS DMS). Who reads one knows a table by its name, hears of the rows that change in it, and of a rename nothing.
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
-use super::connect::{classify, rows};
+use super::connect::rows;
 use super::sql::{literal, qualified};
 use crate::error::Result;
 use crate::plan::{Finding, Severity, SwapMethod, TablePlan};
@@ -23,11 +22,8 @@ pub(super) async fn of_readers(connection: &mut PgConnection, tables: &[TablePla
     let query = "SELECT quote_ident(s.slot_name) || ' (' || s.plugin || ')' AS slot FROM pg_replication_slots AS s \
                  WHERE s.slot_type = 'logical' AND s.database = current_database() AND s.plugin <> 'pgoutput' \
                  AND s.wal_status IS DISTINCT FROM 'lost' ORDER BY 1";
-    let slots: Vec<String> = rows(connection, query)
-        .await?
-        .iter()
-        .map(|row| row.try_get("slot").map_err(|error| classify(error, "the replication slots have no names")))
-        .collect::<Result<_>>()?;
+    let found = rows(connection, query).await?;
+    let slots: Vec<String> = found.iter().map(|row| row.value("slot")).collect::<Result<_>>()?;
     if slots.is_empty() {
         return Ok(Vec::new());
     }

@@ -1,9 +1,8 @@
 //! What keeps a table in place: what depends on it, and what it has that no new table could get.
 
-use sqlx::Row as _;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgConnection;
 
-use super::connect::{classify, rows};
+use super::connect::rows;
 use super::publications::published;
 use super::slots;
 use super::sql::literal;
@@ -32,23 +31,15 @@ async fn unknown(connection: &mut PgConnection) -> Result<String> {
             known.join(", ")
         );
         for row in rows(connection, &query).await? {
-            parts.push_str(&of_column(catalog, &text(&row, "name")?));
+            parts.push_str(&of_column(catalog, &row.text("name")?));
         }
     }
     let known: Vec<String> = REFERRING.iter().map(|(name, _)| literal(name)).collect();
     let query = REFERENCES.replace("$KNOWN", &known.join(", "));
     for row in rows(connection, &query).await? {
-        parts.push_str(&of_catalog(
-            &text(&row, "catalog")?,
-            &text(&row, "columns")?,
-            &text(&row, "may_read")? == "yes",
-        ));
+        parts.push_str(&of_catalog(&row.text("catalog")?, &row.text("columns")?, row.text("may_read")? == "yes"));
     }
     Ok(parts)
-}
-
-fn text(row: &PgRow, name: &str) -> Result<String> {
-    row.try_get(name).map_err(|error| classify(error, "the server's own catalogs could not be read"))
 }
 
 /// Where a column of a catalog that is not known says something of a table.
