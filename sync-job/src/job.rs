@@ -94,8 +94,9 @@ impl<S: Source, T: Target> Job<S, T> {
     /// As [`Job::plan`], without what only concerns loading.
     async fn decide(&self) -> Result<Planned> {
         let config = &self.config;
-        let dialect = self.target.dialect();
         let (facts, target_facts) = tokio::try_join!(self.source.facts(), self.target.facts())?;
+        // Which one it is depends on the server's version.
+        let dialect = self.target.dialect();
         let catalog = self.source.catalog().await?;
         let draft = plan::draft(config, &catalog, &facts, &self.only, dialect);
         let targets = draft.targets();

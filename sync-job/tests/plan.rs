@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use sync_job::chunk::Chunk;
 use sync_job::config::JobConfig;
-use sync_job::plan::{self, Present, RunPlan, Severity, TablePlan, TargetColumn, TargetTable};
+use sync_job::plan::{self, Dialect, Present, RunPlan, Severity, TablePlan, TargetColumn, TargetTable};
 use sync_job::schema::{
     CodePageOrName, Identity, IndexColumn, IndexKind, Length, Listed, SourceColumn, SourceFacts, SourceForeignKey,
     SourceIndex, SourceKind, SourceTable, SourceType, TableName,
 };
 use sync_job::source::sqlserver::SqlServer;
 use sync_job::source::{Catalog, Source as _};
+use sync_job::target::mysql::MySqlDialect;
 use sync_job::target::postgres::PostgresDialect;
 use sync_job::text::CodePage;
 use sync_job::type_map::ReadAs;
@@ -246,6 +247,35 @@ fn a_table_whose_columns_changed() {
     let plan = planned(&config, vec![lines()], &present_table("orderlines", present));
     assert_eq!(plan.refusals().count(), 0);
     compare("drift", &config, &plan);
+}
+
+/// A constraint's index ascends on PostgreSQL, and MariaDB made no other kind before 10.8.
+#[test]
+fn an_index_is_planned_in_the_order_that_it_will_have() {
+    let columns = vec![column("A", "int", SourceType::Int, false), column("B", "int", SourceType::Int, false)];
+    let order = [("A", false), ("B", true)];
+    let indexes = [
+        ("PK", IndexKind::PrimaryKey),
+        ("UQ", IndexKind::UniqueConstraint),
+        ("UX", IndexKind::Unique),
+        ("IX", IndexKind::Plain),
+    ];
+    let indexes = indexes.into_iter().map(|(name, kind)| index(name, kind, &order)).collect();
+    let catalog = Catalog { tables: vec![table("Pairs", columns, indexes)], ..Catalog::default() };
+    let config = config("[tables]\ninclude = [\"sales.*\"]\n");
+    let dialects: [(&dyn Dialect, [bool; 4]); 3] = [
+        (&PostgresDialect, [false, false, true, true]),
+        (&MySqlDialect { descends: true }, [true; 4]),
+        (&MySqlDialect { descends: false }, [false; 4]),
+    ];
+    for (dialect, descends) in dialects {
+        let draft = plan::draft(&config, &catalog, &[], dialect);
+        let plan = plan::complete(&config, draft, &Present::default(), String::new(), String::new(), dialect);
+        let found: Vec<bool> = plan.tables[0].indexes.iter().map(|index| index.columns[1].1).collect();
+        assert_eq!(found, descends);
+        let lost = plan.tables[0].not_created.iter().filter(|line| line.starts_with("descending order of b in "));
+        assert_eq!(lost.count(), descends.iter().filter(|descends| !**descends).count());
+    }
 }
 
 #[test]

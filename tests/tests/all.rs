@@ -36,18 +36,22 @@ macro_rules! on_each_mysql {
 }
 
 mod cases {
+    mod attributes;
     mod aws;
     mod chunk_keys;
     mod code_pages;
     mod commands;
     mod consistency;
+    mod decisions;
     mod digests;
     mod harness;
     mod image;
+    mod index_orders;
     mod interruption;
     mod kept_tables;
     mod matrix;
     mod memory;
+    mod mysql_attributes;
     mod mysql_characters;
     mod mysql_crashes;
     mod mysql_faults;
@@ -64,6 +68,7 @@ mod cases {
     mod readme;
     mod regressions;
     mod row_values;
+    mod slots;
     mod source_catalog;
     mod source_changes;
     mod source_faults;

@@ -38,6 +38,7 @@ pub fn plan(
                         index.name
                     ));
                 }
+                not_created.extend(ascend(&mut plan, dialect));
                 planned.push(plan);
             }
             Err(reason) => tally.not_created.push(format!("index {}: {reason}", index.name)),
@@ -93,6 +94,24 @@ fn plan_one(
         Some(reason) => Err(reason),
         None => Ok(plan),
     }
+}
+
+/// Where the target's indexes of this kind only ascend, so does the plan, and says so.
+fn ascend(plan: &mut IndexPlan, dialect: &dyn Dialect) -> Option<String> {
+    if dialect.descends(plan.kind) {
+        return None;
+    }
+    let descending: Vec<&mut (String, bool)> = plan.columns.iter_mut().filter(|(_, descends)| *descends).collect();
+    let names: Vec<String> = descending
+        .into_iter()
+        .map(|(name, descends)| {
+            *descends = false;
+            name.clone()
+        })
+        .collect();
+    let what = if plan.kind == IndexKind::Plain { "index" } else { "key" };
+    (!names.is_empty())
+        .then(|| format!("descending order of {} in {what} {}: it ascends on the target", names.join(", "), plan.name))
 }
 
 /// Takes included columns out whose longest values would not fit into the index, and names them. One row that did not fit

@@ -165,6 +165,7 @@ fn plan_table(
         indexes,
         foreign_keys: Vec::new(),
         not_created,
+        drops_identities: settings.identity == IdentityPolicy::Plain,
         losses,
         drift: Vec::new(),
         swap: SwapPlan { method: SwapMethod::Create, reason: String::new() },

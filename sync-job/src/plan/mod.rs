@@ -21,7 +21,7 @@ mod ties;
 
 pub use complete::{Present, UnseenReaders, complete};
 pub use dialect::Dialect;
-pub use drift::{Drift, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
+pub use drift::{Drift, ForeignKeyActions, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
 pub use make::{Draft, draft};
 pub use names::Named;
 pub use ties::of as ties;
@@ -167,6 +167,8 @@ pub struct TablePlan {
     pub foreign_keys: Vec<ForeignKeyPlan>,
     /// Indexes, keys and defaults of the source that the target will not have, with the reason.
     pub not_created: Vec<String>,
+    /// The job file wants plain columns where the source has identities.
+    pub drops_identities: bool,
     /// Planned losses: column and what is lost.
     pub losses: Vec<(String, String)>,
     pub drift: Vec<Drift>,

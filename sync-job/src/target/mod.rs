@@ -11,6 +11,7 @@ use crate::schema::TableName;
 use crate::swap::SwapTicket;
 
 pub mod copy_binary;
+pub mod decisions;
 mod lease;
 pub mod load_data;
 pub mod mysql;

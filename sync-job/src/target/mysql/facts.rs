@@ -21,6 +21,8 @@ pub struct Server {
     /// A LOAD DATA into a table with an AUTO_INCREMENT column keeps others out of it until its end, whatever the column's values
     /// (`innodb_autoinc_lock_mode` is not 2, "interleaved").
     pub locks_to_count_up: bool,
+    /// `DESC` in an index means nothing to it.
+    pub only_ascends: bool,
     /// Tables without a primary key are refused (`sql_require_primary_key`), and none is made for them.
     pub wants_keys: bool,
 }
@@ -47,6 +49,9 @@ const MARIADB: Collations = Collations {
     exact_words: "utf8mb4_uca1400_as_cs",
 };
 
+/// MariaDB's first release with descending indexes (MDEV-13756); those before read `DESC` and make ascending ones.
+const DESCENDING_SINCE: (u32, u32) = (10, 8);
+
 /// Compares bytes, and pads with spaces as SQL Server does.
 const BINARY: &str = "utf8mb4_bin";
 
@@ -57,6 +62,12 @@ impl Default for Collations {
 }
 
 impl Collations {
+    /// Whether the job gives columns this collation on some server.
+    pub fn is_given(collation: &str) -> bool {
+        let names = |known: Collations| [known.accents_and_case_ignored, known.case_ignored, known.exact_words];
+        collation == BINARY || names(MYSQL).contains(&collation) || names(MARIADB).contains(&collation)
+    }
+
     /// The closest to a SQL Server collation. There is none that minds case and ignores accents; the stricter one keeps all rows.
     pub fn closest(&self, source: &str) -> &'static str {
         let says = |part: &str| source.split('_').any(|word| word.eq_ignore_ascii_case(part));
@@ -81,8 +92,9 @@ pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Resu
         found.ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
     let mut problems = Vec::new();
     let is_mariadb = version.contains("MariaDB");
+    let release = number(&version);
     let (oldest, product) = if is_mariadb { ((10, 6), "MariaDB") } else { ((8, 0), "MySQL") };
-    if number(&version) < oldest {
+    if release < oldest {
         problems.push((
             format!("{product} {version} is too old"),
             format!("Version {}.{} or later is needed.", oldest.0, oldest.1),
@@ -126,6 +138,7 @@ pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Resu
         bulk_load: is_on(&local_infile),
         max_allowed_packet: packet,
         locks_to_count_up: lock_mode != 2,
+        only_ascends: is_mariadb && release < DESCENDING_SINCE,
         wants_keys: wants_keys(connection).await?,
     };
     Ok((facts, server))

@@ -17,6 +17,7 @@ use crate::target::{Staging, SwapItem, Target, TargetFacts};
 mod carried;
 mod columns;
 mod connect;
+mod definition;
 mod dialect;
 mod digest;
 mod facts;
@@ -34,6 +35,8 @@ mod server_message;
 mod snapshots;
 mod sql;
 mod swap;
+
+pub use dialect::MySqlDialect;
 
 use carried::Carried;
 use connect::{close, connect, execute, row, rows};
@@ -143,7 +146,9 @@ impl Target for MySql {
     type Loader = load::ChunkLoader;
 
     fn dialect(&self) -> &'static dyn Dialect {
-        &dialect::MySqlDialect
+        const EITHER_WAY: MySqlDialect = MySqlDialect { descends: true };
+        const UPWARDS: MySqlDialect = MySqlDialect { descends: false };
+        if self.server().only_ascends { &UPWARDS } else { &EITHER_WAY }
     }
 
     async fn facts(&self) -> Result<TargetFacts> {

@@ -20,13 +20,16 @@ mod inspect;
 mod lease;
 mod load;
 mod permissions;
+mod preserved;
 mod publications;
 mod readers;
 mod replace;
 mod row;
 mod server_message;
+mod slots;
 mod sql;
 mod swap;
+mod ties;
 
 pub use dialect::PostgresDialect;
 
@@ -196,6 +199,7 @@ impl Target for Postgres {
         let mut connection = self.connect().await?;
         let mut found = publications::without_identity(&mut connection, tables).await?;
         found.extend(or_nothing(publications::of_new_tables(&mut connection, tables).await)?);
+        found.extend(or_nothing(slots::of_readers(&mut connection, tables).await)?);
         found.extend(or_nothing(readers::of_replicas(&mut connection, tables).await)?);
         close(connection).await;
         Ok(found)
@@ -244,14 +248,19 @@ impl Target for Postgres {
         let name = sql::qualified(&staging.name);
         let mut connection = self.connect().await?;
         make_schema(&mut connection, &staging.name.schema).await?;
+        let replaces = table.swap.method == SwapMethod::Rename;
+        let storage = if replaces { preserved::storage(&mut connection, &table.target).await? } else { String::new() };
         // What a try left whose reply was lost goes first.
         let statements = format!(
             "BEGIN; DROP TABLE IF EXISTS {name}; {}; COMMENT ON TABLE {name} IS {}; ALTER TABLE {name} SET (autovacuum_enabled = off)",
-            sql::create_staging(table, &staging.name),
+            sql::create_staging(table, &staging.name, &storage),
             lease::staging_comment(self, &table.target.to_string()),
         );
         let result = async {
             execute(&mut connection, &statements).await?;
+            if replaces {
+                preserved::before_load(&mut connection, &table.target, &staging.name).await?;
+            }
             publications::hide(&mut connection, &staging.name).await?;
             execute(&mut connection, "COMMIT").await
         }

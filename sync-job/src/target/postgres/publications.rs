@@ -5,6 +5,7 @@
 use sqlx::postgres::PgConnection;
 
 use super::connect::{execute, rows};
+use super::slots;
 use super::sql::{literal, qualified};
 use crate::error::Result;
 use crate::plan::{Finding, Severity, SwapMethod, TablePlan};
@@ -13,12 +14,17 @@ use crate::schema::{IndexKind, TableName};
 /// `pg_publication_namespace` came with this version.
 const SCHEMAS_SINCE: i32 = 150_000;
 
-/// Keeps the rows of a staging table from being published: no subscriber has such a table, and one that is told of its rows
-/// stops. What is not written to the log is not published.
+/// Keeps the rows of a staging table from being published, or sent to the reader of a slot: no subscriber has such a table, and one that
+/// gets its rows stops. What is not written to the log is not published.
 pub(super) async fn hide(connection: &mut PgConnection, staging: &TableName) -> Result<()> {
     let name = qualified(staging);
     let published = published(connection).await?;
-    let query = format!("SELECT 1 FROM ({published}) AS p WHERE p.oid = {}::regclass LIMIT 1", literal(&name));
+    let query = format!(
+        "SELECT 1 FROM (SELECT p.oid FROM ({published}) AS p UNION ALL SELECT s.oid FROM ({}) AS s) AS p \
+         WHERE p.oid = {}::regclass LIMIT 1",
+        slots::DECODED,
+        literal(&name)
+    );
     if rows(connection, &query).await?.is_empty() {
         return Ok(());
     }
