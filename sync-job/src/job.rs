@@ -97,7 +97,9 @@ impl<S: Source, T: Target> Job<S, T> {
         let dialect = self.target.dialect();
         let (facts, target_facts) = tokio::try_join!(self.source.facts(), self.target.facts())?;
         let catalog = self.source.catalog().await?;
-        let draft = plan::draft(config, &catalog, &self.only, dialect);
+        let mut draft = plan::draft(config, &catalog, &self.only, dialect);
+        let tested = self.source.self_test(&draft.tables).await?;
+        plan::self_test::apply(&mut draft, &tested);
         let targets = draft.targets();
         let (tables, names, unseen_readers) = tokio::try_join!(
             self.target.inspect(&targets),

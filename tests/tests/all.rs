@@ -62,6 +62,7 @@ mod cases {
     mod readers;
     mod readme;
     mod regressions;
+    mod self_test;
     mod source_changes;
     mod source_faults;
     mod source_trouble;

@@ -14,6 +14,7 @@ mod keys;
 mod make;
 mod names;
 pub mod references;
+pub mod self_test;
 pub mod text;
 mod ties;
 
@@ -110,6 +111,7 @@ pub struct ColumnPlan {
     pub target: String,
     /// The source's type as declared.
     pub declared: String,
+    pub source_type: SourceType,
     pub mapping: Mapping,
     pub nullable: bool,
     pub identity: Option<Identity>,
