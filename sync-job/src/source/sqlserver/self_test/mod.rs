@@ -4,6 +4,8 @@
 //! wrongly and proven right. Each expression is therefore asked for over literals whose values are known, and read by the reader
 //! that will read the rows.
 
+use std::time::Instant;
+
 use crate::cell::Cell;
 use crate::error::Result;
 use crate::load::CellError;
@@ -32,6 +34,7 @@ struct Wrong {
 
 /// Asks in one batch; where an answer is wrong once more, for the text through the driver.
 pub async fn run(source: &SqlServer, tables: &[TablePlan]) -> Result<SelfTest> {
+    let began = Instant::now();
     let uses = probe::of(tables);
     let probes: Vec<&Probe> = uses.iter().map(|(probe, _)| probe).collect();
     let answers = ask(source, &probes).await?;
@@ -55,6 +58,7 @@ pub async fn run(source: &SqlServer, tables: &[TablePlan]) -> Result<SelfTest> {
             right_through_driver: others.next().is_some_and(|wrong| wrong.is_none()),
         })
         .collect();
+    tracing::debug!(kinds = uses.len(), seconds = began.elapsed().as_secs_f32(), "the self-test of the source");
     Ok(SelfTest { deviations })
 }
 

@@ -13,7 +13,7 @@ pub fn of(subject: &Subject<'_>) -> (String, Vec<Literal>) {
         S::VarBinary { bytes: Length::Limited(_) } => ("varbinary", "varbinary(40)", varbinaries("varbinary(40)")),
         S::VarBinary { bytes: Length::Max } => ("varbinary(max)", "varbinary(max)", varbinaries("varbinary(max)")),
         S::Image => ("image", "image", varbinaries("image")),
-        S::RowVersion => ("rowversion", "rowversion", vec![row_version()]),
+        S::RowVersion => ("rowversion", "timestamp", vec![row_version()]),
         S::UniqueIdentifier => ("uniqueidentifier", "uniqueidentifier", identifiers()),
         S::HierarchyId => ("hierarchyid", "hierarchyid", paths()),
         S::Geometry => ("geometry", "geometry", shapes("geometry")),
@@ -53,7 +53,7 @@ fn varbinaries(declared: &str) -> Vec<Literal> {
 }
 
 fn row_version() -> Literal {
-    bytes("CAST(0x00000000000007D1 AS rowversion)".to_owned(), &[0, 0, 0, 0, 0, 0, 0x07, 0xD1])
+    bytes("CAST(0x00000000000007D1 AS timestamp)".to_owned(), &[0, 0, 0, 0, 0, 0, 0x07, 0xD1])
 }
 
 /// The first three groups are numbers, which the protocol sends with their low bytes first (MS-TDS 2.2.5.5.1.6); the text has
