@@ -157,7 +157,7 @@ impl<S: Source, T: Target> Job<S, T> {
     pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<Planned> {
         let deadline = self.start_deadline(cancel);
         self.plan_patiently(cancel).await.map_err(|error| match deadline.and_then(|deadline| deadline.passed()) {
-            Some(_) => Error { message: "interrupted: the job's deadline has passed".to_owned(), ..error },
+            Some(_) => Error { message: "interrupted: the job's deadline has passed".into(), ..error },
             None => error,
         })
     }
@@ -287,6 +287,7 @@ impl<S: Source, T: Target> Job<S, T> {
             notes: Vec::new(),
             refusals: Vec::new(),
             failure: None,
+            show_values: self.config.show_values,
         }
     }
 }

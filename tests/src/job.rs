@@ -154,6 +154,22 @@ impl Job {
         self.spawn(command, more)?.wait()
     }
 
+    /// What `sync-job COMMAND` shows to somebody in a terminal. `script` of util-linux (its manual page) gives it a pseudo-terminal
+    /// and passes on what it writes there.
+    pub fn in_terminal(&self, command: &str, more: &[&str]) -> Result<String> {
+        let file = self.directory.path().join("job.toml");
+        fs::write(&file, self.text()).context("writing the job file")?;
+        let program = program("STOPGAP_SYNC_JOB", "sync-job")?;
+        let line = format!("{} {command} --config {} {}", program.display(), file.display(), more.join(" "));
+        let output = Command::new("script")
+            .args(["--quiet", "--command", &line, "/dev/null"])
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .output()
+            .context("script, which is in util-linux or bsdutils")?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// `sync-job run --format json`.
     pub fn run(&self) -> Result<Outcome> {
         self.command("run", &["--format", "json"])

@@ -56,12 +56,14 @@ mod cases {
     mod mysql_swaps;
     mod mysql_waits;
     mod mysql_ways;
+    mod old_tls;
     mod postgres_swaps;
     mod postgres_ways;
     mod publications;
     mod readers;
     mod readme;
     mod regressions;
+    mod row_values;
     mod self_test;
     mod source_changes;
     mod source_faults;

@@ -122,12 +122,12 @@ fn the_settings_of_the_job_are_seen_by_others() {
     let instance = shop();
     let mut session = session(&instance);
     let sql = "SET NOCOUNT ON; SET XACT_ABORT ON; SET ANSI_NULLS ON; SET TEXTSIZE 2147483647; SET LANGUAGE us_english; \
-               SET DATEFORMAT ymd; SET ROWCOUNT 0; SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT 5000; \
+               SET DATEFORMAT ymd; SET ROWCOUNT 0; SET DEADLOCK_PRIORITY -10; SET LOCK_TIMEOUT 5000; \
                SET TRANSACTION ISOLATION LEVEL READ COMMITTED";
     run(&mut session, sql);
     let sql = "SELECT program_name, deadlock_priority, lock_timeout, text_size, transaction_isolation_level \
                FROM sys.dm_exec_sessions WHERE session_id = @@SPID";
-    assert_eq!(lines(&mut session, sql), ["tests|-5|5000|2147483647|2"]);
+    assert_eq!(lines(&mut session, sql), ["tests|-10|5000|2147483647|2"]);
     assert_eq!(instance.log().last().map(String::as_str), Some(sql));
 }
 

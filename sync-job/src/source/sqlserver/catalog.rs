@@ -175,7 +175,7 @@ impl Fields<'_> {
 async fn part(connection: &mut Connection, what: &str, sql: &str, patience: Duration) -> Result<Vec<Row>> {
     rows(connection, sql, patience).await.map_err(|error| {
         let message = format!("the {what} could not be read from the source's catalog");
-        let cause = error.source.map_or(error.message, |cause| cause.to_string());
+        let cause = error.source.map_or_else(|| error.message.to_string(), |cause| cause.to_string());
         Error::new(error.side, error.kind, message).with_source(cause)
     })
 }

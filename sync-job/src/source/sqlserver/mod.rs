@@ -18,6 +18,8 @@ mod planned;
 mod reader;
 mod select;
 mod self_test;
+mod server_message;
+mod stream;
 mod types;
 
 pub use reader::SqlServerReader;
@@ -153,7 +155,10 @@ impl Source for SqlServer {
                 Ok(_) => {}
                 Err(error) if worth_retrying(error.kind) => return Err(error),
                 Err(error) => {
-                    refused.push((table, error.source.map_or(error.message, |cause| cause.to_string())));
+                    refused.push((
+                        table,
+                        error.source.map_or_else(|| error.message.to_string(), |cause| cause.to_string()),
+                    ));
                 }
             }
         }

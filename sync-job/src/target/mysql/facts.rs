@@ -2,6 +2,7 @@
 
 use mysql_async::Conn;
 
+use super::columns::is_on;
 use super::connect::{row, rows};
 use super::sql;
 use crate::config::TargetConfig;
@@ -71,9 +72,10 @@ impl Collations {
 
 /// Facts for the plan, and what the job does differently on this server.
 pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Result<(TargetFacts, Server)> {
-    type Answer = (String, String, u64, u64, u64, u64, u64);
-    let query = "SELECT VERSION(), @@version_comment, @@read_only, @@innodb_read_only, @@local_infile, @@max_allowed_packet, \
-                 @@innodb_autoinc_lock_mode";
+    type Answer = (String, String, String, String, String, u64, u64);
+    // Switches as text: some are words on some servers.
+    let query = "SELECT VERSION(), @@version_comment, CAST(@@read_only AS CHAR), CAST(@@innodb_read_only AS CHAR), \
+                 CAST(@@local_infile AS CHAR), @@max_allowed_packet, @@innodb_autoinc_lock_mode";
     let found: Option<Answer> = row(connection, query).await?;
     let (version, comment, read_only, innodb_read_only, local_infile, packet, lock_mode) =
         found.ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
@@ -86,14 +88,14 @@ pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Resu
             format!("Version {}.{} or later is needed.", oldest.0, oldest.1),
         ));
     }
-    if innodb_read_only > 0 || read_only > 0 {
+    if is_on(&innodb_read_only) || is_on(&read_only) {
         problems.push((
             format!("{} is a reader: it cannot be written to", config.host),
             "Give the cluster's writer endpoint in target.host.".to_owned(),
         ));
     }
     let mut warnings = Vec::new();
-    if local_infile == 0 {
+    if !is_on(&local_infile) {
         warnings.push((
             format!(
                 "the server forbids LOAD DATA LOCAL INFILE: rows go by multi-row INSERT, which is slower and takes no value \
@@ -121,7 +123,7 @@ pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Resu
     };
     let server = Server {
         collations,
-        bulk_load: local_infile > 0,
+        bulk_load: is_on(&local_infile),
         max_allowed_packet: packet,
         locks_to_count_up: lock_mode != 2,
         wants_keys: wants_keys(connection).await?,
@@ -136,8 +138,8 @@ async fn wants_keys(connection: &mut Conn) -> Result<bool> {
         "SHOW VARIABLES WHERE variable_name IN ('sql_require_primary_key', 'sql_generate_invisible_primary_key')",
     )
     .await?;
-    let is_on = |wanted: &str| settings.iter().any(|(name, value)| name == wanted && value == "ON");
-    Ok(is_on("sql_require_primary_key") && !is_on("sql_generate_invisible_primary_key"))
+    let is_set = |wanted: &str| settings.iter().any(|(name, value)| name == wanted && is_on(value));
+    Ok(is_set("sql_require_primary_key") && !is_set("sql_generate_invisible_primary_key"))
 }
 
 /// Tables that the server would refuse for want of a primary key.

@@ -15,6 +15,7 @@ use crate::target::load_data::LoadDataEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
 
 mod carried;
+mod columns;
 mod connect;
 mod dialect;
 mod digest;
@@ -29,6 +30,7 @@ mod permissions;
 mod rename;
 mod replace;
 mod row_size;
+mod server_message;
 mod snapshots;
 mod sql;
 mod swap;

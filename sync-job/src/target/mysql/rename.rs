@@ -90,7 +90,7 @@ impl Rename {
         let kind = if self.was_sent() { Kind::Unknown } else { Kind::Statement };
         let message =
             format!("{} is gone: another run of this job, or somebody, dropped it before the swap", gone.join(", "));
-        Err(Error::new(Side::Target, kind, message).with_source(error.chain()))
+        Err(Error::new(Side::Target, kind, message).with_source(error.whole()))
     }
 
     /// What became of the RENAMEs that got no reply, once the server is at none of them any more.

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use sqlx::Row as _;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgConnection;
 
 use super::connect::rows;
 use super::publications::published;
+use super::row::Answer;
 use super::sql::literal;
 use crate::error::Result;
 use crate::plan::{TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
@@ -24,9 +24,9 @@ pub async fn tables(connection: &mut PgConnection, names: &[TableName]) -> Resul
     let wanted = format!("(n.nspname, c.relname) IN ({})", wanted.join(", "));
     let mut oids: HashMap<i64, TableName> = HashMap::new();
     for row in rows(connection, &format!("{TABLES} WHERE {wanted}")).await? {
-        let name = TableName::new(text(&row, "schema_name"), text(&row, "table_name"));
-        oids.insert(number(&row, "oid"), name.clone());
-        found.insert(name, table(&row));
+        let name = TableName::new(row.text("schema_name")?, row.text("table_name")?);
+        oids.insert(row.value("oid")?, name.clone());
+        found.insert(name, table(&row)?);
     }
     if oids.is_empty() {
         return Ok(found);
@@ -34,23 +34,23 @@ pub async fn tables(connection: &mut PgConnection, names: &[TableName]) -> Resul
     let list: Vec<String> = oids.keys().map(ToString::to_string).collect();
     let list = list.join(", ");
     let ties = TIES.replace("$PUBLISHED", &published(connection).await?);
-    let mut each = async |query: &str, add: fn(&mut TargetTable, &PgRow)| -> Result<()> {
+    let mut each = async |query: &str, add: fn(&mut TargetTable, &Answer) -> Result<()>| -> Result<()> {
         for row in rows(
             connection,
             &query.replace("$ORDINARY", IS_ORDINARY).replace("$OIDS", &list).replace("$MARK", &literal(MARK)),
         )
         .await?
         {
-            if let Some(table) = oids.get(&number(&row, "oid")).and_then(|name| found.get_mut(name)) {
-                add(table, &row);
+            if let Some(table) = oids.get(&row.value("oid")?).and_then(|name| found.get_mut(name)) {
+                add(table, &row)?;
             }
         }
         Ok(())
     };
-    each(COLUMNS, |table, row| table.columns.push(column(row))).await?;
-    each(INDEXES, |table, row| table.indexes.push(index(row))).await?;
-    each(FOREIGN_KEYS, |table, row| table.foreign_keys.push(foreign_key(row))).await?;
-    each(&ties, |table, row| table.ties.push(text(row, "tie"))).await?;
+    each(COLUMNS, |table, row| column(row).map(|column| table.columns.push(column))).await?;
+    each(INDEXES, |table, row| index(row).map(|index| table.indexes.push(index))).await?;
+    each(FOREIGN_KEYS, |table, row| foreign_key(row).map(|key| table.foreign_keys.push(key))).await?;
+    each(&ties, |table, row| row.text("tie").map(|tie| table.ties.push(tie))).await?;
     Ok(found)
 }
 
@@ -65,66 +65,50 @@ pub async fn index_names(
     }
     let schemas: Vec<String> = schemas.into_iter().collect();
     let found = rows(connection, &NAMES.replace("$SCHEMAS", &schemas.join(", "))).await?;
-    let name = |row: &PgRow| {
-        let schema = text(row, "schema_name");
-        let owner: Option<String> = row.try_get("table_name").unwrap_or_default();
-        (TableName::new(&schema, text(row, "name")), owner.map(|owner| TableName::new(&schema, owner)))
+    let name = |row: &Answer| {
+        let schema = row.text("schema_name")?;
+        let owner: Option<String> = row.value("table_name")?;
+        Ok((TableName::new(&schema, row.text("name")?), owner.map(|owner| TableName::new(&schema, owner))))
     };
-    Ok(found.iter().map(name).collect())
+    found.iter().map(name).collect()
 }
 
-fn column(row: &PgRow) -> TargetColumn {
-    TargetColumn {
-        name: text(row, "column_name"),
-        column_type: text(row, "column_type"),
-        nullable: row.try_get("nullable").unwrap_or(true),
-        counts_up: flag(row, "counts_up"),
-    }
+fn column(row: &Answer) -> Result<TargetColumn> {
+    Ok(TargetColumn {
+        name: row.text("column_name")?,
+        column_type: row.text("column_type")?,
+        nullable: row.value("nullable")?,
+        counts_up: row.flag("counts_up")?,
+    })
 }
 
-fn index(row: &PgRow) -> TargetIndex {
-    let kind = match (flag(row, "is_primary"), flag(row, "is_constraint"), flag(row, "is_unique")) {
+fn index(row: &Answer) -> Result<TargetIndex> {
+    let kind = match (row.flag("is_primary")?, row.flag("is_constraint")?, row.flag("is_unique")?) {
         (true, _, _) => IndexKind::PrimaryKey,
         (_, true, _) => IndexKind::UniqueConstraint,
         (_, _, true) => IndexKind::Unique,
         _ => IndexKind::Plain,
     };
-    TargetIndex {
-        name: text(row, "index_name"),
+    Ok(TargetIndex {
+        name: row.text("index_name")?,
         kind,
-        columns: texts(row, "columns"),
-        included: texts(row, "included"),
-        made_by_job: flag(row, "made_by_job"),
-    }
+        columns: row.value("columns")?,
+        included: row.value("included")?,
+        made_by_job: row.flag("made_by_job")?,
+    })
 }
 
-fn foreign_key(row: &PgRow) -> TargetForeignKey {
-    TargetForeignKey {
-        name: text(row, "key_name"),
-        columns: texts(row, "columns"),
-        referenced: TableName::new(text(row, "schema_name"), text(row, "table_name")),
-        made_by_job: flag(row, "made_by_job"),
-    }
+fn foreign_key(row: &Answer) -> Result<TargetForeignKey> {
+    Ok(TargetForeignKey {
+        name: row.text("key_name")?,
+        columns: row.value("columns")?,
+        referenced: TableName::new(row.text("schema_name")?, row.text("table_name")?),
+        made_by_job: row.flag("made_by_job")?,
+    })
 }
 
-fn text(row: &PgRow, name: &str) -> String {
-    row.try_get(name).unwrap_or_default()
-}
-
-fn texts(row: &PgRow, name: &str) -> Vec<String> {
-    row.try_get(name).unwrap_or_default()
-}
-
-fn flag(row: &PgRow, name: &str) -> bool {
-    row.try_get(name).unwrap_or_default()
-}
-
-fn number(row: &PgRow, name: &str) -> i64 {
-    row.try_get(name).unwrap_or_default()
-}
-
-fn table(row: &PgRow) -> TargetTable {
-    let kind = text(row, "kind");
+fn table(row: &Answer) -> Result<TargetTable> {
+    let kind = row.text("kind")?;
     let not_a_table = match kind.as_str() {
         "r" => None,
         "p" => Some("a partitioned table".to_owned()),
@@ -133,7 +117,7 @@ fn table(row: &PgRow) -> TargetTable {
         "f" => Some("a foreign table".to_owned()),
         other => Some(format!("a relation of kind {other}")),
     };
-    TargetTable { not_a_table, not_owned: !flag(row, "owned"), ..TargetTable::default() }
+    Ok(TargetTable { not_a_table, not_owned: !row.flag("owned")?, ..TargetTable::default() })
 }
 
 const TABLES: &str = "\

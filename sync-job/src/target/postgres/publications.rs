@@ -2,7 +2,6 @@
 //!
 //! A publication may name a table, or cover all tables of a schema or of the database, staging tables and new ones included.
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::connect::{execute, rows};
@@ -62,8 +61,10 @@ WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'",
 
 async fn covers_schemas(connection: &mut PgConnection) -> Result<bool> {
     let version = rows(connection, "SELECT current_setting('server_version_num')::int4 AS number").await?;
-    let version: i32 = version.first().and_then(|row| row.try_get("number").ok()).unwrap_or_default();
-    Ok(version >= SCHEMAS_SINCE)
+    Ok(match version.first() {
+        Some(row) => row.value::<i32, _>("number")? >= SCHEMAS_SINCE,
+        None => false,
+    })
 }
 
 /// A refusal for each kept table whose rows the server would let nobody change: its subscribers could not be told which ones.
@@ -84,10 +85,10 @@ pub(super) async fn without_identity(connection: &mut PgConnection, tables: &[Ta
     let query = WITHOUT_IDENTITY.replace("$PUBLISHED", &published).replace("$WANTED", &wanted.join(", "));
     let mut findings = Vec::new();
     for row in rows(connection, &query).await? {
-        let text = |name| row.try_get::<String, _>(name).unwrap_or_default();
-        let name = TableName::new(text("schema_name"), text("table_name"));
+        let name = TableName::new(row.text("schema_name")?, row.text("table_name")?);
+        let publications = row.text("publications")?;
         let own = kept.iter().find(|table| table.target == name);
-        findings.extend(own.map(|table| refusal(&text("publications"), table)));
+        findings.extend(own.map(|table| refusal(&publications, table)));
     }
     Ok(findings)
 }
@@ -127,9 +128,9 @@ pub(super) async fn of_new_tables(connection: &mut PgConnection, tables: &[Table
     }
     let mut findings = Vec::new();
     for row in rows(connection, &format!("{covering} ORDER BY 1")).await? {
-        let publication: String = row.try_get("publication").unwrap_or_default();
-        let deletes = row.try_get("deletes").unwrap_or(false);
-        let schema: Option<String> = row.try_get("schema_name").unwrap_or_default();
+        let publication = row.text("publication")?;
+        let deletes = row.flag("deletes")?;
+        let schema: Option<String> = row.value("schema_name")?;
         let covered = new.iter().filter(|table| schema.as_ref().is_none_or(|schema| *schema == table.target.schema));
         findings.extend(covered.map(|table| warning(&publication, deletes, table)));
     }

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::connect::{close, execute, rows};
@@ -37,7 +36,7 @@ pub(super) async fn swap(target: &Postgres, items: &[SwapItem<'_>]) -> Result<Ve
         attempt += 1;
         let Err(error) = swap.try_once().await else { return Ok(swap.end().await) };
         if !retry::worth_retrying(error.kind) || Instant::now() >= swap.deadline {
-            return Err(Error { message: format!("swapping {} failed", names(items)), ..explain(error) });
+            return Err(Error { message: format!("swapping {} failed", names(items)).into(), ..explain(error) });
         }
         tracing::info!(tables = names(items), attempt, error = error.chain(), "the swap waits and is tried again");
         tokio::time::sleep(retry::backoff(attempt)).await;
@@ -121,7 +120,7 @@ impl Swap<'_> {
 
 async fn text_of(connection: &mut PgConnection, expression: &str) -> Result<String> {
     let found = rows(connection, &format!("SELECT {expression}::text AS value")).await?;
-    Ok(found.first().and_then(|row| row.try_get("value").ok()).unwrap_or_default())
+    found.first().map_or(Ok(String::new()), |row| row.text("value"))
 }
 
 /// The staging tables' sequences, which become the tables' own: the highest value may take a scan of the table to find, and
@@ -166,7 +165,7 @@ fn foreign_keys<'a>(
 
 fn explain(error: Error) -> Error {
     let Error { side, kind, .. } = error;
-    Error { side, kind, message: String::new(), source: Some(error.chain().into()) }
+    Error::new(side, kind, "").with_source(error.whole())
 }
 
 fn names(items: &[SwapItem<'_>]) -> String {
@@ -220,12 +219,9 @@ async fn old_snapshot(
         sql::literal(begun)
     );
     let found = rows(connection, &query).await?;
-    Ok(found.first().map(|row| {
-        let pid: i32 = row.try_get("pid").unwrap_or_default();
-        let user: String = row.try_get("user_name").unwrap_or_default();
-        let since: String = row.try_get("since").unwrap_or_default();
-        format!("a transaction of user {user} (pid {pid}), open since {since}")
-    }))
+    let Some(row) = found.first() else { return Ok(None) };
+    let (pid, user, since) = (row.value::<i32, _>("pid")?, row.text("user_name")?, row.text("since")?);
+    Ok(Some(format!("a transaction of user {user} (pid {pid}), open since {since}")))
 }
 
 async fn transaction(
@@ -289,7 +285,7 @@ async fn carry_over(connection: &mut PgConnection, item: &SwapItem<'_>) -> Resul
     let (old, new) = (sql::qualified(&item.table.target), sql::qualified(&item.staging.name));
     let query = CARRIED.replace("$OLD", &sql::literal(&old)).replace("$NEW", &sql::literal(&new));
     for row in rows(connection, &query).await? {
-        let statement: String = row.try_get("statement").unwrap_or_default();
+        let statement: String = row.value("statement")?;
         execute(connection, &statement).await?;
     }
     Ok(())
@@ -397,8 +393,8 @@ async fn rename_sequence(connection: &mut PgConnection, table: &TablePlan, targe
     );
     let found = rows(connection, &query).await?;
     let Some(row) = found.first() else { return Ok(()) };
-    let sequence: Option<String> = row.try_get("seq").unwrap_or_default();
-    let free: bool = row.try_get("free").unwrap_or(false);
+    let sequence: Option<String> = row.value("seq")?;
+    let free = row.flag("free")?;
     match sequence {
         Some(sequence) if free && name.len() <= 63 => {
             execute(connection, &format!("ALTER SEQUENCE {sequence} RENAME TO {}", sql::quote(&name))).await

@@ -7,8 +7,9 @@
 use std::time::Instant;
 
 use crate::cell::Cell;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::load::CellError;
+use crate::message::Message;
 use crate::plan::TablePlan;
 use crate::plan::self_test::{Deviation, SelfTest, TestedColumn};
 use crate::retry::worth_retrying;
@@ -106,7 +107,7 @@ async fn ask_literals(source: &SqlServer, probe: &Probe) -> Result<Option<Wrong>
             Err(error) => Some(Wrong {
                 asked: alone.sql(),
                 expected: literal.expected.describe(&probe.read),
-                got: error.source.map_or(error.message, |cause| cause.to_string()),
+                got: reason(&error),
             }),
         };
         if wrong.is_some() {
@@ -114,6 +115,12 @@ async fn ask_literals(source: &SqlServer, probe: &Probe) -> Result<Option<Wrong>
         }
     }
     Ok(None)
+}
+
+/// Why the server refuses. What it quotes is the job's own literals, not values of rows.
+fn reason(error: &Error) -> String {
+    let cause = error.source.as_deref().and_then(|cause| cause.downcast_ref::<Message>());
+    cause.unwrap_or(&error.message).with_values()
 }
 
 fn judge(probe: &Probe, rows: &[tiberius::Row]) -> Option<Wrong> {
@@ -130,7 +137,7 @@ fn wrong(probe: &Probe, literal: &Literal, found: Option<std::result::Result<Cel
     let got = match found {
         None => "nothing".to_owned(),
         Some(Ok(cell)) => probe::describe(cell),
-        Some(Err(error)) => error.to_string(),
+        Some(Err(error)) => error.message().with_values(),
     };
     Wrong { asked: probe.over(literal).sql(), expected: literal.expected.describe(&probe.read), got }
 }
