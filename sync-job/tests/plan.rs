@@ -269,7 +269,7 @@ fn an_index_is_planned_in_the_order_that_it_will_have() {
         (&MySqlDialect { descends: false }, [false; 4]),
     ];
     for (dialect, descends) in dialects {
-        let draft = plan::draft(&config, &catalog, &[], dialect);
+        let draft = plan::draft(&config, &catalog, &facts(), &[], dialect);
         let plan = plan::complete(&config, draft, &Present::default(), String::new(), String::new(), dialect);
         let found: Vec<bool> = plan.tables[0].indexes.iter().map(|index| index.columns[1].1).collect();
         assert_eq!(found, descends);

@@ -38,7 +38,7 @@ pub fn plan(
                         index.name
                     ));
                 }
-                not_created.extend(ascend(&mut plan, dialect));
+                tally.not_created.extend(ascend(&mut plan, dialect));
                 planned.push(plan);
             }
             Err(reason) => tally.not_created.push(format!("index {}: {reason}", index.name)),
