@@ -325,6 +325,7 @@ fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings
         source: column.name.clone(),
         target,
         declared: column.declared.clone(),
+        source_type: column.source_type.clone(),
         nullable: column.nullable,
         identity: column.identity.filter(|_| settings.identity == IdentityPolicy::Keep && integer),
         policy: TextPolicy {

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::load::RowEncoder;
 use crate::plan::TablePlan;
 use crate::plan::references::{Answer, Reference};
+use crate::plan::self_test::SelfTest;
 use crate::schema::{SourceFacts, SourceTable, TableName};
 
 pub mod sqlserver;
@@ -38,6 +39,10 @@ pub trait Source: Send + Sync + 'static {
         &self,
         tables: &'a [TablePlan],
     ) -> impl Future<Output = Result<Vec<(&'a TablePlan, String)>>> + Send;
+
+    /// Asks for every read expression of the plan over known values, and compares the answers with what the source's
+    /// documentation says. Reads no row. An error means that nothing was found out.
+    fn self_test(&self, tables: &[TablePlan]) -> impl Future<Output = Result<SelfTest>> + Send;
 
     /// Looks at foreign keys, for a limited time.
     fn look_at(&self, references: &[Reference]) -> impl Future<Output = Result<Vec<Answer>>> + Send;

@@ -202,6 +202,9 @@ impl<'a> Binder<'a> {
         if bound.sql_type == *to {
             return Ok(bound);
         }
+        if let Some((call, option)) = self.env.answers.cast(&bound.sql_type, to) {
+            return self.call(call, option, &[bound], to.clone());
+        }
         if bound.constant.is_none() && same_storage(&bound.sql_type, to) {
             return Ok(Bound { sql_type: to.clone(), identity: false, ..bound });
         }

@@ -23,6 +23,7 @@
     reason = "steps of the translation share one form of signature"
 )]
 
+mod answers;
 mod bind;
 mod builtin;
 mod bulk;
@@ -46,6 +47,7 @@ mod error;
 mod expr;
 mod from;
 mod functions;
+mod hierarchy;
 mod honest;
 mod instance;
 mod like;
@@ -64,7 +66,9 @@ mod tpch;
 mod types;
 pub mod value;
 
+pub use answers::{Answers, UnicodeBytes, falsified};
 pub use bulk::Bulk;
 pub use instance::{DatabaseInfo, Instance, ScriptError, SessionInfo};
 pub use quirks::Quirks;
 pub use session::{LoginRequest, Session, Watch};
+pub use types::type_name;
