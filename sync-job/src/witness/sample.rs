@@ -18,8 +18,8 @@ pub const TURNS: u64 = 31;
 /// Ranges of a turn lie far apart, so that each shows old rows and new ones.
 const RANGES_A_TURN: u64 = 2;
 const RANGES: u64 = TURNS * RANGES_A_TURN;
-/// Tables of so many rows at most are witnessed whole in each run: that takes the source about a second.
-pub const SMALL_ROWS: u64 = 100_000;
+/// Tables of so many rows at most, which one reader reads, are witnessed whole in each run: that takes each server about a second.
+pub const SMALL_ROWS: u64 = 50_000;
 /// If they take no more than this.
 const SMALL_BYTES: u64 = 64 << 20;
 
