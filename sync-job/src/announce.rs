@@ -257,3 +257,46 @@ impl Announcer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Error, Kind, Side};
+    use crate::message::Message;
+    use crate::report::Failure;
+
+    const SECRET: &str = "4711-secret";
+
+    /// A run that ended early with a message that holds a value of a row.
+    fn report(show_values: bool) -> RunReport {
+        let error = Error::new(Side::Source, Kind::Data, Message::from("the row ").value(SECRET));
+        let now = Utc::now();
+        RunReport {
+            job: "erp".to_owned(),
+            run_id: "r1".to_owned(),
+            command: "run",
+            started: now,
+            ended: now,
+            source: String::new(),
+            target: String::new(),
+            tables: Vec::new(),
+            notes: Vec::new(),
+            refusals: Vec::new(),
+            failure: Some(Failure::new("load", &error)),
+            show_values,
+        }
+    }
+
+    #[test]
+    fn no_notification_holds_values_of_rows_and_a_record_only_where_the_job_file_says_so() {
+        for show_values in [false, true] {
+            let done = Announcement::of(&report(show_values)).unwrap();
+            let notice = Announcer::default().notice(&done);
+            for sent in [notice.headline, notice.body, notice.compact.to_string(), done.body, done.compact.to_string()]
+            {
+                assert!(!sent.contains(SECRET), "show_values = {show_values}: {sent}");
+            }
+            assert_eq!(done.report.to_string().contains(SECRET), show_values);
+        }
+    }
+}

@@ -1,5 +1,10 @@
 //! Kinds of failure, and on which side: what retry, report and exit status decide by.
 
+use std::borrow::Cow;
+
+use crate::load::CellError;
+use crate::message::{self, Message};
+
 /// Which database failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,20 +67,23 @@ pub enum Kind {
     Internal,
 }
 
-/// A failure with its side and kind; the message says what was attempted, the source why it failed.
+/// A failure with its side and kind; the message says what was attempted, the source why it failed. What is printed or logged of
+/// it holds no values of rows; [`Error::whole`] has them.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     pub side: Side,
     pub kind: Kind,
-    pub message: String,
+    pub message: Message,
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// What can be done about it, where that is known better than from the kind.
+    pub advice: Option<Cow<'static, str>>,
 }
 
 impl Error {
-    pub fn new(side: Side, kind: Kind, message: impl Into<String>) -> Self {
-        Self { side, kind, message: message.into(), source: None }
+    pub fn new(side: Side, kind: Kind, message: impl Into<Message>) -> Self {
+        Self { side, kind, message: message.into(), source: None, advice: None }
     }
 
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -87,29 +95,46 @@ impl Error {
         Self::new(Side::Job, Kind::Cancelled, "interrupted")
     }
 
-    /// The message and every source's, joined by ": ".
+    /// The message and every source's, joined by ": ", for logs: values of rows are hidden.
     pub fn chain(&self) -> String {
-        let mut text = self.message.clone();
-        let mut next = std::error::Error::source(self);
-        while let Some(error) = next {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            next = error.source();
-        }
-        text
+        self.whole().to_string()
     }
 
-    /// What the reader can do about it, where the kind tells.
-    pub fn remedy(&self) -> &'static str {
-        match self.kind {
+    /// The message and every source's, joined by ": ", with the values of rows that they hold.
+    pub fn whole(&self) -> Message {
+        let mut all = self.message.clone();
+        let mut next = std::error::Error::source(self);
+        while let Some(error) = next {
+            all = all.words(": ").message(&message_of(error));
+            next = error.source();
+        }
+        all
+    }
+
+    /// Says better than the kind what can be done about it.
+    pub fn advise(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    /// What the reader can do about it: the error's own advice, or what its kind tells.
+    pub fn remedy(&self) -> Cow<'static, str> {
+        self.advice.clone().unwrap_or(Cow::Borrowed(self.kind.remedy()))
+    }
+}
+
+impl Kind {
+    fn remedy(self) -> &'static str {
+        match self {
             Kind::Connection => {
                 "Check that the server is up and that host, port and network let this machine reach it."
             }
             Kind::Stalled => "The server stopped answering: look for blocking there, or raise stall_timeout.",
             Kind::Tls => {
-                "Check ca_file (of `init`, --ca-file), the certificate's dates and its host name; do not turn verification off."
+                "Check that the server speaks TLS, then ca_file (of `init`, --ca-file), the certificate's dates and its host name; do not turn \
+                 verification off."
             }
-            Kind::Login => "Check user, password and database name.",
+            Kind::Login => "Check user, password and database name; the server's message says what it refuses.",
             Kind::Permission => {
                 "Grant the missing permission to the job's login; `sync-job check` lists what is needed."
             }
@@ -121,14 +146,12 @@ impl Error {
                  must go before those that they refer to."
             }
             Kind::Full => "Free space on the target, or enlarge it, and run again.",
-            Kind::Mismatch => "The old table was kept. Run `sync-job verify`; if it happens again, please report it.",
-            Kind::Refused => "The old table was kept. Change the job file if this is meant to happen.",
-            Kind::Changed => {
-                "The old table was kept. What was planned no longer holds: run again, unless the message says more."
-            }
+            Kind::Mismatch => "Run `sync-job verify`; if it happens again, please report it.",
+            Kind::Refused => "Change the job file if this is meant to happen.",
+            Kind::Changed => "What was planned no longer holds: run again, unless the message says more.",
             Kind::Configuration => "Nothing was read or written. Correct what is named here and launch again.",
             Kind::Cancelled => "Run again when ready; nothing is left behind.",
-            Kind::Statement => "The old table was kept. The server's message says what it did not like.",
+            Kind::Statement => "The server's message says what it did not like.",
             Kind::Unknown => {
                 "The table has its old rows or the new ones, all of them: `sync-job verify` tells which. Run again when the server \
                  answers."
@@ -136,6 +159,24 @@ impl Error {
             Kind::Internal => "This is a mistake in sync-job: please report it with this message.",
         }
     }
+}
+
+/// What an error says of itself, without its sources. Only those of this program tell values from words.
+fn message_of(error: &(dyn std::error::Error + 'static)) -> Message {
+    if let Some(message) = error.downcast_ref::<Message>() {
+        return message.clone();
+    }
+    if let Some(error) = error.downcast_ref::<Error>() {
+        return error.message.clone();
+    }
+    if let Some(error) = error.downcast_ref::<CellError>() {
+        return error.message();
+    }
+    if let Some(error) = error.downcast_ref::<tokio::task::JoinError>() {
+        // A panic may quote what it stumbled over.
+        return message::of_unknown(&error.to_string(), |_| false);
+    }
+    error.to_string().into()
 }
 
 /// The result of everything that talks to a database.

@@ -95,10 +95,11 @@ impl<S: Source, T: Target> Job<S, T> {
     /// As [`Job::plan`], without what only concerns loading.
     async fn decide(&self) -> Result<Planned> {
         let config = &self.config;
-        let dialect = self.target.dialect();
         let (facts, target_facts) = tokio::try_join!(self.source.facts(), self.target.facts())?;
+        // Which one it is depends on the server's version.
+        let dialect = self.target.dialect();
         let catalog = self.source.catalog().await?;
-        let draft = plan::draft(config, &catalog, &self.only, dialect);
+        let draft = plan::draft(config, &catalog, &facts, &self.only, dialect);
         let targets = draft.targets();
         let (tables, names, unseen_readers) = tokio::try_join!(
             self.target.inspect(&targets),
@@ -156,7 +157,7 @@ impl<S: Source, T: Target> Job<S, T> {
     pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<Planned> {
         let deadline = self.start_deadline(cancel);
         self.plan_patiently(cancel).await.map_err(|error| match deadline.and_then(|deadline| deadline.passed()) {
-            Some(_) => Error { message: "interrupted: the job's deadline has passed".to_owned(), ..error },
+            Some(_) => Error { message: "interrupted: the job's deadline has passed".into(), ..error },
             None => error,
         })
     }
@@ -234,7 +235,8 @@ impl<S: Source, T: Target> Job<S, T> {
                 let is_compared =
                     |name: &String| planned.plan.tables.iter().any(|table| table.source.to_string() == *name);
                 let refusals = planned.plan.refusals();
-                let refusals = refusals.filter(|finding| !finding.table.as_ref().is_some_and(is_compared));
+                let refusals = refusals
+                    .filter(|finding| finding.hides_a_part() || !finding.table.as_ref().is_some_and(is_compared));
                 report.refusals = refusals.cloned().collect();
                 if report.refusals.is_empty() {
                     let tables: Vec<Arc<TablePlan>> =
@@ -290,6 +292,7 @@ impl<S: Source, T: Target> Job<S, T> {
             notes: Vec::new(),
             refusals: Vec::new(),
             failure: None,
+            show_values: self.config.show_values,
         }
     }
 }

@@ -4,6 +4,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::cell::Cell;
 use crate::digest::TableDigest;
+use crate::message::Message;
 
 /// Turns cells into the target's bulk format and into the digest. Pure: no I/O.
 pub trait RowEncoder: Send {
@@ -37,23 +38,51 @@ pub struct TextPolicy {
     pub replace_undecodable: bool,
 }
 
-/// Why one value cannot be carried. The row's key and the column's name are added where they are known.
+/// Why one value cannot be carried. The row's key and the column's name are added where they are known. What is printed of it
+/// does not hold the value; [`CellError::message`] does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.message())]
 pub enum CellError {
-    #[error("the text holds U+0000, which the target cannot store; set nul = \"strip\" to remove and count it")]
     Nul,
-    #[error(
-        "the text holds bytes that are not valid in its encoding; set undecodable = \"replace\" to put U+FFFD and count it"
-    )]
     Undecodable,
-    #[error("the value {value} does not fit the target type")]
-    OutOfRange { value: String },
-    #[error("the text has {characters} characters and the target type takes {limit}; choose a wider target_type")]
+    OutOfRange { value: Message },
     TooManyCharacters { characters: usize, limit: usize },
-    #[error("the value is {bytes} bytes long and the target stores at most {limit}; exclude the column or the row")]
     TooLong { bytes: usize, limit: usize },
-    #[error("the source sent {cell}, which cannot become {form}")]
-    Mismatch { form: String, cell: String },
+    Mismatch { form: String, cell: Message },
+}
+
+impl CellError {
+    pub fn out_of_range(value: impl AsRef<str>) -> Self {
+        CellError::OutOfRange { value: Message::default().value(value) }
+    }
+
+    pub fn message(&self) -> Message {
+        match self {
+            CellError::Nul => {
+                "the text holds U+0000, which the target cannot store; set nul = \"strip\" to remove and count it"
+                    .into()
+            }
+            CellError::Undecodable => {
+                "the text holds bytes that are not valid in its encoding; set undecodable = \"replace\" to put \
+                                       U+FFFD and count it"
+                    .into()
+            }
+            CellError::OutOfRange { value } => {
+                Message::from("the value ").message(value).words(" does not fit the target type")
+            }
+            CellError::TooManyCharacters { characters, limit } => format!(
+                "the text has {characters} characters and the target type takes {limit}; choose a wider target_type"
+            )
+            .into(),
+            CellError::TooLong { bytes, limit } => format!(
+                "the value is {bytes} bytes long and the target stores at most {limit}; exclude the column or the row"
+            )
+            .into(),
+            CellError::Mismatch { form, cell } => {
+                Message::from("the source sent ").message(cell).words(format!(", which cannot become {form}"))
+            }
+        }
+    }
 }
 
 /// A way in which a value was changed because the job or the type map says so.

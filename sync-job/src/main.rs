@@ -1,20 +1,27 @@
 //! Arguments, logging, signals and the exit status; everything else is in the library.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use stopgap_name_lookup as _;
-use sync_job::cli::{Cli, LogFormat, commands, logging};
+use sync_job::cli::{Cli, Command, LogFormat, commands, logging};
 use sync_job::exit::ExitStatus;
+use sync_job::message::of_unknown;
 use sync_job::progress::Display;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) fn main() -> ExitCode {
     forbid_core_dumps();
     let cli = Cli::parse();
+    // Whether a person reads standard error here, and it goes nowhere else: an instance's goes to a log.
+    let terminal = std::io::stderr().is_terminal() && !matches!(cli.command, Command::Boot(_));
+    if !terminal {
+        hide_values_in_panics();
+    }
     // JSON logs are for programs: lines of another kind between them would not be read.
     let display = Display::choose(cli.global.quiet || cli.global.log_format == LogFormat::Json);
-    logging::init(&cli.global, &display);
+    logging::init(&cli.global, &display, terminal);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -43,6 +50,15 @@ fn forbid_core_dumps() {
     if let Err(error) = setrlimit(Resource::Core, none) {
         eprintln!("sync-job: core dumps cannot be switched off: {error}");
     }
+}
+
+/// A panic may quote the text that the program stumbled over, and so a value of a row, which is for a terminal alone.
+fn hide_values_in_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = panic.payload_as_str().unwrap_or("without a message");
+        eprintln!("sync-job panicked at {place}: {}", of_unknown(text, |_| false));
+    }));
 }
 
 /// The first Ctrl-C or SIGTERM stops the run cleanly, the second at once. Caught from when this returns.

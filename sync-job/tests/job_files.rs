@@ -59,7 +59,9 @@ impl Change {
 #[rustfmt::skip]
 const BAD: &[(Change, &str)] = &[
     (Add("[job]", "readrs = 3"),
-     "job.toml: job.readrs: unknown key; did you mean \"readers\"? allowed: name, readers, tables, memory, deadline, retries, stall_timeout, grace, keep_alive"),
+     "job.toml: job.readrs: unknown key; did you mean \"readers\"? allowed: name, readers, tables, memory, deadline, retries, stall_timeout, grace, keep_alive, show_values"),
+    (Add("[job]", "show_values = \"yes\""),
+     "job.toml: job.show_values: found string \"yes\"; expected true or false"),
     (Add("[job]", "readers = 0"),
      "job.toml: job.readers: 0 is not allowed; 1 to 64 are"),
     (Add("[job]", "readers = 65"),
@@ -269,7 +271,7 @@ const BAD: &[(Change, &str)] = &[
     (End("rename = { CustomerId = \"a\", customerid = \"b\" }"),
      "job.toml: table[0].rename.customerid: this column is named twice; name each column once"),
     (Swap("host = \"erp\"", "host = 'erp\\SQLEXPRESS'"),
-     "job.toml: source.host: \"erp\\\\SQLEXPRESS\" names an instance or a port; give the host here and its port in source.port"),
+     "job.toml: source.host: \"erp\\\\SQLEXPRESS\" names an instance or a port; give the host here and its port in source.port. On the server, SELECT local_tcp_port FROM sys.dm_exec_connections WHERE session_id = @@SPID tells it over TCP, and so does SQL Server Configuration Manager"),
     (Swap("password_env = \"SOURCE_PASSWORD\"", "password_env = \"s3cret!\""),
      "job.toml: source.password_env: not the name of an environment variable; letters, digits and _ are allowed"),
     (End("[schedule]\nat = \"02:00\""),

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use sync_job::chunk::Chunk;
 use sync_job::config::JobConfig;
-use sync_job::plan::{self, Present, RunPlan, Severity, TablePlan, TargetColumn, TargetTable};
+use sync_job::plan::{self, Dialect, Present, RunPlan, Severity, TablePlan, TargetColumn, TargetTable};
 use sync_job::schema::{
-    CodePageOrName, Identity, IndexColumn, IndexKind, Length, SourceColumn, SourceForeignKey, SourceIndex, SourceKind,
-    SourceTable, SourceType, TableName,
+    CodePageOrName, Identity, IndexColumn, IndexKind, Length, Listed, SourceColumn, SourceFacts, SourceForeignKey,
+    SourceIndex, SourceKind, SourceTable, SourceType, TableName,
 };
 use sync_job::source::sqlserver::SqlServer;
 use sync_job::source::{Catalog, Source as _};
+use sync_job::target::mysql::MySqlDialect;
 use sync_job::target::postgres::PostgresDialect;
 use sync_job::text::CodePage;
 use sync_job::type_map::ReadAs;
@@ -48,12 +49,14 @@ fn column(name: &str, declared: &str, source_type: SourceType, nullable: bool) -
         declared: declared.to_owned(),
         nullable,
         collation: None,
+        by_base_type: false,
+        counts_up: false,
         identity: None,
         computed: false,
         hidden: false,
         masked: false,
         encrypted: false,
-        default: None,
+        has_default: false,
     }
 }
 
@@ -79,6 +82,8 @@ fn table(name: &str, columns: Vec<SourceColumn>, indexes: Vec<SourceIndex>) -> S
         columns,
         indexes,
         foreign_keys: Vec::new(),
+        listed: Listed::default(),
+        lacking: Vec::new(),
         rows: Some(3_000_000),
         bytes: Some(400 << 20),
         temporal: None,
@@ -89,6 +94,7 @@ fn table(name: &str, columns: Vec<SourceColumn>, indexes: Vec<SourceIndex>) -> S
 
 fn orders() -> SourceTable {
     let mut id = column("OrderId", "int", SourceType::Int, false);
+    id.counts_up = true;
     id.identity = Some(Identity { seed: 1, increment: 1 });
     let mut number = column(
         "Number",
@@ -101,7 +107,7 @@ fn orders() -> SourceTable {
     );
     number.collation = Some("Latin1_General_CI_AS".to_owned());
     let mut note = column("Note", "nvarchar(max)", SourceType::NVarChar { units: Length::Max }, true);
-    note.default = Some("(N'')".to_owned());
+    note.has_default = true;
     let mut open = index("IX_Open", IndexKind::Plain, &[("PlacedAt", false)]);
     open.structure = "NONCLUSTERED".to_owned();
     open.filter = Some("([ShippedAt] IS NULL)".to_owned());
@@ -139,7 +145,7 @@ fn lines() -> SourceTable {
     lines.foreign_keys = vec![SourceForeignKey {
         name: "FK_OrderLines_Orders".to_owned(),
         columns: vec!["OrderId".to_owned()],
-        referenced: TableName::new("Sales", "Orders"),
+        referenced: Some(TableName::new("Sales", "Orders")),
         referenced_columns: vec!["OrderId".to_owned()],
         on_delete: "CASCADE".to_owned(),
         on_update: "NO_ACTION".to_owned(),
@@ -159,9 +165,22 @@ fn vault() -> SourceTable {
     vault
 }
 
+fn facts() -> SourceFacts {
+    SourceFacts {
+        version: "SQL Server 15.0".to_owned(),
+        major_version: Some(15),
+        database: "erp".to_owned(),
+        snapshot_allowed: Some(true),
+        read_only: false,
+        login: "stopgap".to_owned(),
+        sees_definitions: Some(true),
+        data_files: Vec::new(),
+    }
+}
+
 fn planned(config: &JobConfig, tables: Vec<SourceTable>, present: &Present) -> RunPlan {
     let catalog = Catalog { tables, ..Catalog::default() };
-    let draft = plan::draft(config, &catalog, &[], &PostgresDialect);
+    let draft = plan::draft(config, &catalog, &facts(), &[], &PostgresDialect);
     plan::complete(
         config,
         draft,
@@ -230,6 +249,35 @@ fn a_table_whose_columns_changed() {
     compare("drift", &config, &plan);
 }
 
+/// A constraint's index ascends on PostgreSQL, and MariaDB made no other kind before 10.8.
+#[test]
+fn an_index_is_planned_in_the_order_that_it_will_have() {
+    let columns = vec![column("A", "int", SourceType::Int, false), column("B", "int", SourceType::Int, false)];
+    let order = [("A", false), ("B", true)];
+    let indexes = [
+        ("PK", IndexKind::PrimaryKey),
+        ("UQ", IndexKind::UniqueConstraint),
+        ("UX", IndexKind::Unique),
+        ("IX", IndexKind::Plain),
+    ];
+    let indexes = indexes.into_iter().map(|(name, kind)| index(name, kind, &order)).collect();
+    let catalog = Catalog { tables: vec![table("Pairs", columns, indexes)], ..Catalog::default() };
+    let config = config("[tables]\ninclude = [\"sales.*\"]\n");
+    let dialects: [(&dyn Dialect, [bool; 4]); 3] = [
+        (&PostgresDialect, [false, false, true, true]),
+        (&MySqlDialect { descends: true }, [true; 4]),
+        (&MySqlDialect { descends: false }, [false; 4]),
+    ];
+    for (dialect, descends) in dialects {
+        let draft = plan::draft(&config, &catalog, &[], dialect);
+        let plan = plan::complete(&config, draft, &Present::default(), String::new(), String::new(), dialect);
+        let found: Vec<bool> = plan.tables[0].indexes.iter().map(|index| index.columns[1].1).collect();
+        assert_eq!(found, descends);
+        let lost = plan.tables[0].not_created.iter().filter(|line| line.starts_with("descending order of b in "));
+        assert_eq!(lost.count(), descends.iter().filter(|descends| !**descends).count());
+    }
+}
+
 #[test]
 fn every_refusal_is_said_at_once() {
     let config = config("[tables]\ninclude = [\"sales.*\", \"hr.*\"]\n[[table]]\nsource = \"sales.Invoices\"\n");
@@ -286,4 +334,19 @@ fn keys_that_lose_a_digit_are_warned_of() {
     assert_eq!(warned("", 6), None);
     assert_eq!(warned("indexes = \"none\"", 7), None);
     assert_eq!(warned("[[table]]\nsource = \"sales.OrderLines\"\n[table.target_types]\nLineNo = \"text\"", 7), None);
+}
+
+#[test]
+fn what_could_not_be_read_is_said_to_be_unknown() {
+    let missing = |what, forbidden| sync_job::source::MissingFact { what, why: "denied".to_owned(), forbidden };
+    let catalog = Catalog {
+        tables: vec![lines()],
+        missing: vec![missing("masked columns", true), missing("masked columns", false), missing("table sizes", true)],
+        ..Catalog::default()
+    };
+    let draft = plan::draft(&config("[tables]\ninclude = [\"Sales.*\"]"), &catalog, &facts(), &[], &PostgresDialect);
+    let found: Vec<Severity> =
+        draft.findings.iter().filter(|finding| finding.id == "missing-fact").map(|finding| finding.severity).collect();
+    // Whether columns are masked decides what is copied.
+    assert_eq!(found, [Severity::Warning, Severity::Note, Severity::Note]);
 }

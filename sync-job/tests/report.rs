@@ -8,9 +8,11 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta};
 use sync_job::error::{Error, Kind, Side};
 use sync_job::exit::ExitStatus;
+use sync_job::load::CellError;
+use sync_job::message::Message;
 use sync_job::plan::{Finding, Severity, SwapMethod};
 use sync_job::report::{
-    Failure, LossLine, RunReport, Stages, TableOutcome, TableReport, WitnessReport, WitnessState, render,
+    Failure, LossLine, RunReport, Stages, Standing, TableOutcome, TableReport, WitnessReport, WitnessState, render,
 };
 use sync_job::witness::compare::Unwitnessed;
 use sync_job::witness::{Outcome, Silence, Summary};
@@ -29,6 +31,7 @@ fn run(seconds: f64, tables: Vec<TableReport>) -> RunReport {
         notes: Vec::new(),
         refusals: Vec::new(),
         failure: None,
+        show_values: false,
     }
 }
 
@@ -72,7 +75,7 @@ fn failed(mut table: TableReport, stage: &str, error: &Error) -> TableReport {
     (table.swap, table.digest) = (None, None);
     table.verdict = String::new();
     table.witness = None;
-    table.failure = Some(Failure::new(stage, error));
+    table.failure = Some(Failure::at(Standing::Old, stage, error));
     table
 }
 
@@ -102,9 +105,9 @@ fn some_failed() -> RunReport {
     let nul = Error::new(
         Side::Source,
         Kind::Data,
-        "column Note of the row OrderId = 4711: the text holds U+0000, which the target cannot store; set nul = \"strip\" \
-         to remove and count it",
-    );
+        Message::from("dbo.Notes, column Note, the row OrderId = ").value(SECRET).words(" (row 3 of its chunk)"),
+    )
+    .with_source(CellError::Nul);
     let lock = Error::new(
         Side::Target,
         Kind::LockTimeout,
@@ -206,6 +209,74 @@ fn golden(name: &str, found: &str) {
     assert!(found == expected, "{name} differs; found:\n{found}\nexpected:\n{expected}");
 }
 
+/// A value of a row.
+const SECRET: &str = "4711-secret";
+
+#[test]
+fn values_of_rows_are_in_reports_that_ask_for_them_and_in_no_other() {
+    let mut report = some_failed();
+    let json = |report: &RunReport| report.json().unwrap().to_string();
+    let shown = |text: &str| text.contains(SECRET);
+    assert!(!shown(&render(&report)) && !shown(&json(&report)) && !shown(&format!("{report:?}")));
+    assert!(render(&report).contains("show_values = true"), "where the values are is not said");
+    assert!(shown(&render(&report.with_values())) && !render(&report.with_values()).contains("[hidden]"));
+    report.show_values = true;
+    assert!(shown(&json(&report)) && !shown(&render(&report)));
+    let failed = Error::new(Side::Job, Kind::Unknown, "all failed").with_source(Error::new(
+        Side::Source,
+        Kind::Data,
+        Message::from("the row ").value(SECRET),
+    ));
+    report.failure = Some(Failure::new("load", &failed));
+    assert!(
+        shown(&json(&report)) && !shown(&render(&report)) && !shown(&failed.chain()) && !shown(&failed.to_string())
+    );
+}
+
+/// Whatever fails wherever: what is said of an old table is so only where there is one.
+#[test]
+fn an_old_table_is_kept_only_where_there_is_one() {
+    let kinds = [
+        Kind::Connection,
+        Kind::Stalled,
+        Kind::Tls,
+        Kind::Login,
+        Kind::Permission,
+        Kind::Transient,
+        Kind::LockTimeout,
+        Kind::Data,
+        Kind::Orphans,
+        Kind::Full,
+        Kind::Mismatch,
+        Kind::Refused,
+        Kind::Changed,
+        Kind::Configuration,
+        Kind::Cancelled,
+        Kind::Unknown,
+        Kind::Statement,
+        Kind::Internal,
+    ];
+    for kind in kinds {
+        for stage in
+            ["plan", "precheck", "lease", "cleaning up", "load", "verify", "index", "swap", "group", "compare", "read"]
+        {
+            let error = Error::new(Side::Target, kind, "m");
+            for standing in [Standing::Run, Standing::Compared, Standing::New] {
+                let remedy = Failure::at(standing, stage, &error).remedy;
+                assert!(!remedy.contains("old table"), "{standing:?}, {stage}, {kind:?}: {remedy}");
+                assert!(remedy.ends_with('.') && !remedy.starts_with(' '), "{remedy}");
+            }
+            let old = Failure::at(Standing::Old, stage, &error).remedy;
+            let is_said = matches!(kind, Kind::Mismatch | Kind::Refused | Kind::Changed | Kind::Statement)
+                && !old.starts_with("Nothing was written");
+            assert_eq!(old.contains("The old table was kept"), is_said, "{stage}, {kind:?}: {old}");
+        }
+    }
+    let advised = Error::new(Side::Target, Kind::Statement, "m").advise("Do this.");
+    assert_eq!(Failure::at(Standing::New, "load", &advised).remedy, "No table was made. Do this.");
+    assert_eq!(Failure::new("plan", &advised).remedy, "Do this.");
+}
+
 #[test]
 fn the_report_for_people() {
     for (name, report, _) in cases() {
@@ -244,7 +315,7 @@ fn what_failed_is_said_with_its_remedy() {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
         let text = words(&render(&report));
         for failure in report.failure.iter().chain(report.tables.iter().filter_map(|table| table.failure.as_ref())) {
-            assert!(text.contains(&words(&failure.message)), "{name} lacks {}", failure.message);
+            assert!(text.contains(&words(&failure.message.to_string())), "{name} lacks {}", failure.message);
             assert!(text.contains(&words(&failure.remedy)), "{name} lacks {}", failure.remedy);
         }
         for finding in &report.refusals {

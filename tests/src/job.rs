@@ -63,7 +63,8 @@ impl Job {
         }
         Ok(Self {
             directory: ScratchDir::new("job")?,
-            common_keys: format!("name = {}\n", quoted(&source.database)),
+            // A job's name has no points.
+            common_keys: format!("name = {}\n", quoted(&source.database.replace('.', "-"))),
             source_keys: source_section,
             target_keys: target_section,
             rest: String::new(),
@@ -168,6 +169,22 @@ impl Job {
     /// Runs `sync-job COMMAND` to its end.
     pub fn command(&self, command: &str, more: &[&str]) -> Result<Outcome> {
         self.spawn(command, more)?.wait()
+    }
+
+    /// What `sync-job COMMAND` shows to somebody in a terminal. `script` of util-linux (its manual page) gives it a pseudo-terminal
+    /// and passes on what it writes there.
+    pub fn in_terminal(&self, command: &str, more: &[&str]) -> Result<String> {
+        let file = self.directory.path().join("job.toml");
+        fs::write(&file, self.text()).context("writing the job file")?;
+        let program = program("STOPGAP_SYNC_JOB", "sync-job")?;
+        let line = format!("{} {command} --config {} {}", program.display(), file.display(), more.join(" "));
+        let output = Command::new("script")
+            .args(["--quiet", "--command", &line, "/dev/null"])
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .output()
+            .context("script, which is in util-linux or bsdutils")?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// `sync-job run --format json`.

@@ -36,19 +36,23 @@ macro_rules! on_each_mysql {
 }
 
 mod cases {
+    mod attributes;
     mod aws;
     mod broken_decoders;
     mod chunk_keys;
     mod code_pages;
     mod commands;
     mod consistency;
+    mod decisions;
     mod digests;
     mod harness;
     mod image;
+    mod index_orders;
     mod interruption;
     mod kept_tables;
     mod matrix;
     mod memory;
+    mod mysql_attributes;
     mod mysql_characters;
     mod mysql_crashes;
     mod mysql_faults;
@@ -57,12 +61,16 @@ mod cases {
     mod mysql_swaps;
     mod mysql_waits;
     mod mysql_ways;
+    mod old_tls;
     mod postgres_swaps;
     mod postgres_ways;
     mod publications;
     mod readers;
     mod readme;
     mod regressions;
+    mod row_values;
+    mod slots;
+    mod source_catalog;
     mod source_changes;
     mod source_faults;
     mod source_trouble;

@@ -8,7 +8,7 @@ resource "aws_sqs_queue" "dead_letters" {
 }
 
 resource "aws_cloudwatch_log_group" "launcher" {
-  #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own; they hold no secrets and no rows
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own; they hold no secrets, and values of rows are hidden (docs/limits.md)
   #checkov:skip=CKV_AWS_338:How long is for each environment to say; a year in prod
   name              = "/aws/lambda/${local.name}-launcher"
   retention_in_days = var.log_retention_days

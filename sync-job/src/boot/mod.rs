@@ -17,6 +17,7 @@ use crate::cli::commands::{patterns, print};
 use crate::error::{Error, Kind, Side};
 use crate::exit::ExitStatus;
 use crate::job::new_run_id;
+use crate::message::{Message, of_unknown};
 use crate::plan::TablePlan;
 use crate::progress::Display;
 use crate::report::{Failure, RunReport, metrics};
@@ -173,8 +174,9 @@ async fn attempt(
         Err(panic) => {
             let text =
                 panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-            let message = format!("sync-job panicked: {}", text.unwrap_or("without a message"));
-            let error = Error::new(Side::Job, Kind::Internal, message);
+            // It may quote what the program stumbled over.
+            let text = of_unknown(text.unwrap_or("without a message"), |_| false);
+            let error = Error::new(Side::Job, Kind::Internal, Message::from("sync-job panicked: ").message(&text));
             Ok(Done::Run(Box::new(early(&job.config().name, &run_id, "run", &error))))
         }
     }
@@ -217,6 +219,7 @@ fn early(job: &str, run_id: &str, stage: &str, error: &Error) -> RunReport {
         notes: Vec::new(),
         refusals: Vec::new(),
         failure: Some(Failure::new(stage, error)),
+        show_values: false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Each command: from what was typed to an exit status.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Cli, Command, Format, Init, Selected};
 use crate::announce::{Announcement, Announcer};
 use crate::config::write::{self, Connection};
-use crate::config::{Consistency, Intent, JobDraft, PasswordSource, Pattern, SourceConfig, Tls, TlsMode};
+use crate::config::{self, Consistency, Intent, JobDraft, PasswordSource, Pattern, SourceConfig, Tls, TlsMode};
 use crate::exit::ExitStatus;
 use crate::job::{Planned, new_run_id};
 use crate::plan::{self, TablePlan};
@@ -108,7 +108,7 @@ async fn planned(job: &AnyJob, format: Format) -> anyhow::Result<Result<Planned,
         Err(error) => {
             let failure = Failure::new("plan", &error);
             match format {
-                Format::Text => eprintln!("{}\n  → {}", failure.message, failure.remedy),
+                Format::Text => tell(&failure),
                 Format::Json => print(&format!("{:#}\n", serde_json::json!({ "failure": failure })))?,
             }
             Ok(Err(failure_status(&failure)))
@@ -153,6 +153,7 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
         init.ca_file.is_none() || mode == TlsMode::VerifyFull,
         "--ca-file: has no effect unless --tls is verify-full"
     );
+    config::check_source_host(&init.host, "--host", "--port").map_err(anyhow::Error::msg)?;
     if let Some(path) = init.output.as_ref().filter(|path| path.exists()) {
         anyhow::bail!("--output: {} is there already, and is not overwritten", path.display());
     }
@@ -181,7 +182,7 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
         Ok(looked) => looked,
         Err(error) => {
             let failure = Failure::new("init", &error);
-            eprintln!("{}\n  → {}", failure.message, failure.remedy);
+            tell(&failure);
             return Ok(failure_status(&failure));
         }
     };
@@ -217,8 +218,17 @@ async fn init(init: &Init) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Ok)
 }
 
+/// A failure before there is a report, on standard error; values of rows only where that is a terminal.
+fn tell(failure: &Failure) {
+    let message =
+        if std::io::stderr().is_terminal() { failure.message.with_values() } else { failure.message.to_string() };
+    eprintln!("{message}\n  → {}", failure.remedy);
+}
+
+/// Prints the report. Values of rows are for a terminal: what goes into a file or a pipe may be a log or a mail next.
 pub fn answer(report: &RunReport, format: Format) -> anyhow::Result<ExitStatus> {
     match format {
+        Format::Text if std::io::stdout().is_terminal() => print(&render(&report.with_values()))?,
         Format::Text => print(&render(report))?,
         Format::Json => print(&format!("{}\n", serde_json::to_string_pretty(&report.json()?)?))?,
     }

@@ -9,8 +9,13 @@ use tracing_subscriber::fmt::MakeWriter;
 use super::{Global, LogFormat};
 use crate::progress::Display;
 
-/// Starts logging. `RUST_LOG` overrides the command line.
-pub fn init(global: &Global, display: &Display) {
+/// What the databases' drivers log may hold values of rows: servers' messages, parameters of statements. A log that is no terminal
+/// may be anywhere next.
+const DRIVERS: [&str; 6] = ["tiberius", "sqlx", "sqlx_core", "sqlx_postgres", "mysql_async", "mysql_common"];
+
+/// Starts logging. `RUST_LOG` overrides the command line. `terminal`: whether a person reads standard error here, and no log
+/// keeps it.
+pub fn init(global: &Global, display: &Display, terminal: bool) {
     let level = match (global.quiet, global.verbose) {
         // The driver logs every error that it also returns; said once is enough.
         // So do AWS's libraries, at length.
@@ -19,7 +24,11 @@ pub fn init(global: &Global, display: &Display) {
         (false, 1) => "info,tiberius=off,sync_job=debug",
         (false, _) => "debug",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    if !terminal {
+        let off = DRIVERS.iter().filter_map(|driver| format!("{driver}=off").parse().ok());
+        filter = off.fold(filter, EnvFilter::add_directive);
+    }
     let writer = StandardError {
         bars: match display {
             Display::Bars(bars) => Some(bars.clone()),

@@ -40,6 +40,8 @@ pub struct Job {
     pub grace: Option<String>,
     #[serde(default)]
     pub keep_alive: bool,
+    #[serde(default)]
+    pub show_values: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -42,6 +42,7 @@ const MYSQL_PORT: u16 = 3306;
 pub fn job(typed: file::JobFile, found: FoundSecrets) -> Checked<JobConfig> {
     let name = job_name(typed.job.name.clone())?;
     let limits = limits(&typed.job)?;
+    let show_values = typed.job.show_values;
     let source = source(typed.source, &name, found.source)?;
     let target = target(typed.target, found.target, found.tokens)?;
     let defaults = defaults(&typed.tables, source.consistency, target.swap, limits.readers)?;
@@ -53,7 +54,7 @@ pub fn job(typed: file::JobFile, found: FoundSecrets) -> Checked<JobConfig> {
     let selection = selection(&typed.tables, &tables)?;
     let notify = notify(typed.notify)?;
     let history = typed.history.at.map(|place| filled("history.at", place)).transpose()?;
-    Ok(JobConfig { name, limits, source, target, selection, defaults, tables, notify, history })
+    Ok(JobConfig { name, limits, source, target, selection, defaults, tables, notify, history, show_values })
 }
 
 fn job_name(name: String) -> Checked<String> {
@@ -108,8 +109,9 @@ fn source(typed: file::Source, job: &str, found: Option<FoundSecret>) -> Checked
         default_port: SQL_SERVER_PORT,
     };
     let login = logins::login("source", parts, found, None)?;
+    check_source_host(&login.host, "source.host", "source.port")?;
     Ok(SourceConfig {
-        host: source_host(login.host)?,
+        host: login.host,
         port: login.port,
         database: login.database,
         user: login.user,
@@ -126,14 +128,16 @@ fn source(typed: file::Source, job: &str, found: Option<FoundSecret>) -> Checked
     })
 }
 
-/// A named instance would have to be looked up over UDP, which firewalls rarely let through.
-fn source_host(host: String) -> Checked<String> {
-    if host.contains(['\\', ',']) {
+/// Whether a source's host is one, and nothing else. A named instance would have to be looked up over UDP, which firewalls rarely let
+/// through. `host` and `port`: what the two are called where they are given.
+pub fn check_source_host(given: &str, host: &str, port: &str) -> Checked<()> {
+    if given.contains(['\\', ',']) {
         return Err(format!(
-            "source.host: {host:?} names an instance or a port; give the host here and its port in source.port"
+            "{host}: {given:?} names an instance or a port; give the host here and its port in {port}. On the server, SELECT local_tcp_port \
+             FROM sys.dm_exec_connections WHERE session_id = @@SPID tells it over TCP, and so does SQL Server Configuration Manager"
         ));
     }
-    Ok(host)
+    Ok(())
 }
 
 fn target(
@@ -329,26 +333,39 @@ fn target_name(key: &str, text: &str) -> Checked<TargetName> {
     }
 }
 
+/// Parts in brackets are taken as they are, with closing brackets doubled.
 fn split_name(text: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     let mut rest = text.trim();
     loop {
         let (part, after) = if let Some(inner) = rest.strip_prefix('[') {
-            let end = inner.find(']')?;
-            (&inner[..end], &inner[end + 1..])
+            let end = closing_bracket(inner)?;
+            (inner[..end].replace("]]", "]"), &inner[end + 1..])
         } else {
             let end = rest.find('.').unwrap_or(rest.len());
-            (&rest[..end], &rest[end..])
+            (rest[..end].to_owned(), &rest[end..])
         };
         if part.is_empty() {
             return None;
         }
-        parts.push(part.to_owned());
+        parts.push(part);
         match after.strip_prefix('.') {
             Some(next) => rest = next,
             None if after.is_empty() => return Some(parts),
             None => return None,
         }
+    }
+}
+
+/// Where the bracket is that is not doubled.
+fn closing_bracket(text: &str) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += text[at..].find(']')?;
+        if !text[at + 1..].starts_with(']') {
+            return Some(at);
+        }
+        at += 2;
     }
 }
 
@@ -411,5 +428,20 @@ fn percent(key: &str, percent: Option<u8>) -> Checked<Option<u8>> {
     match percent {
         Some(percent) if percent > 100 => Err(format!("{key}: {percent} is not a percentage; 0 to 100 are allowed")),
         percent => Ok(percent),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_hold_a_name_as_it_is() {
+        let parts = |text: &str| split_name(text).map(|parts| parts.join("|"));
+        assert_eq!(parts("dbo.Orders").as_deref(), Some("dbo|Orders"));
+        assert_eq!(parts("[dbo].[na.me ]").as_deref(), Some("dbo|na.me "));
+        assert_eq!(parts("dbo.[odd]]name]").as_deref(), Some("dbo|odd]name"));
+        assert_eq!(parts("dbo.[open]]"), None);
+        assert_eq!(parts("dbo.[a]b"), None);
     }
 }

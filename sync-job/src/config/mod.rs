@@ -18,6 +18,7 @@ mod units;
 pub mod write;
 
 pub use logins::{FoundSecret, FoundSecrets, SecretName};
+pub use meaning::check_source_host;
 pub use names::Pattern;
 pub use password::{Login, PasswordError, PasswordProvider, PasswordSource, Provided, TokenMaker};
 
@@ -42,6 +43,8 @@ pub struct JobConfig {
     pub notify: Notify,
     /// Where runs are written down: a directory or `s3://bucket/prefix`.
     pub history: Option<String>,
+    /// Whether report.json gets the values of rows that messages hold.
+    pub show_values: bool,
 }
 
 /// Who is told of a run, and when.

@@ -198,7 +198,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         }
         let witness = if in_snapshot { self.ask_within(&mut reader, sink.rows()).await? } else { None };
         // A statement that the server refuses ends the transaction and leaves nothing to read with.
-        let is_usable = !witness.as_ref().is_some_and(|said| said.is_refused());
+        let is_usable = !witness.as_ref().is_some_and(witness::Said::is_refused);
         if in_snapshot && is_usable {
             reader.commit().await?;
         }

@@ -10,7 +10,7 @@ use super::{Context, chunks, witness};
 use crate::error::{Error, Kind, Side};
 use crate::plan::{SwapMethod, TablePlan};
 use crate::progress::Stage;
-use crate::report::{Failure, TableOutcome, TableReport, WitnessReport};
+use crate::report::{Failure, Standing, TableOutcome, TableReport, WitnessReport};
 use crate::source::Source;
 use crate::swap;
 use crate::target::Target;
@@ -36,11 +36,11 @@ pub async fn compare_all<S: Source, T: Target>(
             Err((stage, error)) => {
                 let interrupted = error.kind == Kind::Cancelled;
                 report.outcome = if interrupted { TableOutcome::Interrupted } else { TableOutcome::Failed };
-                report.failure = Some(Failure::new(stage, &error));
+                report.failure = Some(Failure::at(Standing::Compared, stage, &error));
             }
         }
-        let outcome = report.failure.as_ref().map_or("agrees", |failure| failure.message.as_str());
-        context.progress.table_done(&report.target, outcome);
+        let outcome = report.failure.as_ref().map_or("agrees".to_owned(), |failure| failure.message.to_string());
+        context.progress.table_done(&report.target, &outcome);
         report
     }))
     .await

@@ -12,7 +12,7 @@ use super::table::{Staged, blank_report, prepare};
 use crate::error::{Error, Kind, Result, Side};
 use crate::plan::TablePlan;
 use crate::progress::Stage;
-use crate::report::{Failure, TableOutcome, TableReport};
+use crate::report::{Failure, Standing, TableOutcome, TableReport};
 use crate::source::Source;
 use crate::swap::SwapTicket;
 use crate::target::{Lease, Staging, SwapItem, Target};
@@ -84,9 +84,9 @@ async fn copy_unit<S: Source, T: Target>(
                     }
                     _ => Error::cancelled(),
                 };
-                fail(&mut reports[position], "group", &error);
+                fail(&mut reports[position], table, "group", &error);
             }
-            Err((stage, error)) => fail(&mut reports[position], stage, &error),
+            Err((stage, error)) => fail(&mut reports[position], table, stage, &error),
         }
     }
     if failed.is_none() {
@@ -97,8 +97,9 @@ async fn copy_unit<S: Source, T: Target>(
         if report.failure.is_some() && begun.load(Ordering::Relaxed) {
             drop_staging(context, staging).await;
         }
-        let outcome = report.failure.as_ref().map_or("verified and swapped in", |failure| failure.message.as_str());
-        context.progress.table_done(&report.target, outcome);
+        let outcome =
+            report.failure.as_ref().map_or("verified and swapped in".to_owned(), |failure| failure.message.to_string());
+        context.progress.table_done(&report.target, &outcome);
     }
     reports
 }
@@ -155,7 +156,9 @@ async fn swap<S: Source, T: Target>(
                 report.stages.total += seconds;
             }
         }
-        Err(error) => reports.iter_mut().for_each(|report| fail(report, "swap", &error)),
+        Err(error) => {
+            reports.iter_mut().zip(items).for_each(|(report, item)| fail(report, item.table, "swap", &error));
+        }
     }
 }
 
@@ -193,9 +196,9 @@ async fn or_silence<S: Source, T: Target, R>(
     }
 }
 
-fn fail(report: &mut TableReport, stage: &str, error: &Error) {
+fn fail(report: &mut TableReport, table: &TablePlan, stage: &str, error: &Error) {
     report.outcome = if error.kind == Kind::Cancelled { TableOutcome::Interrupted } else { TableOutcome::Failed };
-    report.failure = Some(Failure::new(stage, error));
+    report.failure = Some(Failure::at(Standing::of(table.swap.method), stage, error));
 }
 
 /// What cannot be dropped now is dropped by the next run. After an interruption all are dropped at once: with no more connections

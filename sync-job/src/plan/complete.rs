@@ -162,7 +162,9 @@ fn leave_out_what_is_lacking(table: &mut TablePlan, found: &TargetTable) {
     let merge_key = table.merge_key().cloned();
     let mut lacking = Vec::new();
     table.indexes.retain_mut(|index| {
-        if ties::has_index(found, index) {
+        if let Some(own) = ties::index_like(found, index) {
+            // In the order that it has, whatever the source's.
+            index.columns.iter_mut().zip(&own.descending).for_each(|((_, descends), own)| *descends = *own);
             return true;
         }
         lacking.push(describe(index));

@@ -1,7 +1,7 @@
 //! What the plan must know of a kind of target. Implemented beside each target; pure.
 
 use super::{ColumnPlan, IndexPlan, Named, TablePlan};
-use crate::schema::SourceType;
+use crate::schema::{IndexKind, SourceType};
 use crate::type_map::Mapping;
 
 /// Types, names and limits of a kind of target.
@@ -41,6 +41,9 @@ pub trait Dialect: Send + Sync {
 
     /// Index names need to be unique in their table only, not in the schema.
     fn index_names_belong_to_tables(&self) -> bool;
+
+    /// Whether an index of this kind can descend.
+    fn descends(&self, kind: IndexKind) -> bool;
 
     /// Whether an index can carry columns that are not part of its key.
     fn keeps_included_columns(&self) -> bool;

@@ -20,6 +20,8 @@ pub struct TargetIndex {
     pub name: String,
     pub kind: IndexKind,
     pub columns: Vec<String>,
+    /// Of each of the columns, whether it descends.
+    pub descending: Vec<bool>,
     pub included: Vec<String>,
     /// An earlier run made it after an index of the source. Nobody else relies on it.
     pub made_by_job: bool,
@@ -31,8 +33,17 @@ pub struct TargetForeignKey {
     pub name: String,
     pub columns: Vec<String>,
     pub referenced: TableName,
+    /// `NO ACTION`, `CASCADE`, …; nothing where the target does not say.
+    pub actions: Option<ForeignKeyActions>,
     /// As with [`TargetIndex`].
     pub made_by_job: bool,
+}
+
+/// What a foreign key does when the row that it refers to changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignKeyActions {
+    pub on_delete: String,
+    pub on_update: String,
 }
 
 /// A table that the target has now.

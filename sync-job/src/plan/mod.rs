@@ -14,12 +14,14 @@ mod keys;
 mod make;
 mod names;
 pub mod references;
+mod selection;
+mod tally;
 pub mod text;
 mod ties;
 
 pub use complete::{Present, UnseenReaders, complete};
 pub use dialect::Dialect;
-pub use drift::{Drift, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
+pub use drift::{Drift, ForeignKeyActions, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
 pub use make::{Draft, draft};
 pub use names::Named;
 pub use ties::of as ties;
@@ -166,6 +168,8 @@ pub struct TablePlan {
     pub foreign_keys: Vec<ForeignKeyPlan>,
     /// Indexes, keys and defaults of the source that the target will not have, with the reason.
     pub not_created: Vec<String>,
+    /// The job file wants plain columns where the source has identities.
+    pub drops_identities: bool,
     /// Planned losses: column and what is lost.
     pub losses: Vec<(String, String)>,
     pub drift: Vec<Drift>,
@@ -250,6 +254,12 @@ impl RunPlan {
 impl Finding {
     pub fn new(id: &'static str, severity: Severity, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { id, severity, table: None, message: message.into(), remedy: remedy.into() }
+    }
+
+    /// Whether the plan lacks a part of the table because the source does not show it: a comparison by this plan would pass over
+    /// that part and agree.
+    pub fn hides_a_part(&self) -> bool {
+        self.severity == Severity::Refusal && [tally::INCOMPLETE, findings::TYPE_NOT_SHOWN].contains(&self.id)
     }
 
     pub fn on(mut self, table: &TableName) -> Self {

@@ -166,7 +166,15 @@ fn table_json(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String) -> Value
         .filter(|index| !index.staging_only)
         .map(|index| {
             let columns: Vec<&String> = index.columns.iter().map(|(name, _)| name).collect();
-            json!({"name": index.name, "kind": kind(index.kind), "columns": columns, "include": index.included})
+            let descending: Vec<&String> =
+                index.columns.iter().filter(|(_, descends)| *descends).map(|(name, _)| name).collect();
+            json!({
+                "name": index.name,
+                "kind": kind(index.kind),
+                "columns": columns,
+                "descending": descending,
+                "include": index.included,
+            })
         })
         .collect();
     json!({

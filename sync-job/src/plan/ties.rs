@@ -23,6 +23,12 @@ pub fn of(
             ties.push(tie);
         }
     }
+    // One that the plan does not have at all is drift.
+    let is_plain =
+        |name: &String| table.columns.iter().any(|column| &column.target == name && column.identity.is_none());
+    let counting = found.columns.iter().filter(|column| column.counts_up && is_plain(&column.name));
+    let counting = counting.filter(|_| !table.drops_identities);
+    ties.extend(counting.map(|column| format!("column {}, which counts up and would not any more", column.name)));
     ties
 }
 
@@ -41,9 +47,9 @@ pub fn outdated(table: &TablePlan, found: &TargetTable) -> Vec<String> {
         .collect()
 }
 
-/// Whether the table that is there has an index that does what the planned one would.
-pub fn has_index(found: &TargetTable, plan: &IndexPlan) -> bool {
-    found.indexes.iter().any(|index| {
+/// The index of the table that is there that does what the planned one would.
+pub fn index_like<'a>(found: &'a TargetTable, plan: &IndexPlan) -> Option<&'a TargetIndex> {
+    found.indexes.iter().find(|index| {
         plan.columns.iter().map(|(name, _)| name).eq(&index.columns)
             && strictness(index.kind) >= strictness(plan.kind)
             && plan.included.iter().all(|name| index.included.contains(name))
@@ -68,11 +74,24 @@ fn is_made_anew(index: &TargetIndex, table: &TablePlan) -> bool {
         plan.columns.iter().map(|(name, _)| name).eq(&index.columns)
             && strictness(plan.kind) >= strictness(index.kind)
             && index.included.iter().all(|name| plan.included.contains(name))
+            && (index.made_by_job || serves_the_same_order(index, plan))
     })
 }
 
+/// An index that is read backwards serves the opposite order.
+fn serves_the_same_order(index: &TargetIndex, plan: &IndexPlan) -> bool {
+    let planned = || plan.columns.iter().map(|(_, descends)| *descends);
+    planned().eq(index.descending.iter().copied()) || planned().eq(index.descending.iter().map(|descends| !descends))
+}
+
 fn is_key_made_anew(key: &TargetForeignKey, table: &TablePlan) -> bool {
-    table.foreign_keys.iter().any(|plan| is_same_key(key, plan))
+    table.foreign_keys.iter().any(|plan| is_same_key(key, plan) && (key.made_by_job || acts_the_same(key, plan)))
+}
+
+fn acts_the_same(key: &TargetForeignKey, plan: &ForeignKeyPlan) -> bool {
+    key.actions
+        .as_ref()
+        .is_none_or(|actions| (&actions.on_delete, &actions.on_update) == (&plan.on_delete, &plan.on_update))
 }
 
 fn is_same_key(key: &TargetForeignKey, plan: &ForeignKeyPlan) -> bool {

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Kind, Side};
 use crate::exit::ExitStatus;
+use crate::message::Message;
 use crate::plan::{Finding, SwapMethod};
 
 pub mod human;
@@ -49,45 +50,85 @@ pub struct Failure {
     pub stage: String,
     pub side: Side,
     pub kind: Kind,
-    pub message: String,
+    /// Values of rows in it are hidden unless somebody asks for them.
+    pub message: Message,
     pub remedy: String,
 }
 
+/// What there is to say of the table that readers see, where something failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The failure is the run's, and no table's.
+    Run,
+    /// The table was only compared.
+    Compared,
+    /// The target has no such table yet.
+    New,
+    /// The target has the table.
+    Old,
+}
+
+impl Standing {
+    /// Of a table that is copied in this way.
+    pub fn of(method: SwapMethod) -> Self {
+        if method == SwapMethod::Create { Standing::New } else { Standing::Old }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Standing::Run => "",
+            Standing::Compared => "Nothing was changed. ",
+            Standing::New => "No table was made. ",
+            Standing::Old => "The old table was kept. ",
+        }
+    }
+}
+
 impl Failure {
+    /// Of the run as a whole.
     pub fn new(stage: &str, error: &Error) -> Self {
+        Self::at(Standing::Run, stage, error)
+    }
+
+    /// Of a table.
+    pub fn at(standing: Standing, stage: &str, error: &Error) -> Self {
         Self {
             stage: stage.to_owned(),
             side: error.side,
             kind: error.kind,
-            message: error.chain(),
-            remedy: remedy(stage, error).to_owned(),
+            message: error.whole(),
+            remedy: remedy(standing, stage, error),
         }
     }
 }
 
 /// What to do depends on the stage where it tells more than the kind does.
-fn remedy(stage: &str, error: &Error) -> &'static str {
-    match (stage, error.kind) {
-        ("precheck", Kind::Refused) => "Nothing was written. Settle each finding and run again.",
-        ("lease", Kind::Refused) => "Nothing was written. Wait until the other run has ended, or end it.",
-        ("group", Kind::Refused) => {
-            "The old table was kept. It is swapped together with the one that failed: see there."
-        }
-        ("compare", Kind::Mismatch) => {
-            "Nothing was changed. Rows that changed at the source since they were copied differ so, and so does what a filter that changed since leaves \
-             out; else somebody writes to the copy. `sync-job run` copies the table anew."
-        }
-        ("compare", Kind::Refused) => {
-            "Nothing was changed. `sync-job run` makes a missing table and carries changed columns over; what target_types converts is \
-             proven before its conversion only, in a run."
-        }
-        ("witness", Kind::Mismatch) => {
-            "Readers see what they saw before. The value was read or stored otherwise than the source's engine takes it. Run again; if it \
-             happens again, please report it with the column's type and collation. witness = \"off\" in the table's entry copies it all the \
-             same."
-        }
-        _ => error.remedy(),
-    }
+fn remedy(standing: Standing, stage: &str, error: &Error) -> String {
+    let own = error.remedy();
+    let (words, what) = match (stage, error.kind) {
+        ("precheck", Kind::Refused) => ("Nothing was written. ", "Settle each finding and run again."),
+        ("lease", Kind::Refused) => ("Nothing was written. ", "Wait until the other run has ended, or end it."),
+        ("group", Kind::Refused) => (standing.words(), "It is swapped together with the one that failed: see there."),
+        ("compare", Kind::Mismatch) => (
+            standing.words(),
+            "Rows that changed at the source since they were copied differ so, and so does what a filter that changed since leaves out; \
+             else somebody writes to the copy. `sync-job run` copies the table anew.",
+        ),
+        ("compare", Kind::Refused) => (
+            standing.words(),
+            "`sync-job run` makes a missing table and carries changed columns over; what target_types converts is proven before its \
+             conversion only, in a run.",
+        ),
+        ("witness", Kind::Mismatch) => (
+            standing.words(),
+            "A value was read or stored otherwise than the source's engine takes it. Run again; if it happens again, please report it with \
+             the column's type and collation. witness = \"off\" in the table's entry copies it all the same.",
+        ),
+        // Of these the kind alone does not tell that nothing was done.
+        (_, Kind::Mismatch | Kind::Refused | Kind::Changed | Kind::Statement) => (standing.words(), &*own),
+        _ => ("", &*own),
+    };
+    format!("{words}{what}")
 }
 
 /// Rows of a column that were changed on the way, as planned.
@@ -139,6 +180,9 @@ pub struct RunReport {
     pub refusals: Vec<Finding>,
     /// Why the run as a whole ended early.
     pub failure: Option<Failure>,
+    /// Whether programs get the values of rows that messages hold.
+    #[serde(skip)]
+    pub show_values: bool,
 }
 
 impl RunReport {
@@ -158,9 +202,26 @@ impl RunReport {
         self.tables.iter().filter(|table| table.failure.is_some()).count()
     }
 
+    /// The same with the values of rows that its messages hold: for the local terminal.
+    pub fn with_values(&self) -> Self {
+        let mut shown = self.clone();
+        let of_tables = shown.tables.iter_mut().filter_map(|table| table.failure.as_mut());
+        for failure in of_tables.chain(shown.failure.as_mut()) {
+            failure.message = failure.message.revealed();
+        }
+        shown
+    }
+
+    /// Whether something of it is hidden.
+    pub fn holds_values(&self) -> bool {
+        let of_tables = self.tables.iter().filter_map(|table| table.failure.as_ref());
+        of_tables.chain(&self.failure).any(|failure| failure.message.holds_values())
+    }
+
     /// The same for programs, with what is computed from it. Fails only if a field could not be shown as JSON.
     pub fn json(&self) -> serde_json::Result<serde_json::Value> {
-        let mut value = serde_json::to_value(self)?;
+        let mut value =
+            if self.show_values { serde_json::to_value(self.with_values())? } else { serde_json::to_value(self)? };
         if let Some(object) = value.as_object_mut() {
             object.insert("exit_status".to_owned(), self.exit_status().code().into());
             object.insert("status".to_owned(), serde_json::to_value(self.exit_status())?);

@@ -5,8 +5,13 @@ use std::fmt::Write as _;
 use super::human::{bytes, count, hanging, seconds, short_count, wrap};
 use super::{RunReport, TableOutcome, TableReport};
 use crate::exit::ExitStatus;
+use crate::message::HIDDEN;
 
 const WIDTH: usize = 80;
+
+/// Where a reader finds the values that are not here.
+const WHERE_SHOWN: &str = "a value of a row. `sync-job run` in a terminal shows such values, and so does report.json with \
+                           show_values = true in the job file's [job].";
 
 /// The whole report; its first line could be a subject.
 pub fn render(report: &RunReport) -> String {
@@ -15,7 +20,7 @@ pub fn render(report: &RunReport) -> String {
     let _ = writeln!(out, "{}\n", headline(report));
     if let Some(failure) = &report.failure {
         let _ = writeln!(out, "The run ended early ({}):", failure.stage);
-        let _ = writeln!(out, "{}", wrap(&failure.message, "  ", WIDTH));
+        let _ = writeln!(out, "{}", wrap(&failure.message.to_string(), "  ", WIDTH));
         let _ = writeln!(out, "{}\n", hanging("  → ", &failure.remedy, "    ", WIDTH));
     }
     refusals(report, &mut out);
@@ -82,9 +87,12 @@ fn failures(report: &RunReport, out: &mut String) {
                 format!("{} → {} failed ({}, {} side):", table.source, table.target, failure.stage, failure.side)
             };
             let _ = writeln!(out, "{}", hanging("", &what, "  ", WIDTH));
-            let _ = writeln!(out, "{}", wrap(&failure.message, "  ", WIDTH));
+            let _ = writeln!(out, "{}", wrap(&failure.message.to_string(), "  ", WIDTH));
             let _ = writeln!(out, "{}\n", hanging("  → ", &failure.remedy, "    ", WIDTH));
         }
+    }
+    if report.holds_values() {
+        let _ = writeln!(out, "{}\n", wrap(&format!("{HIDDEN}: {WHERE_SHOWN}"), "", WIDTH));
     }
 }
 

@@ -54,10 +54,21 @@ pub trait Source: Send + Sync + 'static {
 #[derive(Debug, Default)]
 pub struct Catalog {
     pub tables: Vec<SourceTable>,
-    /// Facts that are nice to have and were missing or forbidden, in words.
-    pub missing: Vec<String>,
+    /// Facts that a run can do without and that could not be read.
+    pub missing: Vec<MissingFact>,
     /// Tables that the login sees and may not read.
     pub unreadable: Vec<TableName>,
+}
+
+/// Facts of the catalog that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingFact {
+    /// Such as `masked columns`.
+    pub what: &'static str,
+    /// In the server's words.
+    pub why: String,
+    /// The login may not read them. Otherwise the server has none, most likely.
+    pub forbidden: bool,
 }
 
 /// One connection, reading one chunk at a time.

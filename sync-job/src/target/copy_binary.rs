@@ -7,6 +7,7 @@ use super::values::{cut, narrow, write_text};
 use crate::cell::Cell;
 use crate::digest::{RowHash, TableDigest, hash_bytes, hash_u32};
 use crate::load::{CellError, Loss, LossCounts, RowEncoder, TextPolicy};
+use crate::message::Message;
 use crate::type_map::Form;
 
 /// Days from 0001-01-01 to 2000-01-01, PostgreSQL's epoch.
@@ -191,7 +192,12 @@ fn write_payload(
             write_text(out, text, column.policy, false, losses, index)?;
             float_array(out, start)?;
         }
-        (form, cell) => return Err(CellError::Mismatch { form: format!("{form:?}"), cell: cell.describe() }),
+        (form, cell) => {
+            return Err(CellError::Mismatch {
+                form: format!("{form:?}"),
+                cell: Message::default().value(cell.describe()),
+            });
+        }
     }
     Ok(())
 }
@@ -227,7 +233,7 @@ fn finish_text(out: &mut Vec<u8>, start: usize, form: Form, limit: u32) -> Resul
 /// `numeric_send`: digits in base 10,000 without leading and trailing zero digits, weight, sign and display scale.
 fn write_numeric(out: &mut Vec<u8>, value: i128, from_scale: u8, scale: u8) -> Result<(), CellError> {
     if from_scale > scale {
-        return Err(CellError::OutOfRange { value: crate::cell::decimal_text(value, from_scale) });
+        return Err(CellError::out_of_range(crate::cell::decimal_text(value, from_scale)));
     }
     let mut magnitude = value.unsigned_abs();
     // Bring the fraction to a whole number of base-10,000 digits.
@@ -275,8 +281,8 @@ fn write_numeric(out: &mut Vec<u8>, value: i128, from_scale: u8, scale: u8) -> R
 
 /// Replaces the JSON array text in `out[start..]` by a one-dimensional `real[]`.
 fn float_array(out: &mut Vec<u8>, start: usize) -> Result<(), CellError> {
-    let values: Vec<f32> = serde_json::from_slice(&out[start..]).map_err(|_| CellError::OutOfRange {
-        value: String::from_utf8_lossy(&out[start..]).chars().take(40).collect(),
+    let values: Vec<f32> = serde_json::from_slice(&out[start..]).map_err(|_| {
+        CellError::out_of_range(String::from_utf8_lossy(&out[start..]).chars().take(40).collect::<String>())
     })?;
     out.truncate(start);
     let dimensions = i32::from(!values.is_empty());

@@ -62,7 +62,7 @@ impl<C> Hold<C> {
                 Err(error) => error,
             };
             if attempt == TAKES {
-                return Err(lost().with_source(error.chain()));
+                return Err(lost().with_source(error.whole()));
             }
             tracing::warn!(attempt, error = error.chain(), "the lease cannot be taken again yet");
             tokio::time::sleep(retry::backoff(attempt)).await;

@@ -13,6 +13,7 @@ use super::values::{cut, narrow, write_text};
 use crate::cell::{Cell, civil, decimal_text, uuid_text};
 use crate::digest::TableDigest;
 use crate::load::{CellError, Loss, LossCounts, RowEncoder, TextPolicy};
+use crate::message::Message;
 use crate::type_map::Form;
 
 /// The longest value of a LONGTEXT or LONGBLOB that `max_allowed_packet` can be set to allow (1 GB).
@@ -240,7 +241,12 @@ fn write_payload(
             out.extend_from_slice(other.to_text().as_bytes());
             check_characters(out, column.form)?;
         }
-        (form, cell) => return Err(CellError::Mismatch { form: format!("{form:?}"), cell: cell.describe() }),
+        (form, cell) => {
+            return Err(CellError::Mismatch {
+                form: format!("{form:?}"),
+                cell: Message::default().value(cell.describe()),
+            });
+        }
     }
     Ok(())
 }
@@ -270,7 +276,7 @@ fn write_decimal(out: &mut Vec<u8>, value: i128, from_scale: u8, scale: u8) -> R
         .and_then(|factor| value.checked_mul(factor));
     match raised {
         Some(value) => out.extend_from_slice(decimal_text(value, scale).as_bytes()),
-        None => return Err(CellError::OutOfRange { value: decimal_text(value, from_scale) }),
+        None => return Err(CellError::out_of_range(decimal_text(value, from_scale))),
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::swap::SwapTicket;
 use crate::witness;
 
 pub mod copy_binary;
+pub mod decisions;
 mod lease;
 pub mod load_data;
 pub mod mysql;

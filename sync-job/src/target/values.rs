@@ -6,7 +6,7 @@ use crate::text::{strip_nul, utf16_into};
 
 /// The integer in a narrower type, or the error that names it.
 pub fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T, CellError> {
-    T::try_from(value).map_err(|_| CellError::OutOfRange { value: value.to_string() })
+    T::try_from(value).map_err(|_| CellError::out_of_range(value.to_string()))
 }
 
 /// Ticks of 100 ns to microseconds, cut (never rounded: 23:59:59.9999999 stays within its day) to `digits`.

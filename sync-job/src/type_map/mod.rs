@@ -240,6 +240,7 @@ fn line_of(source: &SourceType) -> Result<Line, String> {
             ..line(R::RawBytes, column("bytea", F::Bytes), column("longblob", F::Bytes))
         },
         S::Unknown(name) => return Err(format!("the type {name} is not known")),
+        S::NotShown(id) => return Err(format!("the type with the id {id} is not shown to this login")),
     })
 }
 

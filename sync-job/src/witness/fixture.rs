@@ -39,6 +39,7 @@ pub fn table(columns: Vec<ColumnPlan>) -> TablePlan {
         indexes: Vec::new(),
         foreign_keys: Vec::new(),
         not_created: Vec::new(),
+        drops_identities: false,
         losses: Vec::new(),
         drift: Vec::new(),
         swap: SwapPlan { method: SwapMethod::Create, reason: String::new() },

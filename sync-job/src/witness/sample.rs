@@ -100,7 +100,8 @@ fn bounds(extremes: (KeyValue, KeyValue)) -> Vec<Key> {
         (KeyValue::Int(min), KeyValue::Int(max)) => chunk::split_integers(min, max, RANGES),
         (KeyValue::Decimal { value: min, scale }, KeyValue::Decimal { value: max, .. }) => {
             // Widths of 38 digits have no place in an i128, parts of them do.
-            let (count, min, max) = (RANGES as i128, min / RANGES as i128, max / RANGES as i128);
+            let count = i128::from(RANGES);
+            let (min, max) = (min / count, max / count);
             let bound = |part: i128| vec![KeyValue::Decimal { value: min * (count - part) + max * part, scale }];
             let mut bounds: Vec<Key> = (1..count).map(bound).collect();
             bounds.dedup();

@@ -95,6 +95,12 @@ fn converse(
             let who = faults::Who { user: &request.user, database: &request.database, ..faults::Who::default() };
             Err(faults::error(number, &who))
         }
+        Some(Action::Redirect(server, port)) => {
+            let mut response = Response::new(stream, watch, 4096, Done::Batch, RowFault::default());
+            response.login_ack(shared.instance.version(), &request.database, packet_size);
+            response.redirect(&server, port);
+            return response.finish(false);
+        }
         Some(_) => return Ok(()),
         None => Session::open(shared.instance.clone(), &request),
     };

@@ -29,6 +29,8 @@ pub enum Action {
     KillLogin,
     /// Answer the login with this error.
     LoginError(u32),
+    /// Send the client to another server and port, as read-only routing does.
+    Redirect(String, u16),
 }
 
 #[derive(Debug, Clone)]
@@ -43,12 +45,18 @@ struct Fault {
     fired: u32,
 }
 
+fn redirect(action: &str) -> Option<Action> {
+    let (server, port) = action.strip_prefix("redirect ")?.rsplit_once(',')?;
+    Some(Action::Redirect(server.to_owned(), port.trim().parse().ok()?))
+}
+
 /// All faults of a server.
 #[derive(Debug, Default)]
 pub struct Faults(Mutex<Vec<Fault>>);
 
 impl Faults {
-    /// Arms a fault: `drop`, `stall`, `slow`, `error 1205`, `refuse`, `hang`, `kill login`, `login error 18456`.
+    /// Arms a fault: `drop`, `stall`, `slow`, `error 1205`, `refuse`, `hang`, `kill login`, `login error 18456`,
+    /// `redirect host,port`.
     ///
     /// It lets the first `skip` occasions pass and then fires `times` times.
     pub fn arm(&self, action: &str, matching: &str, skip: u32, times: u32, rows: u64) -> Result<(), SqlError> {
@@ -63,7 +71,7 @@ impl Faults {
             other => match (other.strip_prefix("error "), other.strip_prefix("login error ")) {
                 (Some(text), _) => number(text).map(Action::Error),
                 (_, Some(text)) => number(text).map(Action::LoginError),
-                _ => None,
+                _ => redirect(other),
             },
         };
         let action_value = parsed.ok_or_else(|| SqlError::unsupported(format!("no fault is called '{action}'")))?;
@@ -113,7 +121,9 @@ impl Faults {
 
     /// The fault of a login; `text` is its application's name.
     pub fn on_login(&self, text: &str) -> Option<Action> {
-        self.fire(text, |action| matches!(action, Action::KillLogin | Action::LoginError(_))).map(|fault| fault.action)
+        let is_of_login =
+            |action: &Action| matches!(action, Action::KillLogin | Action::LoginError(_) | Action::Redirect(..));
+        self.fire(text, is_of_login).map(|fault| fault.action)
     }
 
     /// The fault of a batch.

@@ -201,6 +201,17 @@ impl<'a, W: Write> Response<'a, W> {
         self.send();
     }
 
+    /// ENVCHANGE of type 20 after LOGINACK: protocol TCP, port and server, and no old value (MS-TDS 2.2.7.9).
+    pub fn redirect(&mut self, server: &str, port: u16) {
+        let units: Vec<u16> = server.encode_utf16().collect();
+        let mut data = vec![0];
+        data.extend_from_slice(&port.to_le_bytes());
+        data.extend_from_slice(&(units.len() as u16).to_le_bytes());
+        data.extend(units.into_iter().flat_map(u16::to_le_bytes));
+        let new = [&(data.len() as u16).to_le_bytes()[..], &data].concat();
+        environment(&mut self.token, 20, &new, &[0, 0]);
+    }
+
     /// Ends the response; an error of the connection ends the connection.
     pub fn finish(mut self, attention: bool) -> io::Result<()> {
         if attention {

@@ -87,7 +87,7 @@ async fn the_source_sees_a_polite_session() {
             "SELECT program_name, lock_timeout, deadlock_priority, text_size, transaction_isolation_level FROM session",
         )
         .unwrap();
-    assert_eq!(found, [format!("stopgap/{}|7000|-5|2147483647|2", source.database)]);
+    assert_eq!(found, [format!("stopgap/{}|7000|-10|2147483647|2", source.database)]);
 }
 
 on_each_engine!(every_row_arrives_once_whatever_the_key);

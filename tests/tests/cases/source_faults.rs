@@ -107,6 +107,42 @@ async fn what_does_not_pass_before_the_first_row_is_said_once() {
     }
 }
 
+/// Error numbers that no list of login errors has. 911 is what Babelfish says of a database that is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_error_at_login_is_an_error_of_the_connection() {
+    let scratch = ScratchDir::new("faults").unwrap();
+    let own = own_source(None, scratch.path()).await;
+    let target = old_rows(Engine::Postgres);
+    for number in [911, 208, 229, 245, 9002, 33_004, 50_000] {
+        own.source.run(&format!("EXEC simulator_fault 'login error {number}', 'stopgap/', 0, 9, 0")).await.unwrap();
+        let outcome = job(&own.source, &target, 0).run().unwrap().expect_code(COULD_NOT_CONNECT);
+        let outcome = outcome.unwrap_or_else(|error| panic!("{number}: {error:#}"));
+        assert_untouched(&target, &outcome, "could not connect");
+        let said = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert!(said.contains(&format!("Msg {number}")) && !said.contains("old table"), "{number}: {said}");
+        own.source.run("EXEC simulator_disarm 'stopgap/'").await.unwrap();
+    }
+}
+
+/// Read-only routing names the server as its administrators do, with its instance.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirection_to_an_instance_is_followed() {
+    let scratch = ScratchDir::new("faults").unwrap();
+    let (own, other) = (own_source(None, scratch.path()).await, own_source(None, scratch.path()).await);
+    for server in ["127.0.0.1", r"127.0.0.1\SALES"] {
+        let target = old_rows(Engine::Postgres);
+        let port = other.source.address.port;
+        own.source
+            .run(&format!("EXEC simulator_fault 'redirect {server},{port}', 'stopgap/', 0, 99, 0"))
+            .await
+            .unwrap();
+        let job = job(&own.source, &target, 0).source(&format!("database = \"{}\"", other.source.database));
+        job.run().unwrap().expect_code(0).unwrap_or_else(|error| panic!("{server}: {error:#}"));
+        assert_eq!(target.rows("SELECT id FROM items ORDER BY id").unwrap(), ["1", "2", "3"], "{server}");
+        own.source.run("EXEC simulator_disarm 'stopgap/'").await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_or_user_is_not_tried_again() {
     let scratch = ScratchDir::new("faults").unwrap();

@@ -159,6 +159,8 @@ pub struct Binder<'a> {
     pub place: RefCell<Place>,
     /// What is bound is only described and never run: rows that are generated need not be there.
     pub describes: std::cell::Cell<bool>,
+    /// What is bound is one side of a join.
+    pub joins: std::cell::Cell<bool>,
 }
 
 impl<'a> Binder<'a> {
@@ -169,6 +171,7 @@ impl<'a> Binder<'a> {
             serial: std::cell::Cell::new(0),
             place: RefCell::default(),
             describes: std::cell::Cell::new(false),
+            joins: std::cell::Cell::new(false),
         }
     }
 

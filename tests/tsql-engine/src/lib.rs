@@ -3,7 +3,7 @@
 //! This crate knows nothing of the wire: [`value`] holds what travels between it and the protocol server.
 //! A batch is parsed (`script`, `ddl_parse`), translated to SQLite's SQL with SQL Server's types (`bind`, `expr`,
 //! `predicate`, `select`, `from`, `builtin`, `aggregate`, `system`), and run (`run`, `dml`, `ddl`, `bulk`); rows stream to an [`value::Output`].
-//! What the parser takes and nothing reads is refused by `honest` and `options`.
+//! `permissions` knows who may do and see what. What the parser takes and nothing reads is refused by `honest` and `options`.
 
 #![allow(
     clippy::format_push_string,
@@ -54,7 +54,9 @@ mod instance;
 mod like;
 mod native;
 mod options;
+mod permissions;
 mod predicate;
+mod quirks;
 mod run;
 mod script;
 mod select;
@@ -71,5 +73,6 @@ mod version;
 
 pub use bulk::Bulk;
 pub use instance::{DatabaseInfo, Instance, ScriptError, SessionInfo};
+pub use quirks::Quirks;
 pub use session::{LoginRequest, Session, Watch};
 pub use version::Version;

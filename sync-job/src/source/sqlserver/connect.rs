@@ -6,12 +6,16 @@ use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
 
+use super::server_message;
+use super::stream::{Turns, Watched};
 use crate::config::{Intent, Login, SourceConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
 use crate::login::with_password;
+use crate::message::{Message, of_unknown};
 use crate::retry::worth_retrying;
+use crate::tls::Trouble;
 
-pub type Connection = Client<Compat<TcpStream>>;
+pub type Connection = Client<Compat<Watched>>;
 
 /// Larger packets mean fewer headers; 32,767 is the largest that the protocol allows, and over TLS servers cap at 16 KiB.
 const PACKET_SIZE: u32 = 16_384;
@@ -22,7 +26,7 @@ fn session_settings(config: &SourceConfig) -> String {
         "SET NOCOUNT ON; SET XACT_ABORT ON; SET ANSI_NULLS ON; SET ANSI_PADDING ON; SET ANSI_WARNINGS ON; \
          SET ARITHABORT ON; SET CONCAT_NULL_YIELDS_NULL ON; SET QUOTED_IDENTIFIER ON; SET NUMERIC_ROUNDABORT OFF; \
          SET IMPLICIT_TRANSACTIONS OFF; SET ROWCOUNT 0; SET TEXTSIZE 2147483647; SET LANGUAGE us_english; \
-         SET DATEFORMAT ymd; SET DEADLOCK_PRIORITY LOW; SET LOCK_TIMEOUT {}; \
+         SET DATEFORMAT ymd; SET DEADLOCK_PRIORITY -10; SET LOCK_TIMEOUT {}; \
          SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
         config.lock_timeout.as_millis()
     )
@@ -77,27 +81,56 @@ async fn open(config: &SourceConfig, mut driver: Config) -> Result<Connection> {
             .map_err(|error| Error::new(Side::Source, Kind::Connection, attempt.clone()).with_source(error))?;
         // A socket that refuses the option still works.
         let _ = tcp.set_nodelay(true);
-        match Client::connect(driver.clone(), tcp.compat_write()).await {
+        let turns = Turns::default();
+        match Client::connect(driver.clone(), Watched::new(tcp, turns.clone()).compat_write()).await {
             Ok(connection) => return Ok(connection),
             Err(tiberius::error::Error::Routing { host, port }) => {
+                let host = routed_host(host);
                 driver.host(&host);
                 driver.port(port);
                 address = (host, port);
             }
-            Err(error) => return Err(login_failure(config, error, attempt)),
+            Err(error) => return Err(login_failure(config, error, attempt, &turns)),
         }
     }
     Err(Error::new(Side::Source, Kind::Connection, format!("{} redirects more than once", config.host)))
 }
 
-/// A server that takes the connection and then says nothing is not reached either.
-fn login_failure(config: &SourceConfig, error: tiberius::error::Error, attempt: String) -> Error {
-    match classify(error, attempt.clone()) {
-        Error { kind: Kind::Stalled, .. } => {
+/// A redirection names a server as its administrators do, `host\instance` included (MS-TDS 2.2.7.9, "Routing"); the port that comes with
+/// it is the instance's, so the instance need not be looked up.
+fn routed_host(server: String) -> String {
+    server.split('\\').next().map_or(server.clone(), str::to_owned)
+}
+
+/// A server that takes the connection and then says nothing is not reached either. What broke the TLS handshake is told by rustls, or by
+/// how far the conversation came.
+fn login_failure(config: &SourceConfig, error: tiberius::error::Error, attempt: String, turns: &Turns) -> Error {
+    use std::io::ErrorKind as Io;
+    use tiberius::error::Error as Driver;
+    let is_encrypted = config.tls.mode != TlsMode::Disable;
+    let trouble = match &error {
+        // The driver keeps rustls's kind of I/O error and its text, and not the error itself.
+        Driver::Io { kind: Io::InvalidData, message } => Some(Trouble::of_text(message).unwrap_or(Trouble::Other)),
+        Driver::Io {
+            kind: Io::UnexpectedEof | Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe, ..
+        } if is_encrypted && turns.ended_at_tls_hello() => Some(Trouble::Closed),
+        _ => None,
+    };
+    let meaning = trouble.and_then(Trouble::meaning).map(|meaning| format!(": {meaning}")).unwrap_or_default();
+    let failure = classify(error, format!("{attempt}{meaning}"));
+    let failure = match (failure.kind, trouble) {
+        (Kind::Stalled, _) => {
             let seconds = config.connect_timeout.as_secs();
             Error::new(Side::Source, Kind::Connection, format!("{attempt}: no answer to the login in {seconds} s"))
         }
-        other => other,
+        // It may only have been restarting.
+        (_, Some(Trouble::Closed)) => Error { kind: Kind::Connection, ..failure },
+        (_, Some(_)) => Error { kind: Kind::Tls, ..failure },
+        _ => failure,
+    };
+    match trouble.and_then(Trouble::advice_for_sql_server) {
+        Some(advice) => failure.advise(advice),
+        None => failure,
     }
 }
 
@@ -146,36 +179,30 @@ pub async fn optional_rows(
 
 /// The kind of a driver error. Numbers from "Database Engine events and errors" and, for Azure SQL, "Transient fault
 /// errors".
-pub fn classify(error: tiberius::error::Error, message: String) -> Error {
+pub fn classify(error: tiberius::error::Error, message: impl Into<Message>) -> Error {
     use tiberius::error::Error as Driver;
     let kind = match &error {
         Driver::Io { kind: std::io::ErrorKind::TimedOut, .. } => Kind::Stalled,
         // A connection that breaks off under TLS, without its closing alert, is a broken connection.
-        Driver::Io { kind: std::io::ErrorKind::UnexpectedEof, .. } => Kind::Connection,
-        // rustls reports a refused certificate through the I/O error of the handshake.
-        Driver::Io { message, .. } if is_tls_message(message) => Kind::Tls,
         Driver::Io { .. } | Driver::Protocol(_) | Driver::Routing { .. } => Kind::Connection,
         Driver::Tls(_) => Kind::Tls,
         Driver::Server(token) => server_kind(token.code()),
         _ => Kind::Statement,
     };
-    let error_text = match &error {
-        Driver::Server(token) => format!("Msg {}, Level {}: {}", token.code(), token.class(), token.message()),
-        Driver::Io { kind: std::io::ErrorKind::UnexpectedEof, .. } => "the server closed the connection".to_owned(),
+    let error_text: Message = match &error {
+        Driver::Server(token) => Message::from(format!("Msg {}, Level {}: ", token.code(), token.class()))
+            .message(&server_message::message(token.code(), token.message())),
+        Driver::Io { kind: std::io::ErrorKind::UnexpectedEof, .. } => "the server closed the connection".into(),
         // The driver's own words say "performing I/O" twice before the cause.
-        Driver::Io { message, .. } => message.rsplit("performing I/O: ").next().unwrap_or(message).to_owned(),
+        Driver::Io { message, .. } => message.rsplit("performing I/O: ").next().unwrap_or(message).into(),
         // What follows is for programmers: how to call the driver.
-        Driver::Tls(message) => message.split(" To connect anyway").next().unwrap_or(message).to_owned(),
-        other => other.to_string(),
+        Driver::Tls(message) => message.split(" To connect anyway").next().unwrap_or(message).into(),
+        other => of_unknown(&other.to_string(), |_| false),
     };
     Error::new(Side::Source, kind, message).with_source(error_text)
 }
 
-fn is_tls_message(message: &str) -> bool {
-    ["certificate", "invalid peer", "UnknownIssuer", "HandshakeFailure"].iter().any(|word| message.contains(word))
-}
-
-fn server_kind(number: u32) -> Kind {
+pub(super) fn server_kind(number: u32) -> Kind {
     match number {
         // Login failed; cannot open database; password expired; login from an untrusted domain.
         4060 | 4064 | 18452 | 18456 | 18470 | 18486..=18488 => Kind::Login,
@@ -216,6 +243,10 @@ fn server_kind(number: u32) -> Kind {
         | 3958
         | 3959 => Kind::Transient,
         9002 | 1105 | 1101 => Kind::Full,
+        // A value of a view's expression or a filter that cannot be converted, overflows, or is divided by zero.
+        220 | 232 | 235 | 241 | 242 | 244 | 245 | 248 | 517 | 535 | 2628 | 8114 | 8115 | 8134 | 8152 | 8169 => {
+            Kind::Data
+        }
         _ => Kind::Statement,
     }
 }
@@ -223,6 +254,12 @@ fn server_kind(number: u32) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_redirection_to_an_instance_goes_to_its_host() {
+        assert_eq!(routed_host("erp2.example.internal\\SALES".to_owned()), "erp2.example.internal");
+        assert_eq!(routed_host("erp2.example.internal".to_owned()), "erp2.example.internal");
+    }
 
     #[test]
     fn deadlock_victims_are_transient_and_missing_objects_are_not() {

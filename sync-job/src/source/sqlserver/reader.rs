@@ -12,6 +12,7 @@ use crate::cell::{Cell, DAYS_TO_1900, TICKS_PER_DAY, datetime_ticks};
 use crate::chunk::{self, Chunk, Key, KeyValue};
 use crate::error::{Error, Kind, Result, Side};
 use crate::load::{CellError, RowEncoder as _};
+use crate::message::{self, Message};
 use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
 use crate::source::{Reader, RowSink};
 use crate::type_map::ReadAs;
@@ -70,7 +71,8 @@ impl Reader for SqlServerReader {
     async fn read<S: RowSink>(&mut self, table: &TablePlan, chunk: &Chunk, sink: &mut S) -> Result<()> {
         let mut planned = Planned::new(table);
         let sql = planned.before(&select::chunk(table, chunk));
-        tracing::debug!(table = %table.source, sql, "reading");
+        // The bounds of a chunk are values of rows.
+        tracing::debug!(table = %table.source, sql = select::chunk(table, &Chunk::whole()), "reading, or a part of it");
         let broke = |error| classify(error, format!("reading {} failed", table.source));
         let stalled = || {
             let seconds = self.stall_timeout.as_secs_f32();
@@ -167,6 +169,7 @@ impl SqlServerReader {
 /// Hands one row to the encoder.
 fn visit<S: RowSink>(table: &TablePlan, row: &tiberius::Row, sink: &mut S) -> Result<()> {
     let encoder = sink.encoder();
+    let number = encoder.rows() + 1;
     encoder.begin_row();
     for (index, ((_, data), column)) in row.cells().zip(&table.columns).enumerate() {
         whole_cell(data, column)
@@ -176,28 +179,29 @@ fn visit<S: RowSink>(table: &TablePlan, row: &tiberius::Row, sink: &mut S) -> Re
                 #[cfg(not(feature = "broken-decoders"))]
                 encoder.cell(index, cell)
             })
-            .map_err(|error| bad_cell(table, row, column, error))?;
+            .map_err(|error| bad_cell(table, row, number, column, error))?;
     }
     encoder.end_row();
     Ok(())
 }
 
-/// An error that names the row by its key.
-fn bad_cell(table: &TablePlan, row: &tiberius::Row, column: &ColumnPlan, error: CellError) -> Error {
-    let key: Vec<String> = table
-        .row_key
-        .iter()
-        .filter_map(|name| {
-            let (index, column) = table.columns.iter().enumerate().find(|(_, column)| &column.source == name)?;
-            let (_, data) = row.cells().nth(index)?;
-            Some(format!("{name} = {}", cell(data, &column.mapping.read).ok()?.describe()))
-        })
-        .collect();
-    let place =
-        if key.is_empty() { "a row (the table has no key)".to_owned() } else { format!("the row {}", key.join(", ")) };
-    let place = format!("{}, column {}, {place}", table.source, column.source);
+/// An error that names the row by its key, whose values only some readers may see, and by its place among the chunk's rows.
+fn bad_cell(table: &TablePlan, row: &tiberius::Row, number: u64, column: &ColumnPlan, error: CellError) -> Error {
+    let key = table.row_key.iter().filter_map(|name| {
+        let (index, column) = table.columns.iter().enumerate().find(|(_, column)| &column.source == name)?;
+        let (_, data) = row.cells().nth(index)?;
+        let value = cell(data, &column.mapping.read).ok()?.describe();
+        Some(Message::from(format!("{name} = ")).value(value))
+    });
+    let key = message::join(key, ", ");
+    let place = format!("{}, column {}, ", table.source, column.source);
+    let place = if key == Message::default() {
+        Message::from(place).words(format!("row {number} of its chunk (the table has no key)"))
+    } else {
+        Message::from(place).words("the row ").message(&key).words(format!(" (row {number} of its chunk)"))
+    };
     if matches!(error, CellError::Mismatch { .. }) {
-        let message = format!("{place}: {}", changed(&column.declared));
+        let message = place.words(": ").words(changed(&column.declared));
         return Error::new(Side::Source, Kind::Changed, message).with_source(error);
     }
     Error::new(Side::Source, Kind::Data, place).with_source(error)
@@ -207,9 +211,10 @@ fn bad_cell(table: &TablePlan, row: &tiberius::Row, column: &ColumnPlan, error: 
 #[inline]
 fn whole_cell<'a>(data: &'a ColumnData<'static>, column: &ColumnPlan) -> std::result::Result<Cell<'a>, CellError> {
     match data {
-        ColumnData::Binary(Some(bytes)) if select::may_be_cut(column, bytes.len()) => {
-            Err(CellError::Mismatch { form: column.declared.clone(), cell: format!("{} bytes of text", bytes.len()) })
-        }
+        ColumnData::Binary(Some(bytes)) if select::may_be_cut(column, bytes.len()) => Err(CellError::Mismatch {
+            form: column.declared.clone(),
+            cell: format!("{} bytes of text", bytes.len()).into(),
+        }),
         _ => cell(data, &column.mapping.read),
     }
 }
@@ -283,7 +288,8 @@ pub(super) fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> std::res
 #[cold]
 fn unexpected(text: &str) -> CellError {
     let shown: String = text.chars().take(40).collect();
-    CellError::Mismatch { form: "a value of the planned type".to_owned(), cell: format!("the text '{shown}'") }
+    let cell = Message::from("the text ").value(format!("'{shown}'"));
+    CellError::Mismatch { form: "a value of the planned type".to_owned(), cell }
 }
 
 fn ticks(time: tiberius::time::Time) -> u64 {

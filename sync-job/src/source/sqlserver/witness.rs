@@ -11,7 +11,7 @@ use crate::witness::{Aggregate, Answer, Content, HASHED_BYTES, PLACES, Question,
 use crate::witness::{canonical, canonical_float, modulus};
 
 /// The code page of UTF-8 collations, which SQL Server has since 2019.
-pub const UTF8: i32 = 65_001;
+pub const UTF8: i64 = 65_001;
 /// SQL Server 2016: from here on HASHBYTES takes values of any length.
 pub const LONG_HASH_SINCE: u32 = 13;
 

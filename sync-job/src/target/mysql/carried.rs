@@ -1,5 +1,5 @@
-//! What people gave a table, and the new one gets when it is made. Where a rename replaces theirs: comments of columns, and options of
-//! the table; the table's own comment follows at the swap, and grants go by name. Where theirs is kept: how its texts compare, since
+//! What people gave a table, and the new one gets when it is made. Where a rename replaces theirs: comments of columns, collations of
+//! somebody's choice, and options of the table; the table's own comment follows at the swap, and grants go by name. Where theirs is kept: how its texts compare, since
 //! the rows of both are compared at the swap.
 
 use std::collections::HashMap;
@@ -7,23 +7,18 @@ use std::collections::HashMap;
 use mysql_async::Conn;
 
 use super::connect::{row, rows};
+use super::facts::Collations;
 use super::sql::literal;
 use crate::error::Result;
 use crate::schema::TableName;
+use crate::target::decisions::Decision;
+use crate::target::decisions::mysql::OF_OPTIONS;
 
-/// Options that a table keeps, by their names in `CREATE TABLE` (MySQL 8.0 Reference Manual, 13.1.20; the last four are MariaDB's).
-const OPTIONS: [&str; 10] = [
-    "key_block_size",
-    "encryption",
-    "compression",
-    "stats_persistent",
-    "stats_auto_recalc",
-    "stats_sample_pages",
-    "page_compressed",
-    "page_compression_level",
-    "encrypted",
-    "encryption_key_id",
-];
+/// Whether a new table gets this option, of the name that it has in `CREATE TABLE`, too.
+fn is_preserved(option: &str) -> bool {
+    let is_it = |clause: &str| clause.strip_suffix(" = ?").is_some_and(|name| name.eq_ignore_ascii_case(option));
+    OF_OPTIONS.iter().any(|(clause, decision)| is_it(clause) && *decision == Decision::Preserved)
+}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -66,7 +61,7 @@ impl Carried {
                 .as_deref()
                 .map(kept)
                 .unwrap_or_default(),
-            texts: HashMap::new(),
+            texts: chosen(connection, table).await?,
         })
     }
 
@@ -76,6 +71,22 @@ impl Carried {
         texts.retain(|_, text| !text.has_other_bytes());
         Ok(Self { texts, ..Self::default() })
     }
+}
+
+/// The columns that somebody gave a collation of its own: neither one that the job gives, which follows the source's, nor the one that
+/// every column of the database gets. Other character sets than utf8mb4 are not kept: they have no place for every letter.
+async fn chosen(connection: &mut Conn, table: &TableName) -> Result<HashMap<String, Text>> {
+    let mut texts = texts(connection, table).await?;
+    let query = format!(
+        "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = {}",
+        literal(&table.schema)
+    );
+    let default: Option<String> = row(connection, &query).await?;
+    texts.retain(|_, text| {
+        let is_default = default.as_ref() == Some(&text.collation);
+        text.characters == "utf8mb4" && !is_default && !Collations::is_given(&text.collation)
+    });
+    Ok(texts)
 }
 
 /// How the columns that keep text do so.
@@ -102,7 +113,7 @@ fn kept(shown: &str) -> Vec<String> {
     );
     let is_kept = |name: &str, value: &str| match name {
         "key_block_size" => is_compressed && sizes_blocks(name, value),
-        name => OPTIONS.contains(&name),
+        name => is_preserved(name),
     };
     let kept = options.iter().filter(|(name, value, _)| is_kept(name, value)).map(|(_, _, option)| *option);
     is_compressed.then_some("ROW_FORMAT=COMPRESSED").into_iter().chain(kept).map(str::to_owned).collect()
@@ -124,7 +135,7 @@ mod tests {
         let mysql = "max_rows=10 partitioned KEY_BLOCK_SIZE=8 ENCRYPTION='Y' COMPRESSION=\"zlib\"";
         assert_eq!(
             kept(mysql),
-            ["ROW_FORMAT=COMPRESSED", "KEY_BLOCK_SIZE=8", "ENCRYPTION='Y'", "COMPRESSION=\"zlib\""]
+            ["ROW_FORMAT=COMPRESSED", "max_rows=10", "KEY_BLOCK_SIZE=8", "ENCRYPTION='Y'", "COMPRESSION=\"zlib\""]
         );
         assert_eq!(
             kept("row_format=COMPRESSED `page_compressed`='1'"),

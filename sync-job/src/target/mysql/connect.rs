@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use mysql_async::prelude::{FromRow, Queryable as _};
-use mysql_async::{Conn, DriverError, Opts, OptsBuilder, SslOpts};
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, DriverError, Opts, OptsBuilder, Row, SslOpts};
 
+use super::columns::{Columns, Unexpected};
+use super::server_message;
 use crate::config::{Auth, Login, TargetConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
 use crate::login::with_password;
+use crate::message::{Message, of_unknown};
+use crate::tls::Trouble;
 
 /// The silence after which the peer is asked whether it is still there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -65,8 +69,10 @@ fn ssl(config: &TargetConfig) -> Option<SslOpts> {
 
 /// Stated instead of assumed: nothing is cut or zeroed silently, backslash escapes, times are taken as they are, and a COMMIT
 /// ends its transaction. Checks of keys stay on, and answers are whole.
-const SESSION: [&str; 6] = [
+const SESSION: [&str; 7] = [
     "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+    // Values in messages are told from words by the words.
+    "SET SESSION lc_messages = 'en_US'",
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,\
      NO_ENGINE_SUBSTITUTION', time_zone = '+00:00', autocommit = 1, unique_checks = 1, foreign_key_checks = 1, \
      sql_safe_updates = 0, sql_big_selects = 1, sql_select_limit = 18446744073709551615, completion_type = 0",
@@ -90,13 +96,21 @@ pub async fn execute(connection: &mut Conn, sql: &str) -> Result<()> {
 }
 
 /// The rows of a query.
-pub async fn rows<T: FromRow + Send + 'static>(connection: &mut Conn, sql: &str) -> Result<Vec<T>> {
+pub async fn rows<T: Columns>(connection: &mut Conn, sql: &str) -> Result<Vec<T>> {
     tracing::debug!(sql, "target");
-    connection.query(sql).await.map_err(|error| classify(error, format!("the target did not answer: {}", shorten(sql))))
+    let found: Vec<Row> = connection
+        .query(sql)
+        .await
+        .map_err(|error| classify(error, format!("the target did not answer: {}", shorten(sql))))?;
+    let unexpected = |Unexpected { column, found }: Unexpected| {
+        let message = format!("column {column} of the answer to {:?} is {found}, which it should not be", shorten(sql));
+        Error::new(Side::Target, Kind::Statement, message)
+    };
+    found.iter().map(|row| T::read(row).map_err(unexpected)).collect()
 }
 
 /// The first row of a query.
-pub async fn row<T: FromRow + Send + 'static>(connection: &mut Conn, sql: &str) -> Result<Option<T>> {
+pub async fn row<T: Columns>(connection: &mut Conn, sql: &str) -> Result<Option<T>> {
     Ok(rows(connection, sql).await?.into_iter().next())
 }
 
@@ -114,29 +128,45 @@ fn shorten(sql: &str) -> String {
 }
 
 /// The kind of a driver error, by number (MySQL 8.0 Error Message Reference).
-pub fn classify(error: mysql_async::Error, message: impl Into<String>) -> Error {
+pub fn classify(error: mysql_async::Error, message: impl Into<Message>) -> Error {
     use mysql_async::Error as E;
     let kind = match &error {
         E::Server(server) => number_kind(server.code),
         E::Io(mysql_async::IoError::Tls(_)) => Kind::Tls,
-        E::Io(mysql_async::IoError::Io(error)) if is_tls(error) => Kind::Tls,
+        E::Io(mysql_async::IoError::Io(error)) if Trouble::within(error).is_some() => Kind::Tls,
         E::Io(_) | E::Driver(DriverError::ConnectionClosed | DriverError::PoolDisconnected) => Kind::Connection,
         E::Driver(DriverError::NoClientSslFlagFromServer) => Kind::Tls,
         E::Driver(_) | E::Url(_) | E::Other(_) => Kind::Internal,
     };
-    let source = match &error {
-        E::Server(server) => format!("{} (error {}, SQLSTATE {})", server.message, server.code, server.state),
-        other => other.to_string(),
+    let source: Message = match &error {
+        E::Server(server) => server_message::message(server.code, &server.state, &server.message)
+            .words(format!(" (error {}, SQLSTATE {})", server.code, server.state)),
+        E::Io(_) | E::Url(_) => match trouble(&error).and_then(Trouble::meaning) {
+            Some(meaning) => format!("{meaning}: {error}").into(),
+            None => error.to_string().into(),
+        },
+        // A value that the driver cannot convert is part of what it says.
+        E::Driver(_) | E::Other(_) => of_unknown(&error.to_string(), |_| false),
     };
-    Error::new(Side::Target, kind, message).with_source(source)
+    let advice = trouble(&error).and_then(Trouble::advice_for_target);
+    let failure = Error::new(Side::Target, kind, message).with_source(source);
+    match advice {
+        Some(advice) => failure.advise(advice),
+        None => failure,
+    }
 }
 
-fn is_tls(error: &std::io::Error) -> bool {
-    let text = error.to_string();
-    ["certificate", "invalid peer", "UnknownIssuer", "received fatal alert"].iter().any(|word| text.contains(word))
+/// What made the TLS handshake fail.
+fn trouble(error: &mysql_async::Error) -> Option<Trouble> {
+    match error {
+        mysql_async::Error::Io(mysql_async::IoError::Io(error)) => Trouble::within(error),
+        mysql_async::Error::Io(mysql_async::IoError::Tls(error)) => Trouble::below(error),
+        mysql_async::Error::Driver(DriverError::NoClientSslFlagFromServer) => Some(Trouble::NotOffered),
+        _ => None,
+    }
 }
 
-fn number_kind(number: u16) -> Kind {
+pub(super) fn number_kind(number: u16) -> Kind {
     match number {
         // Deadlock; read-only (a writer that became a reader); too many connections; shutting down; out of resources; aborted
         // by group replication or a failover; killed (the session, by an administrator or a failover).

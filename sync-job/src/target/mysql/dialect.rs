@@ -2,7 +2,7 @@
 
 use crate::config::Engine;
 use crate::plan::{ColumnPlan, Dialect, IndexPlan, Named, TablePlan};
-use crate::schema::SourceType;
+use crate::schema::{IndexKind, SourceType};
 use crate::type_map::{self, Mapping};
 
 use super::{row_size, sql};
@@ -12,7 +12,10 @@ const MOST_KEY_BYTES: u64 = 3_072;
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
-pub struct MySqlDialect;
+pub struct MySqlDialect {
+    /// The server makes descending indexes. MariaDB before 10.8 reads `DESC` and makes ascending ones (MDEV-13756).
+    pub descends: bool,
+}
 
 impl Dialect for MySqlDialect {
     fn mapping(&self, source: &SourceType) -> Result<Mapping, String> {
@@ -36,8 +39,9 @@ impl Dialect for MySqlDialect {
     }
 
     fn refuse_name(&self, _: Named, name: &str) -> Option<&'static str> {
-        if name.ends_with(' ') {
-            return Some("no name of MySQL ends in a space");
+        // Its white space: https://dev.mysql.com/doc/refman/8.0/en/identifiers.html ("cannot end with space characters").
+        if name.ends_with([' ', '\t', '\n', '\u{B}', '\u{C}', '\r']) {
+            return Some("no name of MySQL ends in a space, a tab or a line break");
         }
         // MySQL 8.0 Reference Manual, 11.2 "Schema Object Names".
         name.chars().any(|c| c > '\u{FFFF}').then_some("MySQL's names take no characters beyond U+FFFF")
@@ -86,15 +90,20 @@ impl Dialect for MySqlDialect {
         false
     }
 
+    fn descends(&self, _: IndexKind) -> bool {
+        self.descends
+    }
+
     fn fit(&self, table: &mut TablePlan) {
         row_size::fit(table);
-        for column in &table.columns {
-            if column.identity.is_some() && !sql::counts_up(table, column) {
-                table.not_created.push(format!(
-                    "identity of {}: AUTO_INCREMENT must lead the primary key and count upwards",
-                    column.target
-                ));
-            }
+        let cannot_count = |column: &&ColumnPlan| column.identity.is_some() && !sql::counts_up(table, column);
+        let lost: Vec<String> = table.columns.iter().filter(cannot_count).map(|column| column.target.clone()).collect();
+        for column in table.columns.iter_mut().filter(|column| lost.contains(&column.target)) {
+            column.identity = None;
+            table.not_created.push(format!(
+                "identity of {}: AUTO_INCREMENT must lead the primary key and count upwards",
+                column.target
+            ));
         }
     }
 }
@@ -111,9 +120,13 @@ fn refuse_key<'a>(columns: impl Iterator<Item = &'a ColumnPlan>) -> Option<Strin
     (bytes > MOST_KEY_BYTES).then(|| format!("its key may be {bytes} bytes long, and {MOST_KEY_BYTES} can be indexed"))
 }
 
-/// `information_schema` of MariaDB, and of old tables, shows integers with a display width, and json as longtext.
+/// `information_schema` of MariaDB, and of old tables, shows integers with a display width, and json as longtext; MariaDB adds to a
+/// type how it is stored (`/*M!100301 COMPRESSED*/`).
 fn canonical(text: &str) -> String {
     let mut text = text.to_lowercase();
+    if let Some((bare, _)) = text.split_once(" /*") {
+        text = bare.to_owned();
+    }
     if let Some((bare, _)) = text.split_once(" collate ") {
         text = bare.to_owned();
     }
@@ -140,9 +153,10 @@ mod tests {
 
     #[test]
     fn types_are_compared_by_meaning() {
-        let same = |a, b| MySqlDialect.same_type(a, b);
+        let same = |a, b| MySqlDialect { descends: true }.same_type(a, b);
         assert!(same("int(11)", "int") && same("tinyint(3) unsigned", "tinyint unsigned"));
         assert!(same("char(36)", "char(36) character set ascii"));
+        assert!(same("text /*M!100301 COMPRESSED*/", "text"));
         assert!(same("longtext", "json") && same("datetime", "datetime(0)"));
         assert!(!same("tinyint(1)", "tinyint") && !same("varchar(20)", "varchar(30)"));
     }

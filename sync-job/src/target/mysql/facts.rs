@@ -2,6 +2,7 @@
 
 use mysql_async::Conn;
 
+use super::columns::is_on;
 use super::connect::{row, rows};
 use super::sql;
 use crate::config::TargetConfig;
@@ -20,6 +21,8 @@ pub struct Server {
     /// A LOAD DATA into a table with an AUTO_INCREMENT column keeps others out of it until its end, whatever the column's values
     /// (`innodb_autoinc_lock_mode` is not 2, "interleaved").
     pub locks_to_count_up: bool,
+    /// `DESC` in an index means nothing to it.
+    pub only_ascends: bool,
     /// Tables without a primary key are refused (`sql_require_primary_key`), and none is made for them.
     pub wants_keys: bool,
 }
@@ -46,6 +49,9 @@ const MARIADB: Collations = Collations {
     exact_words: "utf8mb4_uca1400_as_cs",
 };
 
+/// MariaDB's first release with descending indexes (MDEV-13756); those before read `DESC` and make ascending ones.
+const DESCENDING_SINCE: (u32, u32) = (10, 8);
+
 /// Compares bytes, and pads with spaces as SQL Server does.
 const BINARY: &str = "utf8mb4_bin";
 
@@ -56,6 +62,12 @@ impl Default for Collations {
 }
 
 impl Collations {
+    /// Whether the job gives columns this collation on some server.
+    pub fn is_given(collation: &str) -> bool {
+        let names = |known: Collations| [known.accents_and_case_ignored, known.case_ignored, known.exact_words];
+        collation == BINARY || names(MYSQL).contains(&collation) || names(MARIADB).contains(&collation)
+    }
+
     /// The closest to a SQL Server collation. There is none that minds case and ignores accents; the stricter one keeps all rows.
     pub fn closest(&self, source: &str) -> &'static str {
         let says = |part: &str| source.split('_').any(|word| word.eq_ignore_ascii_case(part));
@@ -71,29 +83,31 @@ impl Collations {
 
 /// Facts for the plan, and what the job does differently on this server.
 pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Result<(TargetFacts, Server)> {
-    type Answer = (String, String, u64, u64, u64, u64, u64);
-    let query = "SELECT VERSION(), @@version_comment, @@read_only, @@innodb_read_only, @@local_infile, @@max_allowed_packet, \
-                 @@innodb_autoinc_lock_mode";
+    type Answer = (String, String, String, String, String, u64, u64);
+    // Switches as text: some are words on some servers.
+    let query = "SELECT VERSION(), @@version_comment, CAST(@@read_only AS CHAR), CAST(@@innodb_read_only AS CHAR), \
+                 CAST(@@local_infile AS CHAR), @@max_allowed_packet, @@innodb_autoinc_lock_mode";
     let found: Option<Answer> = row(connection, query).await?;
     let (version, comment, read_only, innodb_read_only, local_infile, packet, lock_mode) =
         found.ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
     let mut problems = Vec::new();
     let is_mariadb = version.contains("MariaDB");
+    let release = number(&version);
     let (oldest, product) = if is_mariadb { ((10, 6), "MariaDB") } else { ((8, 0), "MySQL") };
-    if number(&version) < oldest {
+    if release < oldest {
         problems.push((
             format!("{product} {version} is too old"),
             format!("Version {}.{} or later is needed.", oldest.0, oldest.1),
         ));
     }
-    if innodb_read_only > 0 || read_only > 0 {
+    if is_on(&innodb_read_only) || is_on(&read_only) {
         problems.push((
             format!("{} is a reader: it cannot be written to", config.host),
             "Give the cluster's writer endpoint in target.host.".to_owned(),
         ));
     }
     let mut warnings = Vec::new();
-    if local_infile == 0 {
+    if !is_on(&local_infile) {
         warnings.push((
             format!(
                 "the server forbids LOAD DATA LOCAL INFILE: rows go by multi-row INSERT, which is slower and takes no value \
@@ -121,9 +135,10 @@ pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Resu
     };
     let server = Server {
         collations,
-        bulk_load: local_infile > 0,
+        bulk_load: is_on(&local_infile),
         max_allowed_packet: packet,
         locks_to_count_up: lock_mode != 2,
+        only_ascends: is_mariadb && release < DESCENDING_SINCE,
         wants_keys: wants_keys(connection).await?,
     };
     Ok((facts, server))
@@ -136,8 +151,8 @@ async fn wants_keys(connection: &mut Conn) -> Result<bool> {
         "SHOW VARIABLES WHERE variable_name IN ('sql_require_primary_key', 'sql_generate_invisible_primary_key')",
     )
     .await?;
-    let is_on = |wanted: &str| settings.iter().any(|(name, value)| name == wanted && value == "ON");
-    Ok(is_on("sql_require_primary_key") && !is_on("sql_generate_invisible_primary_key"))
+    let is_set = |wanted: &str| settings.iter().any(|(name, value)| name == wanted && is_on(value));
+    Ok(is_set("sql_require_primary_key") && !is_set("sql_generate_invisible_primary_key"))
 }
 
 /// Tables that the server would refuse for want of a primary key.

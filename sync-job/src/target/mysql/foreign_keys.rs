@@ -69,7 +69,7 @@ async fn present(connection: &mut Conn, staging: &TableName) -> Result<Vec<Strin
 /// People know the tables by the names that they will have.
 fn in_final_names(error: Error, items: &[SwapItem<'_>]) -> Error {
     let message = items.iter().fold(error.message, |message, item| {
-        message.replace(&item.staging.name.to_string(), &item.table.target.to_string())
+        message.rename(&item.staging.name.to_string(), &item.table.target.to_string())
     });
     Error { message, ..error }
 }

@@ -4,6 +4,7 @@ use mysql_async::Conn;
 use tokio::sync::Mutex;
 
 use super::MySql;
+use super::columns::is_on;
 use super::connect::{close, row};
 use super::sql::literal;
 use crate::error::{Error, Kind, Result, Side};
@@ -31,7 +32,8 @@ pub(super) async fn acquire(target: &MySql) -> Result<Lease> {
 async fn take(target: &MySql) -> Result<Taken<Conn>> {
     let mut connection = target.connect().await?;
     // A reader has locks of its own. After a failover the name of the cluster may still lead to the server that is one now.
-    if row::<u64>(&mut connection, "SELECT @@innodb_read_only").await? != Some(0) {
+    let read_only: Option<String> = row(&mut connection, "SELECT CAST(@@innodb_read_only AS CHAR)").await?;
+    if read_only.is_none_or(|read_only| is_on(&read_only)) {
         close(connection).await;
         let message = format!("{} is a reader: no lease can be taken there", target.config.host);
         return Err(Error::new(Side::Target, Kind::Transient, message));

@@ -10,9 +10,11 @@ use tokio::task::JoinHandle;
 use super::MySql;
 use super::connect::{classify, close, execute, row, rows};
 use super::insert::Inserter;
+use super::server_message;
 use super::sql;
 use crate::error::{Error, Kind, Result, Side};
 use crate::load::Weighed;
+use crate::message;
 use crate::plan::TablePlan;
 use crate::retry;
 use crate::schema::TableName;
@@ -116,13 +118,13 @@ impl Load {
     async fn warned(&self, connection: &mut Conn) -> Error {
         let total = connection.get_warnings();
         let shown = match rows::<(String, u16, String)>(connection, "SHOW WARNINGS").await {
-            Ok(warnings) => warnings
-                .iter()
-                .take(WARNINGS_SHOWN)
-                .map(|(_, number, message)| format!("{message} (error {number})"))
-                .collect::<Vec<_>>()
-                .join("; "),
-            Err(error) => error.chain(),
+            Ok(warnings) => {
+                let told = warnings.iter().take(WARNINGS_SHOWN).map(|(_, number, text)| {
+                    server_message::message(*number, "", text).words(format!(" (error {number})"))
+                });
+                message::join(told, "; ")
+            }
+            Err(error) => error.whole(),
         };
         Error::new(
             Side::Target,

@@ -16,7 +16,9 @@ use crate::target::{Staging, SwapItem, Target, TargetFacts};
 use crate::witness::{Answer, Plan, Scope};
 
 mod carried;
+mod columns;
 mod connect;
+mod definition;
 mod dialect;
 mod digest;
 mod facts;
@@ -30,10 +32,13 @@ mod permissions;
 mod rename;
 mod replace;
 mod row_size;
+mod server_message;
 mod snapshots;
 mod sql;
 mod swap;
 mod witness;
+
+pub use dialect::MySqlDialect;
 
 use carried::Carried;
 use connect::{close, connect, execute, row, rows};
@@ -143,7 +148,9 @@ impl Target for MySql {
     type Loader = load::ChunkLoader;
 
     fn dialect(&self) -> &'static dyn Dialect {
-        &dialect::MySqlDialect
+        const EITHER_WAY: MySqlDialect = MySqlDialect { descends: true };
+        const UPWARDS: MySqlDialect = MySqlDialect { descends: false };
+        if self.server().only_ascends { &UPWARDS } else { &EITHER_WAY }
     }
 
     async fn facts(&self) -> Result<TargetFacts> {

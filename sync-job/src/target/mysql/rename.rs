@@ -80,9 +80,8 @@ impl Rename {
 
     async fn say_what_is_gone(&self, connection: &mut Conn, items: &Items<'_>, error: Error) -> Result<()> {
         let names: Vec<TableName> = items.iter().map(|(item, _)| item.staging.name.clone()).collect();
-        let there = inspect::tables(connection, &names).await?;
-        let gone: Vec<String> =
-            names.iter().filter(|name| !there.contains_key(name)).map(ToString::to_string).collect();
+        let there = inspect::present(connection, &names).await?;
+        let gone: Vec<String> = names.iter().filter(|name| !there.contains(name)).map(ToString::to_string).collect();
         if gone.is_empty() {
             return Err(error);
         }
@@ -90,7 +89,7 @@ impl Rename {
         let kind = if self.was_sent() { Kind::Unknown } else { Kind::Statement };
         let message =
             format!("{} is gone: another run of this job, or somebody, dropped it before the swap", gone.join(", "));
-        Err(Error::new(Side::Target, kind, message).with_source(error.chain()))
+        Err(Error::new(Side::Target, kind, message).with_source(error.whole()))
     }
 
     /// What became of the RENAMEs that got no reply, once the server is at none of them any more.
@@ -125,7 +124,7 @@ impl Rename {
 async fn is_done(connection: &mut Conn, items: &Items<'_>) -> Result<bool> {
     let Some((first, _)) = items.first() else { return Ok(false) };
     let proof = proof(&first.staging.name);
-    Ok(inspect::tables(connection, std::slice::from_ref(&proof)).await?.contains_key(&proof))
+    Ok(inspect::present(connection, std::slice::from_ref(&proof)).await?.contains(&proof))
 }
 
 /// The ledger's name once the tables have theirs.

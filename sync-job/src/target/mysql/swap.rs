@@ -141,7 +141,7 @@ impl<'a> Swap<'a> {
             }
             Found::Unknown => {
                 let message = format!("whether {names} were swapped could not be found out");
-                return Err(Error::new(side, Kind::Unknown, message).with_source(error.chain()));
+                return Err(Error::new(side, Kind::Unknown, message).with_source(error.whole()));
             }
             Found::NotDone => {}
         }
@@ -153,9 +153,9 @@ impl<'a> Swap<'a> {
                 kept.join(", "),
                 new.join(", ")
             );
-            return Err(Error::new(side, Kind::Unknown, message).with_source(error.chain()));
+            return Err(Error::new(side, Kind::Unknown, message).with_source(error.whole()));
         }
-        Err(Error::new(side, kind, format!("swapping {names} failed")).with_source(error.chain()))
+        Err(Error::new(side, kind, format!("swapping {names} failed")).with_source(error.whole()))
     }
 }
 

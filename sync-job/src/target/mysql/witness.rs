@@ -1,8 +1,8 @@
 //! The same sums as the source's witness, over what MySQL holds; see [`crate::witness`].
 
-use mysql_async::{Conn, Row, Value};
+use mysql_async::Conn;
 
-use super::connect::rows;
+use super::connect::row;
 use super::sql::{in_utf8mb4, literal as quoted, qualified, quote};
 use crate::cell::{date_text, decimal_text, hex, time_text};
 use crate::chunk::{Chunk, Key, KeyValue};
@@ -28,16 +28,9 @@ pub(super) async fn ask(
         let asked: Vec<String> = questions.iter().map(|question| expression(table, plan, *question)).collect();
         let sql = format!("SELECT {} FROM {}{condition}", asked.join(", "), qualified(relation));
         tracing::debug!(%relation, sql, "witness");
-        let found = rows::<Row>(connection, &sql).await?;
-        let row = found.first().ok_or_else(|| no_answer(relation))?;
-        for (index, question) in questions.iter().enumerate() {
-            let answer = match row.as_ref(index) {
-                Some(Value::NULL) => None,
-                Some(Value::Bytes(text)) => Some(spelt(plan, *question, &String::from_utf8_lossy(text))),
-                _ => return Err(no_answer(relation)),
-            };
-            answers.push(answer);
-        }
+        let found: Option<Vec<Option<String>>> = row(connection, &sql).await?;
+        let texts = found.ok_or_else(|| no_answer(relation))?;
+        answers.extend(questions.iter().zip(texts).map(|(question, text)| Some(spelt(plan, *question, &text?))));
     }
     Ok(answers)
 }

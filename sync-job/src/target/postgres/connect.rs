@@ -1,11 +1,15 @@
 //! Connections to PostgreSQL: TLS, session settings, and the kinds of its errors.
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
+use super::row::Answer;
+use super::server_message;
 use crate::config::{Login, TargetConfig, TlsMode};
 use crate::error::{Error, Kind, Result, Side};
 use crate::login::with_password;
+use crate::message::{Message, of_unknown};
+use crate::tls::Trouble;
 
 /// Opens a connection. Every session setting that the job relies on is stated.
 pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<PgConnection> {
@@ -70,11 +74,12 @@ pub async fn execute(connection: &mut PgConnection, sql: &str) -> Result<()> {
 }
 
 /// The rows of a query.
-pub async fn rows(connection: &mut PgConnection, sql: &str) -> Result<Vec<PgRow>> {
+pub async fn rows(connection: &mut PgConnection, sql: &str) -> Result<Vec<Answer>> {
     sqlx::query(AssertSqlSafe(sql))
         .persistent(false)
         .fetch_all(connection)
         .await
+        .map(|found| Answer::all(found, sql))
         .map_err(|error| classify(error, format!("the target did not answer: {}", shorten(sql))))
 }
 
@@ -85,39 +90,67 @@ pub async fn close(connection: PgConnection) {
     }
 }
 
-fn shorten(sql: &str) -> String {
+pub(super) fn shorten(sql: &str) -> String {
     sql.chars().take(160).collect()
 }
 
 /// The kind of a driver error, by SQLSTATE (PostgreSQL documentation, appendix A).
-pub fn classify(error: sqlx::Error, message: impl Into<String>) -> Error {
+pub fn classify(error: sqlx::Error, message: impl Into<Message>) -> Error {
     let kind = match &error {
         sqlx::Error::Database(database) => database.code().map_or(Kind::Statement, |code| sqlstate_kind(&code)),
         sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Kind::Stalled,
-        sqlx::Error::Io(error) if is_tls(error) => Kind::Tls,
+        sqlx::Error::Io(error) if Trouble::within(error).is_some() => Kind::Tls,
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
             Kind::Connection
         }
-        sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => Kind::Tls,
+        sqlx::Error::Tls(_) => Kind::Tls,
+        sqlx::Error::Configuration(_) => Kind::Login,
         _ => Kind::Internal,
     };
-    Error::new(Side::Target, kind, message).with_source(describe(&error))
+    let failure = Error::new(Side::Target, kind, message).with_source(describe(&error));
+    match advice(&error) {
+        Some(advice) => failure.advise(advice),
+        None => failure,
+    }
 }
 
-fn is_tls(error: &std::io::Error) -> bool {
-    let text = error.to_string();
-    ["certificate", "invalid peer", "UnknownIssuer"].iter().any(|word| text.contains(word))
+/// What made the TLS handshake fail.
+fn trouble(error: &sqlx::Error) -> Option<Trouble> {
+    match error {
+        sqlx::Error::Io(error) => Trouble::within(error),
+        sqlx::Error::Tls(error) => Trouble::below(error.as_ref()),
+        _ => None,
+    }
 }
 
-/// The server's message with its SQLSTATE and detail.
-fn describe(error: &sqlx::Error) -> String {
-    let sqlx::Error::Database(database) = error else { return error.to_string() };
-    let code = database.code().unwrap_or_default();
-    let postgres = database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>();
-    let extra = |text: Option<&str>| text.map(|text| format!("; {text}")).unwrap_or_default();
-    let detail = extra(postgres.and_then(|error| error.detail()));
-    let hint = extra(postgres.and_then(|error| error.hint()));
-    format!("{} (SQLSTATE {code}){detail}{hint}", database.message())
+fn advice(error: &sqlx::Error) -> Option<&'static str> {
+    match error {
+        sqlx::Error::Configuration(_) => Some(
+            "Give the login a password and a name without control characters, unassigned characters and mixed directions of writing \
+             (RFC 4013): ALTER ROLE … PASSWORD, then the same in the secret.",
+        ),
+        _ => trouble(error).and_then(Trouble::advice_for_target),
+    }
+}
+
+/// What the server says, or else the driver.
+fn describe(error: &sqlx::Error) -> Message {
+    match error {
+        sqlx::Error::Database(database) => match database.try_downcast_ref::<PgDatabaseError>() {
+            Some(error) => server_message::message(error),
+            None => of_unknown(database.message(), |_| false),
+        },
+        // The driver makes it of a name or a password alone, and shows the character that it did not like.
+        sqlx::Error::Configuration(_) => {
+            "the user's name or the password holds a character that SASLprep forbids, so SCRAM cannot send it".into()
+        }
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) => match trouble(error).and_then(Trouble::meaning) {
+            Some(meaning) => format!("{meaning}: {error}").into(),
+            None => error.to_string().into(),
+        },
+        sqlx::Error::Protocol(_) => error.to_string().into(),
+        other => of_unknown(&other.to_string(), |_| false),
+    }
 }
 
 fn sqlstate_kind(code: &str) -> Kind {

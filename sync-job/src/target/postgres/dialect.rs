@@ -2,7 +2,7 @@
 
 use crate::config::Engine;
 use crate::plan::{ColumnPlan, Dialect, IndexPlan, Named, TablePlan};
-use crate::schema::SourceType;
+use crate::schema::{IndexKind, SourceType};
 use crate::type_map::{self, Form, Mapping};
 
 /// See the module.
@@ -53,6 +53,11 @@ impl Dialect for PostgresDialect {
 
     fn keeps_included_columns(&self) -> bool {
         true
+    }
+
+    fn descends(&self, kind: IndexKind) -> bool {
+        // A constraint takes no index but one in the usual order ("ALTER TABLE", ADD table_constraint_using_index).
+        matches!(kind, IndexKind::Unique | IndexKind::Plain)
     }
 
     fn most_index_bytes(&self) -> u32 {

@@ -1,9 +1,8 @@
 //! Indexes and keys of a staging table, built after the load under temporary names, in parallel where it helps.
 
 use futures_util::future::try_join_all;
-use sqlx::Row as _;
 
-use super::connect::{classify, close, execute, rows};
+use super::connect::{close, execute, rows};
 use super::{Postgres, sql};
 use crate::error::Result;
 use crate::plan::TablePlan;
@@ -52,8 +51,7 @@ async fn drop_leftovers(target: &Postgres, staging: &TableName) -> Result<()> {
         sql::literal(&relation)
     );
     for row in rows(&mut connection, &query).await? {
-        let statement: String =
-            row.try_get("statement").map_err(|error| classify(error, format!("indexes of {staging} have no names")))?;
+        let statement: String = row.value("statement")?;
         execute(&mut connection, &statement).await?;
     }
     execute(&mut connection, "COMMIT").await?;

@@ -1,6 +1,5 @@
 //! The lease: a session-level advisory lock, gone with its connection.
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use tokio::sync::Mutex;
 
@@ -33,9 +32,10 @@ async fn take(target: &Postgres) -> Result<Taken<PgConnection>> {
     refuse_reader(&mut connection).await?;
     let query = format!("SELECT pg_try_advisory_lock({LOCK_CLASS}, {key}) AS locked, pg_backend_pid() AS pid");
     let found = rows(&mut connection, &query).await?;
-    let locked = found.first().and_then(|row| row.try_get::<bool, _>("locked").ok()) == Some(true);
-    if locked {
-        let pid: i32 = found.first().and_then(|row| row.try_get("pid").ok()).unwrap_or_default();
+    if let Some(row) = found.first()
+        && row.flag("locked")?
+    {
+        let pid: i32 = row.value("pid")?;
         return Ok(Taken::Ours(Session { connection, id: pid.unsigned_abs().into() }));
     }
     let (id, words) = holder(&mut connection, key).await;
@@ -46,7 +46,9 @@ async fn take(target: &Postgres) -> Result<Taken<PgConnection>> {
 /// A reader gives the lock as well, and nobody at the writer would heed it. After a failover the name may lead to one for a while.
 async fn refuse_reader(connection: &mut PgConnection) -> Result<()> {
     let found = rows(connection, "SELECT pg_is_in_recovery() AS reader").await?;
-    if found.first().and_then(|row| row.try_get("reader").ok()) == Some(false) {
+    if let Some(row) = found.first()
+        && !row.value::<bool, _>("reader")?
+    {
         return Ok(());
     }
     Err(Error::new(Side::Target, Kind::Transient, "the server that answers is a reader: it cannot give the lease"))
@@ -63,9 +65,8 @@ async fn holder(connection: &mut PgConnection, key: i32) -> (Option<u64>, String
     );
     let Ok(found) = rows(connection, &query).await else { return (None, String::new()) };
     let Some(row) = found.first() else { return (None, String::new()) };
-    let pid: i32 = row.try_get("pid").unwrap_or_default();
-    let client: String = row.try_get("client").unwrap_or_default();
-    let since: String = row.try_get("since").unwrap_or_default();
+    let (pid, client, since) = (row.value::<i32, _>("pid"), row.text("client"), row.text("since"));
+    let (Ok(pid), Ok(client), Ok(since)) = (pid, client, since) else { return (None, String::new()) };
     (Some(pid.unsigned_abs().into()), format!(" (pid {pid}, from {client}, since {since})"))
 }
 
@@ -77,7 +78,7 @@ async fn holds(connection: &mut PgConnection, key: i32) -> Result<bool> {
         i64::from(key as u32)
     );
     let found = rows(connection, &query).await?;
-    Ok(found.first().and_then(|row| row.try_get::<i64, _>("held").ok()).is_some_and(|held| held > 0))
+    found.first().map_or(Ok(false), |row| Ok(row.value::<i64, _>("held")? > 0))
 }
 
 impl target::Lease for Lease {

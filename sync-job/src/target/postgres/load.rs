@@ -1,13 +1,14 @@
 //! One chunk into the staging table: a transaction with one binary COPY.
 
-use sqlx::Row as _;
-use sqlx::postgres::PgConnection;
+use std::collections::HashMap;
+
+use sqlx::postgres::{PgConnection, PgDatabaseError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::Postgres;
 use super::connect::{classify, close, connect, execute, rows};
-use super::sql;
+use super::{server_message, sql};
 use crate::error::{Error, Kind, Result, Side};
 use crate::load::Weighed;
 use crate::plan::TablePlan;
@@ -31,16 +32,17 @@ pub(super) async fn open(target: &Postgres, table: &TablePlan, staging: &TableNa
     let mut connection = connect(&target.config, &target.application_name).await?;
     execute(&mut connection, "BEGIN").await?;
     let found = rows(&mut connection, "SELECT pg_current_xact_id()::text AS id").await?;
-    let transaction = found
-        .first()
-        .and_then(|row| row.try_get::<String, _>("id").ok())
-        .ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target gave no transaction id"))?;
+    let none = || Error::new(Side::Target, Kind::Internal, "the target gave no transaction id");
+    let transaction: String = found.first().ok_or_else(none)?.value("id")?;
     let (full, incoming) = mpsc::channel(1);
     let (outgoing, empty) = mpsc::channel(4);
     let (complete, completed) = oneshot::channel();
     let copy = Copy {
         statement: sql::copy(table, staging),
-        table: table.target.clone(),
+        names: Names {
+            table: table.target.clone(),
+            columns: table.columns.iter().map(|column| (column.target.clone(), column.source.clone())).collect(),
+        },
         target: target.clone(),
         transaction,
         incoming,
@@ -50,10 +52,17 @@ pub(super) async fn open(target: &Postgres, table: &TablePlan, staging: &TableNa
     Ok(ChunkLoader { full, empty, task: tokio::spawn(copy.run(connection)), complete })
 }
 
+/// What people know the table and its columns by.
+struct Names {
+    table: TableName,
+    /// The source's name of each column, by the target's.
+    columns: HashMap<String, String>,
+}
+
 /// The loading task.
 struct Copy {
     statement: String,
-    table: TableName,
+    names: Names,
     target: Postgres,
     /// The transaction's id, with which its fate can be found out should the reply to COMMIT be lost.
     transaction: String,
@@ -64,7 +73,7 @@ struct Copy {
 
 impl Copy {
     async fn run(mut self, mut connection: PgConnection) -> Result<()> {
-        let failed = |error| classify(error, format!("loading {} failed", self.table));
+        let failed = |error| self.names.refused(error);
         let mut copy = connection.copy_in_raw(&self.statement).await.map_err(failed)?;
         while let Some(Weighed { mut bytes, share }) = self.incoming.recv().await {
             copy.send(bytes.as_slice()).await.map_err(failed)?;
@@ -84,11 +93,33 @@ impl Copy {
                 Ok(())
             }
             Err(error) if retry::is_reply_lost(error.kind) => {
-                tracing::warn!(table = %self.table, error = error.chain(), "the reply to COMMIT was lost; asking what became of it");
+                tracing::warn!(table = %self.names.table, error = error.chain(), "the reply to COMMIT was lost; asking what became of it");
                 drop(connection);
                 fate(&self.target, &self.transaction, error).await
             }
             Err(error) => Err(error),
+        }
+    }
+}
+
+impl Names {
+    /// What is no XML here may be some there: the server's parser has limits of its own, such as 10,000,000 bytes a text
+    /// (`XML_MAX_TEXT_LENGTH` of libxml2).
+    fn refused(&self, error: sqlx::Error) -> Error {
+        let postgres = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+        let is_xml = |error: &&PgDatabaseError| matches!(error.code(), "2200M" | "2200N" | "2200S" | "2200T");
+        let column = postgres.filter(is_xml).and_then(server_message::refused_column);
+        let advice = column.map(|column| {
+            let column = self.columns.get(column).map_or(column, String::as_str);
+            format!(
+                "PostgreSQL parses every xml, and takes no text of more than 10,000,000 bytes in one: copy the column as text with \
+                 target_types = {{ {column} = \"text\" }} in the [[table]] entry, or correct the value at the source."
+            )
+        });
+        let failure = classify(error, format!("loading {} failed", self.table));
+        match advice {
+            Some(advice) => failure.advise(advice),
+            None => failure,
         }
     }
 }
@@ -123,7 +154,7 @@ pub(super) async fn fate(target: &Postgres, transaction: &str, lost: Error) -> R
         let Ok(mut connection) = connect(&target.config, &target.application_name).await else { continue };
         let query = format!("SELECT pg_xact_status({}::xid8) AS status", sql::literal(transaction));
         let Ok(found) = rows(&mut connection, &query).await else { continue };
-        let status = found.first().and_then(|row| row.try_get::<Option<String>, _>("status").ok()).flatten();
+        let Some(Ok(status)) = found.first().map(|row| row.value::<Option<String>, _>("status")) else { continue };
         close(connection).await;
         match status.as_deref() {
             Some("committed") => return Ok(()),

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use crate::config::TargetConfig;
@@ -22,11 +21,16 @@ mod inspect;
 mod lease;
 mod load;
 mod permissions;
+mod preserved;
 mod publications;
 mod readers;
 mod replace;
+mod row;
+mod server_message;
+mod slots;
 mod sql;
 mod swap;
+mod ties;
 mod witness;
 
 pub use dialect::PostgresDialect;
@@ -111,7 +115,7 @@ async fn is_partitioned(connection: &mut PgConnection, relation: &TableName) -> 
         "SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass({})",
         sql::literal(&sql::qualified(relation))
     );
-    Ok(rows(connection, &kind).await?.first().is_some_and(|row| row.try_get(0).unwrap_or(false)))
+    rows(connection, &kind).await?.first().map_or(Ok(false), |row| row.value(0))
 }
 
 /// The digest of a relation's columns, over a given connection (and so inside its transaction).
@@ -121,13 +125,11 @@ async fn digest_of(
     relation: &TableName,
 ) -> Result<TableDigest> {
     let partitioned = is_partitioned(connection, relation).await?;
+    let none = || Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}"));
     let found = rows(connection, &sql::digest(columns, relation, partitioned)).await?;
-    let answer = found.first().and_then(|row| {
-        let rows: i64 = row.try_get(0).ok()?;
-        let sum: String = row.try_get(1).ok()?;
-        Some(TableDigest { rows: rows as u64, sum: sum.parse().ok()? })
-    });
-    answer.ok_or_else(|| Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}")))
+    let row = found.first().ok_or_else(none)?;
+    let (rows, sum): (i64, String) = (row.value(0)?, row.value(1)?);
+    Ok(TableDigest { rows: rows as u64, sum: sum.parse().map_err(|_| none())? })
 }
 
 impl Target for Postgres {
@@ -151,13 +153,13 @@ impl Target for Postgres {
         let row = found
             .first()
             .ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
-        let version: String = row.try_get("version").unwrap_or_default();
-        let encoding: String = row.try_get("encoding").unwrap_or_default();
+        let version: String = row.value("version")?;
+        let encoding: String = row.value("encoding")?;
         let mut problems = Vec::new();
-        if row.try_get::<i32, _>("number").unwrap_or(0) < OLDEST_VERSION {
+        if row.value::<i32, _>("number")? < OLDEST_VERSION {
             problems.push((format!("PostgreSQL {version} is too old"), "Version 14 or later is needed.".to_owned()));
         }
-        if row.try_get("reader").unwrap_or(false) {
+        if row.value("reader")? {
             let message = format!("{} is a reader: it cannot be written to", self.config.host);
             problems.push((message, "Give the cluster's writer endpoint in target.host.".to_owned()));
         }
@@ -200,6 +202,7 @@ impl Target for Postgres {
         let mut connection = self.connect().await?;
         let mut found = publications::without_identity(&mut connection, tables).await?;
         found.extend(or_nothing(publications::of_new_tables(&mut connection, tables).await)?);
+        found.extend(or_nothing(slots::of_readers(&mut connection, tables).await)?);
         found.extend(or_nothing(readers::of_replicas(&mut connection, tables).await)?);
         close(connection).await;
         Ok(found)
@@ -226,9 +229,7 @@ impl Target for Postgres {
             execute(&mut connection, "SET lock_timeout = '30s'").await?;
         }
         for row in found {
-            let schema: String = row.try_get("schema_name").unwrap_or_default();
-            let name: String = row.try_get("table_name").unwrap_or_default();
-            let name = TableName::new(schema, name);
+            let name = TableName::new(row.text("schema_name")?, row.text("table_name")?);
             // CASCADE reaches no further than foreign keys between staging tables of the same run.
             execute(&mut connection, &format!("DROP TABLE IF EXISTS {} CASCADE", sql::qualified(&name))).await?;
             dropped.push(name.to_string());
@@ -250,14 +251,19 @@ impl Target for Postgres {
         let name = sql::qualified(&staging.name);
         let mut connection = self.connect().await?;
         make_schema(&mut connection, &staging.name.schema).await?;
+        let replaces = table.swap.method == SwapMethod::Rename;
+        let storage = if replaces { preserved::storage(&mut connection, &table.target).await? } else { String::new() };
         // What a try left whose reply was lost goes first.
         let statements = format!(
             "BEGIN; DROP TABLE IF EXISTS {name}; {}; COMMENT ON TABLE {name} IS {}; ALTER TABLE {name} SET (autovacuum_enabled = off)",
-            sql::create_staging(table, &staging.name),
+            sql::create_staging(table, &staging.name, &storage),
             lease::staging_comment(self, &table.target.to_string()),
         );
         let result = async {
             execute(&mut connection, &statements).await?;
+            if replaces {
+                preserved::before_load(&mut connection, &table.target, &staging.name).await?;
+            }
             publications::hide(&mut connection, &staging.name).await?;
             execute(&mut connection, "COMMIT").await
         }
@@ -324,7 +330,8 @@ impl Target for Postgres {
         let mut connection = self.connect().await?;
         let found = rows(&mut connection, &format!("SELECT count(*)::int8 FROM {}", sql::only(relation))).await?;
         close(connection).await;
-        Ok(found.first().and_then(|row| row.try_get::<i64, _>(0).ok()).unwrap_or(0) as u64)
+        let none = || Error::new(Side::Target, Kind::Internal, format!("no count came back for {relation}"));
+        Ok(found.first().ok_or_else(none)?.value::<i64, _>(0)? as u64)
     }
 
     async fn swap(&self, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {

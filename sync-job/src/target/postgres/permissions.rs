@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::connect::rows;
@@ -24,15 +23,14 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
         );
         let found = rows(connection, &query).await?;
         let Some(row) = found.first() else { continue };
-        let flag = |name: &str| row.try_get::<bool, _>(name).unwrap_or(false);
-        let me: String = row.try_get("me").unwrap_or_default();
-        let database: String = row.try_get("db").unwrap_or_default();
-        if flag("present") && !flag("may_create") {
+        let me: String = row.value("me")?;
+        let database: String = row.value("db")?;
+        if row.flag("present")? && !row.flag("may_create")? {
             missing.push((
                 format!("{me} may not create tables in schema {schema}"),
                 format!("GRANT CREATE, USAGE ON SCHEMA {} TO {};", quote(schema), quote(&me)),
             ));
-        } else if !flag("present") && !flag("may_add") {
+        } else if !row.flag("present")? && !row.flag("may_add")? {
             missing.push((
                 format!("schema {schema} does not exist and {me} may not create it"),
                 format!(
@@ -61,22 +59,22 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
         );
         let found = rows(connection, &query).await?;
         let Some(row) = found.first() else { continue };
-        let me: String = row.try_get("me").unwrap_or_default();
-        if !row.try_get::<bool, _>("may").unwrap_or(false) {
+        let me: String = row.value("me")?;
+        if !row.flag("may")? {
             let relation = super::sql::qualified(&table.target);
             missing.push((
                 format!("{me} may not change the rows of {}", table.target),
                 format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {relation} TO {};", quote(&me)),
             ));
         }
-        let sequences = row.try_get::<Option<String>, _>("sequences").unwrap_or_default();
+        let sequences: Option<String> = row.value("sequences")?;
         if let Some(sequences) = sequences.filter(|_| table.columns.iter().any(|column| column.identity.is_some())) {
             missing.push((
                 format!("{me} may not set the sequence from which {} counts on", table.target),
                 format!("GRANT USAGE, UPDATE ON SEQUENCE {sequences} TO {};", quote(&me)),
             ));
         }
-        if row.try_get::<bool, _>("filtered").unwrap_or(false) {
+        if row.flag("filtered")? {
             missing.push((
                 format!(
                     "row-level security hides rows of {} from {me}: they could neither be replaced nor proven",

@@ -2,10 +2,10 @@
 //!
 //! A publication may name a table, or cover all tables of a schema or of the database, staging tables and new ones included.
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::connect::{execute, rows};
+use super::slots;
 use super::sql::{literal, qualified};
 use crate::error::Result;
 use crate::plan::{Finding, Severity, SwapMethod, TablePlan};
@@ -14,12 +14,17 @@ use crate::schema::{IndexKind, TableName};
 /// `pg_publication_namespace` came with this version.
 const SCHEMAS_SINCE: i32 = 150_000;
 
-/// Keeps the rows of a staging table from being published: no subscriber has such a table, and one that is told of its rows
-/// stops. What is not written to the log is not published.
+/// Keeps the rows of a staging table from being published, or sent to the reader of a slot: no subscriber has such a table, and one that
+/// gets its rows stops. What is not written to the log is not published.
 pub(super) async fn hide(connection: &mut PgConnection, staging: &TableName) -> Result<()> {
     let name = qualified(staging);
     let published = published(connection).await?;
-    let query = format!("SELECT 1 FROM ({published}) AS p WHERE p.oid = {}::regclass LIMIT 1", literal(&name));
+    let query = format!(
+        "SELECT 1 FROM (SELECT p.oid FROM ({published}) AS p UNION ALL SELECT s.oid FROM ({}) AS s) AS p \
+         WHERE p.oid = {}::regclass LIMIT 1",
+        slots::DECODED,
+        literal(&name)
+    );
     if rows(connection, &query).await?.is_empty() {
         return Ok(());
     }
@@ -62,8 +67,10 @@ WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'",
 
 async fn covers_schemas(connection: &mut PgConnection) -> Result<bool> {
     let version = rows(connection, "SELECT current_setting('server_version_num')::int4 AS number").await?;
-    let version: i32 = version.first().and_then(|row| row.try_get("number").ok()).unwrap_or_default();
-    Ok(version >= SCHEMAS_SINCE)
+    Ok(match version.first() {
+        Some(row) => row.value::<i32, _>("number")? >= SCHEMAS_SINCE,
+        None => false,
+    })
 }
 
 /// A refusal for each kept table whose rows the server would let nobody change: its subscribers could not be told which ones.
@@ -84,10 +91,10 @@ pub(super) async fn without_identity(connection: &mut PgConnection, tables: &[Ta
     let query = WITHOUT_IDENTITY.replace("$PUBLISHED", &published).replace("$WANTED", &wanted.join(", "));
     let mut findings = Vec::new();
     for row in rows(connection, &query).await? {
-        let text = |name| row.try_get::<String, _>(name).unwrap_or_default();
-        let name = TableName::new(text("schema_name"), text("table_name"));
+        let name = TableName::new(row.text("schema_name")?, row.text("table_name")?);
+        let publications = row.text("publications")?;
         let own = kept.iter().find(|table| table.target == name);
-        findings.extend(own.map(|table| refusal(&text("publications"), table)));
+        findings.extend(own.map(|table| refusal(&publications, table)));
     }
     Ok(findings)
 }
@@ -127,9 +134,9 @@ pub(super) async fn of_new_tables(connection: &mut PgConnection, tables: &[Table
     }
     let mut findings = Vec::new();
     for row in rows(connection, &format!("{covering} ORDER BY 1")).await? {
-        let publication: String = row.try_get("publication").unwrap_or_default();
-        let deletes = row.try_get("deletes").unwrap_or(false);
-        let schema: Option<String> = row.try_get("schema_name").unwrap_or_default();
+        let publication = row.text("publication")?;
+        let deletes = row.flag("deletes")?;
+        let schema: Option<String> = row.value("schema_name")?;
         let covered = new.iter().filter(|table| schema.as_ref().is_none_or(|schema| *schema == table.target.schema));
         findings.extend(covered.map(|table| warning(&publication, deletes, table)));
     }

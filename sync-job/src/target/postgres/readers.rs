@@ -1,6 +1,5 @@
 //! Readers that a swap cannot wait for: those of sessions that this login may not see, and those of replicas.
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::connect::rows;
@@ -12,8 +11,11 @@ use crate::plan::{Finding, Severity, SwapMethod, TablePlan, UnseenReaders};
 pub(super) async fn unseen(connection: &mut PgConnection) -> Result<Option<UnseenReaders>> {
     let query = "SELECT pg_has_role('pg_read_all_stats', 'USAGE') AS may, current_user::text AS me";
     let found = rows(connection, query).await?;
-    let Some(row) = found.first().filter(|row| !row.try_get("may").unwrap_or(false)) else { return Ok(None) };
-    let me: String = row.try_get("me").unwrap_or_default();
+    let Some(row) = found.first() else { return Ok(None) };
+    if row.flag("may")? {
+        return Ok(None);
+    }
+    let me: String = row.value("me")?;
     Ok(Some(UnseenReaders {
         message: format!(
             "{me} may not see the transactions of others: one that began before a swap could find a renamed table empty, so \
@@ -53,7 +55,7 @@ async fn aurora_readers(connection: &mut PgConnection) -> Result<i64> {
 
 async fn count(connection: &mut PgConnection, query: &str) -> Result<i64> {
     let found = rows(connection, query).await?;
-    Ok(found.first().and_then(|row| row.try_get("number").ok()).unwrap_or(0))
+    found.first().map_or(Ok(0), |row| row.value("number"))
 }
 
 /// Those who stream the log and replay it, so that they may answer queries: not subscribers, whose slots are logical, nor

@@ -1,10 +1,10 @@
 //! The swap that keeps the table and changes its rows in one transaction: for tables that a rename would tear from what
 //! depends on them. Readers are never blocked and see the old rows or the new ones, whatever their isolation level.
 
-use sqlx::Row as _;
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgConnection;
 
 use super::connect::{execute, rows as select};
+use super::row::Answer;
 use super::{digest_of, sql};
 use crate::error::{Error, Kind, Result, Side};
 use crate::plan::{ColumnPlan, TablePlan};
@@ -73,9 +73,10 @@ async fn foreign_keys(connection: &mut PgConnection, items: &[&SwapItem<'_>]) ->
          JOIN t AS c ON c.oid = k.conrelid JOIN t AS p ON p.oid = k.confrelid WHERE k.contype = 'f' AND c.number <> p.number",
         tables.join(", ")
     );
-    let number = |row: &PgRow, name| row.try_get::<i64, _>(name).ok().and_then(|number| usize::try_from(number).ok());
+    // They are numbers of the tables above.
+    let number = |row: &Answer, name: &str| row.value::<i64, _>(name).map(|number| number as usize);
     let found = select(connection, &query).await?;
-    Ok(found.iter().filter_map(|row| Some((number(row, "child")?, number(row, "parent")?))).collect())
+    found.iter().map(|row| Ok((number(row, "child")?, number(row, "parent")?))).collect()
 }
 
 /// An order in which no child comes before its parent, as far as there is one.
@@ -152,7 +153,7 @@ async fn merge_rows(connection: &mut PgConnection, table: &TablePlan, merge: &Me
         && let Some(collision) = attempt(connection, update).await?
     {
         if is_referenced(connection, &sql::qualified(&table.target)).await? {
-            return Err(referenced(table, "has rows that exchange unique values").with_source(collision.chain()));
+            return Err(referenced(table, "has rows that exchange unique values").with_source(collision.whole()));
         }
         execute(connection, &merge.delete_changed).await?;
     }
@@ -178,7 +179,7 @@ async fn is_referenced(connection: &mut PgConnection, target: &str) -> Result<bo
         sql::literal(target)
     );
     let found = select(connection, &query).await?;
-    Ok(found.first().and_then(|row| row.try_get("yes").ok()).unwrap_or(true))
+    found.first().map_or(Ok(true), |row| row.value("yes"))
 }
 
 /// The statements of a merge by key.

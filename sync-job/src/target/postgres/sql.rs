@@ -35,10 +35,10 @@ pub fn columns(table: &TablePlan) -> String {
     list(table.columns.iter().map(|column| &column.target))
 }
 
-/// `CREATE TABLE` of a staging table: columns only, keys and indexes follow after the load.
-pub fn create_staging(table: &TablePlan, staging: &TableName) -> String {
+/// `CREATE TABLE` of a staging table: columns only, keys and indexes follow after the load. `storage`: where its rows are kept.
+pub fn create_staging(table: &TablePlan, staging: &TableName, storage: &str) -> String {
     let columns: Vec<String> = table.columns.iter().map(column_definition).collect();
-    format!("CREATE TABLE {} ({})", qualified(staging), columns.join(", "))
+    format!("CREATE TABLE {} ({}){storage}", qualified(staging), columns.join(", "))
 }
 
 fn column_definition(column: &ColumnPlan) -> String {

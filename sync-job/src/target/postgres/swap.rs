@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::connect::{close, execute, rows};
 use super::indexes::temporary_name;
 use super::load::fate;
-use super::{Postgres, inspect, replace, sql};
+use super::{Postgres, inspect, preserved, replace, sql};
 use crate::error::{Error, Kind, Result};
 use crate::plan::{ForeignKeyPlan, SwapMethod, TablePlan};
 use crate::retry;
@@ -37,7 +36,7 @@ pub(super) async fn swap(target: &Postgres, items: &[SwapItem<'_>]) -> Result<Ve
         attempt += 1;
         let Err(error) = swap.try_once().await else { return Ok(swap.end().await) };
         if !retry::worth_retrying(error.kind) || Instant::now() >= swap.deadline {
-            return Err(Error { message: format!("swapping {} failed", names(items)), ..explain(error) });
+            return Err(Error { message: format!("swapping {} failed", names(items)).into(), ..explain(error) });
         }
         tracing::info!(tables = names(items), attempt, error = error.chain(), "the swap waits and is tried again");
         tokio::time::sleep(retry::backoff(attempt)).await;
@@ -121,7 +120,7 @@ impl Swap<'_> {
 
 async fn text_of(connection: &mut PgConnection, expression: &str) -> Result<String> {
     let found = rows(connection, &format!("SELECT {expression}::text AS value")).await?;
-    Ok(found.first().and_then(|row| row.try_get("value").ok()).unwrap_or_default())
+    found.first().map_or(Ok(String::new()), |row| row.text("value"))
 }
 
 /// The staging tables' sequences, which become the tables' own: the highest value may take a scan of the table to find, and
@@ -166,7 +165,7 @@ fn foreign_keys<'a>(
 
 fn explain(error: Error) -> Error {
     let Error { side, kind, .. } = error;
-    Error { side, kind, message: String::new(), source: Some(error.chain().into()) }
+    Error::new(side, kind, "").with_source(error.whole())
 }
 
 fn names(items: &[SwapItem<'_>]) -> String {
@@ -220,12 +219,9 @@ async fn old_snapshot(
         sql::literal(begun)
     );
     let found = rows(connection, &query).await?;
-    Ok(found.first().map(|row| {
-        let pid: i32 = row.try_get("pid").unwrap_or_default();
-        let user: String = row.try_get("user_name").unwrap_or_default();
-        let since: String = row.try_get("since").unwrap_or_default();
-        format!("a transaction of user {user} (pid {pid}), open since {since}")
-    }))
+    let Some(row) = found.first() else { return Ok(None) };
+    let (pid, user, since) = (row.value::<i32, _>("pid")?, row.text("user_name")?, row.text("since")?);
+    Ok(Some(format!("a transaction of user {user} (pid {pid}), open since {since}")))
 }
 
 async fn transaction(
@@ -252,7 +248,7 @@ async fn transaction(
     for item in &dropped {
         let found = inspect::tables(connection, std::slice::from_ref(&item.table.target)).await?;
         refuse_new_ties(item.table, &found, &together)?;
-        carry_over(connection, item).await?;
+        preserved::at_swap(connection, &item.table.target, &item.staging.name).await?;
     }
     if !dropped.is_empty() {
         let tables: Vec<String> = dropped.iter().map(|item| sql::qualified(&item.table.target)).collect();
@@ -283,77 +279,6 @@ fn wait_until(end: Instant) -> String {
     let left = end.saturating_duration_since(Instant::now()).as_millis().max(1);
     format!("SET LOCAL lock_timeout = {left}")
 }
-
-/// Owner, grants, comments, replica identity and storage options of the old table, for the staging table.
-async fn carry_over(connection: &mut PgConnection, item: &SwapItem<'_>) -> Result<()> {
-    let (old, new) = (sql::qualified(&item.table.target), sql::qualified(&item.staging.name));
-    let query = CARRIED.replace("$OLD", &sql::literal(&old)).replace("$NEW", &sql::literal(&new));
-    for row in rows(connection, &query).await? {
-        let statement: String = row.try_get("statement").unwrap_or_default();
-        execute(connection, &statement).await?;
-    }
-    Ok(())
-}
-
-/// Statements that make the new table like the old one, in the order in which they must run: grants are given by the owner,
-/// so the owner comes last. What default privileges gave the new table is taken back first.
-const CARRIED: &str = "\
-WITH old AS (SELECT c.*, $NEW::text AS new FROM pg_class AS c WHERE c.oid = $OLD::regclass),
-grants AS (
-  SELECT old.new, a.privilege_type, a.is_grantable, NULL::text AS column_name,
-         CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee, a.grantee AS oid, old.relowner
-  FROM old, aclexplode(old.relacl) AS a
-  UNION ALL
-  SELECT old.new, a.privilege_type, a.is_grantable, quote_ident(t.attname),
-         CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END, a.grantee, old.relowner
-  FROM old JOIN pg_attribute AS t ON t.attrelid = old.oid AND NOT t.attisdropped AND t.attacl IS NOT NULL
-  CROSS JOIN LATERAL aclexplode(t.attacl) AS a
-  WHERE EXISTS (SELECT FROM pg_attribute AS n WHERE n.attrelid = old.new::regclass AND n.attname = t.attname AND NOT n.attisdropped)
-)
-SELECT s.statement FROM (
-  SELECT 1 AS rank, format('COMMENT ON TABLE %s IS %s', old.new, coalesce(quote_literal(obj_description(old.oid, 'pg_class')), 'NULL')) AS statement
-  FROM old
-  UNION ALL
-  SELECT 2, format('COMMENT ON COLUMN %s.%I IS %L', old.new, t.attname, col_description(old.oid, t.attnum))
-  FROM old JOIN pg_attribute AS t ON t.attrelid = old.oid AND t.attnum > 0 AND NOT t.attisdropped
-  WHERE col_description(old.oid, t.attnum) IS NOT NULL
-        AND EXISTS (SELECT FROM pg_attribute AS n WHERE n.attrelid = old.new::regclass AND n.attname = t.attname AND NOT n.attisdropped)
-  UNION ALL
-  SELECT 3, format('ALTER TABLE %s RESET (autovacuum_enabled)', old.new) FROM old
-  UNION ALL
-  SELECT 4, format('ALTER TABLE %s SET (%s)', old.new, array_to_string(old.reloptions, ', ')) FROM old WHERE old.reloptions IS NOT NULL
-  UNION ALL
-  SELECT 5, format('ALTER TABLE %s REPLICA IDENTITY %s', old.new, CASE old.relreplident WHEN 'f' THEN 'FULL' ELSE 'NOTHING' END)
-  FROM old WHERE old.relreplident IN ('f', 'n')
-  UNION ALL
-  (SELECT 5, format('ALTER TABLE %s REPLICA IDENTITY USING INDEX %I', old.new, c.relname)
-   FROM old JOIN pg_index AS o ON o.indrelid = old.oid AND o.indisreplident
-   JOIN pg_index AS n ON n.indrelid = old.new::regclass AND n.indisunique
-     AND array(SELECT pg_get_indexdef(n.indexrelid, k, false) FROM generate_series(1, n.indnkeyatts) AS k)
-       = array(SELECT pg_get_indexdef(o.indexrelid, k, false) FROM generate_series(1, o.indnkeyatts) AS k)
-   JOIN pg_class AS c ON c.oid = n.indexrelid ORDER BY n.indexrelid LIMIT 1)
-  UNION ALL
-  SELECT 6, format('REVOKE ALL ON TABLE %s FROM %s', old.new, CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
-  FROM old JOIN pg_class AS n ON n.oid = old.new::regclass CROSS JOIN LATERAL aclexplode(n.relacl) AS a
-  WHERE a.grantee <> n.relowner
-  UNION ALL
-  SELECT 7, format('GRANT %s%s ON TABLE %s TO %s%s', privilege_type, coalesce(' (' || column_name || ')', ''), new, grantee,
-                   CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-  FROM grants WHERE oid <> relowner
-  UNION ALL
-  SELECT 7, format('GRANT %s ON SEQUENCE %s TO %s%s', a.privilege_type, pg_get_serial_sequence(old.new, t.attname),
-                   CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END,
-                   CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
-  FROM old JOIN pg_attribute AS t ON t.attrelid = old.oid AND t.attidentity <> '' AND NOT t.attisdropped
-  JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-    AND d.refobjid = old.oid AND d.refobjsubid = t.attnum AND d.deptype = 'i'
-  JOIN pg_class AS q ON q.oid = d.objid AND q.relkind = 'S' CROSS JOIN LATERAL aclexplode(q.relacl) AS a
-  WHERE a.grantee <> q.relowner
-        AND EXISTS (SELECT FROM pg_attribute AS n WHERE n.attrelid = old.new::regclass AND n.attname = t.attname AND n.attidentity <> '')
-  UNION ALL
-  SELECT 8, format('ALTER TABLE %s OWNER TO %I', old.new, pg_get_userbyid(old.relowner)) FROM old
-  WHERE old.relowner <> (SELECT n.relowner FROM pg_class AS n WHERE n.oid = old.new::regclass)
-) AS s ORDER BY s.rank";
 
 /// The staging table takes the final name, and so do its indexes and sequences.
 async fn rename(connection: &mut PgConnection, item: &SwapItem<'_>, method: SwapMethod) -> Result<()> {
@@ -397,8 +322,8 @@ async fn rename_sequence(connection: &mut PgConnection, table: &TablePlan, targe
     );
     let found = rows(connection, &query).await?;
     let Some(row) = found.first() else { return Ok(()) };
-    let sequence: Option<String> = row.try_get("seq").unwrap_or_default();
-    let free: bool = row.try_get("free").unwrap_or(false);
+    let sequence: Option<String> = row.value("seq")?;
+    let free = row.flag("free")?;
     match sequence {
         Some(sequence) if free && name.len() <= 63 => {
             execute(connection, &format!("ALTER SEQUENCE {sequence} RENAME TO {}", sql::quote(&name))).await

@@ -1,6 +1,5 @@
 //! The same sums as the source's witness, over what PostgreSQL holds; see [`crate::witness`].
 
-use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::connect::rows;
@@ -32,7 +31,7 @@ pub(super) async fn ask(
         let found = rows(connection, &sql).await?;
         let row = found.first().ok_or_else(|| no_answer(relation))?;
         for (index, question) in questions.iter().enumerate() {
-            let text: Option<String> = row.try_get(index).map_err(|_| no_answer(relation))?;
+            let text: Option<String> = row.value(index)?;
             answers.push(text.map(|text| spelt(plan, *question, &text)));
         }
     }
