@@ -99,7 +99,9 @@ impl<S: Source, T: Target> Job<S, T> {
         // Which one it is depends on the server's version.
         let dialect = self.target.dialect();
         let catalog = self.source.catalog().await?;
-        let draft = plan::draft(config, &catalog, &facts, &self.only, dialect);
+        let mut draft = plan::draft(config, &catalog, &facts, &self.only, dialect);
+        let tested = self.source.self_test(&draft.tables).await?;
+        plan::self_test::apply(&mut draft, &tested);
         let targets = draft.targets();
         let (tables, names, unseen_readers) = tokio::try_join!(
             self.target.inspect(&targets),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sync_job::chunk::Chunk;
 use sync_job::config::JobConfig;
+use sync_job::plan::self_test::{self, Deviation, SelfTest, TestedColumn};
 use sync_job::plan::{self, Dialect, Present, RunPlan, Severity, TablePlan, TargetColumn, TargetTable};
 use sync_job::schema::{
     CodePageOrName, Identity, IndexColumn, IndexKind, Length, Listed, SourceColumn, SourceFacts, SourceForeignKey,
@@ -20,6 +21,7 @@ use sync_job::target::mysql::MySqlDialect;
 use sync_job::target::postgres::PostgresDialect;
 use sync_job::text::CodePage;
 use sync_job::type_map::ReadAs;
+use sync_job::witness::Abilities;
 
 const CONNECTIONS: &str = r#"
 [job]
@@ -167,6 +169,7 @@ fn vault() -> SourceTable {
 
 fn facts() -> SourceFacts {
     SourceFacts {
+        abilities: Abilities::default(),
         version: "SQL Server 15.0".to_owned(),
         major_version: Some(15),
         database: "erp".to_owned(),
@@ -269,7 +272,7 @@ fn an_index_is_planned_in_the_order_that_it_will_have() {
         (&MySqlDialect { descends: false }, [false; 4]),
     ];
     for (dialect, descends) in dialects {
-        let draft = plan::draft(&config, &catalog, &[], dialect);
+        let draft = plan::draft(&config, &catalog, &facts(), &[], dialect);
         let plan = plan::complete(&config, draft, &Present::default(), String::new(), String::new(), dialect);
         let found: Vec<bool> = plan.tables[0].indexes.iter().map(|index| index.columns[1].1).collect();
         assert_eq!(found, descends);
@@ -349,4 +352,56 @@ fn what_could_not_be_read_is_said_to_be_unknown() {
         draft.findings.iter().filter(|finding| finding.id == "missing-fact").map(|finding| finding.severity).collect();
     // Whether columns are masked decides what is copied.
     assert_eq!(found, [Severity::Warning, Severity::Note, Severity::Note]);
+}
+
+#[test]
+fn what_the_self_test_found_changes_how_columns_are_read_or_refuses_the_run() {
+    let config =
+        config("[tables]\ninclude = [\"sales.*\"]\n[[table]]\nsource = \"sales.Orders\"\nchunk_key = [\"Number\"]\n");
+    let catalog = Catalog { tables: vec![orders()], ..Catalog::default() };
+    let mut draft = plan::draft(&config, &catalog, &facts(), &[], &PostgresDialect);
+    let tested = |names: &[&str]| -> Vec<TestedColumn> {
+        let columns = draft.tables[0].columns.iter().filter(|column| names.contains(&column.source.as_str()));
+        columns
+            .map(|column| TestedColumn {
+                table: TableName::new("Sales", "Orders"),
+                column: column.source.clone(),
+                read: column.mapping.read.clone(),
+            })
+            .collect()
+    };
+    let deviation = |kind: &str, columns: &[&str], right_through_driver| Deviation {
+        kind: kind.to_owned(),
+        asked: "SELECT 1".to_owned(),
+        expected: "0x61".to_owned(),
+        got: "0x62".to_owned(),
+        columns: tested(columns),
+        right_through_driver,
+    };
+    let deviations = vec![
+        deviation("varchar", &["Number"], true),
+        deviation("nvarchar(max)", &["Note"], true),
+        deviation("money", &["Total"], false),
+    ];
+    self_test::apply(&mut draft, &SelfTest { deviations });
+    let orders = &draft.tables[0];
+    let source = SqlServer::new(config.source.clone(), Duration::from_mins(1));
+    let sql = source.select(orders, &Chunk::whole());
+    for part in
+        ["CAST([Number] AS nvarchar(max))", "CAST([Note] AS nvarchar(max))", "CAST([Payload] AS varbinary(max))"]
+    {
+        assert!(sql.contains(part), "{part} is missing in {sql}");
+    }
+    // The chunk key's bounds are read as the column is.
+    assert_eq!(orders.chunk_key[0].read, orders.columns[1].mapping.read);
+    let found: Vec<(&str, Severity, &str)> =
+        draft.findings.iter().map(|finding| (finding.id, finding.severity, finding.message.as_str())).collect();
+    let [(driver, Severity::Warning, why), (refused, Severity::Refusal, money)] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert_eq!((*driver, *refused), ("text-through-driver", "self-test"));
+    assert!(why.contains("varchar, nvarchar(max)") && why.ends_with("Sales.Orders (Number, Note)"), "{why}");
+    assert!(money.contains("for money (asked SELECT 1, expected 0x61, got 0x62)"), "{money}");
+    // A remedy must not turn wrong bytes into an OK.
+    assert!(draft.findings.iter().all(|finding| !finding.remedy.contains("undecodable")));
 }

@@ -69,6 +69,7 @@ mod cases {
     mod readme;
     mod regressions;
     mod row_values;
+    mod self_test;
     mod slots;
     mod source_catalog;
     mod source_changes;

@@ -326,8 +326,8 @@ fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings
     ColumnPlan {
         source: column.name.clone(),
         target,
-        source_type: column.source_type.clone(),
         declared: column.declared.clone(),
+        source_type: column.source_type.clone(),
         nullable: column.nullable,
         identity: column.identity.filter(|_| settings.identity == IdentityPolicy::Keep && integer),
         policy: TextPolicy {
@@ -371,7 +371,6 @@ fn companion(
     let mapping = dialect.mapping(&source_type).ok()?;
     Some(ColumnPlan {
         target: format!("{}_{suffix}", beside.target),
-        source_type,
         mapping: Mapping { read, ..mapping },
         identity: None,
         collation: None,

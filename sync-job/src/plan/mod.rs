@@ -15,6 +15,7 @@ mod make;
 mod names;
 pub mod references;
 mod selection;
+pub mod self_test;
 mod tally;
 pub mod text;
 mod ties;
@@ -110,9 +111,9 @@ impl KeyColumn {
 pub struct ColumnPlan {
     pub source: String,
     pub target: String,
-    pub source_type: SourceType,
     /// The source's type as declared.
     pub declared: String,
+    pub source_type: SourceType,
     pub mapping: Mapping,
     pub nullable: bool,
     pub identity: Option<Identity>,

@@ -6,6 +6,7 @@ use crate::chunk::{Chunk, Key, KeyValue};
 use crate::error::Result;
 use crate::load::RowEncoder;
 use crate::plan::references::{Answer, Reference};
+use crate::plan::self_test::SelfTest;
 use crate::plan::{KeyColumn, TablePlan};
 use crate::schema::{SourceFacts, SourceTable, TableName};
 use crate::witness;
@@ -39,6 +40,10 @@ pub trait Source: Send + Sync + 'static {
         &self,
         tables: &'a [TablePlan],
     ) -> impl Future<Output = Result<Vec<(&'a TablePlan, String)>>> + Send;
+
+    /// Asks for every read expression of the plan over known values, and compares the answers with what the source's
+    /// documentation says. Reads no row. An error means that nothing was found out.
+    fn self_test(&self, tables: &[TablePlan]) -> impl Future<Output = Result<SelfTest>> + Send;
 
     /// Looks at foreign keys, for a limited time.
     fn look_at(&self, references: &[Reference]) -> impl Future<Output = Result<Vec<Answer>>> + Send;

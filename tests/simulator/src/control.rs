@@ -1,4 +1,4 @@
-//! The statements by which tests arm faults.
+//! The statements by which tests arm faults and ask for wrong answers.
 
 use std::io::Write;
 
@@ -13,8 +13,9 @@ pub fn is_control(sql: &str) -> bool {
     sql.trim_start().to_lowercase().starts_with("exec simulator_")
 }
 
-/// `EXEC simulator_fault 'action', 'match', skip, times, rows`, `EXEC simulator_disarm 'match'`, `EXEC simulator_faults_fired` and
-/// `EXEC simulator_quirk 'name', 'on'`.
+/// `EXEC simulator_fault 'action', 'match', skip, times, rows`, `EXEC simulator_disarm 'match'`, `EXEC simulator_faults_fired`,
+/// and for the session's database `EXEC simulator_quirk 'name', 'on'`, `EXEC simulator_answer 'what', 'match'` and
+/// `EXEC simulator_answer_rightly`.
 pub fn run<W: Write>(
     sql: &str,
     shared: &Shared,
@@ -43,6 +44,17 @@ pub fn run<W: Write>(
                 return Err(SqlError::unsupported("EXEC simulator_quirk 'name', 'on'"));
             };
             session.set_quirk(quirk, on == "on")?;
+            Ok(response.done(None))
+        }
+        "simulator_answer" => {
+            let [_, what, _, matching, ..] = words.as_slice() else {
+                return Err(SqlError::unsupported("EXEC simulator_answer 'what', 'match'"));
+            };
+            shared.answers.add(session.database(), what, matching)?;
+            Ok(response.done(None))
+        }
+        "simulator_answer_rightly" => {
+            shared.answers.clear(session.database());
             Ok(response.done(None))
         }
         "simulator_faults_fired" => {

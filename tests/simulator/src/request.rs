@@ -54,7 +54,10 @@ impl<'a> Conversation<'a> {
             sql,
         };
         let fault = if sql.is_empty() { RowFault::default() } else { self.shared.faults.on_batch(&who) };
+        let applied = self.shared.answers.applied(self.session.database(), sql);
+        self.session.set_answers(applied.answers);
         let mut response = Response::new(stream, self.watch, self.packet_size, done, fault);
+        response.falsified = applied.types;
         let result = self.reset(message.reset, &mut response).and_then(|()| match work {
             Ok(work) => self.run(work, &message.data, &mut response),
             Err(error) => Err(error),

@@ -214,6 +214,9 @@ impl<'a> Binder<'a> {
         if bound.sql_type == *to {
             return Ok(bound);
         }
+        if let Some((call, option)) = self.env.answers.cast(&bound.sql_type, to) {
+            return self.call(call, option, &[bound], to.clone());
+        }
         if bound.constant.is_none() && same_storage(&bound.sql_type, to) {
             // Strings of one width are the same values, too.
             let node = if is_string(&bound.sql_type) && is_string(to) {

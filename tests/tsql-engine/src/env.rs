@@ -23,6 +23,7 @@ pub struct Env<'a> {
     pub read_only: bool,
     pub spid: u16,
     pub settings: &'a Settings,
+    pub answers: crate::answers::Answers,
     pub variables: &'a HashMap<String, (SqlType, Value<'static>)>,
 }
 

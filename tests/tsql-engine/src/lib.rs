@@ -24,6 +24,7 @@
 )]
 
 mod aggregate;
+mod answers;
 mod bind;
 mod builtin;
 mod bulk;
@@ -49,6 +50,7 @@ mod error;
 mod expr;
 mod from;
 mod functions;
+mod hierarchy;
 mod honest;
 mod instance;
 mod like;
@@ -71,8 +73,10 @@ mod types;
 pub mod value;
 mod version;
 
+pub use answers::{Answers, UnicodeBytes, falsified};
 pub use bulk::Bulk;
 pub use instance::{DatabaseInfo, Instance, ScriptError, SessionInfo};
 pub use quirks::Quirks;
 pub use session::{LoginRequest, Session, Watch};
+pub use types::type_name;
 pub use version::Version;

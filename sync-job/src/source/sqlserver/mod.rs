@@ -7,6 +7,7 @@ use crate::config::SourceConfig;
 use crate::error::{Error, Kind, Result, Side};
 use crate::plan::TablePlan;
 use crate::plan::references::{Answer, Reference};
+use crate::plan::self_test::SelfTest;
 use crate::retry::worth_retrying;
 use crate::schema::SourceFacts;
 use crate::source::{Catalog, Source};
@@ -19,6 +20,7 @@ mod connect;
 mod planned;
 mod reader;
 mod select;
+mod self_test;
 mod server_message;
 mod stream;
 mod types;
@@ -178,6 +180,10 @@ impl Source for SqlServer {
             }
         }
         Ok(refused)
+    }
+
+    async fn self_test(&self, tables: &[TablePlan]) -> Result<SelfTest> {
+        self_test::run(self, tables).await
     }
 
     async fn look_at(&self, references: &[Reference]) -> Result<Vec<Answer>> {

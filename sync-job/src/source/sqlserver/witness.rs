@@ -156,18 +156,19 @@ fn bytes(column: &ColumnPlan) -> String {
 
 fn text(column: &ColumnPlan, trimmed: bool) -> String {
     let name = quote(&column.source);
-    let text = match &column.mapping.read {
-        ReadAs::HierarchyPath => format!("CAST({} AS nvarchar(max))", select::hierarchy_path(&name)),
-        ReadAs::Ewkt => select::ewkt(&name),
-        ReadAs::VariantText => format!("({})", select::variant_text(&name)),
-        ReadAs::VariantType => select::variant_type(&name),
+    let read = column.mapping.read.mapped();
+    let text = match read {
+        ReadAs::HierarchyPath => format!("CAST({} AS nvarchar(max))", select::text(&name, read)),
+        ReadAs::Ewkt | ReadAs::VariantType | ReadAs::ThroughNVarchar => select::text(&name, read),
+        ReadAs::VariantText => format!("({})", select::text(&name, read)),
         ReadAs::TextBytes { .. } => format!("CAST(CAST({name} AS varchar(max)) AS nvarchar(max))"),
         ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. } if is_short(&column.source_type) => {
             format!("CAST({name} AS nvarchar({SHORT_UNITS}))")
         }
-        ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. } | ReadAs::ThroughNVarchar | ReadAs::RawBytes => {
-            format!("CAST({name} AS nvarchar(max))")
-        }
+        ReadAs::CodePageBytes { .. }
+        | ReadAs::Utf16Bytes { .. }
+        | ReadAs::RawBytes
+        | ReadAs::TextThroughDriver { .. } => format!("CAST({name} AS nvarchar(max))"),
         ReadAs::Plain | ReadAs::Money { .. } | ReadAs::OffsetMinutes => shown(&column.source_type, &name),
     };
     if trimmed { format!("RTRIM({text})") } else { text }
