@@ -20,6 +20,8 @@ pub enum KeyValue {
     Uuid([u8; 16]),
     /// ASCII only: compared by the source in the column's own collation.
     Text(String),
+    /// Not ending with a zero byte, which SQL Server does not count.
+    Bytes(Vec<u8>),
 }
 
 /// A point between rows: the values of the key columns, in order.

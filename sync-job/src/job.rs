@@ -8,7 +8,7 @@ use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::config::{Consistency, JobConfig, Pattern};
+use crate::config::{Consistency, JobConfig, Pattern, WitnessPolicy};
 use crate::error::{Error, Kind, Result, Side};
 use crate::pipeline::{self, Context};
 use crate::plan::{self, Finding, RunPlan, Severity, TablePlan};
@@ -20,6 +20,7 @@ use crate::schema::SourceFacts;
 use crate::snapshots::Snapshots;
 use crate::source::Source;
 use crate::target::{Lease, Target};
+use crate::witness::{Abilities, Turn};
 
 /// How often the lease is looked after while tables are copied: no firewall between takes its connection for a dead one.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -212,7 +213,8 @@ impl<S: Source, T: Target> Job<S, T> {
             snapshot = Some(made.map_err(|error| ("database snapshot", error))?);
         }
         let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
-        let context = Arc::new(self.context(progress, cancel, snapshot.clone()));
+        let turn = Turn::at(report.started);
+        let context = Arc::new(self.context(progress, cancel, snapshot.clone(), (planned.facts.abilities, turn)));
         report.tables = tokio::select! {
             tables = pipeline::copy_all(&context, &tables, lease) => tables,
             never = look_after(lease) => match never {},
@@ -239,8 +241,10 @@ impl<S: Source, T: Target> Job<S, T> {
                     .filter(|finding| finding.hides_a_part() || !finding.table.as_ref().is_some_and(is_compared));
                 report.refusals = refusals.cloned().collect();
                 if report.refusals.is_empty() {
-                    let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
-                    let context = Arc::new(self.context(progress.clone(), cancel, None));
+                    let tables: Vec<Arc<TablePlan>> =
+                        planned.plan.tables.into_iter().map(witnessed_whole).map(Arc::new).collect();
+                    let asked = (planned.facts.abilities, Turn::at(report.started));
+                    let context = Arc::new(self.context(progress.clone(), cancel, None, asked));
                     report.tables = pipeline::compare_all(&context, &tables).await;
                 } else {
                     let error = Error::new(Side::Job, Kind::Refused, "a precheck refuses to compare");
@@ -269,9 +273,10 @@ impl<S: Source, T: Target> Job<S, T> {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
         snapshot: Option<String>,
+        asked: (Abilities, Turn),
     ) -> Context<S, T> {
         let limits = self.config.limits.clone();
-        Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, snapshot)
+        Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, snapshot, asked)
     }
 
     fn blank(&self, command: &'static str) -> RunReport {
@@ -292,6 +297,14 @@ impl<S: Source, T: Target> Job<S, T> {
             show_values: self.config.show_values,
         }
     }
+}
+
+/// Who compares by hand wants to know it all.
+fn witnessed_whole(mut table: TablePlan) -> TablePlan {
+    if table.witness == WitnessPolicy::Sample {
+        table.witness = WitnessPolicy::Full;
+    }
+    table
 }
 
 fn describe(report: &mut RunReport, plan: &RunPlan) {

@@ -35,3 +35,4 @@ pub mod text;
 mod tls;
 pub mod type_map;
 pub mod verify;
+pub mod witness;

@@ -11,7 +11,7 @@ use sync_job::message::of_unknown;
 use sync_job::progress::Display;
 use tokio_util::sync::CancellationToken;
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     forbid_core_dumps();
     let cli = Cli::parse();
     // Whether a person reads standard error here, and it goes nowhere else: an instance's goes to a log.

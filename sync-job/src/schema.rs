@@ -260,6 +260,8 @@ pub struct SourceFacts {
     /// Product and version for people.
     pub version: String,
     pub major_version: Option<u32>,
+    /// What the witness may ask it for.
+    pub abilities: crate::witness::Abilities,
     pub database: String,
     /// `ALLOW_SNAPSHOT_ISOLATION` is on; `None` where it cannot be told.
     pub snapshot_allowed: Option<bool>,

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use sync_job::config::{
-    Consistency, FoundSecret, FoundSecrets, JobConfig, JobDraft, NameCase, NulPolicy, PasswordSource,
+    Consistency, FoundSecret, FoundSecrets, JobConfig, JobDraft, NameCase, NulPolicy, PasswordSource, WitnessPolicy,
 };
 use sync_job::schema::TableName;
 
@@ -215,11 +215,11 @@ const BAD: &[(Change, &str)] = &[
     (Add("[tables]", "chunk_rows = 0"),
      "job.toml: tables.chunk_rows: 0 is not allowed; at least 1 is"),
     (Add("[tables]", "offset_columns = true"),
-     "job.toml: tables.offset_columns: unknown key; did you mean \"offset_column\"? allowed: include, exclude, views, names, nul, undecodable, indexes, identity, foreign_keys, max_shrink_percent, masked, computed, hidden, chunk_rows, offset_column, variant_type_column"),
+     "job.toml: tables.offset_columns: unknown key; did you mean \"offset_column\"? allowed: include, exclude, views, names, nul, undecodable, indexes, identity, foreign_keys, max_shrink_percent, masked, computed, hidden, chunk_rows, offset_column, variant_type_column, witness"),
     (Add("[tables]", "source = \"dbo.Orders\""),
-     "job.toml: tables.source: unknown key; allowed: include, exclude, views, names, nul, undecodable, indexes, identity, foreign_keys, max_shrink_percent, masked, computed, hidden, chunk_rows, offset_column, variant_type_column"),
+     "job.toml: tables.source: unknown key; allowed: include, exclude, views, names, nul, undecodable, indexes, identity, foreign_keys, max_shrink_percent, masked, computed, hidden, chunk_rows, offset_column, variant_type_column, witness"),
     (End("sauce = \"x\""),
-     "job.toml: table[0].sauce: unknown key; did you mean \"source\"? allowed: source, target, columns, exclude_columns, filter, target_types, rename, chunk_key, group, swap, consistency, readers, names, nul, undecodable, indexes, identity, foreign_keys, max_shrink_percent, masked, computed, hidden, chunk_rows, offset_column, variant_type_column"),
+     "job.toml: table[0].sauce: unknown key; did you mean \"source\"? allowed: source, target, columns, exclude_columns, filter, target_types, rename, chunk_key, group, swap, consistency, readers, names, nul, undecodable, indexes, identity, foreign_keys, max_shrink_percent, masked, computed, hidden, chunk_rows, offset_column, variant_type_column, witness"),
     (End("[[table]]\ntarget = \"orders\""),
      "job.toml: table[1].source: this key is required"),
     (End("[[table]]\nsource = \"Orders\""),
@@ -256,6 +256,8 @@ const BAD: &[(Change, &str)] = &[
      "job.toml: table[0].consistency: found \"snapshots\"; did you mean \"snapshot\"? allowed: \"snapshot\", \"database-snapshot\", \"none\""),
     (End("swap = \"keep\""),
      "job.toml: table[0].swap: found \"keep\"; allowed: \"auto\", \"replace\""),
+    (End("witness = \"whole\""),
+     "job.toml: table[0].witness: found \"whole\"; allowed: \"sample\", \"full\", \"off\""),
     (End("chunk_rows = 0"),
      "job.toml: table[0].chunk_rows: 0 is not allowed; at least 1 is"),
     (End("max_shrink_percent = 200"),
@@ -423,6 +425,7 @@ fn a_table_overrides_what_it_names_and_nothing_else() {
     assert_eq!((orders.nul, orders.max_shrink_percent), (NulPolicy::Error, Some(50)));
     let lines = config.settings(&TableName::new("Sales", "OrderLines"));
     assert_eq!((lines.nul, lines.max_shrink_percent, lines.readers), (NulPolicy::Strip, Some(10), 4));
+    assert_eq!((orders.witness, lines.witness), (WitnessPolicy::Sample, WitnessPolicy::Full));
     assert_eq!(config.settings(&TableName::new("dbo", "Other")), &config.defaults);
 }
 

@@ -21,6 +21,7 @@ use sync_job::target::mysql::MySqlDialect;
 use sync_job::target::postgres::PostgresDialect;
 use sync_job::text::CodePage;
 use sync_job::type_map::ReadAs;
+use sync_job::witness::Abilities;
 
 const CONNECTIONS: &str = r#"
 [job]
@@ -168,6 +169,7 @@ fn vault() -> SourceTable {
 
 fn facts() -> SourceFacts {
     SourceFacts {
+        abilities: Abilities::default(),
         version: "SQL Server 15.0".to_owned(),
         major_version: Some(15),
         database: "erp".to_owned(),

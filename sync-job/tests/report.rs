@@ -11,7 +11,11 @@ use sync_job::exit::ExitStatus;
 use sync_job::load::CellError;
 use sync_job::message::Message;
 use sync_job::plan::{Finding, Severity, SwapMethod};
-use sync_job::report::{Failure, LossLine, RunReport, Stages, Standing, TableOutcome, TableReport, render};
+use sync_job::report::{
+    Failure, LossLine, RunReport, Stages, Standing, TableOutcome, TableReport, WitnessReport, WitnessState, render,
+};
+use sync_job::witness::compare::Unwitnessed;
+use sync_job::witness::{Outcome, Silence, Summary};
 
 fn run(seconds: f64, tables: Vec<TableReport>) -> RunReport {
     let started = DateTime::from_timestamp(1_795_215_416, 0).unwrap();
@@ -42,11 +46,13 @@ fn table(source: &str, target: &str, rows: u64) -> TableReport {
             read: rows as f64 / 120_000.0,
             load: rows as f64 / 96_000.0,
             verify: 0.41,
+            witness: 0.2,
             index: 1.3,
             swap: 0.02,
             total: 12.7,
         },
         verdict: "verified".to_owned(),
+        witness: Some(witnessed(None, Vec::new())),
         swap: Some(SwapMethod::Rename),
         digest: Some(format!("{rows}:00000000000000000000000000c0ffee")),
         retries: 0,
@@ -57,11 +63,18 @@ fn table(source: &str, target: &str, rows: u64) -> TableReport {
     }
 }
 
+fn witnessed(ranges: Option<(usize, usize)>, unwitnessed: Vec<Unwitnessed>) -> WitnessReport {
+    let columns = 16 - unwitnessed.len();
+    let summary = Summary { columns, of_columns: 16, ranges, unwitnessed };
+    WitnessReport { state: WitnessState::Agrees, summary: Some(summary), why: None }
+}
+
 fn failed(mut table: TableReport, stage: &str, error: &Error) -> TableReport {
     table.outcome = if error.kind == Kind::Cancelled { TableOutcome::Interrupted } else { TableOutcome::Failed };
     table.stages = Stages { read: table.stages.read, load: table.stages.load, ..Stages::default() };
     (table.swap, table.digest) = (None, None);
     table.verdict = String::new();
+    table.witness = None;
     table.failure = Some(Failure::at(Standing::Old, stage, error));
     table
 }
@@ -71,6 +84,8 @@ fn all_well() -> RunReport {
     orders.retries = 2;
     orders.losses =
         vec![LossLine { column: "placed_at".to_owned(), what: "fraction digits cut".to_owned(), rows: 1_200 }];
+    let why = "1,200 values were changed as planned: U+0000 removed".to_owned();
+    orders.witness = Some(witnessed(Some((2, 62)), vec![Unwitnessed { column: "note".to_owned(), why }]));
     let mut long = table(
         "dbo.CustomerRelationshipManagementContactHistory",
         "public.customerrelationshipmanagementcontacthistory",
@@ -82,6 +97,7 @@ fn all_well() -> RunReport {
     ];
     long.warnings =
         vec!["a security policy filters this table: only the rows that this login sees are copied".to_owned()];
+    long.witness = Some(WitnessReport::of(&Outcome::Silent(Silence::NotItsTurn)));
     run(2_610.0, vec![orders, table("dbo.Empty", "public.empty", 0), long])
 }
 

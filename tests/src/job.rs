@@ -26,7 +26,15 @@ pub struct Job {
     target_keys: String,
     rest: String,
     environment: Vec<(String, String)>,
+    program: (&'static str, &'static str),
 }
+
+/// The variable that names the program, and the program's own name.
+const PROGRAM: (&str, &str) = ("STOPGAP_SYNC_JOB", "sync-job");
+/// The same of the job whose decoders are wrong on purpose.
+const BROKEN_PROGRAM: (&str, &str) = ("STOPGAP_BROKEN_JOB", "sync-job-broken");
+/// The variable that switches its faults on.
+const BROKEN_SWITCH: &str = "STOPGAP_BROKEN_DECODERS";
 
 impl Job {
     /// Both ends with the settings that fit the test's databases; everything else as the job has it by default.
@@ -64,7 +72,14 @@ impl Job {
                 (SOURCE_PASSWORD.to_owned(), address.password.clone()),
                 (TARGET_PASSWORD.to_owned(), target.password().to_owned()),
             ],
+            program: PROGRAM,
         })
+    }
+
+    /// Run by the program whose decoders are wrong on purpose.
+    pub fn broken(mut self) -> Self {
+        self.program = BROKEN_PROGRAM;
+        self.env(BROKEN_SWITCH, "1")
     }
 
     /// More keys of `[job]`.
@@ -122,6 +137,7 @@ impl Job {
             target_keys: self.target_keys.clone(),
             rest: self.rest.clone(),
             environment: self.environment.clone(),
+            program: self.program,
         })
     }
 
@@ -136,7 +152,7 @@ impl Job {
         fs::write(&file, self.text()).context("writing the job file")?;
         let files =
             Files { stdout: self.directory.path().join("stdout"), stderr: self.directory.path().join("stderr") };
-        let mut process = Command::new(program("STOPGAP_SYNC_JOB", "sync-job")?);
+        let mut process = Command::new(program(self.program.0, self.program.1)?);
         process
             .arg(command)
             .arg("--config")

@@ -38,6 +38,7 @@ macro_rules! on_each_mysql {
 mod cases {
     mod attributes;
     mod aws;
+    mod broken_decoders;
     mod chunk_keys;
     mod code_pages;
     mod commands;
@@ -79,5 +80,6 @@ mod cases {
     mod target_trouble;
     mod terraform;
     mod unseen_readers;
+    mod witness;
     mod workflows;
 }

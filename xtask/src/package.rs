@@ -42,12 +42,17 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// What stands in a job whose decoders are wrong on purpose, and nowhere else.
+const BROKEN: &[u8] = b"STOPGAP_BROKEN_DECODERS";
+
 /// Puts the programs and what is known of them into a folder; returns the checksums.
 fn assemble(job: &Path, launcher: &Path, dist: &Path) -> Result<String> {
     fs::create_dir_all(dist).with_context(|| format!("making {}", dist.display()))?;
     let architecture = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "x86_64" };
     let binary = dist.join(format!("sync-job-{architecture}"));
     fs::copy(job, &binary).with_context(|| format!("writing {}", binary.display()))?;
+    let broken = fs::read(&binary)?.windows(BROKEN.len()).any(|bytes| bytes == BROKEN);
+    ensure!(!broken, "{} was built with broken-decoders, which is for tests alone", job.display());
     let zip = dist.join(format!("launcher-{architecture}.zip"));
     workspace::run(Command::new("python3").args(["-c", ZIP]).arg(launcher).arg(&zip)).context("making the zip")?;
 

@@ -68,10 +68,21 @@ pub fn build(packages: &[&str], profile: &str) -> Result<Vec<PathBuf>> {
 /// `name-lookup` keeps glibc from loading modules of that machine. Naming the target keeps the flag away from build scripts and
 /// procedural macros, which cannot be static.
 pub fn build_static(package: &str, profile: &str) -> Result<PathBuf> {
+    let name = if package == "launcher-fn" { "bootstrap" } else { package };
+    build_static_bin(package, &[], name, profile)
+}
+
+/// Builds the job whose decoders are wrong on purpose, beside the ordinary one and under a name of its own.
+pub fn build_broken(profile: &str) -> Result<PathBuf> {
+    let name = "sync-job-broken";
+    build_static_bin("sync-job", &["--features", "broken-decoders", "--bin", name], name, profile)
+}
+
+fn build_static_bin(package: &str, more: &[&str], name: &str, profile: &str) -> Result<PathBuf> {
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.replace('-', "_").to_uppercase());
     let mut command = build_command(profile);
-    command.args(["--target", &triple, "--package", package]);
+    command.args(["--target", &triple, "--package", package]).args(more);
     // No paths of the machine that builds: the same sources give the same bytes anywhere.
     let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
     let remap = |from: &str, to: &str| format!(" --remap-path-prefix={from}={to}");
@@ -80,7 +91,6 @@ pub fn build_static(package: &str, profile: &str) -> Result<PathBuf> {
     value.push_str(&home.map(|home| remap(&home, "/cargo")).unwrap_or_default());
     run(command.env(flags, value))?;
     let directory = if profile == "dev" { "debug" } else { profile };
-    let name = if package == "launcher-fn" { "bootstrap" } else { package };
     Ok(target().join(triple).join(directory).join(name))
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::explain::explain;
 use super::{
     Auth, ColumnPolicy, Consistency, Engine, ForeignKeyPolicy, IdentityPolicy, IndexPolicy, Intent, MaskedPolicy,
-    NameCase, NotifyOn, NulPolicy, OnDrift, SwapPolicy, TlsMode, UndecodablePolicy,
+    NameCase, NotifyOn, NulPolicy, OnDrift, SwapPolicy, TlsMode, UndecodablePolicy, WitnessPolicy,
 };
 
 /// The whole file.
@@ -146,6 +146,7 @@ pub struct Tables {
     pub chunk_rows: Option<u64>,
     pub offset_column: Option<bool>,
     pub variant_type_column: Option<bool>,
+    pub witness: Option<WitnessPolicy>,
 }
 
 /// One `[[table]]`.
@@ -180,6 +181,7 @@ pub struct Table {
     pub chunk_rows: Option<u64>,
     pub offset_column: Option<bool>,
     pub variant_type_column: Option<bool>,
+    pub witness: Option<WitnessPolicy>,
 }
 
 impl JobFile {

@@ -217,6 +217,7 @@ fn defaults(
         chunk_rows: positive("tables.chunk_rows", typed.chunk_rows)?,
         offset_column: typed.offset_column.unwrap_or(false),
         variant_type_column: typed.variant_type_column.unwrap_or(false),
+        witness: typed.witness.unwrap_or_default(),
     })
 }
 
@@ -264,6 +265,7 @@ fn table(typed: file::Table, index: usize, defaults: &TableSettings) -> Checked<
             chunk_rows: positive(&key("chunk_rows"), typed.chunk_rows)?.or(defaults.chunk_rows),
             offset_column: typed.offset_column.unwrap_or(defaults.offset_column),
             variant_type_column: typed.variant_type_column.unwrap_or(defaults.variant_type_column),
+            witness: typed.witness.unwrap_or(defaults.witness),
         },
         source,
     })

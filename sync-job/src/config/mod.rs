@@ -292,6 +292,18 @@ pub enum ColumnPolicy {
     Skip,
 }
 
+/// How much of a table the source's own engine is asked about, to compare with what the target holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WitnessPolicy {
+    /// Small tables whole; of large ones a share that changes from run to run.
+    #[default]
+    Sample,
+    /// Every row.
+    Full,
+    Off,
+}
+
 /// How a table is copied: the job's defaults with the table's own settings over them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableSettings {
@@ -314,6 +326,7 @@ pub struct TableSettings {
     pub offset_column: bool,
     /// Adds `<name>_type` beside each sql_variant.
     pub variant_type_column: bool,
+    pub witness: WitnessPolicy,
 }
 
 /// A table's name on the target as typed: `schema.name` or `name`.

@@ -8,14 +8,16 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::sink::{ChunkResult, Sink};
-use super::{Context, in_snapshot};
+use super::{Context, witness};
 use crate::chunk::{self, Chunk};
+use crate::config::WitnessPolicy;
 use crate::digest::TableDigest;
 use crate::error::{Error, Kind, Result, Side};
 use crate::load::LossCounts;
 use crate::plan::TablePlan;
 use crate::source::{Reader, RowSink as _, Source};
 use crate::target::{Staging, Target};
+use crate::witness::Plan;
 
 /// What a table's chunks came to together.
 pub struct Loaded {
@@ -23,6 +25,8 @@ pub struct Loaded {
     pub losses: LossCounts,
     pub bytes: u64,
     pub retries: u32,
+    /// What the source's engine said in the transaction in which the rows were read, where it was asked there.
+    pub witness: Option<witness::Said>,
     /// Of all readers together: how long they got and encoded rows, and how long they waited for the target.
     reading: Duration,
     waiting: Duration,
@@ -40,15 +44,17 @@ impl Loaded {
 struct Done {
     result: ChunkResult,
     retries: u32,
+    witness: Option<witness::Said>,
     /// How long its last try took, from the first row asked for to the commit.
     took: Duration,
 }
 
-/// Reads every chunk of the table into `staging`; without one, only for the digest.
+/// Reads every chunk of the table into `staging`; without one, only for the digest. `questions`: for the witness.
 pub async fn load<S: Source, T: Target>(
     context: &Arc<Context<S, T>>,
     table: &Arc<TablePlan>,
     staging: Option<Staging>,
+    questions: &Arc<Plan>,
 ) -> Result<Loaded> {
     let mut retries = 0;
     let chunks = chunks(context, table, &mut retries).await?;
@@ -62,6 +68,7 @@ pub async fn load<S: Source, T: Target>(
             context: context.clone(),
             table: table.clone(),
             staging: staging.clone(),
+            questions: questions.clone(),
             chunk,
             name: format!("{} {}/{total}", table.target, number + 1),
             own: own.clone(),
@@ -74,12 +81,13 @@ pub async fn load<S: Source, T: Target>(
         losses: LossCounts::new(table.columns.len()),
         bytes: 0,
         retries,
+        witness: None,
         reading: Duration::ZERO,
         waiting: Duration::ZERO,
     };
     // Dropping the set at the first error ends the other chunks.
     while let Some(done) = tasks.join_next().await {
-        let Done { result, retries, took } = done.map_err(|error| {
+        let Done { result, retries, witness, took } = done.map_err(|error| {
             Error::new(Side::Job, Kind::Internal, format!("{}: a chunk ended unexpectedly", table.target))
                 .with_source(error)
         })??;
@@ -88,7 +96,10 @@ pub async fn load<S: Source, T: Target>(
         loaded.bytes += result.bytes;
         loaded.retries += retries;
         loaded.waiting += result.waited;
-        loaded.reading += took.saturating_sub(result.waited);
+        let apart = result.waited + witness.as_ref().map_or(Duration::ZERO, |said| said.took);
+        loaded.reading += took.saturating_sub(apart);
+        // A SNAPSHOT transaction reads the table whole, so that there is no other.
+        loaded.witness = witness.or(loaded.witness);
     }
     Ok(loaded)
 }
@@ -117,7 +128,7 @@ async fn chunks<S: Source, T: Target>(
     Ok(chunk::between(bounds))
 }
 
-async fn permit(semaphore: &Semaphore) -> Result<tokio::sync::SemaphorePermit<'_>> {
+pub(super) async fn permit(semaphore: &Semaphore) -> Result<tokio::sync::SemaphorePermit<'_>> {
     semaphore.acquire().await.map_err(|_| Error::cancelled())
 }
 
@@ -126,6 +137,7 @@ struct ChunkWork<S: Source, T: Target> {
     context: Arc<Context<S, T>>,
     table: Arc<TablePlan>,
     staging: Option<Staging>,
+    questions: Arc<Plan>,
     chunk: Chunk,
     /// "public.orders 3/12", for the log.
     name: String,
@@ -140,9 +152,9 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
             let told = (AtomicU64::new(0), AtomicU64::new(0));
             let result = self.attempt(&told).await;
             match result {
-                Ok((result, took)) => {
-                    tracing::debug!(chunk = self.name, rows = result.digest.rows, "chunk done");
-                    return Ok(Done { result, retries: self.retries.load(Ordering::Relaxed), took });
+                Ok(done) => {
+                    tracing::debug!(chunk = self.name, rows = done.result.digest.rows, "chunk done");
+                    return Ok(Done { retries: self.retries.load(Ordering::Relaxed), ..done });
                 }
                 Err(error) => {
                     attempt += 1;
@@ -157,7 +169,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
     }
 
     /// One try: nothing of a failed one stays, neither rows nor their digest.
-    async fn attempt(&self, told: &(AtomicU64, AtomicU64)) -> Result<(ChunkResult, Duration)> {
+    async fn attempt(&self, told: &(AtomicU64, AtomicU64)) -> Result<Done> {
         let context = &self.context;
         let _own = permit(&self.own).await?;
         let _permit = permit(&context.readers).await?;
@@ -175,15 +187,35 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         let encoder = context.target.encoder(&self.table);
         let mut sink = Sink::new(encoder, loader, &context.memory, &tell);
         let began = Instant::now();
-        in_snapshot(&mut reader, self.table.is_read_in_snapshot(), async |reader| {
-            reader.read(&self.table, &self.chunk, &mut sink).await?;
-            // A full last buffer leaves while the transaction is still open; it costs nothing.
-            if sink.is_full() { sink.flush().await } else { Ok(()) }
-        })
-        .await?;
-        let done = sink.finish().await?;
+        let in_snapshot = self.table.is_read_in_snapshot();
+        if in_snapshot {
+            reader.begin_snapshot().await?;
+        }
+        reader.read(&self.table, &self.chunk, &mut sink).await?;
+        // A full last buffer leaves while the transaction is still open; it costs nothing.
+        if sink.is_full() {
+            sink.flush().await?;
+        }
+        let witness = if in_snapshot { self.ask_within(&mut reader, sink.rows()).await? } else { None };
+        // A statement that the server refuses ends the transaction and leaves nothing to read with.
+        let is_usable = !witness.as_ref().is_some_and(witness::Said::is_refused);
+        if in_snapshot && is_usable {
+            reader.commit().await?;
+        }
+        let result = sink.finish().await?;
         let took = began.elapsed();
-        context.give_back(reader).await;
-        Ok((done, took))
+        if is_usable {
+            context.give_back(reader).await;
+        }
+        Ok(Done { result, retries: 0, witness, took })
+    }
+
+    /// The witness of the very state of the table that was read.
+    async fn ask_within(&self, reader: &mut S::Reader, rows: u64) -> Result<Option<witness::Said>> {
+        if self.table.witness == WitnessPolicy::Off {
+            return Ok(None);
+        }
+        let said = witness::ask(reader, &self.table, &self.questions, self.context.turn, Some(rows)).await;
+        witness::or_silence(said).map(Some)
     }
 }

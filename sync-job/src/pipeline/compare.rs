@@ -6,14 +6,16 @@ use std::time::Instant;
 use futures_util::future::join_all;
 
 use super::table::{Staged, blank_report, losses};
-use super::{Context, chunks};
+use super::{Context, chunks, witness};
 use crate::error::{Error, Kind, Side};
 use crate::plan::{SwapMethod, TablePlan};
 use crate::progress::Stage;
-use crate::report::{Failure, Standing, TableOutcome, TableReport};
+use crate::report::{Failure, Standing, TableOutcome, TableReport, WitnessReport};
 use crate::source::Source;
+use crate::swap;
 use crate::target::Target;
 use crate::verify::{self, Verdict};
+use crate::witness::Plan;
 
 /// Compares every table of the plan with what the target holds.
 pub async fn compare_all<S: Source, T: Target>(
@@ -66,12 +68,15 @@ async fn compare<S: Source, T: Target>(
     let name = table.target.to_string();
     context.progress.table_started(&name, Stage::Read, table.rows);
     let started = Instant::now();
-    let read = chunks::load(context, table, None).await.map_err(|error| ("read", error))?;
+    let questions = Arc::new(Plan::of(table, context.abilities));
+    let mut retries = 0;
+    let before = witness::before(context, table, &questions, &mut retries).await.map_err(|error| ("witness", error))?;
+    let read = chunks::load(context, table, None, &questions).await.map_err(|error| ("read", error))?;
     report.stages.load = started.elapsed().as_secs_f64();
     report.stages.read = read.read_seconds(report.stages.load);
     report.rows = read.digest.rows;
     report.bytes = read.bytes;
-    report.retries = read.retries;
+    report.retries = retries + read.retries;
     report.losses = losses(table, &read.losses);
     context.progress.stage(&name, Stage::Compare);
     let started = Instant::now();
@@ -85,8 +90,15 @@ async fn compare<S: Source, T: Target>(
     let verdict = verify::compare(read.digest, held);
     report.verdict = verdict.to_string();
     report.digest = Some(verify::digest_text(read.digest));
-    match verdict {
-        Verdict::Match(_) => Ok(()),
-        other => Err(("compare", Error::new(Side::Target, Kind::Mismatch, format!("{name}: {other}")))),
+    if !matches!(verdict, Verdict::Match(_)) {
+        return Err(("compare", Error::new(Side::Target, Kind::Mismatch, format!("{name}: {verdict}"))));
     }
+    let heard = witness::Heard { before, within: read.witness };
+    let (witnessed, asked) =
+        witness::hear(context, table, &table.target, &questions, heard, &read.losses, &mut report.retries)
+            .await
+            .map_err(|error| ("witness", error))?;
+    report.stages.witness = asked;
+    report.witness = Some(WitnessReport::of(&witnessed));
+    swap::refuse_difference(table, &witnessed).map_err(|error| ("witness", error))
 }

@@ -9,14 +9,16 @@ use crate::config::Limits;
 use crate::error::{Error, Kind, Result, Side};
 use crate::progress::Progress;
 use crate::retry::Patience;
-use crate::source::{Reader, Source};
+use crate::source::Source;
 use crate::target::Target;
+use crate::witness::{Abilities, Turn};
 
 mod chunks;
 mod compare;
 mod sink;
 mod table;
 mod units;
+mod witness;
 
 pub use compare::compare_all;
 pub use units::copy_all;
@@ -31,6 +33,9 @@ pub struct Context<S: Source, T: Target> {
     pub patience: Patience,
     /// The database snapshot to read from, where the run made one.
     pub snapshot: Option<String>,
+    /// What the source can be asked for, and which share of a large table this run asks about.
+    pub abilities: Abilities,
+    pub turn: Turn,
     /// One permit for each connection to the source that may read at the same time.
     readers: Semaphore,
     /// One permit for each table under way.
@@ -48,13 +53,28 @@ impl<S: Source, T: Target> Context<S, T> {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
         snapshot: Option<String>,
+        (abilities, turn): (Abilities, Turn),
     ) -> Self {
         let readers = Semaphore::new(limits.readers);
         let tables = Semaphore::new(limits.tables);
         let patience = Patience { retries: limits.retries, cancel: cancel.clone() };
         let memory = sink::Memory::new(limits.memory, limits.readers);
         let idle = Mutex::new(Vec::new());
-        Self { source, target, limits, progress, cancel, patience, snapshot, readers, tables, memory, idle }
+        Self {
+            source,
+            target,
+            limits,
+            progress,
+            cancel,
+            patience,
+            snapshot,
+            abilities,
+            turn,
+            readers,
+            tables,
+            memory,
+            idle,
+        }
     }
 
     async fn take_reader(&self) -> Result<S::Reader> {
@@ -77,19 +97,4 @@ impl<S: Source, T: Target> Context<S, T> {
             self.idle.lock().await.clear();
         }
     }
-}
-
-/// Runs a reader's transaction around `act`, where the table asks for one.
-async fn in_snapshot<R: Reader, O>(
-    reader: &mut R,
-    snapshot: bool,
-    act: impl AsyncFnOnce(&mut R) -> Result<O>,
-) -> Result<O> {
-    if !snapshot {
-        return act(reader).await;
-    }
-    reader.begin_snapshot().await?;
-    let done = act(reader).await?;
-    reader.commit().await?;
-    Ok(done)
 }

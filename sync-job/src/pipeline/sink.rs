@@ -84,6 +84,11 @@ impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
         }
     }
 
+    /// Rows that were encoded so far.
+    pub fn rows(&self) -> u64 {
+        self.encoder.rows()
+    }
+
     /// Sends the rest and makes the rows permanent.
     pub async fn finish(mut self) -> Result<ChunkResult> {
         let (rest, digest, losses) = self.encoder.finish();

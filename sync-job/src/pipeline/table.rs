@@ -1,18 +1,20 @@
 //! One table from source to a proven staging table.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Context, chunks};
+use super::{Context, chunks, witness};
+use crate::digest::TableDigest;
 use crate::error::Result;
-use crate::load::Loss;
+use crate::load::{Loss, LossCounts};
 use crate::plan::{SwapMethod, TablePlan};
 use crate::progress::Stage;
-use crate::report::{LossLine, TableOutcome, TableReport};
+use crate::report::{LossLine, TableOutcome, TableReport, WitnessReport};
 use crate::source::Source;
 use crate::swap::SwapTicket;
 use crate::target::{Staging, Target};
 use crate::verify;
+use crate::witness::{Outcome, Plan};
 
 /// A report in which nothing has happened yet.
 pub fn blank_report(table: &TablePlan) -> TableReport {
@@ -31,6 +33,7 @@ pub fn blank_report(table: &TablePlan) -> TableReport {
         bytes: 0,
         stages: crate::report::Stages::default(),
         verdict: String::new(),
+        witness: None,
         swap: None,
         digest: None,
         retries: 0,
@@ -56,43 +59,58 @@ pub async fn prepare<S: Source, T: Target>(
     let target = &context.target;
     let started = Instant::now();
     let mut retries = 0;
+    let questions = Arc::new(Plan::of(table, context.abilities));
+    let before = witness::before(context, table, &questions, &mut retries).await.map_err(|error| ("witness", error))?;
     context
         .patience
         .repeat(&format!("{name}: creating the staging table"), &mut retries, || target.create_staging(table, staging))
         .await
         .map_err(|error| ("staging", error))?;
-    let loaded = chunks::load(context, table, Some(staging.clone())).await.map_err(|error| ("load", error))?;
+    let loaded =
+        chunks::load(context, table, Some(staging.clone()), &questions).await.map_err(|error| ("load", error))?;
     context
         .patience
         .repeat(&format!("{name}: ending the load"), &mut retries, || target.end_load(table, staging))
         .await
         .map_err(|error| ("load", error))?;
-    report.stages.load = started.elapsed().as_secs_f64();
+    let asked = before.as_ref().map_or(Duration::ZERO, |said| said.took);
+    report.stages.load = started.elapsed().saturating_sub(asked).as_secs_f64();
     report.stages.read = loaded.read_seconds(report.stages.load);
     report.rows = loaded.digest.rows;
     report.bytes = loaded.bytes;
     report.retries = retries + loaded.retries;
     report.losses = losses(table, &loaded.losses);
     context.progress.stage(&name, Stage::Verify);
-    let held = verify_and_index(context, table, staging, report).await?;
+    let heard = witness::Heard { before, within: loaded.witness };
+    let proof = Proof { questions: &questions, heard, losses: &loaded.losses };
+    let (held, witnessed) = verify_and_index(context, table, staging, proof, report).await?;
     let verdict = verify::compare(loaded.digest, held);
     report.verdict = verdict.to_string();
     report.digest = Some(verify::digest_text(loaded.digest));
+    report.witness = Some(WitnessReport::of(&witnessed));
     let present = present_rows(context, table, report).await.map_err(|error| ("verify", error))?;
-    SwapTicket::issue(table, verdict, present).map_err(|error| ("verify", error))
+    SwapTicket::issue(table, verdict, witnessed, present)
 }
 
-/// The digest and the indexes both only need the loaded rows, so they go side by side; a conversion rewrites the table, so it
+/// What the proof of a staging table takes beside its digest.
+struct Proof<'a> {
+    questions: &'a Plan,
+    heard: witness::Heard,
+    losses: &'a LossCounts,
+}
+
+/// The proof and the indexes both only need the loaded rows, so they go side by side; a conversion rewrites the table, so it
 /// comes between the two.
 async fn verify_and_index<S: Source, T: Target>(
     context: &Arc<Context<S, T>>,
     table: &Arc<TablePlan>,
     staging: &Staging,
+    proof: Proof<'_>,
     report: &mut TableReport,
-) -> Staged<crate::digest::TableDigest> {
+) -> Staged<(TableDigest, Outcome)> {
     let name = table.target.to_string();
     let target = &context.target;
-    let (mut retries, mut index_retries) = (0, 0);
+    let (mut retries, mut witness_retries, mut index_retries) = (0, 0, 0);
     let digest = async {
         let started = Instant::now();
         let what = format!("{name}: digest");
@@ -101,7 +119,10 @@ async fn verify_and_index<S: Source, T: Target>(
             .repeat(&what, &mut retries, || target.digest(table, &staging.name))
             .await
             .map_err(|error| ("verify", error))?;
-        Ok((held, started.elapsed().as_secs_f64()))
+        let verified = started.elapsed().as_secs_f64();
+        let Proof { questions, heard, losses } = proof;
+        let heard = witness::hear(context, table, &staging.name, questions, heard, losses, &mut witness_retries).await;
+        Ok((held, verified, heard.map_err(|error| ("witness", error))?))
     };
     let index = async {
         let started = Instant::now();
@@ -119,16 +140,17 @@ async fn verify_and_index<S: Source, T: Target>(
             .map_err(|error| ("index", error))?;
         Ok(started.elapsed().as_secs_f64())
     };
-    let ((held, verified), indexed) = if table.has_conversions() {
+    let ((held, verified, (witnessed, asked)), indexed) = if table.has_conversions() {
         let held = digest.await?;
         (held, index.await?)
     } else {
         tokio::try_join!(digest, index)?
     };
     report.stages.verify = verified;
+    report.stages.witness = asked;
     report.stages.index = indexed;
-    report.retries += retries + index_retries;
-    Ok(held)
+    report.retries += retries + witness_retries + index_retries;
+    Ok((held, witnessed))
 }
 
 /// The row-drop guard needs the exact count of the old table.
@@ -144,7 +166,7 @@ async fn present_rows<S: Source, T: Target>(
     context.patience.repeat(&what, &mut report.retries, || context.target.count(&table.target)).await.map(Some)
 }
 
-pub(super) fn losses(table: &TablePlan, counts: &crate::load::LossCounts) -> Vec<LossLine> {
+pub(super) fn losses(table: &TablePlan, counts: &LossCounts) -> Vec<LossLine> {
     let mut lines = Vec::new();
     for (index, column) in table.columns.iter().enumerate() {
         for loss in Loss::ALL {

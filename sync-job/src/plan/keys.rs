@@ -2,7 +2,8 @@
 
 use super::{ColumnPlan, Dialect, KeyColumn};
 use crate::config::{Consistency, TableConfig, TableSettings};
-use crate::schema::{IndexKind, SourceKind, SourceTable, SourceType};
+use crate::schema::{IndexKind, Length, SourceIndex, SourceKind, SourceTable, SourceType};
+use crate::type_map::Form;
 
 /// The chunk key, how many chunks are aimed at, and why.
 pub struct Chunking {
@@ -72,9 +73,9 @@ fn usable(source_type: &SourceType) -> bool {
             | S::DateTime2 { .. }
             | S::UniqueIdentifier
             | S::Char { .. }
-            | S::VarChar { bytes: crate::schema::Length::Limited(_), .. }
+            | S::VarChar { bytes: Length::Limited(_), .. }
             | S::NChar { .. }
-            | S::NVarChar { units: crate::schema::Length::Limited(_) }
+            | S::NVarChar { units: Length::Limited(_) }
     )
 }
 
@@ -111,9 +112,8 @@ fn named_key(source: &SourceTable, names: &[String], dialect: &dyn Dialect) -> R
     Ok(key)
 }
 
-/// The clustered index first (it is the table), then the primary key, then any other index. A key of several columns ends
-/// before its first nullable one, since NULL compares with nothing.
-fn best_key(source: &SourceTable, dialect: &dyn Dialect) -> Option<Vec<KeyColumn>> {
+/// The clustered index first (it is the table), then the primary key, then any other index.
+fn candidates(source: &SourceTable) -> Vec<&SourceIndex> {
     let mut candidates: Vec<_> =
         source.indexes.iter().filter(|index| index.is_plain_tree() && !index.disabled).collect();
     candidates.sort_by_key(|index| {
@@ -124,7 +124,43 @@ fn best_key(source: &SourceTable, dialect: &dyn Dialect) -> Option<Vec<KeyColumn
         };
         if index.structure == "CLUSTERED" { 0 } else { rank }
     });
-    candidates.into_iter().find_map(|index| {
+    candidates
+}
+
+/// The leading column of an index that cuts the table alike on both sides: of a type that both order by its value, and copied as what
+/// it is. Digits of a moment that the target cuts do not matter, since ranges begin at whole minutes.
+pub fn for_witness(source: &SourceTable, columns: &[ColumnPlan]) -> Option<KeyColumn> {
+    use SourceType as S;
+    candidates(source).into_iter().find_map(|index| {
+        let leading = &index.columns.first()?.name;
+        let column = source.column(leading)?;
+        let planned = columns.iter().find(|planned| &planned.source == leading)?;
+        let alike = match column.source_type {
+            S::TinyInt | S::SmallInt | S::Int | S::BigInt => {
+                matches!(planned.mapping.form, Form::Int2 | Form::Int4 | Form::Int8 | Form::Decimal { .. })
+            }
+            S::Decimal { .. } => matches!(planned.mapping.form, Form::Decimal { .. }),
+            S::Date => planned.mapping.form == Form::Date,
+            S::DateTime | S::SmallDateTime | S::DateTime2 { .. } => {
+                matches!(planned.mapping.form, Form::Timestamp { .. })
+            }
+            S::Binary { .. } | S::VarBinary { bytes: Length::Limited(_) } | S::RowVersion => {
+                planned.mapping.form == Form::Bytes
+            }
+            _ => false,
+        };
+        (alike && !column.encrypted && !column.masked).then(|| KeyColumn {
+            name: column.name.clone(),
+            source_type: column.source_type.clone(),
+            read: planned.mapping.read.clone(),
+            nullable: column.nullable || source.kind == SourceKind::View,
+        })
+    })
+}
+
+/// A key of several columns ends before its first nullable one, since NULL compares with nothing.
+fn best_key(source: &SourceTable, dialect: &dyn Dialect) -> Option<Vec<KeyColumn>> {
+    candidates(source).into_iter().find_map(|index| {
         let mut key: Vec<KeyColumn> = Vec::new();
         for column in index.columns.iter().take(MOST_COLUMNS) {
             match key_column(source, &column.name, dialect) {

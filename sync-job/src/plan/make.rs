@@ -170,6 +170,8 @@ fn plan_table(
         drift: Vec::new(),
         swap: SwapPlan { method: SwapMethod::Create, reason: String::new() },
         max_shrink_percent: settings.max_shrink_percent,
+        witness: settings.witness,
+        witness_key: keys::for_witness(source, &columns),
         group: own.and_then(|own| own.group.clone()),
         findings,
         columns,

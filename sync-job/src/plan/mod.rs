@@ -1,6 +1,6 @@
 //! The plan: for each table everything that will happen, decided before anything is written. No I/O.
 
-use crate::config::Consistency;
+use crate::config::{Consistency, WitnessPolicy};
 use crate::load::TextPolicy;
 use crate::schema::{Identity, IndexKind, SourceKind, SourceType, TableName};
 use crate::type_map::{Mapping, ReadAs};
@@ -176,6 +176,9 @@ pub struct TablePlan {
     pub drift: Vec<Drift>,
     pub swap: SwapPlan,
     pub max_shrink_percent: Option<u8>,
+    pub witness: WitnessPolicy,
+    /// The column that cuts a large table into ranges alike on both sides.
+    pub witness_key: Option<KeyColumn>,
     /// Tables with the same group are swapped together.
     pub group: Option<String>,
     pub findings: Vec<Finding>,
@@ -213,6 +216,12 @@ impl TablePlan {
     pub fn keeps_offset(&self, column: &ColumnPlan) -> bool {
         let beside = |other: &ColumnPlan| other.source == column.source && other.mapping.read == ReadAs::OffsetMinutes;
         self.columns.iter().any(beside)
+    }
+
+    /// The column of [`TablePlan::witness_key`] on the target.
+    pub fn witness_column(&self) -> Option<&ColumnPlan> {
+        let key = self.witness_key.as_ref()?;
+        self.columns.iter().find(|column| column.source == key.name)
     }
 
     /// Whether the target changes columns after the verification.

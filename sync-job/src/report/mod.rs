@@ -11,8 +11,10 @@ use crate::plan::{Finding, SwapMethod};
 pub mod human;
 pub mod metrics;
 mod text;
+mod witness;
 
 pub use text::{headline, render};
+pub use witness::{WitnessReport, WitnessState};
 
 /// How a table ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -34,6 +36,9 @@ pub struct Stages {
     /// Reading, encoding and loading, which overlap.
     pub load: f64,
     pub verify: f64,
+    /// How long both servers took to add up their columns; what the source does of it before the load and in its transaction is no part of
+    /// `verify`.
+    pub witness: f64,
     pub index: f64,
     pub swap: f64,
     pub total: f64,
@@ -114,6 +119,11 @@ fn remedy(standing: Standing, stage: &str, error: &Error) -> String {
             "`sync-job run` makes a missing table and carries changed columns over; what target_types converts is proven before its \
              conversion only, in a run.",
         ),
+        ("witness", Kind::Mismatch) => (
+            standing.words(),
+            "A value was read or stored otherwise than the source's engine takes it. Run again; if it happens again, please report it with \
+             the column's type and collation. witness = \"off\" in the table's entry copies it all the same.",
+        ),
         // Of these the kind alone does not tell that nothing was done.
         (_, Kind::Mismatch | Kind::Refused | Kind::Changed | Kind::Statement) => (standing.words(), &*own),
         _ => ("", &*own),
@@ -140,6 +150,8 @@ pub struct TableReport {
     pub bytes: u64,
     pub stages: Stages,
     pub verdict: String,
+    /// What the source's own engine said; nothing where it did not come to that.
+    pub witness: Option<WitnessReport>,
     pub swap: Option<SwapMethod>,
     /// Rows and digest; equal tables have equal digests.
     pub digest: Option<String>,

@@ -2,13 +2,14 @@
 
 use std::future::Future;
 
-use crate::chunk::{Chunk, Key};
+use crate::chunk::{Chunk, Key, KeyValue};
 use crate::error::Result;
 use crate::load::RowEncoder;
-use crate::plan::TablePlan;
 use crate::plan::references::{Answer, Reference};
 use crate::plan::self_test::SelfTest;
+use crate::plan::{KeyColumn, TablePlan};
 use crate::schema::{SourceFacts, SourceTable, TableName};
+use crate::witness;
 
 pub mod sqlserver;
 
@@ -93,6 +94,24 @@ pub trait Reader: Send + 'static {
         chunk: &Chunk,
         sink: &mut S,
     ) -> impl Future<Output = Result<()>> + Send;
+
+    /// The number of rows, if it is less than `most`; else `most`.
+    fn count_up_to(&mut self, table: &TablePlan, most: u64) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Smallest and largest value of a key column, where there are any.
+    fn extremes(
+        &mut self,
+        table: &TablePlan,
+        key: &KeyColumn,
+    ) -> impl Future<Output = Result<Option<(KeyValue, KeyValue)>>> + Send;
+
+    /// What the engine itself makes of the columns, in the order of the questions.
+    fn witness(
+        &mut self,
+        table: &TablePlan,
+        plan: &witness::Plan,
+        scope: &witness::Scope,
+    ) -> impl Future<Output = Result<Vec<witness::Answer>>> + Send;
 }
 
 /// Takes a reader's rows, and holds the reader back while the target is slower.

@@ -9,6 +9,7 @@ use crate::load::{RowEncoder, Weighed};
 use crate::plan::{Dialect, Finding, SwapMethod, TablePlan, TargetTable, UnseenReaders};
 use crate::schema::TableName;
 use crate::swap::SwapTicket;
+use crate::witness;
 
 pub mod copy_binary;
 pub mod decisions;
@@ -116,6 +117,15 @@ pub trait Target: Send + Sync + 'static {
 
     /// The digest of what the relation holds now, computed by the server.
     fn digest(&self, table: &TablePlan, relation: &TableName) -> impl Future<Output = Result<TableDigest>> + Send;
+
+    /// The answers to the witness's questions about what the relation holds now, computed by the server.
+    fn witness(
+        &self,
+        table: &TablePlan,
+        relation: &TableName,
+        plan: &witness::Plan,
+        scope: &witness::Scope,
+    ) -> impl Future<Output = Result<Vec<witness::Answer>>> + Send;
 
     /// Changes columns to the types that the job file asks for beyond what can be verified.
     fn convert(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<()>> + Send;

@@ -27,6 +27,8 @@ pub struct Options {
     pub scripts: Vec<(String, PathBuf)>,
     /// Serve TPC-H at this scale in a database named `tpch`.
     pub tpch: Option<f64>,
+    /// The release of SQL Server to stand for, by its year; without one, the newest that it knows.
+    pub server_version: Option<&'static str>,
 }
 
 /// A running simulator, gone when dropped and when this process ends in any way.
@@ -58,6 +60,9 @@ impl Simulator {
         }
         if let Some(scale) = options.tpch {
             command.args(["--tpch", &scale.to_string(), "--tpch-database", "tpch"]);
+        }
+        if let Some(year) = options.server_version {
+            command.args(["--server-version", year]);
         }
         let mut process = Guarded::spawn(&mut command, "TERM")?;
         let output = process.child_mut().stdout.take().context("the simulator has no standard output")?;

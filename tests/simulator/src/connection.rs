@@ -50,7 +50,7 @@ pub fn serve(mut socket: TcpStream, shared: &Shared) -> io::Result<()> {
         _ => ENCRYPT_NOT_SUPPORTED,
     };
     let mut reply = packet::PacketWriter::new(&mut socket, packet::RESPONSE, 4096);
-    reply.push(&login::prelogin_answer(answer))?;
+    reply.push(&login::prelogin_answer(shared.instance.version(), answer))?;
     reply.finish()?;
     match answer {
         ENCRYPT_NOT_SUPPORTED => {
@@ -99,7 +99,7 @@ fn converse(
         }
         Some(Action::Redirect(server, port)) => {
             let mut response = Response::new(stream, watch, 4096, Done::Batch, RowFault::default());
-            response.login_ack(&request.database, packet_size);
+            response.login_ack(shared.instance.version(), &request.database, packet_size);
             response.redirect(&server, port);
             return response.finish(false);
         }
@@ -113,7 +113,7 @@ fn converse(
                 session.set_text_size(i64::from(i32::MAX));
             }
             session.set_encrypted(encrypted);
-            response.login_ack(session.database(), packet_size);
+            response.login_ack(shared.instance.version(), session.database(), packet_size);
             response.finish(false)?;
             session
         }

@@ -1,6 +1,6 @@
 //! PRELOGIN (MS-TDS 2.2.6.5) and LOGIN7 (2.2.6.4).
 
-use tsql_engine::LoginRequest;
+use tsql_engine::{LoginRequest, Version};
 
 /// Values of the ENCRYPTION option.
 pub const ENCRYPT_OFF: u8 = 0;
@@ -31,10 +31,18 @@ pub fn prelogin_encryption(message: &[u8]) -> u8 {
     ENCRYPT_NOT_SUPPORTED
 }
 
-/// The server's PRELOGIN: version 16.0, the answer about encryption, no MARS.
-pub fn prelogin_answer(encryption: u8) -> Vec<u8> {
+/// A version as the protocol has it: major, minor, build.
+pub fn version_bytes(version: Version) -> [u8; 4] {
+    let [major, minor, build, _] = version.build();
+    let [high, low] = build.to_be_bytes();
+    [major as u8, minor as u8, high, low]
+}
+
+/// The server's PRELOGIN: its version, the answer about encryption, no MARS.
+pub fn prelogin_answer(version: Version, encryption: u8) -> Vec<u8> {
+    let [major, minor, high, low] = version_bytes(version);
     let options: [(u8, &[u8]); 5] = [
-        (VERSION_TOKEN, &[16, 0, 0x03, 0xE8, 0, 0]),
+        (VERSION_TOKEN, &[major, minor, high, low, 0, 0]),
         (ENCRYPTION_TOKEN, &[encryption]),
         (INSTANCE_TOKEN, &[0]),
         (THREAD_TOKEN, &[]),

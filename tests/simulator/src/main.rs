@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::Parser;
 use mssql_simulator::server::{Encryption, Server};
 use mssql_simulator::tls;
-use tsql_engine::Instance;
+use tsql_engine::{Instance, Version};
 
 /// Speaks TDS 7.4 on the loopback address and answers T-SQL from memory. It is not a SQL Server.
 #[derive(Debug, Parser)]
@@ -33,6 +33,9 @@ struct Arguments {
     /// required: every session encrypted; optional: as the client asks; off: none.
     #[arg(long, value_enum, default_value_t = Encryption::Optional)]
     encryption: Encryption,
+    /// The release of SQL Server to stand for, by its year; what it does not know yet is refused.
+    #[arg(long, value_name = "YEAR", default_value = Version::default().year(), value_parser = version)]
+    server_version: Version,
     /// A T-SQL file to run before connections are taken; its database is made if it is missing.
     #[arg(long = "script", value_name = "DATABASE=FILE")]
     scripts: Vec<String>,
@@ -56,7 +59,7 @@ fn main() -> anyhow::Result<()> {
         let _ = std::fs::remove_dir_all(&path);
         std::process::exit(0);
     })?;
-    let instance = Instance::new(directory.path())?;
+    let instance = Instance::of_version(directory.path(), arguments.server_version)?;
     instance.create_login(&arguments.user, &password);
     let mut databases = BTreeSet::new();
     for script in &arguments.scripts {
@@ -74,6 +77,11 @@ fn main() -> anyhow::Result<()> {
     println!("ready {}", server.address()?);
     std::io::stdout().flush()?;
     server.run()
+}
+
+fn version(year: &str) -> Result<Version, String> {
+    let known = Version::ALL.map(Version::year).join(", ");
+    Version::of_year(year).ok_or_else(|| format!("the simulator stands for {known}"))
 }
 
 fn run_script(instance: &Arc<Instance>, argument: &str, databases: &mut BTreeSet<String>) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use tsql_engine::Version;
 use tsql_engine::value::{Collation, Column, EnvChange, Flow, Output, SqlError, SqlType, Value};
 
 use crate::packet::{PacketWriter, RESPONSE};
@@ -188,13 +189,13 @@ impl<'a, W: Write> Response<'a, W> {
     }
 
     /// LOGINACK with what a client wants to know of the server.
-    pub fn login_ack(&mut self, database: &str, packet_size: usize) {
+    pub fn login_ack(&mut self, version: Version, database: &str, packet_size: usize) {
         environment(&mut self.token, 1, &text8(database), &text8("master"));
         environment(&mut self.token, 7, &with_length(&collation_bytes(&Collation::default())), &[0]);
         environment(&mut self.token, 2, &text8("us_english"), &[0]);
         let mut body = vec![1, 0x74, 0x00, 0x00, 0x04];
         body.extend_from_slice(&text8("Stopgap SQL Server simulator"));
-        body.extend_from_slice(&[16, 0, 0x03, 0xE8]);
+        body.extend_from_slice(&crate::login::version_bytes(version));
         self.token.push(LOGINACK);
         self.token.extend_from_slice(&(body.len() as u16).to_le_bytes());
         self.token.extend_from_slice(&body);

@@ -52,7 +52,9 @@ async fn arm(source: &TestSource, action: &str, table: &str, times: u32, rows: u
         println!("a real server takes no scripted faults: nothing is tested here");
         return false;
     }
-    source.run(&format!("EXEC simulator_fault '{action}', 'from [dbo].[{table}]', 0, {times}, {rows}")).await.unwrap();
+    // The column before it tells the rows from the sums of the witness.
+    let reading = format!("varbinary(8000)) from [dbo].[{table}]");
+    source.run(&format!("EXEC simulator_fault '{action}', '{reading}', 0, {times}, {rows}")).await.unwrap();
     true
 }
 

@@ -1,11 +1,13 @@
 //! Names and types of a query's parts: what an expression of T-SQL became in SQLite's SQL.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use crate::catalog::{Place, Table};
 use crate::env::Env;
 use crate::error::error;
-use crate::types::common;
+use crate::native::{Node, Test};
+use crate::types::{common, is_string};
 use crate::value::{SqlError, SqlType, Value};
 
 /// An expression in SQLite's SQL, and its type in SQL Server's.
@@ -19,19 +21,28 @@ pub struct Bound {
     pub constant: Option<Value<'static>>,
     /// COLLATE names its collation, which then wins over that of a column.
     pub collated: bool,
+    /// The same without SQLite, where that can be.
+    pub node: Option<Node>,
+}
+
+/// A condition in SQLite's SQL, and the same without SQLite, where that can be.
+pub struct Predicate {
+    pub sql: String,
+    pub node: Option<Test>,
 }
 
 impl Bound {
     /// A nullable expression.
     pub fn new(sql: String, sql_type: SqlType) -> Self {
-        Self { sql, sql_type, nullable: true, identity: false, constant: None, collated: false }
+        Self { sql, sql_type, nullable: true, identity: false, constant: None, collated: false, node: None }
     }
 
     /// A constant, written out as SQLite's literal.
     pub fn constant(value: Value<'static>, sql_type: SqlType) -> Self {
         let sql = literal(&crate::codec::store(&value, &sql_type));
         let nullable = matches!(value, Value::Null);
-        Self { sql, sql_type, nullable, identity: false, constant: Some(value), collated: false }
+        let node = Some(Node::Constant(value.clone()));
+        Self { sql, sql_type, nullable, identity: false, constant: Some(value), collated: false, node }
     }
 }
 
@@ -187,6 +198,7 @@ impl<'a> Binder<'a> {
             }
         }
         let function = if name == "newid" { "tsv" } else { "ts" };
+        let node = Node::of_all(arguments).map(|arguments| Node::Call(Rc::new(call.clone()), arguments));
         let mut sql = format!("{function}({}", text_literal(&call.spec()));
         for argument in arguments {
             sql.push(',');
@@ -194,7 +206,7 @@ impl<'a> Binder<'a> {
         }
         sql.push(')');
         let nullable = name == "try_convert" || arguments.iter().any(|argument| argument.nullable);
-        Ok(Bound { nullable, ..Bound::new(sql, call.result) })
+        Ok(Bound { nullable, node, ..Bound::new(sql, call.result) })
     }
 
     /// The expression as another type; nothing at all where SQLite's representation is the same.
@@ -206,9 +218,26 @@ impl<'a> Binder<'a> {
             return self.call(call, option, &[bound], to.clone());
         }
         if bound.constant.is_none() && same_storage(&bound.sql_type, to) {
-            return Ok(Bound { sql_type: to.clone(), identity: false, ..bound });
+            // Strings of one width are the same values, too.
+            let node = if is_string(&bound.sql_type) && is_string(to) {
+                bound.node
+            } else {
+                self.call("convert", "0", std::slice::from_ref(&bound), to.clone())?.node
+            };
+            return Ok(Bound { sql_type: to.clone(), identity: false, node, ..bound });
         }
-        self.call("convert", "0", &[bound], to.clone())
+        self.call("convert", "0", &[self.datetime_as(bound, to)?], to.clone())
+    }
+
+    /// A datetime on its way to a type with more digits: from compatibility level 130 on it keeps its thirds of a millisecond
+    /// (docs, "ALTER DATABASE compatibility level"); below, it is rounded to the millisecond first, as `convert` does.
+    pub fn datetime_as(&self, bound: Bound, to: &SqlType) -> Result<Bound, SqlError> {
+        let finer = matches!(to, SqlType::Time { .. } | SqlType::DateTime2 { .. } | SqlType::DateTimeOffset { .. });
+        if !finer || bound.sql_type != SqlType::DateTime || self.env.instance.version() < crate::version::Version::V2016
+        {
+            return Ok(bound);
+        }
+        self.call("exact_datetime", "", &[bound], SqlType::DateTime2 { scale: 7 })
     }
 
     /// Both sides as their common type.
@@ -246,7 +275,7 @@ fn comparison_type(left: &Bound, right: &Bound) -> SqlType {
 
 /// Whether a value of `from` is, unchanged, also a value of `to`.
 fn same_storage(from: &SqlType, to: &SqlType) -> bool {
-    use crate::types::{collation_of, is_string, is_wide, length_of};
+    use crate::types::{collation_of, is_wide, length_of};
     let grows = match (length_of(from), length_of(to)) {
         (_, None) => true,
         (Some(a), Some(b)) => a <= b,

@@ -1,10 +1,11 @@
-//! Built-in functions: their arguments, result types, aggregates and windows.
+//! Built-in functions: their arguments, result types and windows.
 
 use sqlparser::ast::{DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, WindowType};
 
-use crate::bind::{Binder, Bound, Scope, text_literal};
+use crate::bind::{Binder, Bound, Predicate, Scope};
 use crate::error::{error, unsupported};
 use crate::expr::{nvarchar, parts, text_constant, varchar};
+use crate::native::{Node, Test};
 use crate::types::{is_string, is_wide, length_of, parse_type};
 use crate::value::{Len, SqlError, SqlType, Value};
 
@@ -25,8 +26,44 @@ fn date_part(text: &str) -> Result<&'static str, SqlError> {
         "microsecond" | "mcs" => "microsecond",
         "nanosecond" | "ns" => "nanosecond",
         "tzoffset" | "tz" => "tzoffset",
+        "iso_week" | "isowk" | "isoww" => "iso_week",
         other => return Err(error(155, format!("'{other}' is not a recognized datepart option."))),
     })
+}
+
+/// 9810 where values of the type have no such part ("DATEPART": only a literal has the default of a part that it lacks), or where
+/// the function knows none.
+fn has_part(function: &str, part: &str, value: &Bound) -> Result<(), SqlError> {
+    let literal = is_string(&value.sql_type) && value.constant.is_some();
+    let clock = matches!(part, "hour" | "minute" | "second" | "millisecond" | "microsecond" | "nanosecond");
+    let lacks = match &value.sql_type {
+        SqlType::Date => clock || part == "tzoffset",
+        SqlType::Time { .. } => !clock,
+        SqlType::DateTime | SqlType::SmallDateTime => part == "tzoffset",
+        _ => false,
+    };
+    if function == "datepart" && lacks && !literal {
+        let found = crate::types::type_name(&value.sql_type);
+        return Err(error(
+            9810,
+            format!("The datepart {part} is not supported by date function {function} for data type {found}."),
+        ));
+    }
+    if function.starts_with("datediff") && matches!(part, "tzoffset" | "iso_week") {
+        return Err(error(9806, format!("The datepart {part} is not supported by date function {function}.")));
+    }
+    Ok(())
+}
+
+/// 8116: a function that does not take the type.
+fn refused_argument(function: &str, at: usize, sql_type: &SqlType) -> SqlError {
+    let found = crate::types::type_name(sql_type);
+    error(8116, format!("Argument data type {found} is invalid for argument {at} of {function} function."))
+}
+
+/// text, ntext and image, which few functions take.
+pub fn is_large_object(sql_type: &SqlType) -> bool {
+    matches!(sql_type, SqlType::Text { .. } | SqlType::NText { .. } | SqlType::Image)
 }
 
 impl Binder<'_> {
@@ -65,29 +102,43 @@ impl Binder<'_> {
         }
         match (name.as_str(), exprs.as_slice()) {
             ("iif", [condition, yes, no]) => {
-                let test = self.predicate(condition, scope)?;
-                self.cases(&[test], vec![self.value(yes, scope)?, self.value(no, scope)?])
+                let test = self.test(condition, scope)?;
+                self.cases(vec![test], vec![self.value(yes, scope)?, self.value(no, scope)?])
             }
             ("choose", [index, choices @ ..]) if !choices.is_empty() => {
                 let index = self.value(index, scope)?;
-                let tests: Vec<String> =
-                    (1..=choices.len()).map(|number| format!("{} = {number}", index.sql)).collect();
+                let tests: Vec<Predicate> =
+                    (1..=choices.len()).map(|number| Predicate::of_sql(format!("{} = {number}", index.sql))).collect();
                 let results: Result<Vec<Bound>, SqlError> =
                     choices.iter().map(|choice| self.value(choice, scope)).collect();
                 // Beyond the list there is nothing to choose.
-                let chosen = self.cases(&tests, results?)?;
+                let chosen = self.cases(tests, results?)?;
                 Ok(Bound { nullable: true, ..chosen })
             }
             ("nullif", [left, right]) => {
                 let (a, b) = (self.value(left, scope)?, self.value(right, scope)?);
                 let (x, y) = self.unify(a.clone(), b)?;
                 let sql = format!("CASE WHEN {} = {} THEN NULL ELSE {} END", self.key(&x), self.key(&y), a.sql);
-                Ok(Bound::new(sql, a.sql_type))
+                let sides = x.node.zip(y.node).zip(a.node);
+                let node = sides.map(|((left, right), own)| {
+                    let same = Test::Compare("=", x.sql_type, left, right);
+                    Node::Case(vec![(same, Node::Constant(Value::Null))], Box::new(own))
+                });
+                Ok(Bound { node, ..Bound::new(sql, a.sql_type) })
             }
             ("dateadd" | "datediff" | "datediff_big" | "datepart" | "datename", [part, rest @ ..]) => {
                 let part = date_part(&part.to_string())?;
                 let values: Result<Vec<Bound>, SqlError> = rest.iter().map(|expr| self.value(expr, scope)).collect();
                 let mut values = values?;
+                self.expect_function(&name)?;
+                values.iter().try_for_each(|value| has_part(&name, part, value))?;
+                if name == "datepart" && matches!(part, "microsecond" | "nanosecond") {
+                    // Level 130 has its improvements in DATEPART, too (KB 4010261).
+                    values = values
+                        .into_iter()
+                        .map(|value| self.datetime_as(value, &SqlType::DateTime2 { scale: 7 }))
+                        .collect::<Result<_, _>>()?;
+                }
                 let result = match name.as_str() {
                     "dateadd" => {
                         let moment = values.pop().ok_or_else(|| unsupported("DATEADD"))?;
@@ -108,6 +159,37 @@ impl Binder<'_> {
                 self.scalar(&name, &values?)
             }
         }
+    }
+
+    /// 195 where the server's version has no such function.
+    pub fn expect_function(&self, name: &str) -> Result<(), SqlError> {
+        if self.env.instance.version().has_function(name) {
+            return Ok(());
+        }
+        Err(error(195, format!("'{name}' is not a recognized built-in function name.")))
+    }
+
+    /// HASHBYTES of the algorithms that are not deprecated.
+    fn hash(&self, arguments: &[Bound]) -> Result<Bound, SqlError> {
+        let [algorithm, input] = arguments else {
+            return Err(error(174, "The hashbytes function requires 2 argument(s)."));
+        };
+        let name = match &algorithm.constant {
+            Some(value) => crate::convert::text_of(value, &algorithm.sql_type)?.to_ascii_uppercase(),
+            None => return Err(unsupported("HASHBYTES with a varying algorithm")),
+        };
+        if !matches!(name.as_str(), "SHA2_256" | "SHA2_512") {
+            return Err(unsupported(&format!("HASHBYTES with {name}")));
+        }
+        let text = is_string(&input.sql_type) && !is_large_object(&input.sql_type);
+        if !text && !matches!(input.sql_type, SqlType::Binary { .. } | SqlType::VarBinary { .. }) {
+            return Err(refused_argument("hashbytes", 2, &input.sql_type));
+        }
+        // "For SQL Server 2014 and earlier, allowed input values are limited to 8000 bytes."
+        let limited = self.env.instance.version() < crate::version::Version::V2016;
+        let option = if limited { format!("{name} 8000") } else { name };
+        let result = SqlType::VarBinary { len: Len::N(8000) };
+        self.call("hashbytes", &option, std::slice::from_ref(input), result)
     }
 
     /// `column.ToString()` and its like; `None` where the name is no method.
@@ -141,77 +223,6 @@ impl Binder<'_> {
         Ok(Bound::new(format!("{inner} OVER ({clause})"), sql_type))
     }
 
-    fn aggregate(
-        &self,
-        name: &str,
-        raw: &[FunctionArg],
-        exprs: &[&Expr],
-        distinct: bool,
-        scope: &Scope<'_>,
-    ) -> Result<Option<Bound>, SqlError> {
-        let counted = if name == "count" { SqlType::Int } else { SqlType::BigInt };
-        if matches!(name, "count" | "count_big") {
-            let inner = match (raw, exprs) {
-                (_, [expr]) => {
-                    let bound = self.value(expr, scope)?;
-                    if distinct { format!("DISTINCT {}", self.key(&bound)) } else { bound.sql }
-                }
-                _ => "*".to_owned(),
-            };
-            return Ok(Some(Bound { nullable: false, ..Bound::new(format!("count({inner})"), counted) }));
-        }
-        if !matches!(name, "sum" | "min" | "max" | "avg" | "string_agg") {
-            return Ok(None);
-        }
-        let Some(first) = exprs.first() else { return Err(unsupported(name)) };
-        let bound = self.value(first, scope)?;
-        let sql_type = bound.sql_type.clone();
-        let (result, option) = match name {
-            "min" | "max" => {
-                if !is_string(&sql_type) {
-                    return Ok(Some(Bound::new(format!("{name}({})", bound.sql), sql_type)));
-                }
-                (sql_type.clone(), String::new())
-            }
-            "string_agg" => {
-                let separator = match exprs.get(1) {
-                    Some(expr) => self.value(expr, scope)?,
-                    None => return Err(unsupported("STRING_AGG without a separator")),
-                };
-                let text = match &separator.constant {
-                    Some(value) => crate::convert::text_of(value, &separator.sql_type)?,
-                    None => return Err(unsupported("STRING_AGG with a varying separator")),
-                };
-                (if is_wide(&sql_type) { nvarchar(Len::N(4000)) } else { varchar(Len::N(8000)) }, text)
-            }
-            _ => {
-                let result = match &sql_type {
-                    SqlType::TinyInt | SqlType::SmallInt | SqlType::Int => SqlType::Int,
-                    SqlType::Decimal { scale, .. } | SqlType::Numeric { scale, .. } => {
-                        SqlType::Decimal { precision: 38, scale: if name == "avg" { (*scale).max(6) } else { *scale } }
-                    }
-                    SqlType::Real => SqlType::Float,
-                    SqlType::SmallMoney => SqlType::Money,
-                    SqlType::BigInt | SqlType::Float | SqlType::Money => sql_type.clone(),
-                    other => {
-                        return Err(error(
-                            8117,
-                            format!(
-                                "Operand data type {} is invalid for {name} operator.",
-                                crate::types::type_name(other)
-                            ),
-                        ));
-                    }
-                };
-                (result, String::new())
-            }
-        };
-        let call =
-            crate::call::Call { name: name.to_owned(), option, arguments: vec![sql_type], result: result.clone() };
-        let distinct = if distinct { return Err(unsupported(&format!("{name}(DISTINCT)"))) } else { "" };
-        Ok(Some(Bound::new(format!("fold({distinct}{},{})", text_literal(&call.spec()), bound.sql), result)))
-    }
-
     /// A scalar function of bound arguments.
     pub fn scalar(&self, name: &str, arguments: &[Bound]) -> Result<Bound, SqlError> {
         if let Some(bound) = crate::system::function(self, name, arguments)? {
@@ -234,8 +245,13 @@ impl Binder<'_> {
         let own = || like_first(length_of(&kind).map_or(Len::Max, |length| Len::N(length as u16)));
         let wide_limit = if is_wide(&kind) { 4000 } else { 8000 };
         let large = if length_of(&kind).is_some() { Len::N(wide_limit) } else { Len::Max };
+        self.expect_function(name)?;
+        if name == "len" && (is_large_object(&kind) || kind == SqlType::Xml) {
+            return Err(refused_argument("len", 1, &kind));
+        }
         let result = match name {
             "isnull" | "coalesce" => return self.coalesce(name, arguments),
+            "hashbytes" => return self.hash(arguments),
             "len" | "datalength" => match kind {
                 SqlType::VarChar { len: Len::Max, .. }
                 | SqlType::NVarChar { len: Len::Max, .. }
@@ -243,11 +259,26 @@ impl Binder<'_> {
                 _ => SqlType::Int,
             },
             "charindex" | "unicode" | "ascii" | "checksum" => SqlType::Int,
-            "substring" | "left" | "right" if matches!(kind, SqlType::Binary { .. } | SqlType::VarBinary { .. }) => {
-                SqlType::VarBinary { len: Len::Max }
+            "substring" | "left" | "right"
+                if matches!(
+                    kind,
+                    SqlType::Binary { .. } | SqlType::VarBinary { .. } | SqlType::Image | SqlType::RowVersion
+                ) =>
+            {
+                let own = length_of(&kind).map_or(Len::Max, |length| Len::N(length as u16));
+                let len = match arguments.last().and_then(|last| last.constant.as_ref()) {
+                    Some(Value::Int(length @ 1..=8000)) => match own {
+                        Len::N(own) => Len::N(own.min(*length as u16)),
+                        Len::Max => Len::N(*length as u16),
+                    },
+                    _ => own,
+                };
+                SqlType::VarBinary { len }
             }
             "substring" | "left" | "right" => match arguments.last().and_then(|last| last.constant.as_ref()) {
-                Some(Value::Int(length)) if *length > 0 && *length <= i32::from(wide_limit) => {
+                Some(Value::Int(length))
+                    if *length > 0 && *length <= i32::from(wide_limit) && crate::characters::are_units(&kind) =>
+                {
                     like_first(Len::N((*length as u32).min(length_of(&kind).unwrap_or(u32::MAX)) as u16))
                 }
                 _ => own(),
@@ -310,18 +341,19 @@ impl Binder<'_> {
 
     fn coalesce(&self, name: &str, arguments: &[Bound]) -> Result<Bound, SqlError> {
         // An untyped NULL leaves the type to the second argument.
-        let typed = arguments.first().is_some_and(|first| first.sql != "NULL");
+        let typed = arguments.first().is_some_and(|first| first.sql != "NULL" || first.sql_type != SqlType::Int);
         let sql_type =
             if name == "isnull" && typed { arguments[0].sql_type.clone() } else { self.common_type(arguments) };
-        let mut cells = Vec::new();
-        for argument in arguments {
-            cells.push(self.cast(argument.clone(), &sql_type)?.sql);
-        }
-        if cells.len() < 2 {
+        if arguments.len() < 2 {
             return Err(unsupported("COALESCE of one value"));
         }
+        let choices: Result<Vec<Bound>, SqlError> =
+            arguments.iter().map(|argument| self.cast(argument.clone(), &sql_type)).collect();
+        let choices = choices?;
+        let node = Node::of_all(&choices).map(Node::Coalesce);
+        let cells: Vec<&str> = choices.iter().map(|choice| choice.sql.as_str()).collect();
         let nullable = arguments.iter().all(|argument| argument.nullable);
-        Ok(Bound { nullable, ..Bound::new(format!("coalesce({})", cells.join(",")), sql_type) })
+        Ok(Bound { nullable, node, ..Bound::new(format!("coalesce({})", cells.join(",")), sql_type) })
     }
 
     /// A geometry from constants: kept as its SRID and its text.

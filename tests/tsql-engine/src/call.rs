@@ -93,47 +93,58 @@ fn sort_key(context: &Context<'_>) -> rusqlite::Result<Stored> {
 /// MIN, MAX, SUM, AVG and STRING_AGG where SQLite's own would not know the type.
 struct Fold;
 
-struct Folded {
-    call: Option<Arc<Call>>,
+/// What such an aggregate has seen so far.
+#[derive(Default)]
+pub struct Folded {
     best: Option<Value<'static>>,
     key: Vec<u8>,
     count: i64,
 }
 
-impl Aggregate<Folded, Stored> for Fold {
-    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Folded> {
-        Ok(Folded { call: None, best: None, key: Vec::new(), count: 0 })
+/// An aggregate's call, known from the first row on.
+type State = (Option<Arc<Call>>, Folded);
+
+impl Aggregate<State, Stored> for Fold {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<State> {
+        Ok(State::default())
     }
 
-    fn step(&self, context: &mut Context<'_>, state: &mut Folded) -> rusqlite::Result<()> {
-        if state.call.is_none() {
+    fn step(&self, context: &mut Context<'_>, state: &mut State) -> rusqlite::Result<()> {
+        if state.0.is_none() {
             let text = context.get_raw(0).as_str().unwrap_or("").to_owned();
-            state.call = Some(Arc::new(Call::parse(&text).map_err(|failure| raise(&failure))?));
+            state.0 = Some(Arc::new(Call::parse(&text).map_err(|failure| raise(&failure))?));
         }
-        let Some(call) = state.call.clone() else { return Ok(()) };
+        let Some(call) = state.0.clone() else { return Ok(()) };
         let Some(sql_type) = call.arguments.first() else { return Ok(()) };
         let value = load(context.get_raw(1), sql_type).map_err(|failure| raise(&failure))?;
-        if matches!(value, Value::Null) {
-            return Ok(());
-        }
-        state.count += 1;
-        state.fold(&call, value).map_err(|failure| raise(&failure))
+        state.1.take(&call, value).map_err(|failure| raise(&failure))
     }
 
-    fn finalize(&self, _: &mut Context<'_>, state: Option<Folded>) -> rusqlite::Result<Stored> {
-        let Some(Folded { call: Some(call), best: Some(value), count, .. }) = state else {
-            return Ok(Stored::Null);
-        };
-        let value = if call.name == "avg" {
-            crate::functions::average(value, count, &call).map_err(|failure| raise(&failure))?
-        } else {
-            value
-        };
+    fn finalize(&self, _: &mut Context<'_>, state: Option<State>) -> rusqlite::Result<Stored> {
+        let Some((Some(call), folded)) = state else { return Ok(Stored::Null) };
+        let value = folded.value(&call).map_err(|failure| raise(&failure))?;
         Ok(store(&value, &call.result))
     }
 }
 
 impl Folded {
+    /// Takes a value; NULL counts for nothing.
+    pub fn take(&mut self, call: &Call, value: Value<'_>) -> Result<(), SqlError> {
+        if value.is_null() {
+            return Ok(());
+        }
+        self.count += 1;
+        self.fold(call, value)
+    }
+
+    /// The aggregate of what it took.
+    pub fn value(self, call: &Call) -> Result<Value<'static>, SqlError> {
+        match self.best {
+            Some(sum) if call.name == "avg" => crate::functions::average(sum, self.count, call),
+            best => Ok(best.unwrap_or(Value::Null)),
+        }
+    }
+
     fn fold(&mut self, call: &Call, value: Value<'_>) -> Result<(), SqlError> {
         match call.name.as_str() {
             "min" | "max" => {

@@ -82,7 +82,9 @@ fn only_definers(env: &Env<'_>) -> Result<&'static str, SqlError> {
 
 /// A view of `sys` (or INFORMATION_SCHEMA); `None` where the simulator has none of that name.
 pub fn view(env: &Env<'_>, place: &Place, schema: &str, name: &str) -> Result<Option<View>, SqlError> {
-    if schema.eq_ignore_ascii_case("INFORMATION_SCHEMA") {
+    let version = env.instance.version();
+    let lower = name.to_ascii_lowercase();
+    if schema.eq_ignore_ascii_case("INFORMATION_SCHEMA") || !version.has_catalog(&lower, "") {
         return Ok(None);
     }
     let object = "u16(o.name) AS name, o.object_id, o.schema_id, o.parent AS parent_object_id, pad2(o.type) AS type, 0 AS is_ms_shipped";
@@ -90,7 +92,7 @@ pub fn view(env: &Env<'_>, place: &Place, schema: &str, name: &str) -> Result<Op
     let visible = env.visible(&place.at)?;
     let shown = visible.part("o.object_id", "o.parent");
     let of_table = visible.object("object_id");
-    let (sql, list) = match name.to_ascii_lowercase().as_str() {
+    let (sql, list) = match lower.as_str() {
         "schemas" => (
             format!(
                 "SELECT u16(name) AS name, schema_id, 1 AS principal_id FROM \"$schemas\" WHERE {} OR name <> 'sys'",
@@ -187,7 +189,9 @@ pub fn view(env: &Env<'_>, place: &Place, schema: &str, name: &str) -> Result<Op
     };
     // The catalog's own tables, whose names begin with a dollar sign, are those of the database that was named.
     let sql = sql.replace("\"$", &format!("{}\"$", place.at));
-    Ok(Some(View { sql, columns: columns(&list)? }))
+    let mut columns = columns(&list)?;
+    columns.retain(|(column, ..)| version.has_catalog(&lower, column));
+    Ok(Some(View { sql, columns }))
 }
 
 /// Row counts of every table's heap, clustered index and other indexes, counted now.

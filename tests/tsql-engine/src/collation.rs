@@ -1,4 +1,4 @@
-//! What a collation's name means: its code page and its order.
+//! What a collation's name means: its code page and its order. Which names there are is `collation_names`' matter.
 
 use encoding_rs::Encoding;
 
@@ -36,18 +36,26 @@ const PAGES: &[(&str, u16)] = &[
 
 /// The Windows code page of a collation's char and varchar columns; 65001 is UTF-8.
 pub fn code_page(name: &str) -> u16 {
-    let upper = name.to_ascii_uppercase();
-    if upper.contains("_UTF8") {
+    // Asked for every value of a text, so nothing is allocated.
+    let starts = |text: &str, prefix: &str| {
+        text.as_bytes().get(..prefix.len()).is_some_and(|own| own.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
+    if name.len() > 5 && name.is_char_boundary(name.len() - 5) && starts(&name[name.len() - 5..], "_UTF8") {
         return 65001;
     }
-    if let Some(rest) = upper.split("_CP").nth(1) {
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        return match digits.as_str() {
+    if let Some((at, _)) = name.match_indices('_').find(|(at, _)| starts(&name[*at..], "_CP")) {
+        let digits = name[at + 3..].split(|letter: char| !letter.is_ascii_digit()).next().unwrap_or("");
+        return match digits {
             "1" | "" => 1252,
             other => other.parse().unwrap_or(1252),
         };
     }
-    PAGES.iter().find(|(prefix, _)| upper.starts_with(prefix)).map_or(1252, |(_, page)| *page)
+    PAGES.iter().find(|(prefix, _)| starts(name, prefix)).map_or(1252, |(_, page)| *page)
+}
+
+/// Whether a surrogate pair is one character: `_SC`, and every collation of version 140 ("Collation and Unicode Support").
+pub fn supplementary(name: &str) -> bool {
+    name.split('_').any(|part| part.eq_ignore_ascii_case("SC") || part == "140")
 }
 
 fn encoding(page: u16) -> Result<&'static Encoding, SqlError> {
@@ -106,6 +114,10 @@ fn expect_known(bytes: &[u8], page: u16) -> Result<(), SqlError> {
 
 /// Text of code-page bytes; what cannot be decoded becomes U+FFFD.
 pub fn decode(bytes: &[u8], collation: &str) -> Result<String, SqlError> {
+    // Every code page agrees with ASCII in its lower half.
+    if let Some(text) = std::str::from_utf8(bytes).ok().filter(|text| text.is_ascii()) {
+        return Ok(text.to_owned());
+    }
     if let Some(table) = dos_table(code_page(collation)) {
         return Ok(oem_cp::decode_string_complete_table(bytes, table));
     }
@@ -123,7 +135,7 @@ pub fn encode(text: &str, collation: &str) -> Result<Vec<u8>, SqlError> {
         return Ok(text.chars().map(byte).collect());
     }
     let encoding = encoding(code_page(collation))?;
-    if text.is_ascii() {
+    if text.is_ascii() || encoding == encoding_rs::UTF_8 {
         return Ok(text.as_bytes().to_vec());
     }
     let mut bytes = Vec::with_capacity(text.len());

@@ -70,7 +70,7 @@ pub fn convert<'a>(value: Value<'a>, from: &SqlType, to: &SqlType, style: i32) -
         | SqlType::DateTime
         | SqlType::SmallDateTime
         | SqlType::DateTime2 { .. }
-        | SqlType::DateTimeOffset { .. } => to_moment(&value, from, to),
+        | SqlType::DateTimeOffset { .. } => to_moment(&value, from, to, style),
         _ => to_exact(&value, from, to),
     }
 }
@@ -109,6 +109,11 @@ fn to_string<'a>(value: Value<'a>, from: &SqlType, to: &SqlType, style: i32) -> 
     let target = collation_of(to).unwrap_or(crate::types::DEFAULT_COLLATION);
     let bytes = match value {
         Value::NVarChar(bytes) if wide => bytes.into_owned(),
+        // Every code page agrees with ASCII in its lower half, so that most texts need no tables.
+        Value::VarChar(bytes) if wide && bytes.is_ascii() => bytes.iter().flat_map(|byte| [*byte, 0]).collect(),
+        Value::NVarChar(units) if units.chunks_exact(2).all(|unit| unit[0] < 0x80 && unit[1] == 0) => {
+            units.iter().step_by(2).copied().collect()
+        }
         Value::VarChar(bytes)
             if !wide && collation_of(from).map(collation::code_page) == Some(collation::code_page(target)) =>
         {
@@ -305,6 +310,9 @@ fn exact_of(value: &Value<'_>, from: &SqlType, to: &SqlType) -> Result<(i128, u8
             let parsed = parse_decimal(&cleaned).filter(|(_, scale)| !integral || *scale == 0);
             parsed.ok_or_else(|| bad_text(from, trimmed, to))?
         }
+        Value::Binary(_) if matches!(to, SqlType::Decimal { .. } | SqlType::Numeric { .. }) => {
+            return Err(error(8114, format!("Error converting data type {} to numeric.", type_name(from))));
+        }
         Value::Binary(bytes) => {
             let tail = if bytes.len() > 8 { &bytes[bytes.len() - 8..] } else { bytes };
             let number = tail.iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
@@ -409,7 +417,14 @@ pub fn moment_of(value: &Value<'_>, from: &SqlType) -> Option<Moment> {
     }
 }
 
-fn to_moment<'a>(value: &Value<'_>, from: &SqlType, to: &SqlType) -> Result<Value<'a>, SqlError> {
+fn to_moment<'a>(value: &Value<'_>, from: &SqlType, to: &SqlType, style: i32) -> Result<Value<'a>, SqlError> {
+    // "Conversion from string to datetime2" (SQL Server's developers, 2008): style 1 takes the time in UTC, 0 the local one.
+    if let (Value::DateTimeOffset { days, ticks, .. }, 1) = (value, style)
+        && !matches!(to, SqlType::DateTimeOffset { .. })
+    {
+        let utc = Value::DateTime2 { days: *days, ticks: *ticks };
+        return to_moment(&utc, &SqlType::DateTime2 { scale: 7 }, to, 0);
+    }
     let Some(moment) = moment_of(value, from) else {
         return Err(if is_string(from) { bad_text(from, "", to) } else { explicit_refused(from, to) });
     };

@@ -43,20 +43,25 @@ pub fn date_add(part: &str, count: i64, at: Moment) -> Option<Moment> {
     Some(Moment { days, ..at })
 }
 
-pub fn date_diff(part: &str, from: Moment, to: Moment) -> i64 {
+/// DATEDIFF, which may be more than a bigint holds.
+pub fn date_diff(part: &str, from: Moment, to: Moment) -> i128 {
     let (a, b) = (datetime::civil(from.days), datetime::civil(to.days));
-    match part {
+    i128::from(match part {
         "year" => b.0 - a.0,
         "quarter" => (b.0 * 4 + (b.1 - 1) / 3) - (a.0 * 4 + (a.1 - 1) / 3),
         "month" => (b.0 * 12 + b.1) - (a.0 * 12 + a.1),
         "week" => (to.days + 1).div_euclid(7) - (from.days + 1).div_euclid(7),
+        "nanosecond" => {
+            let count = |m: Moment| i128::from(m.days) * i128::from(TICKS_DAY) + i128::from(m.ticks);
+            return (count(to) - count(from)) * 100;
+        }
         _ => {
             let unit = part_ticks(part).unwrap_or(TICKS_DAY);
             let start = from.days.min(to.days);
             let count = |m: Moment| ((m.days - start) * TICKS_DAY + m.ticks).div_euclid(unit);
             count(to) - count(from)
         }
-    }
+    })
 }
 
 pub fn date_part(part: &str, at: Moment) -> i64 {
@@ -74,6 +79,17 @@ pub fn date_part(part: &str, at: Moment) -> i64 {
         "millisecond" => at.ticks / 10_000 % 1000,
         "microsecond" => at.ticks / 10 % 1_000_000,
         "tzoffset" => at.offset.map_or(0, i64::from),
+        // Weeks begin on Sundays (DATEFIRST 7), the first on January 1.
+        "week" => {
+            let first = datetime::days_from(year, 1, 1).unwrap_or(0);
+            (at.days - first + (first + 1).rem_euclid(7)) / 7 + 1
+        }
+        // The week of the Thursday nearest to the day.
+        "iso_week" => {
+            let thursday = at.days - at.days.rem_euclid(7) + 3;
+            let first = datetime::days_from(datetime::civil(thursday).0, 1, 1).unwrap_or(0);
+            (thursday - first) / 7 + 1
+        }
         _ => at.ticks % 10_000_000 * 100,
     }
 }

@@ -89,6 +89,13 @@ fn split_offset(text: &str) -> Option<(&str, Option<i16>)> {
     (total <= 14 * 60).then_some((text[..at].trim(), Some(signed)))
 }
 
+/// A time zone alone: `+hh:mm` or `-hh:mm`, 14 hours at most.
+pub fn offset(text: &str) -> Option<i16> {
+    let text = text.trim();
+    let signed = text.starts_with(['+', '-']);
+    split_offset(text).filter(|(clock, _)| signed && clock.is_empty()).and_then(|(_, offset)| offset)
+}
+
 fn parse_clock(text: &str) -> Option<i64> {
     let upper = text.to_ascii_uppercase();
     let (digits, half) = if let Some(rest) = upper.strip_suffix("PM") {

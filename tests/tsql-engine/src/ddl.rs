@@ -194,6 +194,7 @@ fn define(session: &Session, ddl: &Ddl) -> Result<(), SqlError> {
 /// A column's type text, collation, user type id and nullability.
 fn resolve(session: &Session, column: &ColumnDef) -> Result<(String, Option<String>, i64, bool), SqlError> {
     let collation = column.collation.as_deref().unwrap_or(DEFAULT_COLLATION);
+    crate::collation_names::known(collation, session.instance.version())?;
     let text = &column.type_text;
     let (base, user, nullable) = match parse_type(text, collation, 1) {
         Ok(_) => (text.clone(), None, true),

@@ -108,7 +108,7 @@ fn fitted(
     } else if matches!(bound.constant, Some(Value::Null)) {
         "NULL".to_owned()
     } else {
-        binder.call("assign", &place, &[bound], column.sql_type.clone())?.sql
+        binder.call("assign", &place, &[binder.datetime_as(bound, &column.sql_type)?], column.sql_type.clone())?.sql
     };
     if column.nullable || !nullable {
         return Ok(sql);
@@ -369,7 +369,7 @@ fn selected(
     }
     let mut cells = Vec::new();
     for (at, (own, column)) in columns.into_iter().zip(given).enumerate() {
-        let bound = Bound { sql: format!("s.\"c{at}\""), constant: None, ..own.bound };
+        let bound = Bound { sql: format!("s.\"c{at}\""), constant: None, node: None, ..own.bound };
         cells.push(fitted(binder, table, column, bound, "INSERT")?);
     }
     cells.extend(extra.iter().cloned());

@@ -1,12 +1,14 @@
-//! Scalar expressions and predicates of T-SQL in SQLite's SQL.
+//! Scalar expressions of T-SQL in SQLite's SQL.
 
 use sqlparser::ast::{BinaryOperator, CastKind, Expr, Ident, ObjectName, UnaryOperator, Value as Literal};
 
-use crate::bind::{Binder, Bound, BoundQuery, OutColumn, Scope};
+use crate::bind::{Binder, Bound, BoundQuery, OutColumn, Predicate, Scope};
 use crate::convert_text::{parse_decimal, text_value};
 use crate::error::{error, unsupported};
+use crate::native::Node;
 use crate::types::{
-    DEFAULT_COLLATION, common, decimal_shape, is_string, is_wide, length_of, parse_type, precedence, with_collation,
+    DEFAULT_COLLATION, common, decimal_shape, is_string, is_wide, length_of, parse_type, precedence, type_name,
+    with_collation,
 };
 use crate::value::{Collation, Len, SqlError, SqlType, Value};
 
@@ -77,7 +79,7 @@ impl Binder<'_> {
                 for when in conditions {
                     tests.push(match operand {
                         Some(operand) => self.comparison(operand, "=", &when.condition, scope)?,
-                        None => self.predicate(&when.condition, scope)?,
+                        None => self.test(&when.condition, scope)?,
                     });
                     results.push(self.value(&when.result, scope)?);
                 }
@@ -86,12 +88,17 @@ impl Binder<'_> {
                     None => null(),
                 };
                 results.push(otherwise);
-                self.cases(&tests, results)
+                self.cases(tests, results)
             }
             Expr::Collate { expr, collation } => {
                 let bound = self.value(expr, scope)?;
                 let name = parts(collation).join(".");
                 let name = if name.eq_ignore_ascii_case("database_default") { DEFAULT_COLLATION } else { &name };
+                crate::collation_names::known(name, self.env.instance.version())?;
+                if !is_string(&bound.sql_type) {
+                    let found = type_name(&bound.sql_type);
+                    return Err(error(447, format!("Expression type {found} is invalid for COLLATE clause.")));
+                }
                 let sql_type = with_collation(&bound.sql_type, name);
                 Ok(Bound { collated: true, ..self.cast(Bound { constant: None, ..bound }, &sql_type)? })
             }
@@ -128,6 +135,7 @@ impl Binder<'_> {
     }
 
     fn converted(&self, bound: Bound, to: SqlType, style: &str, tries: bool) -> Result<Bound, SqlError> {
+        let bound = self.datetime_as(bound, &to)?;
         if tries {
             return self.call("try_convert", style, &[bound], to);
         }
@@ -140,19 +148,28 @@ impl Binder<'_> {
     }
 
     /// CASE from finished tests; the last result is ELSE.
-    pub fn cases(&self, tests: &[String], results: Vec<Bound>) -> Result<Bound, SqlError> {
+    pub fn cases(&self, tests: Vec<Predicate>, results: Vec<Bound>) -> Result<Bound, SqlError> {
         let sql_type = self.common_type(&results);
         let nullable = results.iter().any(|result| result.nullable);
         let mut sql = "CASE".to_owned();
-        for (at, result) in results.into_iter().enumerate() {
+        let (mut tests, mut cases, mut otherwise) = (tests.into_iter(), Some(Vec::new()), None);
+        for result in results {
             let cast = self.cast(result, &sql_type)?;
-            match tests.get(at) {
-                Some(test) => sql.push_str(&format!(" WHEN {test} THEN {}", cast.sql)),
-                None => sql.push_str(&format!(" ELSE {}", cast.sql)),
-            }
+            let Some(test) = tests.next() else {
+                sql.push_str(&format!(" ELSE {}", cast.sql));
+                otherwise = cast.node;
+                break;
+            };
+            sql.push_str(&format!(" WHEN {} THEN {}", test.sql, cast.sql));
+            let case = test.node.zip(cast.node);
+            cases = cases.zip(case).map(|(mut cases, case)| {
+                cases.push(case);
+                cases
+            });
         }
         sql.push_str(" END");
-        Ok(Bound { nullable, ..Bound::new(sql, sql_type) })
+        let node = cases.zip(otherwise).map(|(cases, otherwise)| Node::Case(cases, Box::new(otherwise)));
+        Ok(Bound { nullable, node, ..Bound::new(sql, sql_type) })
     }
 
     /// The common type of several results; a bare NULL has no say.
@@ -212,14 +229,15 @@ impl Binder<'_> {
             let wide = is_wide(&joined);
             let widen = |bound: Bound| {
                 if wide && !is_wide(&bound.sql_type) {
-                    let len = length_of(&bound.sql_type).map_or(Len::Max, |length| Len::N(length as u16));
+                    let len = length_of(&bound.sql_type).map_or(Len::Max, |length| Len::N(length.min(4000) as u16));
                     self.cast(bound, &nvarchar(len))
                 } else {
                     Ok(bound)
                 }
             };
+            let collated = left.collated || right.collated;
             let (left, right) = (widen(left)?, widen(right)?);
-            return self.call("add", "", &[left, right], joined);
+            return Ok(Bound { collated, ..self.call("add", "", &[left, right], joined)? });
         }
         if precedence(&left.sql_type) >= 22 || precedence(&right.sql_type) >= 22 {
             // datetime + number of days.
@@ -250,85 +268,10 @@ impl Binder<'_> {
         let (left, right) = (self.cast(left, &operand)?, self.cast(right, &operand)?);
         self.call(name, "", &[left, right], operand)
     }
-
-    /// An expression that is true, false or unknown.
-    pub fn predicate(&self, expr: &Expr, scope: &Scope<'_>) -> Result<String, SqlError> {
-        let negate = |negated: bool, sql: String| if negated { format!("(NOT {sql})") } else { sql };
-        Ok(match expr {
-            Expr::Nested(inner) => format!("({})", self.predicate(inner, scope)?),
-            Expr::UnaryOp { op: UnaryOperator::Not, expr } => format!("(NOT {})", self.predicate(expr, scope)?),
-            Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
-                format!("({} AND {})", self.predicate(left, scope)?, self.predicate(right, scope)?)
-            }
-            Expr::BinaryOp { left, op: BinaryOperator::Or, right } => {
-                format!("({} OR {})", self.predicate(left, scope)?, self.predicate(right, scope)?)
-            }
-            Expr::BinaryOp { left, op, right } => {
-                let operator = match op {
-                    BinaryOperator::Eq => "=",
-                    BinaryOperator::NotEq => "<>",
-                    BinaryOperator::Lt => "<",
-                    BinaryOperator::LtEq => "<=",
-                    BinaryOperator::Gt => ">",
-                    BinaryOperator::GtEq => ">=",
-                    _ => {
-                        return Err(error(
-                            4145,
-                            "An expression of non-boolean type specified in a context where a condition is expected.",
-                        ));
-                    }
-                };
-                self.comparison(left, operator, right, scope)?
-            }
-            Expr::IsNull(inner) => format!("({} IS NULL)", self.value(inner, scope)?.sql),
-            Expr::IsNotNull(inner) => format!("({} IS NOT NULL)", self.value(inner, scope)?.sql),
-            Expr::InList { expr, list, negated } => {
-                let tests: Result<Vec<String>, SqlError> =
-                    list.iter().map(|item| self.comparison(expr, "=", item, scope)).collect();
-                negate(*negated, format!("({})", tests?.join(" OR ")))
-            }
-            Expr::InSubquery { expr, subquery, negated } => {
-                let value = self.value(expr, scope)?;
-                let query = self.query(subquery, Some(scope))?;
-                let column = only_column(&query)?;
-                let alias = self.fresh();
-                let name = crate::bind::quote(&alias);
-                let inner = Bound::new(format!("{name}.\"c0\""), column.bound.sql_type.clone());
-                let (left, right) = self.unify(value, inner)?;
-                let sql =
-                    format!("({} IN (SELECT {} FROM ({}) AS {name}))", self.key(&left), self.key(&right), query.sql);
-                negate(*negated, sql)
-            }
-            Expr::Between { expr, negated, low, high } => negate(
-                *negated,
-                format!(
-                    "({} AND {})",
-                    self.comparison(expr, ">=", low, scope)?,
-                    self.comparison(expr, "<=", high, scope)?
-                ),
-            ),
-            Expr::Like { negated, any: false, expr, pattern, escape_char } => {
-                let mut arguments = vec![self.value(expr, scope)?, self.value(pattern, scope)?];
-                if let Some(escape) = escape_char {
-                    arguments.push(self.value(escape, scope)?);
-                }
-                negate(*negated, format!("({})", self.call("like", "", &arguments, SqlType::Bit)?.sql))
-            }
-            Expr::Exists { subquery, negated } => {
-                negate(*negated, format!("EXISTS ({})", self.query(subquery, Some(scope))?.sql))
-            }
-            other => return Err(unsupported(&format!("condition {other}"))),
-        })
-    }
-
-    fn comparison(&self, left: &Expr, operator: &str, right: &Expr, scope: &Scope<'_>) -> Result<String, SqlError> {
-        let (left, right) = self.unify(self.value(left, scope)?, self.value(right, scope)?)?;
-        Ok(format!("({} {operator} {})", self.key(&left), self.key(&right)))
-    }
 }
 
 /// The column of a subquery that stands for a value.
-fn only_column(query: &BoundQuery) -> Result<&OutColumn, SqlError> {
+pub fn only_column(query: &BoundQuery) -> Result<&OutColumn, SqlError> {
     match query.columns.as_slice() {
         [column] => Ok(column),
         _ => Err(error(
@@ -346,7 +289,8 @@ fn joined_type(left: &Bound, right: &Bound) -> SqlType {
         (Some(a), Some(b)) => Len::N((a + b).min(limit) as u16),
         _ => Len::Max,
     };
-    let column = if left.constant.is_none() { left } else { right };
+    let named = [left, right].into_iter().find(|side| side.collated);
+    let column = named.unwrap_or(if left.constant.is_none() { left } else { right });
     match crate::types::collation_of(&column.sql_type) {
         Some(name) => {
             let plain = if wide { nvarchar(len) } else { varchar(len) };

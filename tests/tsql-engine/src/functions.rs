@@ -1,7 +1,5 @@
 //! What each T-SQL scalar function does with values. NULL in, NULL out, unless said otherwise.
 
-use std::borrow::Cow;
-
 use crate::call::Call;
 use crate::codec::TICKS_DAY;
 use crate::convert::{assign, convert, make_moment, moment_of, rescale, text_of};
@@ -9,7 +7,8 @@ use crate::convert_text::{text_value, udt_text};
 use crate::date_parts::{date_add, date_diff, date_part};
 use crate::datetime::{self, Moment};
 use crate::error::error;
-use crate::types::{is_wide, type_name, with_collation};
+use crate::text_functions::{joined, text_function};
+use crate::types::{type_name, with_collation};
 use crate::value::{SqlError, SqlType, Value};
 
 fn overflow(to: &SqlType) -> SqlError {
@@ -17,7 +16,7 @@ fn overflow(to: &SqlType) -> SqlError {
 }
 
 /// An integer argument, or 0 where it is none.
-fn number(value: &Value<'_>) -> i64 {
+pub fn number(value: &Value<'_>) -> i64 {
     match value {
         Value::Bit(v) => i64::from(*v),
         Value::TinyInt(v) => i64::from(*v),
@@ -46,6 +45,20 @@ pub fn average(sum: Value<'_>, count: i64, call: &Call) -> Result<Value<'static>
         (Value::Money(v), _) => Value::Money(v / count),
         _ => arithmetic("div", &sum, &divisor, &call.result)?,
     })
+}
+
+/// `a · 10^shift / b`, cut off, digit by digit: the product may be beyond what fits where the quotient is not.
+fn quotient(a: i128, b: i128, shift: i32) -> Option<i128> {
+    if shift < 0 {
+        return Some(a / 10i128.checked_pow(shift.unsigned_abs())? / b);
+    }
+    let (mut whole, mut rest) = (a / b, a % b);
+    for _ in 0..shift {
+        let next = rest.checked_mul(10)?;
+        whole = whole.checked_mul(10)?.checked_add(next / b)?;
+        rest = next % b;
+    }
+    Some(whole)
 }
 
 fn arithmetic(name: &str, left: &Value<'_>, right: &Value<'_>, result: &SqlType) -> Result<Value<'static>, SqlError> {
@@ -84,12 +97,7 @@ fn arithmetic(name: &str, left: &Value<'_>, right: &Value<'_>, result: &SqlType)
                 _ => {
                     let (_, target) = crate::types::decimal_shape(result);
                     let shift = i32::from(target) + i32::from(*s2) - i32::from(*s1);
-                    let scaled = if shift >= 0 {
-                        a.checked_mul(10i128.pow(shift as u32))
-                    } else {
-                        Some(*a / 10i128.pow(shift.unsigned_abs()))
-                    };
-                    (scaled.map(|v| v / b), target)
+                    (quotient(*a, *b, shift), target)
                 }
             };
             let value = value.ok_or_else(|| overflow(result))?;
@@ -129,32 +137,23 @@ fn arithmetic(name: &str, left: &Value<'_>, right: &Value<'_>, result: &SqlType)
     }
 }
 
-/// UTF-16 units of a string, so that positions count as SQL Server counts them.
-fn units(value: &Value<'_>, sql_type: &SqlType) -> Result<Vec<u16>, SqlError> {
-    Ok(match value {
-        Value::NVarChar(bytes) => bytes.chunks_exact(2).map(|unit| u16::from_le_bytes([unit[0], unit[1]])).collect(),
-        Value::VarChar(bytes) | Value::Binary(bytes) => bytes.iter().map(|byte| u16::from(*byte)).collect(),
-        other => text_of(other, sql_type)?.encode_utf16().collect(),
-    })
-}
-
-/// Units back as a value of the result's type.
-fn from_units(units: &[u16], result: &SqlType) -> Value<'static> {
-    if is_wide(result) {
-        Value::NVarChar(Cow::Owned(units.iter().flat_map(|unit| unit.to_le_bytes()).collect()))
-    } else {
-        let bytes = units.iter().map(|unit| *unit as u8).collect();
-        if crate::types::is_string(result) {
-            Value::VarChar(Cow::Owned(bytes))
-        } else {
-            Value::Binary(Cow::Owned(bytes))
-        }
-    }
-}
-
 fn moment(value: &Value<'_>, sql_type: &SqlType) -> Result<Moment, SqlError> {
     moment_of(value, sql_type)
         .ok_or_else(|| error(241, "Conversion failed when converting date and/or time from character string."))
+}
+
+/// A moment for DATEDIFF, which compares datetimeoffsets as they are stored: in UTC.
+fn utc(value: &Value<'_>, sql_type: &SqlType) -> Result<Moment, SqlError> {
+    let local = moment(value, sql_type)?;
+    let ticks = local.days * TICKS_DAY + local.ticks - i64::from(local.offset.unwrap_or(0)) * 600_000_000;
+    Ok(Moment { days: ticks.div_euclid(TICKS_DAY), ticks: ticks.rem_euclid(TICKS_DAY), offset: None })
+}
+
+fn difference_overflow() -> SqlError {
+    error(
+        535,
+        "The datediff function resulted in an overflow. The number of dateparts separating two date/time instances is too large. Try to use datediff with a less precise datepart.",
+    )
 }
 
 /// Runs one call.
@@ -174,6 +173,12 @@ pub fn evaluate(call: &Call, mut values: Vec<Value<'_>>) -> Result<Value<'static
         "convert" => {
             let style = call.option.parse().unwrap_or(0);
             return Ok(convert(values.remove(0), &types[0], result, style)?.into_static());
+        }
+        "exact_datetime" => {
+            let Value::DateTime { days, ticks } = values.remove(0) else { return Ok(Value::Null) };
+            let days = i64::from(days) + datetime::DAYS_1900;
+            let moment = Moment { days, ticks: (i64::from(ticks) * 100_000 + 1) / 3, offset: None };
+            return make_moment(moment, result).ok_or_else(|| overflow(result));
         }
         "try_convert" => {
             let style = call.option.parse().unwrap_or(0);
@@ -199,9 +204,7 @@ pub fn evaluate(call: &Call, mut values: Vec<Value<'_>>) -> Result<Value<'static
     }
     match call.name.as_str() {
         "add" if crate::types::is_string(result) || matches!(result, SqlType::VarBinary { .. }) => {
-            let mut joined = units(&values[0], &types[0])?;
-            joined.extend(units(&values[1], &types[1])?);
-            Ok(from_units(&joined, result))
+            joined(&values, types, result)
         }
         "add" | "sub" | "mul" | "div" | "mod" | "and" | "or" | "xor" => {
             arithmetic(&call.name, &values[0], &values[1], result)
@@ -225,96 +228,6 @@ fn fresh_guid() -> [u8; 16] {
     wire[7] = wire[7] & 0x0f | 0x40;
     wire[8] = wire[8] & 0x3f | 0x80;
     wire
-}
-
-fn text_function(call: &Call, values: &[Value<'_>]) -> Result<Option<Value<'static>>, SqlError> {
-    let types = &call.arguments;
-    let result = &call.result;
-    let first = || units(&values[0], &types[0]);
-    let count = |at: usize| values.get(at).map_or(0, number);
-    Ok(Some(match call.name.as_str() {
-        "len" => {
-            let all = first()?;
-            let end = all.iter().rposition(|unit| *unit != 0x20).map_or(0, |at| at + 1);
-            convert(Value::BigInt(end as i64), &SqlType::BigInt, result, 0)?.into_static()
-        }
-        "datalength" => {
-            let length = match &values[0] {
-                Value::VarChar(bytes) | Value::NVarChar(bytes) | Value::Binary(bytes) => bytes.len() as i64,
-                _ => i64::from(crate::types::catalog_size(&types[0]).0),
-            };
-            convert(Value::BigInt(length), &SqlType::BigInt, result, 0)?.into_static()
-        }
-        "substring" => {
-            let all = first()?;
-            let (start, length) = (count(1) - 1, count(2));
-            if length < 0 {
-                return Err(error(537, "Invalid length parameter passed to the LEFT or SUBSTRING function."));
-            }
-            let end = (start + length).clamp(0, all.len() as i64) as usize;
-            let start = start.clamp(0, end as i64) as usize;
-            from_units(&all[start..end], result)
-        }
-        "left" => from_units(&first()?[..(count(1).max(0) as usize).min(first()?.len())], result),
-        "right" => {
-            let all = first()?;
-            from_units(&all[all.len() - (count(1).max(0) as usize).min(all.len())..], result)
-        }
-        "replicate" => {
-            if count(1) < 0 {
-                return Ok(Some(Value::Null));
-            }
-            let mut all = first()?.repeat(count(1) as usize);
-            if crate::types::length_of(&types[0]).is_some() {
-                all.truncate(if is_wide(result) { 4000 } else { 8000 });
-            }
-            from_units(&all, result)
-        }
-        "space" => from_units(&vec![0x20; count(0).clamp(0, 8000) as usize], result),
-        "upper" => text_value(&text_of(&values[0], &types[0])?.to_uppercase(), result)?,
-        "lower" => text_value(&text_of(&values[0], &types[0])?.to_lowercase(), result)?,
-        "reverse" => from_units(&first()?.into_iter().rev().collect::<Vec<_>>(), result),
-        "ltrim" | "rtrim" | "trim" => {
-            let all = first()?;
-            let start = if call.name == "rtrim" { 0 } else { all.iter().position(|u| *u != 0x20).unwrap_or(all.len()) };
-            let end = if call.name == "ltrim" {
-                all.len()
-            } else {
-                all.iter().rposition(|u| *u != 0x20).map_or(start, |at| at + 1)
-            };
-            from_units(&all[start..end.max(start)], result)
-        }
-        "replace" => {
-            let [text, from, to] = [0, 1, 2].map(|at| text_of(&values[at], &types[at]));
-            let (text, from) = (text?, from?);
-            if from.is_empty() { text_value(&text, result)? } else { text_value(&text.replace(&from, &to?), result)? }
-        }
-        "charindex" => {
-            let (needle, text) = (units(&values[0], &types[0])?, units(&values[1], &types[1])?);
-            let fold = |unit: &u16| if *unit < 128 { u16::from((*unit as u8).to_ascii_lowercase()) } else { *unit };
-            let (needle, text): (Vec<u16>, Vec<u16>) =
-                (needle.iter().map(fold).collect(), text.iter().map(fold).collect());
-            let start = (count(2).max(1) - 1) as usize;
-            let found = (start..text.len()).find(|at| !needle.is_empty() && text[*at..].starts_with(&needle));
-            Value::Int(found.map_or(0, |at| at as i32 + 1))
-        }
-        "char" if (0..256).contains(&count(0)) => Value::VarChar(vec![count(0) as u8].into()),
-        "nchar" if (0..65_536).contains(&count(0)) => Value::NVarChar((count(0) as u16).to_le_bytes().to_vec().into()),
-        "char" | "nchar" => Value::Null,
-        "unicode" | "ascii" => first()?.first().map_or(Value::Null, |unit| Value::Int(i32::from(*unit))),
-        "quotename" => text_value(&format!("[{}]", text_of(&values[0], &types[0])?.replace(']', "]]")), result)?,
-        "str" => {
-            let value = match &values[0] {
-                Value::Float(v) => *v,
-                other => number(other) as f64,
-            };
-            let width = if values.len() > 1 { count(1) as usize } else { 10 };
-            let places = count(2) as usize;
-            let text = format!("{value:>width$.places$}");
-            text_value(&if text.len() > width { "*".repeat(width) } else { text }, result)?
-        }
-        _ => return Ok(None),
-    }))
 }
 
 fn other_function(call: &Call, values: &[Value<'_>]) -> Result<Value<'static>, SqlError> {
@@ -366,8 +279,10 @@ fn other_function(call: &Call, values: &[Value<'_>]) -> Result<Value<'static>, S
             make_moment(moved, result).ok_or_else(out_of_range)?
         }
         "datediff" => {
-            let difference = date_diff(&call.option, moment(&values[0], &types[0])?, moment(&values[1], &types[1])?);
-            convert(Value::BigInt(difference), &SqlType::BigInt, result, 0)?.into_static()
+            let difference = date_diff(&call.option, utc(&values[0], &types[0])?, utc(&values[1], &types[1])?);
+            let difference = i64::try_from(difference).map_err(|_| difference_overflow())?;
+            let fits = convert(Value::BigInt(difference), &SqlType::BigInt, result, 0);
+            fits.map_err(|_| difference_overflow())?.into_static()
         }
         "datepart" => Value::Int(date_part(&call.option, moment(&values[0], &types[0])?) as i32),
         "datefromparts" => {
@@ -380,17 +295,25 @@ fn other_function(call: &Call, values: &[Value<'_>]) -> Result<Value<'static>, S
         "todatetimeoffset" | "switchoffset" => {
             let at = moment(&values[0], &types[0])?;
             let offset = match &values[1] {
-                Value::Int(minutes) => *minutes as i16,
-                other => datetime::parse(&format!("00:00 {}", text_of(other, &types[1])?))
-                    .and_then(|m| m.offset)
-                    .unwrap_or(0),
+                Value::VarChar(_) | Value::NVarChar(_) => datetime::offset(&text_of(&values[1], &types[1])?),
+                other => i16::try_from(number(other)).ok().filter(|minutes| minutes.abs() <= 14 * 60),
             };
-            let shift =
-                if call.name == "switchoffset" { i64::from(offset) - i64::from(at.offset.unwrap_or(0)) } else { 0 };
+            let name = &call.name;
+            let offset = offset
+                .ok_or_else(|| error(9812, format!("The timezone provided to builtin function {name} is invalid.")))?;
+            let shift = if name == "switchoffset" { i64::from(offset) - i64::from(at.offset.unwrap_or(0)) } else { 0 };
             let local = at.days * TICKS_DAY + at.ticks + shift * 600_000_000;
             let moved =
                 Moment { days: local.div_euclid(TICKS_DAY), ticks: local.rem_euclid(TICKS_DAY), offset: Some(offset) };
-            make_moment(moved, result).ok_or_else(out_of_range)?
+            let there_is = (0..=datetime::LAST_DAY).contains(&moved.days);
+            make_moment(moved, result).filter(|_| there_is).ok_or_else(|| {
+                error(
+                    9813,
+                    format!(
+                        "The timezone provided to builtin function {name} would cause the datetimeoffset to overflow the range of valid date range in either UTC or local time."
+                    ),
+                )
+            })?
         }
         "udt_text" => match (&values[0], &types[0]) {
             (Value::Binary(bytes), SqlType::Udt { name }) => text_value(&udt_text(bytes, name), result)?,

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use crate::error::error;
 use crate::value::SqlError;
+use crate::version::Version;
 
 /// What `sys.databases` shows of one database.
 #[derive(Debug, Clone)]
@@ -58,6 +59,7 @@ struct State {
 pub struct Instance {
     directory: PathBuf,
     state: Mutex<State>,
+    version: Version,
 }
 
 /// A script that failed: the line (from 1) where its batch begins, and why.
@@ -69,10 +71,15 @@ pub struct ScriptError {
 }
 
 impl Instance {
-    /// A server whose SQLite files lie in `directory`; `master` exists at once.
+    /// A server of the newest version, whose SQLite files lie in `directory`; `master` exists at once.
     pub fn new(directory: &Path) -> Result<Arc<Self>, SqlError> {
+        Self::of_version(directory, Version::default())
+    }
+
+    /// As [`Instance::new`], of a version.
+    pub fn of_version(directory: &Path, version: Version) -> Result<Arc<Self>, SqlError> {
         let state = State { next_database: 1, next_spid: 51, ..State::default() };
-        let instance = Self { directory: directory.to_owned(), state: Mutex::new(state) };
+        let instance = Self { directory: directory.to_owned(), state: Mutex::new(state), version };
         instance.create_database("master")?;
         Ok(Arc::new(instance))
     }
@@ -80,6 +87,11 @@ impl Instance {
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change is one assignment, so the state behind a poisoned lock is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The version that the server has.
+    pub fn version(&self) -> Version {
+        self.version
     }
 
     /// A login with every right.

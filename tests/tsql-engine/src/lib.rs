@@ -2,7 +2,7 @@
 //!
 //! This crate knows nothing of the wire: [`value`] holds what travels between it and the protocol server.
 //! A batch is parsed (`script`, `ddl_parse`), translated to SQLite's SQL with SQL Server's types (`bind`, `expr`,
-//! `select`, `from`, `builtin`, `system`), and run (`run`, `dml`, `ddl`, `bulk`); rows stream to an [`value::Output`].
+//! `predicate`, `select`, `from`, `builtin`, `aggregate`, `system`), and run (`run`, `dml`, `ddl`, `bulk`); rows stream to an [`value::Output`].
 //! `permissions` knows who may do and see what. What the parser takes and nothing reads is refused by `honest` and `options`.
 
 #![allow(
@@ -23,6 +23,7 @@
     reason = "steps of the translation share one form of signature"
 )]
 
+mod aggregate;
 mod answers;
 mod bind;
 mod builtin;
@@ -30,8 +31,10 @@ mod bulk;
 mod call;
 mod catalog;
 mod catalog_views;
+mod characters;
 mod codec;
 mod collation;
+mod collation_names;
 mod constraint;
 mod convert;
 mod convert_text;
@@ -51,8 +54,10 @@ mod hierarchy;
 mod honest;
 mod instance;
 mod like;
+mod native;
 mod options;
 mod permissions;
+mod predicate;
 mod quirks;
 mod run;
 mod script;
@@ -61,10 +66,12 @@ mod server_views;
 mod session;
 mod system;
 mod temporal;
+mod text_functions;
 mod tokens;
 mod tpch;
 mod types;
 pub mod value;
+mod version;
 
 pub use answers::{Answers, UnicodeBytes, falsified};
 pub use bulk::Bulk;
@@ -72,3 +79,4 @@ pub use instance::{DatabaseInfo, Instance, ScriptError, SessionInfo};
 pub use quirks::Quirks;
 pub use session::{LoginRequest, Session, Watch};
 pub use types::type_name;
+pub use version::Version;

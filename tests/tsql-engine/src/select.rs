@@ -197,7 +197,7 @@ impl Binder<'_> {
         let alias = quote(&self.fresh());
         let mut cells = Vec::new();
         for (at, (own, wanted)) in query.columns.iter().zip(columns).enumerate() {
-            let cell = Bound { sql: format!("{alias}.\"c{at}\""), constant: None, ..own.bound.clone() };
+            let cell = Bound { sql: format!("{alias}.\"c{at}\""), constant: None, node: None, ..own.bound.clone() };
             let null = matches!(own.bound.constant, Some(Value::Null));
             let sql = if null { "NULL".to_owned() } else { self.cast(cell, &wanted.bound.sql_type)?.sql };
             cells.push(format!("{sql} AS \"c{at}\""));
@@ -307,7 +307,8 @@ impl Binder<'_> {
         Ok(BoundQuery { sql: format!("{head}{order}{limit}"), columns })
     }
 
-    fn projection(&self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Vec<OutColumn>, SqlError> {
+    /// The columns of a SELECT list.
+    pub fn projection(&self, items: &[SelectItem], scope: &Scope<'_>) -> Result<Vec<OutColumn>, SqlError> {
         let mut columns = Vec::new();
         for item in items {
             match item {
@@ -371,7 +372,12 @@ pub fn outward(query: &BoundQuery, alias: &str) -> Vec<OutColumn> {
         .enumerate()
         .map(|(at, column)| OutColumn {
             name: column.name.clone(),
-            bound: Bound { sql: format!("{}.\"c{at}\"", quote(alias)), constant: None, ..column.bound.clone() },
+            bound: Bound {
+                sql: format!("{}.\"c{at}\"", quote(alias)),
+                constant: None,
+                node: None,
+                ..column.bound.clone()
+            },
         })
         .collect()
 }

@@ -20,11 +20,12 @@ pub fn view(env: &Env<'_>, place: &Place, name: &str) -> Result<Option<(String, 
                 .iter()
                 .map(|database| {
                     format!(
-                        "SELECT {} AS name, {} AS database_id, {} AS source_database_id, {} AS collation_name, 160 AS compatibility_level, {} AS snapshot_isolation_state, {} AS snapshot_isolation_state_desc, {} AS is_read_committed_snapshot_on, {} AS is_read_only, 0 AS state, {} AS state_desc",
+                        "SELECT {} AS name, {} AS database_id, {} AS source_database_id, {} AS collation_name, {} AS compatibility_level, {} AS snapshot_isolation_state, {} AS snapshot_isolation_state_desc, {} AS is_read_committed_snapshot_on, {} AS is_read_only, 0 AS state, {} AS state_desc",
                         text(&database.name),
                         database.id,
                         database.source.map_or("NULL".to_owned(), |id| id.to_string()),
                         text(DEFAULT_COLLATION),
+                        env.instance.version().compatibility(),
                         u8::from(database.allow_snapshot),
                         text(if database.allow_snapshot { "ON" } else { "OFF" }),
                         u8::from(database.read_committed_snapshot),

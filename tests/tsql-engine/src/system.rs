@@ -7,9 +7,7 @@ use crate::env::Env;
 use crate::error::unsupported;
 use crate::expr::{null, nvarchar, text_constant};
 use crate::value::{Len, SqlError, SqlType, Value};
-
-/// The version that clients may rely on: SQL Server 2022's.
-pub const VERSION: &str = "16.0.1000.6";
+use crate::version::Version;
 
 /// The present moment, in UTC.
 pub fn now() -> Moment {
@@ -217,7 +215,7 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
         "host_name" => text(env.host)?,
         "is_srvrolemember" | "is_member" | "is_rolemember" => int(i64::from(env.admin)),
         "has_perms_by_name" => has_permission(binder, arguments)?,
-        "serverproperty" => property(&argument(arguments, 0)?.unwrap_or_default())?,
+        "serverproperty" => property(env.instance.version(), &argument(arguments, 0)?.unwrap_or_default())?,
         "databasepropertyex" => {
             let value = match argument(arguments, 1)?.unwrap_or_default().to_ascii_lowercase().as_str() {
                 "updateability" if env.read_only => "READ_ONLY",
@@ -236,6 +234,9 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
         }
         "collationproperty" => {
             let collation = argument(arguments, 0)?.unwrap_or_default();
+            if crate::collation_names::known(&collation, env.instance.version()).is_err() {
+                return Ok(Some(Bound { sql_type: SqlType::SqlVariant, ..null() }));
+            }
             match argument(arguments, 1)?.unwrap_or_default().to_ascii_lowercase().as_str() {
                 "codepage" => variant(int(i64::from(crate::collation::code_page(&collation)))),
                 "lcid" => variant(int(1033)),
@@ -256,10 +257,10 @@ fn variant(bound: Bound) -> Bound {
     }
 }
 
-fn property(name: &str) -> Result<Bound, SqlError> {
+fn property(version: Version, name: &str) -> Result<Bound, SqlError> {
     Ok(variant(match name.to_ascii_lowercase().as_str() {
-        "productversion" => text(VERSION)?,
-        "productmajorversion" => text("16")?,
+        "productversion" => text(&version.number())?,
+        "productmajorversion" => text(&version.build()[0].to_string())?,
         "productlevel" => text("RTM")?,
         "engineedition" => int(3),
         "edition" => text("Developer Edition (simulator)")?,
@@ -277,7 +278,9 @@ impl Binder<'_> {
         let settings = env.settings;
         Ok(match name.to_ascii_lowercase().as_str() {
             "version" => text(&format!(
-                "Microsoft SQL Server 2022 (simulator, not a Microsoft product) - {VERSION} (X64) on SQLite"
+                "Microsoft SQL Server {} (simulator, not a Microsoft product) - {} (X64) on SQLite",
+                env.instance.version().year(),
+                env.instance.version().number()
             ))?,
             "spid" => Bound::constant(Value::SmallInt(env.spid as i16), SqlType::SmallInt),
             "trancount" => int(i64::from(settings.transactions)),
@@ -288,7 +291,10 @@ impl Binder<'_> {
             "textsize" => int(settings.text_size),
             "options" => int(5496),
             "lock_timeout" => int(settings.lock_timeout),
-            "microsoftversion" => int(0x1000_03E8),
+            "microsoftversion" => {
+                let [major, _, build, _] = env.instance.version().build();
+                int(i64::from(major) << 24 | i64::from(build))
+            }
             "identity" => Bound::constant(
                 settings.identity.map_or(Value::Null, |value| Value::Decimal { value: i128::from(value), scale: 0 }),
                 SqlType::Numeric { precision: 38, scale: 0 },

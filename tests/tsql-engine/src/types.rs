@@ -308,6 +308,11 @@ pub fn common(left: &SqlType, right: &SqlType) -> SqlType {
         (Some(a), Some(b)) => Len::N(a.max(b) as u16),
         _ => Len::Max,
     };
+    // Of two strings the wider one has 4,000 units at most.
+    let national = || match both_sized() {
+        Len::N(length) => Len::N(length.min(4000)),
+        Len::Max => Len::Max,
+    };
     match high {
         SqlType::Decimal { .. } | SqlType::Numeric { .. } if precedence(low) >= 12 => {
             let ((p1, s1), (p2, s2)) = (decimal_shape(left), decimal_shape(right));
@@ -316,7 +321,7 @@ pub fn common(left: &SqlType, right: &SqlType) -> SqlType {
             SqlType::Decimal { precision, scale: scale.min(precision) }
         }
         SqlType::NVarChar { collation, .. } | SqlType::NChar { collation, .. } if is_string(low) => {
-            SqlType::NVarChar { len: both_sized(), collation: collation.clone() }
+            SqlType::NVarChar { len: national(), collation: collation.clone() }
         }
         SqlType::VarChar { collation, .. } | SqlType::Char { collation, .. } if is_string(low) => {
             SqlType::VarChar { len: both_sized(), collation: collation.clone() }

@@ -156,7 +156,7 @@ fn start_source(program: &Path, certificates: &Certificates) -> Result<Simulator
     let options = simulator::Options {
         tls: Some((certificates.certificate.clone(), certificates.key.clone())),
         scripts: scripts.into_iter().map(|script| (SOURCE_DATABASE.to_owned(), script)).collect(),
-        tpch: None,
+        ..simulator::Options::default()
     };
     Simulator::start(program, &options)
 }

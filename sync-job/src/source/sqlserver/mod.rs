@@ -11,7 +11,10 @@ use crate::plan::self_test::SelfTest;
 use crate::retry::worth_retrying;
 use crate::schema::SourceFacts;
 use crate::source::{Catalog, Source};
+use crate::witness::Abilities;
 
+#[cfg(feature = "broken-decoders")]
+mod broken;
 mod catalog;
 mod connect;
 mod planned;
@@ -21,6 +24,7 @@ mod self_test;
 mod server_message;
 mod stream;
 mod types;
+mod witness;
 
 pub use reader::SqlServerReader;
 
@@ -45,6 +49,7 @@ SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version,
        CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition,
        DB_NAME() AS database_name, SUSER_SNAME() AS login_name,
        CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)) AS updateability,
+       CAST(COLLATIONPROPERTY('Latin1_General_100_BIN2_UTF8', 'CodePage') AS int) AS utf8_code_page,
        CAST(HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DEFINITION') AS int) AS view_definition";
 
 const SNAPSHOT_STATE: &str = "\
@@ -71,8 +76,12 @@ impl Source for SqlServer {
         let fields = catalog::Fields::new("server's facts", row);
         let version = fields.text("version")?;
         let edition = fields.optional_text("edition")?.unwrap_or_default();
+        let major_version = version.split('.').next().and_then(|major| major.parse().ok());
+        // Azure SQL says 12 for ever, and knows what the latest version knows.
+        let utf8 = fields.optional_int("utf8_code_page")? == Some(witness::UTF8);
         let mut facts = SourceFacts {
-            major_version: version.split('.').next().and_then(|major| major.parse().ok()),
+            major_version,
+            abilities: Abilities { utf8, long_hash: utf8 || major_version >= Some(witness::LONG_HASH_SINCE) },
             version: format!("SQL Server {version} {edition}").trim_end().to_owned(),
             database: fields.text("database_name")?,
             read_only: fields.optional_text("updateability")?.as_deref() == Some("READ_ONLY"),

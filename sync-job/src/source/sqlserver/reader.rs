@@ -17,9 +17,10 @@ use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
 use crate::source::{Reader, RowSink};
 use crate::text::CodePage;
 use crate::type_map::ReadAs;
+use crate::witness::{self, Answer};
 
-/// Finding bounds may scan an index, in silence: it may take this many times the stall timeout.
-const BOUNDS_PATIENCE: u32 = 20;
+/// Finding bounds may scan an index, and the witness adds up a table, in silence: that may take this many times the stall timeout.
+const SILENT_PATIENCE: u32 = 20;
 
 /// A connection with its session prepared; see [`Reader`].
 pub struct SqlServerReader {
@@ -45,16 +46,15 @@ impl Reader for SqlServerReader {
     }
 
     async fn bounds(&mut self, table: &TablePlan, count: u64) -> Result<Vec<Key>> {
-        let patience = self.stall_timeout * BOUNDS_PATIENCE;
+        let patience = self.stall_timeout * SILENT_PATIENCE;
         let Some(first) = table.chunk_key.first() else { return Ok(Vec::new()) };
         if count < 2 {
             return Ok(Vec::new());
         }
-        if first.is_divisible()
-            && let Some(sql) = select::extremes(table)
-        {
-            let found = rows(&mut self.connection, &sql, patience).await?;
-            if let Some(bounds) = found.first().and_then(|row| split(first, row, count, table.chunk_key.len() == 1)) {
+        if first.is_divisible() {
+            let found = rows(&mut self.connection, &select::extremes(table, first), patience).await?;
+            let bounds = found.first().and_then(|row| split(first, row, count, table.chunk_key.len() == 1));
+            if let Some(bounds) = bounds {
                 return Ok(bounds);
             }
         }
@@ -103,6 +103,45 @@ impl Reader for SqlServerReader {
             }
         }
     }
+
+    async fn count_up_to(&mut self, table: &TablePlan, most: u64) -> Result<u64> {
+        let patience = self.stall_timeout * SILENT_PATIENCE;
+        let found = rows(&mut self.connection, &select::count_up_to(table, most), patience).await?;
+        Ok(first_count(&found))
+    }
+
+    async fn extremes(&mut self, table: &TablePlan, key: &KeyColumn) -> Result<Option<(KeyValue, KeyValue)>> {
+        let patience = self.stall_timeout * SILENT_PATIENCE;
+        let found = rows(&mut self.connection, &select::extremes(table, key), patience).await?;
+        let value = |index: usize| {
+            let (_, data) = found.first()?.cells().nth(index)?;
+            key_value(cell(data, &key.read).ok()?)
+        };
+        Ok(value(0).zip(value(1)))
+    }
+
+    async fn witness(
+        &mut self,
+        table: &TablePlan,
+        plan: &witness::Plan,
+        scope: &witness::Scope,
+    ) -> Result<Vec<Answer>> {
+        let patience = self.stall_timeout * SILENT_PATIENCE;
+        let mut answers = Vec::with_capacity(plan.questions.len());
+        for questions in plan.questions.chunks(witness::QUESTIONS_AT_ONCE) {
+            let sql = super::witness::select(table, &plan.subjects, questions, scope);
+            tracing::debug!(table = %table.source, sql, "witness");
+            let found = rows(&mut self.connection, &sql, patience).await?;
+            let cells = found.first().map(|row| row.cells().map(|(_, data)| super::witness::answer(data)));
+            answers.extend(cells.into_iter().flatten());
+        }
+        Ok(answers)
+    }
+}
+
+fn first_count(found: &[tiberius::Row]) -> u64 {
+    let count = found.first().and_then(|row| row.try_get::<i64, _>(0).ok().flatten());
+    count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
 }
 
 impl SqlServerReader {
@@ -113,8 +152,7 @@ impl SqlServerReader {
 
     async fn count(&mut self, table: &TablePlan, patience: Duration) -> Result<u64> {
         let found = rows(&mut self.connection, &select::count(table), patience).await?;
-        let count = found.first().and_then(|row| row.try_get::<i64, _>(0).ok().flatten());
-        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+        Ok(first_count(&found))
     }
 
     /// Every `step`-th key, thinned while they come: the number of rows may be wildly off.
@@ -141,7 +179,12 @@ fn visit<S: RowSink>(table: &TablePlan, row: &tiberius::Row, sink: &mut S) -> Re
     encoder.begin_row();
     for (index, ((_, data), column)) in row.cells().zip(&table.columns).enumerate() {
         whole_cell(data, column)
-            .and_then(|cell| encoder.cell(index, cell))
+            .and_then(|cell| {
+                #[cfg(feature = "broken-decoders")]
+                return super::broken::encode(encoder, table, row, index, cell);
+                #[cfg(not(feature = "broken-decoders"))]
+                encoder.cell(index, cell)
+            })
             .map_err(|error| bad_cell(table, row, number, column, error))?;
     }
     encoder.end_row();

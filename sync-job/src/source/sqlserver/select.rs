@@ -1,6 +1,6 @@
 //! The T-SQL that reads a table. The one place where identifiers and literals of the source are quoted.
 
-use crate::cell::{date_text, time_text, uuid_text};
+use crate::cell::{date_text, hex, time_text, uuid_text};
 use crate::chunk::{Chunk, Key, KeyValue};
 use crate::plan::references::{Compares, Reference, Side};
 use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
@@ -76,7 +76,7 @@ pub fn expression(column: &str, read: &ReadAs, bytes_of_text: &str) -> String {
 }
 
 /// A column's text as nvarchar.
-fn text(name: &str, read: &ReadAs) -> String {
+pub fn text(name: &str, read: &ReadAs) -> String {
     match read {
         ReadAs::HierarchyPath => format!("CAST({name}.ToString() AS nvarchar(4000))"),
         ReadAs::Ewkt => {
@@ -169,25 +169,27 @@ pub fn chunk(table: &TablePlan, chunk: &Chunk) -> String {
 }
 
 fn conditions(table: &TablePlan, chunk: &Chunk) -> Vec<String> {
-    let mut conditions: Vec<String> = table.filter.iter().map(|filter| format!("({filter})")).collect();
+    let filter = table.filter.iter().map(|filter| format!("({filter})"));
+    filter.chain(range(&table.chunk_key, chunk)).collect()
+}
+
+/// The condition that keys of a chunk meet; nothing where all do.
+pub fn range(key: &[KeyColumn], chunk: &Chunk) -> Option<String> {
     let mut range = Vec::new();
     if let Some(lower) = &chunk.lower {
-        range.push(compare(&table.chunk_key, lower, ">", ">="));
+        range.push(compare(key, lower, ">", ">="));
     }
     if let Some(upper) = &chunk.upper {
-        range.push(compare(&table.chunk_key, upper, "<", "<"));
+        range.push(compare(key, upper, "<", "<"));
     }
     if range.is_empty() {
-        return conditions;
+        return None;
     }
-    let mut range = range.join(" AND ");
-    if chunk.takes_nulls()
-        && let Some(first) = table.chunk_key.iter().find(|column| column.nullable)
-    {
-        range = format!("(({range}) OR {} IS NULL)", quote(&first.name));
+    let range = range.join(" AND ");
+    match key.iter().find(|column| column.nullable) {
+        Some(first) if chunk.takes_nulls() => Some(format!("(({range}) OR {} IS NULL)", quote(&first.name))),
+        _ => Some(range),
     }
-    conditions.push(range);
-    conditions
 }
 
 /// `(k1, k2, …) op key` without row values, which T-SQL lacks. `last` is the operator of the last column.
@@ -239,6 +241,7 @@ fn key_literal(column: &KeyColumn, value: &KeyValue) -> String {
             }
         }
         KeyValue::Uuid(bytes) => format!("CAST('{}' AS uniqueidentifier)", uuid_text(bytes)),
+        KeyValue::Bytes(bytes) => format!("0x{}", hex(bytes)),
         KeyValue::Text(text) => match column.source_type {
             SourceType::NChar { .. } | SourceType::NVarChar { .. } => literal(text),
             _ => literal(text)[1..].to_owned(),
@@ -284,12 +287,18 @@ pub fn nothing_filtered(table: &TablePlan) -> Option<String> {
     Some(format!("SELECT TOP (0) 1 AS found FROM {} WHERE ({filter})", qualified(&table.source)))
 }
 
-/// Smallest and largest value of the leading key column.
-pub fn extremes(table: &TablePlan) -> Option<String> {
-    let key = table.chunk_key.first()?;
+/// Smallest and largest value of a key column.
+pub fn extremes(table: &TablePlan, key: &KeyColumn) -> String {
     let name = quote(&key.name);
     let filter = table.filter.as_ref().map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
-    Some(format!("SELECT MIN({name}), MAX({name}) FROM {}{filter}", qualified(&table.source)))
+    format!("SELECT MIN({name}), MAX({name}) FROM {}{filter}", qualified(&table.source))
+}
+
+/// The number of rows, counted up to this many.
+pub fn count_up_to(table: &TablePlan, most: u64) -> String {
+    let filter = table.filter.as_ref().map(|filter| format!(" WHERE ({filter})")).unwrap_or_default();
+    let first = format!("SELECT TOP ({most}) 1 AS one FROM {}{filter}", qualified(&table.source));
+    format!("SELECT COUNT_BIG(*) FROM ({first}) AS first_rows")
 }
 
 /// The number of rows, where statistics do not tell it.

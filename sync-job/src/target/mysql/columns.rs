@@ -54,6 +54,13 @@ macro_rules! one_column {
 
 one_column!(String, Option<String>, u64, Option<u64>, i64, Option<i64>);
 
+/// As many texts as there are columns.
+impl Columns for Vec<Option<String>> {
+    fn read(row: &Row) -> Result<Self, Unexpected> {
+        (0..row.len()).map(|index| column(row, index)).collect()
+    }
+}
+
 macro_rules! several_columns {
     ($($type:ident $index:tt),*) => {
         impl<$($type: mysql_async::prelude::FromValue + Send + 'static),*> Columns for ($($type,)*) {

@@ -13,6 +13,7 @@ use crate::plan::{Dialect, Finding, SwapMethod, TablePlan, TargetTable};
 use crate::schema::TableName;
 use crate::target::load_data::LoadDataEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
+use crate::witness::{Answer, Plan, Scope};
 
 mod carried;
 mod columns;
@@ -35,6 +36,7 @@ mod server_message;
 mod snapshots;
 mod sql;
 mod swap;
+mod witness;
 
 pub use dialect::MySqlDialect;
 
@@ -261,6 +263,19 @@ impl Target for MySql {
         let digest = digest::whole(&mut connection, table, relation).await?;
         close(connection).await;
         Ok(digest)
+    }
+
+    async fn witness(
+        &self,
+        table: &TablePlan,
+        relation: &TableName,
+        plan: &Plan,
+        scope: &Scope,
+    ) -> Result<Vec<Answer>> {
+        let mut connection = self.connect_to_wait().await?;
+        let answers = witness::ask(&mut connection, table, relation, plan, scope).await?;
+        close(connection).await;
+        Ok(answers)
     }
 
     async fn convert(&self, table: &TablePlan, staging: &Staging) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::retry;
 use crate::schema::TableName;
 use crate::target::copy_binary::CopyEncoder;
 use crate::target::{Staging, SwapItem, Target, TargetFacts};
+use crate::witness::{Answer, Plan, Scope};
 
 mod connect;
 mod dialect;
@@ -30,6 +31,7 @@ mod slots;
 mod sql;
 mod swap;
 mod ties;
+mod witness;
 
 pub use dialect::PostgresDialect;
 
@@ -107,21 +109,22 @@ async fn make_schema(connection: &mut PgConnection, schema: &str) -> Result<()> 
     .await
 }
 
+/// Whether a relation's rows are in its partitions. The job makes none such, but `verify` looks at whatever is there.
+async fn is_partitioned(connection: &mut PgConnection, relation: &TableName) -> Result<bool> {
+    let kind = format!(
+        "SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass({})",
+        sql::literal(&sql::qualified(relation))
+    );
+    rows(connection, &kind).await?.first().map_or(Ok(false), |row| row.value(0))
+}
+
 /// The digest of a relation's columns, over a given connection (and so inside its transaction).
 async fn digest_of(
     connection: &mut PgConnection,
     columns: impl IntoIterator<Item = &ColumnPlan>,
     relation: &TableName,
 ) -> Result<TableDigest> {
-    // The job makes none, but `verify` looks at whatever is there.
-    let kind = format!(
-        "SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass({})",
-        sql::literal(&sql::qualified(relation))
-    );
-    let partitioned = match rows(connection, &kind).await?.first() {
-        Some(row) => row.value(0)?,
-        None => false,
-    };
+    let partitioned = is_partitioned(connection, relation).await?;
     let none = || Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}"));
     let found = rows(connection, &sql::digest(columns, relation, partitioned)).await?;
     let row = found.first().ok_or_else(none)?;
@@ -295,6 +298,20 @@ impl Target for Postgres {
         let digest = digest_of(&mut connection, &table.columns, relation).await;
         close(connection).await;
         digest
+    }
+
+    async fn witness(
+        &self,
+        table: &TablePlan,
+        relation: &TableName,
+        plan: &Plan,
+        scope: &Scope,
+    ) -> Result<Vec<Answer>> {
+        let mut connection = self.connect().await?;
+        let partitioned = is_partitioned(&mut connection, relation).await?;
+        let answers = witness::ask(&mut connection, table, relation, partitioned, plan, scope).await;
+        close(connection).await;
+        answers
     }
 
     async fn convert(&self, table: &TablePlan, staging: &Staging) -> Result<()> {

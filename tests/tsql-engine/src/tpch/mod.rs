@@ -3,6 +3,7 @@
 //! [`direct`] answers the reads that the job sends (ranges of the primary key, extremes, counts, every n-th key) straight from
 //! the generator; for other queries [`materialize`] makes a temporary copy that the engine reads.
 
+mod aggregates;
 mod answer;
 mod cells;
 mod keys;
@@ -52,16 +53,26 @@ pub fn row_count(name: &str, scale: f64) -> u64 {
 ///
 /// Answered are, over `[dbo].table [AS a] [WITH (…)] [WHERE …]` with comparisons of primary key columns and integers, `IS NULL`,
 /// AND and OR: columns and their casts to varbinary(n) and decimal(p,s), TOP (n), ORDER BY the primary key; MIN and MAX of key
-/// columns, COUNT(*), COUNT_BIG(*); and every n-th key by ROW_NUMBER.
+/// columns, COUNT(*), COUNT_BIG(*); every n-th key by ROW_NUMBER; and aggregates of any expression, under any condition.
 pub fn direct(session: &Session, query: &Query, out: &mut dyn Output) -> Result<Option<(u64, Flow)>, SqlError> {
-    let plain = session.settings.row_limit == 0 && !session.settings.format_only;
-    let Some(plan) = parse::plan(query).filter(|_| plain) else { return Ok(None) };
-    // The plan goes by the name alone; whether the session's database has that table, and as a generated one, is in its catalog.
-    let Some(table) = catalog::find(&session.connection, "dbo", plan.table.name())? else { return Ok(None) };
-    let Some(scale) = table.tpch else { return Ok(None) };
-    session.env().may_select(&table)?;
+    if session.settings.row_limit > 0 || session.settings.format_only {
+        return Ok(None);
+    }
+    let Some(plan) = parse::plan(query) else {
+        return Ok(aggregates::direct(session, query, out)?.map(|flow| (1, flow)));
+    };
+    let Some(scale) = scale(session, plan.table)? else { return Ok(None) };
     let sent = answer::answer(&plan, scale, out)?;
     Ok(Some(sent.map_or((0, Flow::Stop), |rows| (rows, Flow::Continue))))
+}
+
+/// The scale at which the session's database generates the table, if it does. A plan goes by the name alone.
+fn scale(session: &Session, table: Table) -> Result<Option<f64>, SqlError> {
+    let Some(found) = catalog::find(&session.connection, "dbo", table.name())? else { return Ok(None) };
+    if found.tpch.is_some() {
+        session.env().may_select(&found)?;
+    }
+    Ok(found.tpch)
 }
 
 /// A temporary copy, for queries that the generator cannot answer itself; made once a session.

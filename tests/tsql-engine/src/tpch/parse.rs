@@ -4,13 +4,13 @@ use sqlparser::ast::{BinaryLength, BinaryOperator};
 use sqlparser::ast::{
     CastKind, DataType, Distinct, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
     GroupByExpr, Ident, OrderByExpr, OrderByKind, OrderBySort, Query, Select, SelectItem, SetExpr, TableFactor,
-    TopQuantity, UnaryOperator, Value as Literal, WildcardAdditionalOptions, WindowType,
+    TableWithJoins, TopQuantity, UnaryOperator, Value as Literal, WildcardAdditionalOptions, WindowType,
 };
 
 use super::answer::WIDEST;
 use super::plan::{Aggregate, Cast, Item, Plan, Wanted};
 use super::schema::{Kind, Table};
-use super::segment::{Condition, Operator, segments};
+use super::segment::{Condition, Operator, Segment, segments};
 use crate::value::{Column, Len, SqlType};
 
 /// The plan of a query, if the generator can answer it.
@@ -46,6 +46,51 @@ fn plain_select(query: &Query) -> Option<&Select> {
         && select.exclude.is_none();
     let one_source = select.from.len() == 1 && select.from.iter().all(|from| from.joins.is_empty());
     (plain_query && plain_select && ungrouped && one_source).then_some(select)
+}
+
+/// One table, a range of its keys, and what is asked of it.
+pub(super) struct Range<'q> {
+    pub table: Table,
+    pub from: &'q [TableWithJoins],
+    pub segments: Vec<Segment>,
+    /// Conditions beyond the range, all of which must hold.
+    pub others: Vec<&'q Expr>,
+    pub items: &'q [SelectItem],
+}
+
+/// The range of a query over one table without TOP and ORDER BY.
+pub(super) fn range(query: &Query) -> Option<Range<'_>> {
+    let select = plain_select(query)?;
+    let source = Source::of(&select.from.first()?.relation)?;
+    if select.top.is_some() || query.order_by.is_some() {
+        return None;
+    }
+    let (mut keys, mut others) = (None, Vec::new());
+    for expr in select.selection.iter().flat_map(conjuncts) {
+        match (condition(expr, &source), keys.take()) {
+            (Some(own), Some(before)) => keys = Some(Condition::And(Box::new(before), Box::new(own))),
+            (Some(own), None) => keys = Some(own),
+            (None, before) => {
+                keys = before;
+                others.push(expr);
+            }
+        }
+    }
+    let (table, from, items) = (source.table, select.from.as_slice(), select.projection.as_slice());
+    Some(Range { table, from, segments: segments(keys), others, items })
+}
+
+/// The parts of a condition that AND joins.
+fn conjuncts(expr: &Expr) -> Vec<&Expr> {
+    match expr {
+        Expr::Nested(inner) => conjuncts(inner),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => {
+            let mut all = conjuncts(left);
+            all.extend(conjuncts(right));
+            all
+        }
+        other => vec![other],
+    }
 }
 
 /// A table and the name by which the query knows it.

@@ -12,6 +12,8 @@ use tpchgen::generators::{
 
 use super::schema::Table;
 use super::{answer as answers, keys, parse as parser};
+use crate::instance::Instance;
+use crate::session::Session;
 use crate::value::{Column, EnvChange, Flow, Len, Output, SqlError, SqlType, Value};
 
 /// The smallest scale at which all keys are unique: 15,000 orders.
@@ -364,4 +366,52 @@ fn other_queries_are_left_alone() {
     ] {
         assert!(parser::plan(&parse(sql)).is_none(), "answered: {sql}");
     }
+}
+
+#[test]
+fn aggregates_of_expressions_need_no_copy() {
+    let directory = std::env::temp_dir().join(format!("tsql-engine-tpch-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let instance = Instance::new(&directory).unwrap();
+    instance.create_database("shop").unwrap();
+    instance.attach_tpch("shop", SCALE).unwrap();
+    let session = Session::internal(instance, "shop").unwrap();
+    let utf8 = "CAST(RTRIM(c_name) COLLATE Latin1_General_100_BIN2_UTF8 AS varchar(max))";
+    for (items, condition) in [
+        ("COUNT_BIG(*), SUM(CAST(c_acctbal AS decimal(38,2)))", "c_custkey >= 3 AND c_custkey < 9"),
+        ("SUM(LEN(CAST(c_comment AS nvarchar(max)) COLLATE Latin1_General_100_CI_AS_SC + N'x') - 1)", "c_custkey < 9"),
+        (&format!("SUM(CAST(SUBSTRING(HASHBYTES('SHA2_256', {utf8}), 1, 4) AS bigint)) + 1"), "c_custkey = 2"),
+        ("ISNULL(SUM(CASE WHEN c_phone IS NULL THEN 1 ELSE 0 END), 0)", "c_custkey < 9 AND c_acctbal > 0"),
+        ("MIN(c_phone), MAX(c_acctbal), COUNT(NULLIF(c_nationkey, 0))", "c_mktsegment = 'BUILDING' AND c_custkey < 9"),
+    ] {
+        let sql = format!("SELECT {items} FROM [dbo].[customer] AS c WITH (NOLOCK) WHERE {condition}");
+        let answered = super::aggregates::direct(&session, &parse(&sql), &mut Nothing).unwrap();
+        assert_eq!(answered, Some(Flow::Continue), "{sql}");
+    }
+    for sql in ["SELECT SUM(c_acctbal) FROM customer GROUP BY c_nationkey", "SELECT c_name + 'x' FROM customer"] {
+        assert_eq!(super::aggregates::direct(&session, &parse(sql), &mut Nothing).unwrap(), None, "{sql}");
+    }
+    drop(session);
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+/// Takes any answer.
+struct Nothing;
+
+impl Output for Nothing {
+    fn columns(&mut self, _: &[Column]) -> Flow {
+        Flow::Continue
+    }
+
+    fn row(&mut self, _: &[Value<'_>]) -> Flow {
+        Flow::Continue
+    }
+
+    fn done(&mut self, _: Option<u64>) -> Flow {
+        Flow::Continue
+    }
+
+    fn info(&mut self, _: &SqlError) {}
+
+    fn env_change(&mut self, _: &EnvChange) {}
 }

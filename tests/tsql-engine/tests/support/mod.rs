@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tsql_engine::value::{Column, EnvChange, Flow, Output, SqlError, Value};
-use tsql_engine::{Instance, LoginRequest, Session};
+use tsql_engine::{Instance, LoginRequest, Session, Version};
 
 /// What one batch returned.
 #[derive(Default)]
@@ -67,11 +67,16 @@ impl Drop for Server {
 
 /// A server with the database `shop` and the login `sa`.
 pub fn server() -> Server {
+    server_of(Version::default())
+}
+
+/// As [`server`], of a version.
+pub fn server_of(version: Version) -> Server {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let directory = std::env::temp_dir().join(format!("tsql-engine-cases-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&directory).expect("the temporary directory takes directories");
-    let instance = Instance::new(&directory).expect("a fresh directory takes a server");
+    let instance = Instance::of_version(&directory, version).expect("a fresh directory takes a server");
     instance.create_login("sa", "secret");
     instance.create_database("shop").expect("a fresh server has no database of that name");
     Server { instance, directory }
@@ -106,6 +111,22 @@ pub fn error(session: &mut Session, sql: &str) -> u32 {
         Ok(_) => panic!("no error: {sql}"),
         Err(error) => error.number,
     }
+}
+
+/// Runs each expression as nvarchar and compares its text, or the number of its error.
+pub fn expect(session: &mut Session, cases: &[(&str, &str)]) {
+    let mut wrong = Vec::new();
+    for (expression, expected) in cases {
+        let mut out = Collected::default();
+        let found = match session.batch(&format!("SELECT CAST({expression} AS nvarchar(4000))"), &[], &mut out) {
+            Ok(_) => show(&out.rows[0][0]),
+            Err(error) => format!("Msg {}", error.number),
+        };
+        if found != *expected {
+            wrong.push(format!("{expression}: {found}, not {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// The first value of the first row.
