@@ -98,7 +98,9 @@ impl<S: Source, T: Target> Job<S, T> {
         // Which one it is depends on the server's version.
         let dialect = self.target.dialect();
         let catalog = self.source.catalog().await?;
-        let draft = plan::draft(config, &catalog, &self.only, dialect);
+        let mut draft = plan::draft(config, &catalog, &facts, &self.only, dialect);
+        let tested = self.source.self_test(&draft.tables).await?;
+        plan::self_test::apply(&mut draft, &tested);
         let targets = draft.targets();
         let (tables, names, unseen_readers) = tokio::try_join!(
             self.target.inspect(&targets),
@@ -233,7 +235,8 @@ impl<S: Source, T: Target> Job<S, T> {
                 let is_compared =
                     |name: &String| planned.plan.tables.iter().any(|table| table.source.to_string() == *name);
                 let refusals = planned.plan.refusals();
-                let refusals = refusals.filter(|finding| !finding.table.as_ref().is_some_and(is_compared));
+                let refusals = refusals
+                    .filter(|finding| finding.hides_a_part() || !finding.table.as_ref().is_some_and(is_compared));
                 report.refusals = refusals.cloned().collect();
                 if report.refusals.is_empty() {
                     let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();

@@ -47,13 +47,16 @@ pub fn judge(
             "Grant VIEW DEFINITION and CREATE DATABASE to the login, or choose another consistency.",
         ));
     }
-    if source.sees_definitions == Some(false) {
+    if source.sees_definitions != Some(true) {
+        let lacks = match source.sees_definitions {
+            Some(_) => "lacks VIEW DEFINITION",
+            None => "may lack VIEW DEFINITION (the server does not tell)",
+        };
         findings.push(Finding::new(
             "view-definition",
             Severity::Warning,
             format!(
-                "the login {} lacks VIEW DEFINITION: a security policy that hides rows from it would not be noticed, nor \
-                 column defaults",
+                "the login {} {lacks}: a security policy that hides rows from it would not be noticed",
                 source.login
             ),
             format!("GRANT VIEW DEFINITION TO [{}]; in the database {}.", source.login, source.database),

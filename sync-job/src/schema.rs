@@ -96,6 +96,8 @@ pub enum SourceType {
     Clr(String),
     /// A type whose name nobody here knows.
     Unknown(String),
+    /// A type that the server does not show to this login, with its id (`sys.types.user_type_id`).
+    NotShown(i32),
 }
 
 /// A collation's code page, or why there is none.
@@ -137,16 +139,20 @@ pub struct SourceColumn {
     pub declared: String,
     pub nullable: bool,
     pub collation: Option<String>,
+    /// The server does not show its alias type to this login; `source_type` is the base type, which holds the same values.
+    pub by_base_type: bool,
+    /// It is an identity column.
+    pub counts_up: bool,
+    /// `None` for an identity column whose seed could not be read.
     pub identity: Option<Identity>,
     pub computed: bool,
     /// Period columns of a temporal table declared HIDDEN.
     pub hidden: bool,
-    /// What this login sees is a mask, not the value.
+    /// What this login sees is a mask, not the value, or may be one.
     pub masked: bool,
     /// Always Encrypted: what is stored can only be read with the column's key.
     pub encrypted: bool,
-    /// The default's expression in T-SQL.
-    pub default: Option<String>,
+    pub has_default: bool,
 }
 
 /// A column of an index, with its direction.
@@ -191,7 +197,8 @@ impl SourceIndex {
 pub struct SourceForeignKey {
     pub name: String,
     pub columns: Vec<String>,
-    pub referenced: TableName,
+    /// `None` where the server does not show the table to this login.
+    pub referenced: Option<TableName>,
     pub referenced_columns: Vec<String>,
     /// `NO_ACTION`, `CASCADE`, `SET_NULL`, `SET_DEFAULT`.
     pub on_delete: String,
@@ -207,6 +214,14 @@ pub enum SourceKind {
     View,
 }
 
+/// Names of what the catalog lists of a table, asked without joins.
+#[derive(Debug, Clone, Default)]
+pub struct Listed {
+    pub columns: Vec<String>,
+    pub indexes: Vec<String>,
+    pub foreign_keys: Vec<String>,
+}
+
 /// A table or view of the source.
 #[derive(Debug, Clone)]
 pub struct SourceTable {
@@ -215,6 +230,9 @@ pub struct SourceTable {
     pub columns: Vec<SourceColumn>,
     pub indexes: Vec<SourceIndex>,
     pub foreign_keys: Vec<SourceForeignKey>,
+    pub listed: Listed,
+    /// What is listed of it and could not be read, in words. Such a table must not be copied.
+    pub lacking: Vec<String>,
     /// From partition statistics; `None` for views and where the login may not see them.
     pub rows: Option<u64>,
     pub bytes: Option<u64>,
@@ -247,8 +265,8 @@ pub struct SourceFacts {
     pub snapshot_allowed: Option<bool>,
     pub read_only: bool,
     pub login: String,
-    /// It holds VIEW DEFINITION on the database: without that, policies that filter rows are not shown to it. `None` where it
-    /// cannot be told.
+    /// It holds VIEW DEFINITION on the database: without that, policies that filter rows are not shown to it, nor tables that it
+    /// holds no permission on. `None` where it cannot be told.
     pub sees_definitions: Option<bool>,
     /// The database's logical files, needed to make a database snapshot of it.
     pub data_files: Vec<(String, String)>,

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use sync_job::chunk::Chunk;
 use sync_job::config::JobConfig;
+use sync_job::plan::self_test::{self, Deviation, SelfTest, TestedColumn};
 use sync_job::plan::{self, Dialect, Present, RunPlan, Severity, TablePlan, TargetColumn, TargetTable};
 use sync_job::schema::{
-    CodePageOrName, Identity, IndexColumn, IndexKind, Length, SourceColumn, SourceForeignKey, SourceIndex, SourceKind,
-    SourceTable, SourceType, TableName,
+    CodePageOrName, Identity, IndexColumn, IndexKind, Length, Listed, SourceColumn, SourceFacts, SourceForeignKey,
+    SourceIndex, SourceKind, SourceTable, SourceType, TableName,
 };
 use sync_job::source::sqlserver::SqlServer;
 use sync_job::source::{Catalog, Source as _};
@@ -49,12 +50,14 @@ fn column(name: &str, declared: &str, source_type: SourceType, nullable: bool) -
         declared: declared.to_owned(),
         nullable,
         collation: None,
+        by_base_type: false,
+        counts_up: false,
         identity: None,
         computed: false,
         hidden: false,
         masked: false,
         encrypted: false,
-        default: None,
+        has_default: false,
     }
 }
 
@@ -80,6 +83,8 @@ fn table(name: &str, columns: Vec<SourceColumn>, indexes: Vec<SourceIndex>) -> S
         columns,
         indexes,
         foreign_keys: Vec::new(),
+        listed: Listed::default(),
+        lacking: Vec::new(),
         rows: Some(3_000_000),
         bytes: Some(400 << 20),
         temporal: None,
@@ -90,6 +95,7 @@ fn table(name: &str, columns: Vec<SourceColumn>, indexes: Vec<SourceIndex>) -> S
 
 fn orders() -> SourceTable {
     let mut id = column("OrderId", "int", SourceType::Int, false);
+    id.counts_up = true;
     id.identity = Some(Identity { seed: 1, increment: 1 });
     let mut number = column(
         "Number",
@@ -102,7 +108,7 @@ fn orders() -> SourceTable {
     );
     number.collation = Some("Latin1_General_CI_AS".to_owned());
     let mut note = column("Note", "nvarchar(max)", SourceType::NVarChar { units: Length::Max }, true);
-    note.default = Some("(N'')".to_owned());
+    note.has_default = true;
     let mut open = index("IX_Open", IndexKind::Plain, &[("PlacedAt", false)]);
     open.structure = "NONCLUSTERED".to_owned();
     open.filter = Some("([ShippedAt] IS NULL)".to_owned());
@@ -140,7 +146,7 @@ fn lines() -> SourceTable {
     lines.foreign_keys = vec![SourceForeignKey {
         name: "FK_OrderLines_Orders".to_owned(),
         columns: vec!["OrderId".to_owned()],
-        referenced: TableName::new("Sales", "Orders"),
+        referenced: Some(TableName::new("Sales", "Orders")),
         referenced_columns: vec!["OrderId".to_owned()],
         on_delete: "CASCADE".to_owned(),
         on_update: "NO_ACTION".to_owned(),
@@ -160,9 +166,22 @@ fn vault() -> SourceTable {
     vault
 }
 
+fn facts() -> SourceFacts {
+    SourceFacts {
+        version: "SQL Server 15.0".to_owned(),
+        major_version: Some(15),
+        database: "erp".to_owned(),
+        snapshot_allowed: Some(true),
+        read_only: false,
+        login: "stopgap".to_owned(),
+        sees_definitions: Some(true),
+        data_files: Vec::new(),
+    }
+}
+
 fn planned(config: &JobConfig, tables: Vec<SourceTable>, present: &Present) -> RunPlan {
     let catalog = Catalog { tables, ..Catalog::default() };
-    let draft = plan::draft(config, &catalog, &[], &PostgresDialect);
+    let draft = plan::draft(config, &catalog, &facts(), &[], &PostgresDialect);
     plan::complete(
         config,
         draft,
@@ -251,7 +270,7 @@ fn an_index_is_planned_in_the_order_that_it_will_have() {
         (&MySqlDialect { descends: false }, [false; 4]),
     ];
     for (dialect, descends) in dialects {
-        let draft = plan::draft(&config, &catalog, &[], dialect);
+        let draft = plan::draft(&config, &catalog, &facts(), &[], dialect);
         let plan = plan::complete(&config, draft, &Present::default(), String::new(), String::new(), dialect);
         let found: Vec<bool> = plan.tables[0].indexes.iter().map(|index| index.columns[1].1).collect();
         assert_eq!(found, descends);
@@ -316,4 +335,71 @@ fn keys_that_lose_a_digit_are_warned_of() {
     assert_eq!(warned("", 6), None);
     assert_eq!(warned("indexes = \"none\"", 7), None);
     assert_eq!(warned("[[table]]\nsource = \"sales.OrderLines\"\n[table.target_types]\nLineNo = \"text\"", 7), None);
+}
+
+#[test]
+fn what_could_not_be_read_is_said_to_be_unknown() {
+    let missing = |what, forbidden| sync_job::source::MissingFact { what, why: "denied".to_owned(), forbidden };
+    let catalog = Catalog {
+        tables: vec![lines()],
+        missing: vec![missing("masked columns", true), missing("masked columns", false), missing("table sizes", true)],
+        ..Catalog::default()
+    };
+    let draft = plan::draft(&config("[tables]\ninclude = [\"Sales.*\"]"), &catalog, &facts(), &[], &PostgresDialect);
+    let found: Vec<Severity> =
+        draft.findings.iter().filter(|finding| finding.id == "missing-fact").map(|finding| finding.severity).collect();
+    // Whether columns are masked decides what is copied.
+    assert_eq!(found, [Severity::Warning, Severity::Note, Severity::Note]);
+}
+
+#[test]
+fn what_the_self_test_found_changes_how_columns_are_read_or_refuses_the_run() {
+    let config =
+        config("[tables]\ninclude = [\"sales.*\"]\n[[table]]\nsource = \"sales.Orders\"\nchunk_key = [\"Number\"]\n");
+    let catalog = Catalog { tables: vec![orders()], ..Catalog::default() };
+    let mut draft = plan::draft(&config, &catalog, &facts(), &[], &PostgresDialect);
+    let tested = |names: &[&str]| -> Vec<TestedColumn> {
+        let columns = draft.tables[0].columns.iter().filter(|column| names.contains(&column.source.as_str()));
+        columns
+            .map(|column| TestedColumn {
+                table: TableName::new("Sales", "Orders"),
+                column: column.source.clone(),
+                read: column.mapping.read.clone(),
+            })
+            .collect()
+    };
+    let deviation = |kind: &str, columns: &[&str], right_through_driver| Deviation {
+        kind: kind.to_owned(),
+        asked: "SELECT 1".to_owned(),
+        expected: "0x61".to_owned(),
+        got: "0x62".to_owned(),
+        columns: tested(columns),
+        right_through_driver,
+    };
+    let deviations = vec![
+        deviation("varchar", &["Number"], true),
+        deviation("nvarchar(max)", &["Note"], true),
+        deviation("money", &["Total"], false),
+    ];
+    self_test::apply(&mut draft, &SelfTest { deviations });
+    let orders = &draft.tables[0];
+    let source = SqlServer::new(config.source.clone(), Duration::from_mins(1));
+    let sql = source.select(orders, &Chunk::whole());
+    for part in
+        ["CAST([Number] AS nvarchar(max))", "CAST([Note] AS nvarchar(max))", "CAST([Payload] AS varbinary(max))"]
+    {
+        assert!(sql.contains(part), "{part} is missing in {sql}");
+    }
+    // The chunk key's bounds are read as the column is.
+    assert_eq!(orders.chunk_key[0].read, orders.columns[1].mapping.read);
+    let found: Vec<(&str, Severity, &str)> =
+        draft.findings.iter().map(|finding| (finding.id, finding.severity, finding.message.as_str())).collect();
+    let [(driver, Severity::Warning, why), (refused, Severity::Refusal, money)] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert_eq!((*driver, *refused), ("text-through-driver", "self-test"));
+    assert!(why.contains("varchar, nvarchar(max)") && why.ends_with("Sales.Orders (Number, Note)"), "{why}");
+    assert!(money.contains("for money (asked SELECT 1, expected 0x61, got 0x62)"), "{money}");
+    // A remedy must not turn wrong bytes into an OK.
+    assert!(draft.findings.iter().all(|finding| !finding.remedy.contains("undecodable")));
 }

@@ -55,7 +55,8 @@ impl Job {
         }
         Ok(Self {
             directory: ScratchDir::new("job")?,
-            common_keys: format!("name = {}\n", quoted(&source.database)),
+            // A job's name has no points.
+            common_keys: format!("name = {}\n", quoted(&source.database.replace('.', "-"))),
             source_keys: source_section,
             target_keys: target_section,
             rest: String::new(),

@@ -113,9 +113,18 @@ impl TestSource {
 
     /// An empty database on a given server.
     pub async fn at(address: Address) -> Result<Self> {
+        Self::made(address, "stopgap_test").await
+    }
+
+    /// An empty database on the server that all tests share, whose name begins with `prefix`.
+    pub async fn named(prefix: &str) -> Result<Self> {
+        Self::made(shared()?, prefix).await
+    }
+
+    async fn made(address: Address, prefix: &str) -> Result<Self> {
         static COUNTER: AtomicU32 = AtomicU32::new(1);
         // A real server is shared with other runs, hence the process number.
-        let database = format!("stopgap_test_{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+        let database = format!("{prefix}_{}_{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
         let source = Self { address, database };
         source.run_in("master", &format!("CREATE DATABASE [{}]", source.database)).await?;
         Ok(source)

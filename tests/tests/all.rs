@@ -68,7 +68,9 @@ mod cases {
     mod readme;
     mod regressions;
     mod row_values;
+    mod self_test;
     mod slots;
+    mod source_catalog;
     mod source_changes;
     mod source_faults;
     mod source_trouble;

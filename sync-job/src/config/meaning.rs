@@ -331,26 +331,39 @@ fn target_name(key: &str, text: &str) -> Checked<TargetName> {
     }
 }
 
+/// Parts in brackets are taken as they are, with closing brackets doubled.
 fn split_name(text: &str) -> Option<Vec<String>> {
     let mut parts = Vec::new();
     let mut rest = text.trim();
     loop {
         let (part, after) = if let Some(inner) = rest.strip_prefix('[') {
-            let end = inner.find(']')?;
-            (&inner[..end], &inner[end + 1..])
+            let end = closing_bracket(inner)?;
+            (inner[..end].replace("]]", "]"), &inner[end + 1..])
         } else {
             let end = rest.find('.').unwrap_or(rest.len());
-            (&rest[..end], &rest[end..])
+            (rest[..end].to_owned(), &rest[end..])
         };
         if part.is_empty() {
             return None;
         }
-        parts.push(part.to_owned());
+        parts.push(part);
         match after.strip_prefix('.') {
             Some(next) => rest = next,
             None if after.is_empty() => return Some(parts),
             None => return None,
         }
+    }
+}
+
+/// Where the bracket is that is not doubled.
+fn closing_bracket(text: &str) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += text[at..].find(']')?;
+        if !text[at + 1..].starts_with(']') {
+            return Some(at);
+        }
+        at += 2;
     }
 }
 
@@ -413,5 +426,20 @@ fn percent(key: &str, percent: Option<u8>) -> Checked<Option<u8>> {
     match percent {
         Some(percent) if percent > 100 => Err(format!("{key}: {percent} is not a percentage; 0 to 100 are allowed")),
         percent => Ok(percent),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_hold_a_name_as_it_is() {
+        let parts = |text: &str| split_name(text).map(|parts| parts.join("|"));
+        assert_eq!(parts("dbo.Orders").as_deref(), Some("dbo|Orders"));
+        assert_eq!(parts("[dbo].[na.me ]").as_deref(), Some("dbo|na.me "));
+        assert_eq!(parts("dbo.[odd]]name]").as_deref(), Some("dbo|odd]name"));
+        assert_eq!(parts("dbo.[open]]"), None);
+        assert_eq!(parts("dbo.[a]b"), None);
     }
 }

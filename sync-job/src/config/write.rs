@@ -126,6 +126,8 @@ mod tests {
             columns: Vec::new(),
             indexes: Vec::new(),
             foreign_keys: Vec::new(),
+            listed: crate::schema::Listed::default(),
+            lacking: Vec::new(),
             rows: Some(12),
             bytes: None,
             temporal: None,

@@ -2,8 +2,42 @@
 
 use super::{ColumnPlan, Dialect, Finding, IndexPlan, Severity};
 use crate::config::{Consistency, MaskedPolicy, TableSettings};
-use crate::schema::{IndexKind, SourceTable, SourceType};
+use crate::schema::{IndexKind, SourceColumn, SourceTable, SourceType};
+use crate::source::MissingFact;
 use crate::type_map::Form;
+
+/// The id of what concerns types that the source does not show.
+pub const TYPE_NOT_SHOWN: &str = "type-not-shown";
+
+/// Facts without which a copy may be another than it seems, and the report says nothing of it.
+const WEIGHTY_FACTS: [&str; 3] = ["masked columns", "encrypted columns", "row-level security"];
+
+/// What could not be read is not known; that is not the same as absent.
+pub(super) fn of_missing_fact(missing: &MissingFact) -> Finding {
+    let weighty = missing.forbidden && WEIGHTY_FACTS.contains(&missing.what);
+    let severity = if weighty { Severity::Warning } else { Severity::Note };
+    Finding::new(
+        "missing-fact",
+        severity,
+        format!("not known: {}: {}", missing.what, missing.why),
+        "Grant VIEW DEFINITION and VIEW DATABASE STATE to see it.",
+    )
+}
+
+/// Why a column is refused whose type the server does not show, and the remedy. Only a type of a CLR assembly has no base type
+/// to be taken by.
+pub(super) fn type_not_shown(column: &SourceColumn, id: i32) -> (String, String) {
+    let message = format!(
+        "column {} is of a user-defined type that the server does not show to this login: how its values are to be read is \
+         not known",
+        column.name
+    );
+    let remedy = format!(
+        "GRANT VIEW DEFINITION ON TYPE::… to the login (SELECT SCHEMA_NAME(schema_id), name FROM sys.types WHERE user_type_id = \
+         {id} tells an administrator its name), or list the column in exclude_columns."
+    );
+    (message, remedy)
+}
 
 /// Warnings and notes about one table.
 pub(super) fn of_table(
@@ -31,6 +65,19 @@ pub(super) fn of_table(
             Severity::Warning,
             "masked values are copied, as the job file allows".to_owned(),
             "GRANT UNMASK to copy what is stored.",
+        );
+    }
+    let by_base_type: Vec<&str> =
+        source.columns.iter().filter(|column| column.by_base_type).map(|column| column.name.as_str()).collect();
+    if !by_base_type.is_empty() {
+        say(
+            TYPE_NOT_SHOWN,
+            Severity::Note,
+            format!(
+                "the login does not see the alias types of {}: they are copied by their base types",
+                by_base_type.join(", ")
+            ),
+            "Nothing is lost: an alias type holds the values of its base type.",
         );
     }
     if settings.consistency == Consistency::None {

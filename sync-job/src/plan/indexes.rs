@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{ColumnPlan, Dialect, ForeignKeyPlan, IndexPlan, TablePlan, names};
+use super::{ColumnPlan, Dialect, ForeignKeyPlan, IndexPlan, TablePlan, names, tally::Tally};
 use crate::config::{ForeignKeyPolicy, IndexPolicy, TableSettings};
 use crate::schema::{IndexKind, Length, SourceIndex, SourceTable, SourceType, TableName};
 use crate::type_map::Form;
@@ -10,7 +10,7 @@ use crate::type_map::Form;
 /// Names of indexes and keys that are given away already, by schema or by table as the target wants them.
 pub type Taken = HashSet<String>;
 
-/// The table's indexes on the target. What is left out is added to `not_created`.
+/// The table's indexes on the target. What is left out is added to [`Tally::not_created`].
 pub fn plan(
     source: &SourceTable,
     columns: &[ColumnPlan],
@@ -18,7 +18,7 @@ pub fn plan(
     table: &str,
     dialect: &dyn Dialect,
     taken: &mut Taken,
-    not_created: &mut Vec<String>,
+    tally: &mut Tally,
 ) -> Vec<IndexPlan> {
     let mut own: Taken = dialect.index_names_of_its_own().iter().map(|name| (*name).to_owned()).collect();
     let taken = if dialect.index_names_belong_to_tables() { &mut own } else { taken };
@@ -28,19 +28,22 @@ pub fn plan(
             Ok(mut plan) => {
                 plan.name = names::unique(&settings.names.apply(&index.name), table, taken, dialect);
                 if !index.included.is_empty() && plan.included.is_empty() {
-                    not_created.push(format!("included columns of index {}: its key alone is indexed", index.name));
+                    tally
+                        .not_created
+                        .push(format!("included columns of index {}: its key alone is indexed", index.name));
                 }
                 for column in leave_out_long(&mut plan, source, columns, dialect.most_index_bytes()) {
-                    not_created.push(format!(
+                    tally.not_created.push(format!(
                         "included column {column} of index {}: its values may be longer than a row of an index on the target",
                         index.name
                     ));
                 }
-                not_created.extend(ascend(&mut plan, dialect));
+                tally.not_created.extend(ascend(&mut plan, dialect));
                 planned.push(plan);
             }
-            Err(reason) => not_created.push(format!("index {}: {reason}", index.name)),
+            Err(reason) => tally.not_created.push(format!("index {}: {reason}", index.name)),
         }
+        tally.indexes.insert(index.name.clone());
     }
     planned
 }
@@ -155,6 +158,7 @@ pub fn foreign_keys(
     own: usize,
     dialect: &dyn Dialect,
     taken: &mut Taken,
+    tally: &mut Tally,
 ) -> (Vec<ForeignKeyPlan>, Vec<String>) {
     let (mut planned, mut not_created) = (Vec::new(), Vec::new());
     for key in &source.foreign_keys {
@@ -165,10 +169,11 @@ pub fn foreign_keys(
             if key.untrusted {
                 return Err("it is disabled or not trusted at the source".to_owned());
             }
+            let name = key.referenced.as_ref().ok_or("it refers to a table that this login does not see")?;
             let referenced = tables
                 .iter()
-                .find(|table| table.source == key.referenced)
-                .ok_or_else(|| format!("{} is not copied in this run", key.referenced))?;
+                .find(|table| table.source == *name)
+                .ok_or_else(|| format!("{name} is not copied in this run"))?;
             let columns = target_columns(&tables[own], &key.columns)?;
             let planned: Vec<&ColumnPlan> =
                 tables[own].columns.iter().filter(|column| columns.contains(&column.target)).collect();
@@ -200,6 +205,7 @@ pub fn foreign_keys(
             }),
             Err(reason) => not_created.push(format!("foreign key {}: {reason}", key.name)),
         }
+        tally.foreign_keys.insert(key.name.clone());
     }
     (planned, not_created)
 }

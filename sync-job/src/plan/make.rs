@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use super::{
     ColumnPlan, Dialect, Finding, Named, Severity, SwapMethod, SwapPlan, TablePlan, findings, indexes, keys, names,
+    selection, tally::Tally,
 };
 use crate::config::{
     ColumnPolicy, IdentityPolicy, JobConfig, MaskedPolicy, NulPolicy, Pattern, TableConfig, TableSettings,
     UndecodablePolicy,
 };
 use crate::load::TextPolicy;
-use crate::schema::{IndexKind, Length, SourceColumn, SourceKind, SourceTable, SourceType, TableName};
+use crate::schema::{IndexKind, Length, SourceColumn, SourceFacts, SourceTable, SourceType, TableName};
 use crate::source::Catalog;
 use crate::type_map::{self, Form, Mapping, ReadAs};
 
@@ -31,40 +32,37 @@ impl Draft {
 }
 
 /// Selects tables by the job file, and by the command line's globs where there are any, and maps them.
-pub fn draft(config: &JobConfig, catalog: &Catalog, only: &[Pattern], dialect: &dyn Dialect) -> Draft {
-    let mut findings: Vec<Finding> = catalog
-        .missing
-        .iter()
-        .map(|missing| {
-            Finding::new(
-                "missing-fact",
-                Severity::Note,
-                format!("not known: {missing}"),
-                "Grant VIEW DEFINITION and VIEW DATABASE STATE to see it.",
-            )
-        })
-        .collect();
-    let selected = select(config, catalog, only, &mut findings);
+pub fn draft(
+    config: &JobConfig,
+    catalog: &Catalog,
+    facts: &SourceFacts,
+    only: &[Pattern],
+    dialect: &dyn Dialect,
+) -> Draft {
+    let mut findings: Vec<Finding> = catalog.missing.iter().map(findings::of_missing_fact).collect();
+    let selected = selection::select(config, catalog, facts, only, &mut findings);
     let mut taken = names_of_tables(config, &selected, dialect);
+    let mut tallies: Vec<Tally> = selected.iter().map(|_| Tally::default()).collect();
     // Tables that the command line leaves out are drafted, too: the names of indexes must not depend on it.
-    let mut tables: Vec<TablePlan> =
-        selected.iter().map(|source| plan_table(config, source, dialect, &mut taken)).collect();
+    let mut tables: Vec<TablePlan> = selected
+        .iter()
+        .zip(&mut tallies)
+        .map(|(source, tally)| plan_table(config, source, dialect, &mut taken, tally))
+        .collect();
     for (own, source) in selected.iter().enumerate() {
         let taken = taken.entry(tables[own].target.schema.clone()).or_default();
         let settings = config.settings(&source.name);
-        let (planned, missing) = indexes::foreign_keys(source, settings, &tables, own, dialect, taken);
+        let tally = &mut tallies[own];
+        let (planned, missing) = indexes::foreign_keys(source, settings, &tables, own, dialect, taken, tally);
         tables[own].foreign_keys = planned;
         tables[own].not_created.extend(missing);
+        tables[own].findings.extend(tally.refuse(source));
     }
-    tables.retain(|table| only.is_empty() || matches(only, &table.source));
+    tables.retain(|table| only.is_empty() || selection::matches(only, &table.source));
     leave_out_keys_to_absent(&mut tables);
     join_groups(&mut tables);
     findings.extend(names::collisions(&tables, dialect));
     Draft { tables, findings, taken }
-}
-
-fn matches(patterns: &[Pattern], table: &TableName) -> bool {
-    patterns.iter().any(|pattern| pattern.matches(&table.schema, &table.name))
 }
 
 /// Where indexes are named among the tables of their schema, no index may take a table's name.
@@ -99,86 +97,18 @@ fn leave_out_keys_to_absent(tables: &mut [TablePlan]) {
     }
 }
 
-/// The tables of the job file, whether or not the command line leaves them out.
-fn select<'a>(
-    config: &JobConfig,
-    catalog: &'a Catalog,
-    only: &[Pattern],
-    findings: &mut Vec<Finding>,
-) -> Vec<&'a SourceTable> {
-    let chosen = |table: &SourceTable| {
-        let listed = config.table(&table.name).is_some();
-        let included = matches(&config.selection.include, &table.name)
-            && (table.kind == SourceKind::Table || config.selection.views);
-        (listed || included) && !matches(&config.selection.exclude, &table.name)
-    };
-    for entry in &config.tables {
-        let found =
-            catalog.tables.iter().any(|table| config.table(&table.name).is_some_and(|own| own.source == entry.source));
-        if !found {
-            let near = nearest_table(&entry.source, catalog);
-            findings.push(
-                Finding::new(
-                    "missing-table",
-                    Severity::Refusal,
-                    format!("the source has no table or view {}{near}", entry.source),
-                    "Correct the name in the job file, or grant SELECT on it to the job's login.",
-                )
-                .on(&entry.source),
-            );
-        }
-    }
-    for (index, pattern) in config.selection.include.iter().enumerate() {
-        if !catalog.tables.iter().any(|table| matches(std::slice::from_ref(pattern), &table.name)) {
-            findings.push(Finding::new(
-                "empty-pattern",
-                Severity::Refusal,
-                format!(
-                    "tables.include[{index}]: {:?} matches none of the source's {} tables",
-                    pattern.as_str(),
-                    catalog.tables.len()
-                ),
-                "Correct the pattern, or grant SELECT to the job's login: tables without it cannot be seen.",
-            ));
-        }
-    }
-    let selected: Vec<&SourceTable> = catalog.tables.iter().filter(|table| chosen(table)).collect();
-    let nothing = selected.iter().all(|table| !only.is_empty() && !matches(only, &table.name));
-    if nothing && findings.iter().all(|finding| finding.severity != Severity::Refusal) {
-        let what =
-            if selected.is_empty() { "the job file selects no table" } else { "--table matches no selected table" };
-        findings.push(Finding::new(
-            "nothing-selected",
-            Severity::Refusal,
-            what,
-            "`sync-job plan` without --table lists the tables.",
-        ));
-    }
-    selected
-}
-
-fn nearest_table(name: &TableName, catalog: &Catalog) -> String {
-    let wanted = name.name.to_lowercase();
-    catalog
-        .tables
-        .iter()
-        .find(|table| table.name.name.to_lowercase() == wanted)
-        .map(|table| format!("; there is {}", table.name))
-        .unwrap_or_default()
-}
-
 fn plan_table(
     config: &JobConfig,
     source: &SourceTable,
     dialect: &dyn Dialect,
     taken: &mut HashMap<String, indexes::Taken>,
+    tally: &mut Tally,
 ) -> TablePlan {
     let settings = config.settings(&source.name);
     let own = config.table(&source.name);
     let target = target_name(config, source, settings, own, dialect);
     let mut findings = Vec::new();
-    let mut not_created = Vec::new();
-    let columns = plan_columns(source, settings, own, dialect, &mut findings);
+    let columns = plan_columns(source, settings, own, dialect, &mut findings, tally);
     findings.extend(names::check(Named::Table, &target.name, &source.name, dialect));
     findings
         .extend(columns.iter().filter_map(|column| names::check(Named::Column, &column.target, &source.name, dialect)));
@@ -195,8 +125,9 @@ fn plan_table(
         );
     }
     let taken = taken.entry(target.schema.clone()).or_default();
-    let indexes = indexes::plan(source, &columns, settings, &target.name, dialect, taken, &mut not_created);
-    let defaults = source.columns.iter().filter(|column| column.default.is_some()).count();
+    let indexes = indexes::plan(source, &columns, settings, &target.name, dialect, taken, tally);
+    let mut not_created = std::mem::take(&mut tally.not_created);
+    let defaults = source.columns.iter().filter(|column| column.has_default).count();
     if defaults > 0 {
         not_created.push(format!("{defaults} column default(s): the copy is filled by this job alone"));
     }
@@ -282,6 +213,7 @@ fn plan_columns(
     own: Option<&TableConfig>,
     dialect: &dyn Dialect,
     findings: &mut Vec<Finding>,
+    tally: &mut Tally,
 ) -> Vec<ColumnPlan> {
     let same = |a: &str, b: &str| a.to_lowercase() == b.to_lowercase();
     let mut refuse = |id, message: String, remedy: &str| {
@@ -317,8 +249,11 @@ fn plan_columns(
         let skipped = (column.computed && settings.computed == ColumnPolicy::Skip)
             || (column.hidden && settings.hidden == ColumnPolicy::Skip);
         if !chosen || skipped {
+            tally.excluded.insert(column.name.clone());
             continue;
         }
+        // What is refused below is still planned as far as it can be: it is counted once, as what it becomes.
+        tally.refused.insert(column.name.clone());
         if column.encrypted {
             refuse(
                 "encrypted-column",
@@ -330,8 +265,28 @@ fn plan_columns(
         if column.masked && settings.masked == MaskedPolicy::Refuse {
             refuse(
                 "masked-column",
-                format!("column {} is masked for this login; what would be copied is not what is stored", column.name),
+                format!(
+                    "column {} is masked for this login, or may be: what would be copied is not what is stored",
+                    column.name
+                ),
                 "GRANT UNMASK to the login, list the column in exclude_columns, or set masked = \"allow\".",
+            );
+            continue;
+        }
+        if let SourceType::NotShown(id) = column.source_type {
+            let (message, remedy) = findings::type_not_shown(column, id);
+            refuse(findings::TYPE_NOT_SHOWN, message, &remedy);
+            continue;
+        }
+        if column.counts_up && column.identity.is_none() && settings.identity == IdentityPolicy::Keep {
+            refuse(
+                "unknown-identity",
+                format!(
+                    "column {} is an identity column whose seed and increment could not be read: on the target it would \
+                     count otherwise",
+                    column.name
+                ),
+                "Grant VIEW DEFINITION on the table to the login, or set identity = \"plain\" for it.",
             );
             continue;
         }
@@ -349,6 +304,8 @@ fn plan_columns(
                 if companion.is_some() {
                     plan.mapping.losses.retain(|loss| loss != type_map::OFFSET_LOSS);
                 }
+                tally.refused.remove(&column.name);
+                tally.planned.insert(column.name.clone());
                 planned.push(plan);
                 planned.extend(companion);
             }
@@ -368,6 +325,7 @@ fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings
         source: column.name.clone(),
         target,
         declared: column.declared.clone(),
+        source_type: column.source_type.clone(),
         nullable: column.nullable,
         identity: column.identity.filter(|_| settings.identity == IdentityPolicy::Keep && integer),
         policy: TextPolicy {
@@ -381,7 +339,7 @@ fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings
 
 /// Identities of columns that are no integers on the target.
 fn lost_identities(source: &SourceTable, columns: &[ColumnPlan], settings: &TableSettings) -> Vec<String> {
-    let counts_up = |name: &str| source.columns.iter().any(|column| column.name == name && column.identity.is_some());
+    let counts_up = |name: &str| source.columns.iter().any(|column| column.name == name && column.counts_up);
     columns
         .iter()
         .filter(|column| settings.identity == IdentityPolicy::Keep && column.identity.is_none())

@@ -14,6 +14,9 @@ mod keys;
 mod make;
 mod names;
 pub mod references;
+mod selection;
+pub mod self_test;
+mod tally;
 pub mod text;
 mod ties;
 
@@ -110,6 +113,7 @@ pub struct ColumnPlan {
     pub target: String,
     /// The source's type as declared.
     pub declared: String,
+    pub source_type: SourceType,
     pub mapping: Mapping,
     pub nullable: bool,
     pub identity: Option<Identity>,
@@ -242,6 +246,12 @@ impl RunPlan {
 impl Finding {
     pub fn new(id: &'static str, severity: Severity, message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { id, severity, table: None, message: message.into(), remedy: remedy.into() }
+    }
+
+    /// Whether the plan lacks a part of the table because the source does not show it: a comparison by this plan would pass over
+    /// that part and agree.
+    pub fn hides_a_part(&self) -> bool {
+        self.severity == Severity::Refusal && [tally::INCOMPLETE, findings::TYPE_NOT_SHOWN].contains(&self.id)
     }
 
     pub fn on(mut self, table: &TableName) -> Self {

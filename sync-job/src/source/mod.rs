@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::load::RowEncoder;
 use crate::plan::TablePlan;
 use crate::plan::references::{Answer, Reference};
+use crate::plan::self_test::SelfTest;
 use crate::schema::{SourceFacts, SourceTable, TableName};
 
 pub mod sqlserver;
@@ -39,6 +40,10 @@ pub trait Source: Send + Sync + 'static {
         tables: &'a [TablePlan],
     ) -> impl Future<Output = Result<Vec<(&'a TablePlan, String)>>> + Send;
 
+    /// Asks for every read expression of the plan over known values, and compares the answers with what the source's
+    /// documentation says. Reads no row. An error means that nothing was found out.
+    fn self_test(&self, tables: &[TablePlan]) -> impl Future<Output = Result<SelfTest>> + Send;
+
     /// Looks at foreign keys, for a limited time.
     fn look_at(&self, references: &[Reference]) -> impl Future<Output = Result<Vec<Answer>>> + Send;
 
@@ -53,10 +58,21 @@ pub trait Source: Send + Sync + 'static {
 #[derive(Debug, Default)]
 pub struct Catalog {
     pub tables: Vec<SourceTable>,
-    /// Facts that are nice to have and were missing or forbidden, in words.
-    pub missing: Vec<String>,
+    /// Facts that a run can do without and that could not be read.
+    pub missing: Vec<MissingFact>,
     /// Tables that the login sees and may not read.
     pub unreadable: Vec<TableName>,
+}
+
+/// Facts of the catalog that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingFact {
+    /// Such as `masked columns`.
+    pub what: &'static str,
+    /// In the server's words.
+    pub why: String,
+    /// The login may not read them. Otherwise the server has none, most likely.
+    pub forbidden: bool,
 }
 
 /// One connection, reading one chunk at a time.

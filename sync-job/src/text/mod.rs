@@ -61,6 +61,9 @@ impl CodePage {
         Some(Self { number, decoder })
     }
 
+    /// UTF-8, which SQL Server calls a code page, too.
+    pub const UTF_8: Self = Self { number: 65001, decoder: Decoder::Utf8 };
+
     /// The number that SQL Server gives it, such as 1252.
     pub fn number(self) -> u16 {
         self.number

@@ -82,6 +82,40 @@ pub enum ReadAs {
     VariantType,
     /// datetimeoffset's offset in minutes.
     OffsetMinutes,
+    /// The text that another expression reads as bytes, decoded by server and driver: for servers whose bytes are not what
+    /// SQL Server documents.
+    TextThroughDriver {
+        instead_of: Box<ReadAs>,
+    },
+}
+
+impl ReadAs {
+    /// The same text through the driver; `None` where no text is read.
+    pub fn through_driver(&self) -> Option<Self> {
+        match self {
+            Self::CodePageBytes { .. }
+            | Self::TextBytes { .. }
+            | Self::Utf16Bytes { .. }
+            | Self::ThroughNVarchar
+            | Self::HierarchyPath
+            | Self::Ewkt
+            | Self::VariantText
+            | Self::VariantType => Some(Self::TextThroughDriver { instead_of: Box::new(self.clone()) }),
+            Self::Plain
+            | Self::Money { .. }
+            | Self::RawBytes
+            | Self::OffsetMinutes
+            | Self::TextThroughDriver { .. } => None,
+        }
+    }
+
+    /// The expression that the type map chose, whichever way its text is read.
+    pub fn mapped(&self) -> &Self {
+        match self {
+            Self::TextThroughDriver { instead_of } => instead_of,
+            own => own,
+        }
+    }
 }
 
 /// A datetimeoffset's loss, which a column of [`ReadAs::OffsetMinutes`] beside it makes good.
@@ -240,6 +274,7 @@ fn line_of(source: &SourceType) -> Result<Line, String> {
             ..line(R::RawBytes, column("bytea", F::Bytes), column("longblob", F::Bytes))
         },
         S::Unknown(name) => return Err(format!("the type {name} is not known")),
+        S::NotShown(id) => return Err(format!("the type with the id {id} is not shown to this login")),
     })
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tsql_engine::{Instance, Session};
 
+use crate::answers::Rules;
 use crate::faults::{self, Action, Faults};
 use crate::login::{self, ENCRYPT_NOT_SUPPORTED, ENCRYPT_OFF, ENCRYPT_ON, ENCRYPT_REQUIRED, Login};
 use crate::packet::{self, Message};
@@ -21,6 +22,7 @@ pub struct Shared {
     pub tls: Arc<rustls::ServerConfig>,
     pub encryption: Encryption,
     pub faults: Faults,
+    pub answers: Rules,
 }
 
 /// A stalled or hanging connection is kept this long at most.

@@ -1,7 +1,8 @@
-//! The statements by which tests arm faults.
+//! The statements by which tests arm faults and ask for wrong answers.
 
 use std::io::Write;
 
+use tsql_engine::Session;
 use tsql_engine::value::{Collation, Column, Flow, Len, Output as _, SqlError, SqlType, Value};
 
 use crate::connection::Shared;
@@ -12,9 +13,15 @@ pub fn is_control(sql: &str) -> bool {
     sql.trim_start().to_lowercase().starts_with("exec simulator_")
 }
 
-/// `EXEC simulator_fault 'action', 'match', skip, times, rows`, `EXEC simulator_disarm 'match'` and
-/// `EXEC simulator_faults_fired`.
-pub fn run<W: Write>(sql: &str, shared: &Shared, response: &mut Response<'_, W>) -> Result<Flow, SqlError> {
+/// `EXEC simulator_fault 'action', 'match', skip, times, rows`, `EXEC simulator_disarm 'match'`, `EXEC simulator_faults_fired`,
+/// and for the session's database `EXEC simulator_quirk 'name', 'on'`, `EXEC simulator_answer 'what', 'match'` and
+/// `EXEC simulator_answer_rightly`.
+pub fn run<W: Write>(
+    sql: &str,
+    shared: &Shared,
+    session: &Session,
+    response: &mut Response<'_, W>,
+) -> Result<Flow, SqlError> {
     let usage = || SqlError::unsupported("EXEC simulator_fault 'action', 'match', skip, times, rows");
     let words: Vec<String> = sql.split('\'').map(str::to_owned).collect();
     let name = words[0].split_whitespace().nth(1).unwrap_or_default().to_lowercase();
@@ -29,6 +36,25 @@ pub fn run<W: Write>(sql: &str, shared: &Shared, response: &mut Response<'_, W>)
         }
         "simulator_disarm" => {
             shared.faults.disarm(words.get(1).map_or("", String::as_str));
+            Ok(response.done(None))
+        }
+        // How the session's database answers otherwise than SQL Server's.
+        "simulator_quirk" => {
+            let [_, quirk, _, on, ..] = words.as_slice() else {
+                return Err(SqlError::unsupported("EXEC simulator_quirk 'name', 'on'"));
+            };
+            session.set_quirk(quirk, on == "on")?;
+            Ok(response.done(None))
+        }
+        "simulator_answer" => {
+            let [_, what, _, matching, ..] = words.as_slice() else {
+                return Err(SqlError::unsupported("EXEC simulator_answer 'what', 'match'"));
+            };
+            shared.answers.add(session.database(), what, matching)?;
+            Ok(response.done(None))
+        }
+        "simulator_answer_rightly" => {
+            shared.answers.clear(session.database());
             Ok(response.done(None))
         }
         "simulator_faults_fired" => {

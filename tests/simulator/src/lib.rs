@@ -4,6 +4,7 @@
 //! [`login`], [`rpc`], [`bulk`] and [`types`] are the parts of the protocol (MS-TDS), [`packet`] and [`tls`] what carries
 //! them.
 
+pub mod answers;
 pub mod bulk;
 pub mod connection;
 pub mod control;

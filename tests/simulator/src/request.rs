@@ -54,7 +54,10 @@ impl<'a> Conversation<'a> {
             sql,
         };
         let fault = if sql.is_empty() { RowFault::default() } else { self.shared.faults.on_batch(&who) };
+        let applied = self.shared.answers.applied(self.session.database(), sql);
+        self.session.set_answers(applied.answers);
         let mut response = Response::new(stream, self.watch, self.packet_size, done, fault);
+        response.falsified = applied.types;
         let result = self.reset(message.reset, &mut response).and_then(|()| match work {
             Ok(work) => self.run(work, &message.data, &mut response),
             Err(error) => Err(error),
@@ -98,7 +101,7 @@ impl<'a> Conversation<'a> {
     fn run<W: Write>(&mut self, work: Work, data: &[u8], response: &mut Response<'_, W>) -> Result<Flow, SqlError> {
         let pending = self.bulk.take();
         match work {
-            Work::Batch(sql) if control::is_control(&sql) => control::run(&sql, self.shared, response),
+            Work::Batch(sql) if control::is_control(&sql) => control::run(&sql, self.shared, &self.session, response),
             Work::Batch(sql) if Bulk::begins(&sql) => {
                 self.bulk = Some(self.session.begin_bulk(&sql)?);
                 Ok(response.done(None))

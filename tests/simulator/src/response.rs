@@ -88,6 +88,8 @@ pub struct Response<'a, W: Write> {
     looked: Instant,
     /// The handle of a statement that the call prepared.
     pub handle: Option<i32>,
+    /// Types whose values are sent as others; see `answers`.
+    pub falsified: Vec<String>,
     pub ending: Option<Ending>,
     pub fault_error: Option<SqlError>,
 }
@@ -105,6 +107,7 @@ impl<'a, W: Write> Response<'a, W> {
             rows: 0,
             looked: Instant::now(),
             handle: None,
+            falsified: Vec::new(),
             ending: None,
             fault_error: None,
         }
@@ -258,6 +261,16 @@ impl<'a, W: Write> Response<'a, W> {
         }
     }
 
+    /// The row with other values of the types that a test named.
+    fn falsify(&self, row: &[Value<'_>]) -> Option<Vec<Value<'static>>> {
+        let is_named =
+            |column: &Column| self.falsified.iter().any(|name| name == tsql_engine::type_name(&column.sql_type));
+        let value = |(value, column): (&Value<'_>, &Column)| {
+            if is_named(column) { tsql_engine::falsified(value) } else { value.clone().into_static() }
+        };
+        (!self.falsified.is_empty()).then(|| row.iter().zip(&self.columns).map(value).collect())
+    }
+
     fn fault_now(&mut self) -> Option<Flow> {
         if self.rows < self.fault.after_rows {
             return None;
@@ -287,6 +300,8 @@ impl<W: Write> Output for Response<'_, W> {
         if let Some(flow) = self.fault_now() {
             return flow;
         }
+        let others = self.falsify(row);
+        let row = others.as_deref().unwrap_or(row);
         self.rows += 1;
         let nulls = row.iter().filter(|value| value.is_null()).count();
         // A bitmap pays from the second NULL on.

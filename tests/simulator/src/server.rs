@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use tsql_engine::Instance;
 
+use crate::answers::Rules;
 use crate::connection::{self, Shared};
 use crate::faults::Faults;
 
@@ -34,7 +35,16 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("port {port} is not free"))?;
-        Ok(Self { listener, shared: Arc::new(Shared { instance, tls, encryption, faults: Faults::default() }) })
+        Ok(Self {
+            listener,
+            shared: Arc::new(Shared {
+                instance,
+                tls,
+                encryption,
+                faults: Faults::default(),
+                answers: Rules::default(),
+            }),
+        })
     }
 
     pub fn address(&self) -> anyhow::Result<SocketAddr> {

@@ -144,7 +144,27 @@ async fn foreign_keys_that_the_server_does_not_take_are_left_out_by_the_plan(eng
     assert_eq!(target.rows(rules).unwrap(), ["fk_default|NO ACTION"]);
 }
 
+/// Names that the server does not take are refused in the plan, and no others.
+async fn names_that_the_server_takes_are_planned(engine: Engine) {
+    for end in [' ', '\t', '\n', '\r', '\u{B}', '\u{C}', '\u{A0}', '\u{2003}', '\u{3000}'] {
+        let name = format!("a{end}");
+        let source =
+            TestSource::with(&format!("CREATE TABLE dbo.ended (id int NOT NULL PRIMARY KEY, [{name}] int NULL)"))
+                .await
+                .unwrap();
+        let target = TestTarget::on(engine).unwrap();
+        let taken = target.run(&format!("CREATE TABLE tried (`{name}` int)")).is_ok();
+        let plan = Job::new(&source, &target)
+            .unwrap()
+            .sections("[tables]\ninclude = [\"dbo.*\"]")
+            .command("plan", &[])
+            .unwrap();
+        assert_eq!(plan.code() == Some(0), taken, "{name:?}: {}", plan.stdout);
+    }
+}
+
 on_each_mysql!(
+    names_that_the_server_takes_are_planned,
     names_that_the_server_does_not_take_are_refused_in_the_plan,
     foreign_keys_that_the_server_does_not_take_are_left_out_by_the_plan,
     a_row_that_no_page_takes_is_refused_in_the_plan,

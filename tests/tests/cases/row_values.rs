@@ -73,7 +73,8 @@ async fn a_row_that_copy_refuses_is_named_by_its_place_with_what_can_be_done() {
     let source = TestSource::with(
         "CREATE TABLE dbo.docs (id int NOT NULL PRIMARY KEY, Body nvarchar(max) NULL); \
          INSERT INTO dbo.docs VALUES (1, N'<a>small</a>'); \
-         INSERT INTO dbo.docs VALUES (2, N'<file>geheim' + REPLICATE(CAST(N'\u{fc}' AS nvarchar(max)), 5100000) + N'</file>')",
+         INSERT INTO dbo.docs VALUES (2, REPLICATE(CAST(N'\u{fc}' AS nvarchar(max)), 2550000));\nGO\n\
+         UPDATE dbo.docs SET Body = N'<file>geheim' + Body + Body + N'</file>' WHERE id = 2",
     )
     .await
     .unwrap();

@@ -177,5 +177,10 @@ async fn readers_that_the_server_does_not_tell_fail_no_run() {
         .unwrap();
     let outcome = job(&source, &target).run().unwrap().expect_code(0).unwrap();
     assert_eq!(outcome.json().unwrap()["tables"][0]["swap"], "rename");
-    assert!(outcome.stderr.contains("currently not supported"), "{}", outcome.stderr);
+    // Whatever a function of PL/pgSQL raises may hold values of rows, and is hidden.
+    assert!(
+        outcome.stderr.contains("aurora_replica_status()") && outcome.stderr.contains("0A000"),
+        "{}",
+        outcome.stderr
+    );
 }

@@ -148,6 +148,8 @@ pub struct Binder<'a> {
     pub place: RefCell<Place>,
     /// What is bound is only described and never run: rows that are generated need not be there.
     pub describes: std::cell::Cell<bool>,
+    /// What is bound is one side of a join.
+    pub joins: std::cell::Cell<bool>,
 }
 
 impl<'a> Binder<'a> {
@@ -158,6 +160,7 @@ impl<'a> Binder<'a> {
             serial: std::cell::Cell::new(0),
             place: RefCell::default(),
             describes: std::cell::Cell::new(false),
+            joins: std::cell::Cell::new(false),
         }
     }
 
@@ -198,6 +201,9 @@ impl<'a> Binder<'a> {
     pub fn cast(&self, bound: Bound, to: &SqlType) -> Result<Bound, SqlError> {
         if bound.sql_type == *to {
             return Ok(bound);
+        }
+        if let Some((call, option)) = self.env.answers.cast(&bound.sql_type, to) {
+            return self.call(call, option, &[bound], to.clone());
         }
         if bound.constant.is_none() && same_storage(&bound.sql_type, to) {
             return Ok(Bound { sql_type: to.clone(), identity: false, ..bound });

@@ -174,35 +174,14 @@ impl Folded {
     }
 }
 
-/// `schema.name`, each with or without brackets, as `[schema].[name]`; `None` for anything else.
+/// A name of one to three parts with each part in brackets; `dbo` stands for a schema that is left out. `None` for anything else.
 fn bracketed(name: &str) -> Option<String> {
-    let mut parts = Vec::new();
-    let mut rest = name.trim();
-    loop {
-        let (part, after) = if let Some(inside) = rest.strip_prefix('[') {
-            // A closing bracket that is not doubled ends the part.
-            let bytes = inside.as_bytes();
-            let mut end = 0;
-            while bytes.get(end)? != &b']' || bytes.get(end + 1) == Some(&b']') {
-                end += if bytes[end] == b']' { 2 } else { 1 };
-            }
-            (inside[..end].to_owned(), &inside[end + 1..])
-        } else {
-            let end = rest.find('.').unwrap_or(rest.len());
-            (rest[..end].replace(']', "]]"), &rest[end..])
-        };
-        parts.push(part);
-        match after.strip_prefix('.') {
-            Some(more) => rest = more,
-            None if after.is_empty() => break,
-            None => return None,
-        }
+    let mut parts = crate::permissions::parse_name(name)?;
+    if parts.len() == 1 {
+        parts.insert(0, "dbo".to_owned());
     }
-    match parts.as_slice() {
-        [name] => Some(format!("[dbo].[{name}]")),
-        [schema, name] => Some(format!("[{schema}].[{name}]")),
-        _ => None,
-    }
+    let quoted: Vec<String> = parts.iter().map(|part| format!("[{}]", part.replace(']', "]]"))).collect();
+    (quoted.len() <= 3).then(|| quoted.join("."))
 }
 
 /// Makes the functions known to a connection.
@@ -253,14 +232,20 @@ pub fn register(connection: &Connection) -> Result<(), SqlError> {
         let text: String = context.get(0)?;
         Ok(Stored::Blob(format!("{text:<2}").into_bytes()))
     })?;
-    connection.create_scalar_function("variant_int", 1, pure, |context| {
-        Ok(match context.get::<Option<i64>>(0)? {
-            Some(value) => {
-                let inner = (SqlType::BigInt, Value::BigInt(value));
-                store(&Value::Variant(Box::new(inner)), &SqlType::SqlVariant)
+    connection.create_scalar_function("variant_whole", 2, pure, |context| {
+        let value = match context.get_raw(0) {
+            ValueRef::Integer(value) => i128::from(value),
+            ValueRef::Text(text) => {
+                let text = String::from_utf8_lossy(text);
+                text.parse().map_err(|_| raise(&error(40_004, format!("simulator: no whole number: {text}"))))?
             }
-            None => Stored::Null,
-        })
+            _ => return Ok(Stored::Null),
+        };
+        let sql_type = parse_type(&context.get::<String>(1)?, "", 1).map_err(|failure| raise(&failure))?;
+        let decimal = SqlType::Decimal { precision: 38, scale: 0 };
+        let value = crate::convert::convert(Value::Decimal { value, scale: 0 }, &decimal, &sql_type, 0);
+        let inner = (sql_type, value.map_err(|failure| raise(&failure))?);
+        Ok(store(&Value::Variant(Box::new(inner)), &SqlType::SqlVariant))
     })?;
     connection.create_aggregate_function("fold", -1, FunctionFlags::SQLITE_UTF8, Fold)?;
     Ok(())

@@ -6,15 +6,17 @@ use crate::error::error;
 use crate::types::{DEFAULT_COLLATION, parse_type};
 use crate::value::{SqlError, SqlType};
 
-/// The catalog's own tables. Names are plain text here; the `sys` views make nvarchar of them.
+/// The catalog's own tables. Names are plain text here; the `sys` views make nvarchar of them. Seeds and increments of identities
+/// are text where they are beyond bigint.
 pub const SCHEMA: &str = r#"
 CREATE TABLE "$schemas"(schema_id INTEGER PRIMARY KEY, name TEXT);
 INSERT INTO "$schemas" VALUES (1,'dbo'),(2,'guest'),(3,'INFORMATION_SCHEMA'),(4,'sys');
-CREATE TABLE "$types"(user_type_id INTEGER PRIMARY KEY, name TEXT, schema_id INTEGER, base TEXT, collation TEXT, nullable INTEGER);
+CREATE TABLE "$types"(user_type_id INTEGER PRIMARY KEY, name TEXT, schema_id INTEGER, base TEXT, collation TEXT, nullable INTEGER,
+  assembly INTEGER DEFAULT 0);
 CREATE TABLE "$objects"(object_id INTEGER PRIMARY KEY, name TEXT, schema_id INTEGER, parent INTEGER, type TEXT,
   definition TEXT, temporal INTEGER DEFAULT 0, history INTEGER, tpch REAL, memory INTEGER DEFAULT 0, column INTEGER);
 CREATE TABLE "$columns"(object_id INTEGER, column_id INTEGER, name TEXT, type TEXT, collation TEXT, user_type INTEGER,
-  nullable INTEGER, identity INTEGER DEFAULT 0, seed INTEGER, increment INTEGER, last_value INTEGER,
+  nullable INTEGER, identity INTEGER DEFAULT 0, seed BLOB, increment BLOB, last_value INTEGER,
   computed TEXT, persisted INTEGER DEFAULT 0, default_id INTEGER DEFAULT 0, masked TEXT, rowguid INTEGER DEFAULT 0,
   encryption INTEGER, generated INTEGER DEFAULT 0, hidden INTEGER DEFAULT 0, sparse INTEGER DEFAULT 0,
   PRIMARY KEY(object_id, column_id));
@@ -25,7 +27,7 @@ CREATE TABLE "$index_columns"(object_id INTEGER, index_id INTEGER, index_column_
 CREATE TABLE "$fks"(object_id INTEGER PRIMARY KEY, parent INTEGER, referenced INTEGER, on_delete INTEGER, on_update INTEGER);
 CREATE TABLE "$fk_columns"(object_id INTEGER, ordinal INTEGER, parent_column INTEGER, referenced_column INTEGER);
 CREATE TABLE "$users"(name TEXT PRIMARY KEY COLLATE NOCASE, login TEXT);
-CREATE TABLE "$grants"(grantee TEXT COLLATE NOCASE, permission TEXT, object_id INTEGER, deny INTEGER);
+CREATE TABLE "$grants"(grantee TEXT COLLATE NOCASE, permission TEXT, class TEXT, major INTEGER, minor INTEGER, deny INTEGER);
 CREATE TABLE "$counters"(name TEXT PRIMARY KEY, value INTEGER);
 INSERT INTO "$counters" VALUES ('object', 245575913), ('rowversion', 2000);
 "#;
@@ -40,7 +42,6 @@ pub struct TableColumn {
     pub identity: bool,
     pub computed: Option<String>,
     pub default: Option<String>,
-    pub masked: Option<String>,
     pub generated: i64,
     pub hidden: bool,
 }
@@ -134,7 +135,7 @@ pub fn find_at(connection: &Connection, place: &Place, schema: &str, name: &str)
         .optional()?;
     let Some(mut table) = head else { return Ok(None) };
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT c.column_id, c.name, c.type, c.collation, c.nullable, c.identity, c.computed, d.definition, c.masked,
+        "SELECT c.column_id, c.name, c.type, c.collation, c.nullable, c.identity, c.computed, d.definition,
                 c.generated, c.hidden
          FROM {at}\"$columns\" c LEFT JOIN {at}\"$objects\" d ON d.object_id = c.default_id
          WHERE c.object_id = ?1 ORDER BY c.column_id"
@@ -151,9 +152,8 @@ pub fn find_at(connection: &Connection, place: &Place, schema: &str, name: &str)
             identity: row.get(5)?,
             computed: row.get(6)?,
             default: row.get(7)?,
-            masked: row.get(8)?,
-            generated: row.get(9)?,
-            hidden: row.get(10)?,
+            generated: row.get(8)?,
+            hidden: row.get(9)?,
         });
     }
     Ok(Some(table))

@@ -3,6 +3,7 @@
 use crate::bind::text_literal;
 use crate::catalog::Place;
 use crate::env::Env;
+use crate::permissions::Visible;
 use crate::types::{DEFAULT_COLLATION, SYSTEM_TYPES, catalog_size, parse_type, type_name};
 use crate::value::{SqlError, SqlType};
 
@@ -35,8 +36,8 @@ fn columns(list: &str) -> Result<Vec<(String, SqlType, bool)>, SqlError> {
         .collect()
 }
 
-/// `sys.types`: the system's, then the database's alias types.
-pub fn types_sql() -> String {
+/// `sys.types`: the system's, which everybody sees, then those of the database that this login sees.
+pub fn types_sql(visible: &Visible) -> String {
     let mut rows: Vec<String> = SYSTEM_TYPES
         .iter()
         .map(|(name, system, user, length, precision, scale, text)| {
@@ -48,9 +49,10 @@ pub fn types_sql() -> String {
             )
         })
         .collect();
-    rows.push(
-        "SELECT u16(name), cat(base,collation,0), user_type_id, schema_id, cat(base,collation,1), cat(base,collation,2), cat(base,collation,3), u16(collation), nullable, 1, 0 FROM \"$types\"".to_owned(),
-    );
+    rows.push(format!(
+        "SELECT u16(name), cat(base,collation,0), user_type_id, schema_id, cat(base,collation,1), cat(base,collation,2), cat(base,collation,3), u16(collation), nullable, 1, assembly FROM \"$types\" WHERE {}",
+        visible.user_type("user_type_id")
+    ));
     rows.join(" UNION ALL ")
 }
 
@@ -72,11 +74,10 @@ pub fn fact(text: &str, which: i64) -> Result<i64, SqlError> {
     }))
 }
 
-/// Security policies are shown to those alone who may see definitions.
+/// Security policies are shown to those alone who may see definitions: a condition.
 fn only_definers(env: &Env<'_>) -> Result<&'static str, SqlError> {
-    let may = env.has_permission(None, Some("VIEW DEFINITION".to_owned()))?
-        || env.has_permission(None, Some("ALTER ANY SECURITY POLICY".to_owned()))?;
-    Ok(if may { "" } else { " AND 0" })
+    let may = env.granted("VIEW DEFINITION", "", None)? || env.granted("ALTER ANY SECURITY POLICY", "", None)?;
+    Ok(if may { "1" } else { "0" })
 }
 
 /// A view of `sys` (or INFORMATION_SCHEMA); `None` where the simulator has none of that name.
@@ -86,78 +87,94 @@ pub fn view(env: &Env<'_>, place: &Place, schema: &str, name: &str) -> Result<Op
     }
     let object = "u16(o.name) AS name, o.object_id, o.schema_id, o.parent AS parent_object_id, pad2(o.type) AS type, 0 AS is_ms_shipped";
     let object_columns = "name:n object_id schema_id parent_object_id type:c is_ms_shipped:b";
+    let visible = env.visible(&place.at)?;
+    let shown = visible.part("o.object_id", "o.parent");
+    let of_table = visible.object("object_id");
     let (sql, list) = match name.to_ascii_lowercase().as_str() {
         "schemas" => (
-            "SELECT u16(name) AS name, schema_id, 1 AS principal_id FROM \"$schemas\"".to_owned(),
+            format!(
+                "SELECT u16(name) AS name, schema_id, 1 AS principal_id FROM \"$schemas\" WHERE {} OR name <> 'sys'",
+                u8::from(!env.quirks().no_sys_schema)
+            ),
             "name:n schema_id principal_id".to_owned(),
         ),
-        "types" => (types_sql(), "name:n system_type_id:t user_type_id schema_id max_length:s precision:t scale:t collation_name:n is_nullable:b is_user_defined:b is_assembly_type:b".to_owned()),
+        "types" => (types_sql(&visible), "name:n system_type_id:t user_type_id schema_id max_length:s precision:t scale:t collation_name:n is_nullable:b is_user_defined:b is_assembly_type:b".to_owned()),
         "objects" | "all_objects" => (
-            format!("SELECT {object}, u16(CASE o.type WHEN 'U' THEN 'USER_TABLE' WHEN 'V' THEN 'VIEW' WHEN 'PK' THEN 'PRIMARY_KEY_CONSTRAINT' WHEN 'UQ' THEN 'UNIQUE_CONSTRAINT' WHEN 'F' THEN 'FOREIGN_KEY_CONSTRAINT' WHEN 'C' THEN 'CHECK_CONSTRAINT' WHEN 'D' THEN 'DEFAULT_CONSTRAINT' ELSE 'SECURITY_POLICY' END) AS type_desc FROM \"$objects\" o"),
+            format!("SELECT {object}, u16(CASE o.type WHEN 'U' THEN 'USER_TABLE' WHEN 'V' THEN 'VIEW' WHEN 'PK' THEN 'PRIMARY_KEY_CONSTRAINT' WHEN 'UQ' THEN 'UNIQUE_CONSTRAINT' WHEN 'F' THEN 'FOREIGN_KEY_CONSTRAINT' WHEN 'C' THEN 'CHECK_CONSTRAINT' WHEN 'D' THEN 'DEFAULT_CONSTRAINT' ELSE 'SECURITY_POLICY' END) AS type_desc FROM \"$objects\" o WHERE {shown} AND (o.type <> 'SP' OR {})", only_definers(env)?),
             format!("{object_columns} type_desc:d"),
         ),
         "tables" => (
-            format!("SELECT {object}, u16('USER_TABLE') AS type_desc, o.temporal AS temporal_type, u16(CASE o.temporal WHEN 0 THEN 'NON_TEMPORAL_TABLE' WHEN 1 THEN 'HISTORY_TABLE' ELSE 'SYSTEM_VERSIONED_TEMPORAL_TABLE' END) AS temporal_type_desc, o.memory AS is_memory_optimized, 0 AS is_external, o.history AS history_table_id, 0 AS is_filetable, 0 AS is_node, 0 AS is_edge, 0 AS durability FROM \"$objects\" o WHERE o.type = 'U'"),
+            format!("SELECT {object}, u16('USER_TABLE') AS type_desc, o.temporal AS temporal_type, u16(CASE o.temporal WHEN 0 THEN 'NON_TEMPORAL_TABLE' WHEN 1 THEN 'HISTORY_TABLE' ELSE 'SYSTEM_VERSIONED_TEMPORAL_TABLE' END) AS temporal_type_desc, o.memory AS is_memory_optimized, 0 AS is_external, o.history AS history_table_id, 0 AS is_filetable, 0 AS is_node, 0 AS is_edge, 0 AS durability FROM \"$objects\" o WHERE o.type = 'U' AND {shown}"),
             format!("{object_columns} type_desc:d temporal_type:t temporal_type_desc:d is_memory_optimized:b is_external:b history_table_id is_filetable:b is_node:b is_edge:b durability:t"),
         ),
         "views" => (
-            format!("SELECT {object}, u16('VIEW') AS type_desc FROM \"$objects\" o WHERE o.type = 'V'"),
+            format!("SELECT {object}, u16('VIEW') AS type_desc FROM \"$objects\" o WHERE o.type = 'V' AND {shown}"),
             format!("{object_columns} type_desc:d"),
         ),
-        "sql_modules" => ("SELECT object_id, u16(definition) AS definition FROM \"$objects\" WHERE type = 'V'".to_owned(), "object_id definition:m".to_owned()),
+        "sql_modules" => (
+            format!(
+                "SELECT object_id, {} AS definition FROM \"$objects\" WHERE type = 'V' AND {of_table}",
+                visible.definition("object_id", "u16(definition)")
+            ),
+            "object_id definition:m".to_owned(),
+        ),
         "columns" | "all_columns" => (
-            "SELECT c.object_id, u16(c.name) AS name, c.column_id, cat(c.type,c.collation,0) AS system_type_id, c.user_type AS user_type_id, cat(c.type,c.collation,1) AS max_length, cat(c.type,c.collation,2) AS precision, cat(c.type,c.collation,3) AS scale, u16(c.collation) AS collation_name, c.nullable AS is_nullable, c.identity AS is_identity, c.computed IS NOT NULL AS is_computed, c.rowguid AS is_rowguidcol, c.masked IS NOT NULL AS is_masked, c.encryption AS encryption_type, c.generated AS generated_always_type, c.hidden AS is_hidden, c.sparse AS is_sparse, 0 AS is_column_set, 0 AS is_filestream, c.default_id AS default_object_id, 0 AS is_ansi_padded FROM \"$columns\" c".to_owned(),
+            format!("SELECT c.object_id, u16(c.name) AS name, c.column_id, cat(c.type,c.collation,0) AS system_type_id, c.user_type AS user_type_id, cat(c.type,c.collation,1) AS max_length, cat(c.type,c.collation,2) AS precision, cat(c.type,c.collation,3) AS scale, u16(c.collation) AS collation_name, c.nullable AS is_nullable, c.identity AS is_identity, c.computed IS NOT NULL AS is_computed, c.rowguid AS is_rowguidcol, c.masked IS NOT NULL AS is_masked, c.encryption AS encryption_type, c.generated AS generated_always_type, c.hidden AS is_hidden, c.sparse AS is_sparse, 0 AS is_column_set, 0 AS is_filestream, c.default_id AS default_object_id, 0 AS is_ansi_padded FROM \"$columns\" c WHERE {}", visible.object("c.object_id")),
             "object_id name:n column_id system_type_id:t user_type_id max_length:s precision:t scale:t collation_name:n is_nullable:b is_identity:b is_computed:b is_rowguidcol:b is_masked:b encryption_type generated_always_type:t is_hidden:b is_sparse:b is_column_set:b is_filestream:b default_object_id is_ansi_padded:b".to_owned(),
         ),
         "indexes" => (
-            "SELECT object_id, u16(name) AS name, index_id, type, u16(CASE type WHEN 0 THEN 'HEAP' WHEN 1 THEN 'CLUSTERED' WHEN 2 THEN 'NONCLUSTERED' WHEN 3 THEN 'XML' WHEN 4 THEN 'SPATIAL' WHEN 5 THEN 'CLUSTERED COLUMNSTORE' ELSE 'NONCLUSTERED COLUMNSTORE' END) AS type_desc, is_unique, is_pk AS is_primary_key, is_uc AS is_unique_constraint, filter IS NOT NULL AS has_filter, u16(filter) AS filter_definition, 0 AS is_disabled, 0 AS is_hypothetical, 0 AS ignore_dup_key, 0 AS fill_factor, 1 AS data_space_id FROM \"$indexes\"".to_owned(),
+            format!("SELECT object_id, u16(name) AS name, index_id, type, u16(CASE type WHEN 0 THEN 'HEAP' WHEN 1 THEN 'CLUSTERED' WHEN 2 THEN 'NONCLUSTERED' WHEN 3 THEN 'XML' WHEN 4 THEN 'SPATIAL' WHEN 5 THEN 'CLUSTERED COLUMNSTORE' ELSE 'NONCLUSTERED COLUMNSTORE' END) AS type_desc, is_unique, is_pk AS is_primary_key, is_uc AS is_unique_constraint, filter IS NOT NULL AS has_filter, u16(filter) AS filter_definition, 0 AS is_disabled, 0 AS is_hypothetical, 0 AS ignore_dup_key, 0 AS fill_factor, 1 AS data_space_id FROM \"$indexes\" WHERE {of_table}"),
             "object_id name:n index_id type:t type_desc:d is_unique:b is_primary_key:b is_unique_constraint:b has_filter:b filter_definition:m is_disabled:b is_hypothetical:b ignore_dup_key:b fill_factor:t data_space_id".to_owned(),
         ),
         "index_columns" => (
-            "SELECT object_id, index_id, index_column_id, column_id, key_ordinal, descending AS is_descending_key, included AS is_included_column, 0 AS partition_ordinal, 0 AS column_store_order_ordinal FROM \"$index_columns\"".to_owned(),
+            format!("SELECT object_id, index_id, index_column_id, column_id, key_ordinal, descending AS is_descending_key, included AS is_included_column, 0 AS partition_ordinal, 0 AS column_store_order_ordinal FROM \"$index_columns\" WHERE {of_table}"),
             "object_id index_id index_column_id column_id key_ordinal:t is_descending_key:b is_included_column:b partition_ordinal:t column_store_order_ordinal:t".to_owned(),
         ),
         "key_constraints" => (
-            format!("SELECT {object}, i.index_id AS unique_index_id, 0 AS is_system_named FROM \"$objects\" o JOIN \"$indexes\" i ON i.object_id = o.parent AND i.name = o.name WHERE o.type IN ('PK','UQ')"),
+            format!("SELECT {object}, i.index_id AS unique_index_id, 0 AS is_system_named FROM \"$objects\" o JOIN \"$indexes\" i ON i.object_id = o.parent AND i.name = o.name WHERE o.type IN ('PK','UQ') AND {shown}"),
             format!("{object_columns} unique_index_id is_system_named:b"),
         ),
         "foreign_keys" => (
-            format!("SELECT {object}, f.referenced AS referenced_object_id, 1 AS key_index_id, 0 AS is_disabled, 0 AS is_not_trusted, f.on_delete AS delete_referential_action, f.on_update AS update_referential_action, u16(CASE f.on_delete WHEN 0 THEN 'NO_ACTION' WHEN 1 THEN 'CASCADE' WHEN 2 THEN 'SET_NULL' ELSE 'SET_DEFAULT' END) AS delete_referential_action_desc, u16(CASE f.on_update WHEN 0 THEN 'NO_ACTION' WHEN 1 THEN 'CASCADE' WHEN 2 THEN 'SET_NULL' ELSE 'SET_DEFAULT' END) AS update_referential_action_desc FROM \"$objects\" o JOIN \"$fks\" f USING (object_id)"),
+            format!("SELECT {object}, f.referenced AS referenced_object_id, 1 AS key_index_id, 0 AS is_disabled, 0 AS is_not_trusted, f.on_delete AS delete_referential_action, f.on_update AS update_referential_action, u16(CASE f.on_delete WHEN 0 THEN 'NO_ACTION' WHEN 1 THEN 'CASCADE' WHEN 2 THEN 'SET_NULL' ELSE 'SET_DEFAULT' END) AS delete_referential_action_desc, u16(CASE f.on_update WHEN 0 THEN 'NO_ACTION' WHEN 1 THEN 'CASCADE' WHEN 2 THEN 'SET_NULL' ELSE 'SET_DEFAULT' END) AS update_referential_action_desc FROM \"$objects\" o JOIN \"$fks\" f USING (object_id) WHERE {shown}"),
             format!("{object_columns} referenced_object_id key_index_id is_disabled:b is_not_trusted:b delete_referential_action:t update_referential_action:t delete_referential_action_desc:d update_referential_action_desc:d"),
         ),
         "foreign_key_columns" => (
-            "SELECT k.object_id AS constraint_object_id, k.ordinal AS constraint_column_id, f.parent AS parent_object_id, k.parent_column AS parent_column_id, f.referenced AS referenced_object_id, k.referenced_column AS referenced_column_id FROM \"$fk_columns\" k JOIN \"$fks\" f USING (object_id)".to_owned(),
+            format!("SELECT k.object_id AS constraint_object_id, k.ordinal AS constraint_column_id, f.parent AS parent_object_id, k.parent_column AS parent_column_id, f.referenced AS referenced_object_id, k.referenced_column AS referenced_column_id FROM \"$fk_columns\" k JOIN \"$fks\" f USING (object_id) WHERE {}", visible.object("f.parent")),
             "constraint_object_id constraint_column_id parent_object_id parent_column_id referenced_object_id referenced_column_id".to_owned(),
         ),
         "identity_columns" => (
-            "SELECT object_id, u16(name) AS name, column_id, variant_int(seed) AS seed_value, variant_int(increment) AS increment_value, variant_int(last_value) AS last_value, 0 AS is_not_for_replication FROM \"$columns\" WHERE identity".to_owned(),
+            format!("SELECT object_id, u16(name) AS name, column_id, variant_whole(seed,type) AS seed_value, variant_whole(increment,type) AS increment_value, variant_whole(last_value,type) AS last_value, 0 AS is_not_for_replication FROM \"$columns\" WHERE identity AND {of_table}"),
             "object_id name:n column_id seed_value:v increment_value:v last_value:v is_not_for_replication:b".to_owned(),
         ),
         "computed_columns" => (
-            "SELECT object_id, u16(name) AS name, column_id, u16(computed) AS definition, persisted AS is_persisted, 1 AS is_computed, nullable AS is_nullable FROM \"$columns\" WHERE computed IS NOT NULL".to_owned(),
+            format!("SELECT object_id, u16(name) AS name, column_id, {} AS definition, persisted AS is_persisted, 1 AS is_computed, nullable AS is_nullable FROM \"$columns\" WHERE computed IS NOT NULL AND {of_table}", visible.definition("object_id", "u16(computed)")),
             "object_id name:n column_id definition:m is_persisted:b is_computed:b is_nullable:b".to_owned(),
         ),
         "default_constraints" => (
-            format!("SELECT {object}, o.column AS parent_column_id, u16('(' || o.definition || ')') AS definition, 0 AS is_system_named FROM \"$objects\" o WHERE o.type = 'D'"),
+            format!("SELECT {object}, o.column AS parent_column_id, {} AS definition, 0 AS is_system_named FROM \"$objects\" o WHERE o.type = 'D' AND {shown}", visible.definition("o.parent", "u16('(' || o.definition || ')')")),
             format!("{object_columns} parent_column_id definition:m is_system_named:b"),
         ),
         "check_constraints" => (
-            format!("SELECT {object}, u16('(' || o.definition || ')') AS definition, coalesce(o.column,0) AS parent_column_id, 0 AS is_disabled, 0 AS is_not_trusted FROM \"$objects\" o WHERE o.type = 'C'"),
+            format!("SELECT {object}, {} AS definition, coalesce(o.column,0) AS parent_column_id, 0 AS is_disabled, 0 AS is_not_trusted FROM \"$objects\" o WHERE o.type = 'C' AND {shown}", visible.definition("o.parent", "u16('(' || o.definition || ')')")),
             format!("{object_columns} definition:m parent_column_id is_disabled:b is_not_trusted:b"),
         ),
         "masked_columns" => (
-            "SELECT object_id, u16(name) AS name, column_id, 1 AS is_masked, u16(masked) AS masking_function FROM \"$columns\" WHERE masked IS NOT NULL".to_owned(),
+            format!("SELECT object_id, u16(name) AS name, column_id, 1 AS is_masked, u16(masked) AS masking_function FROM \"$columns\" WHERE masked IS NOT NULL AND {of_table}"),
             "object_id name:n column_id is_masked:b masking_function:m".to_owned(),
         ),
-        "security_policies" => (format!("SELECT {object}, 1 AS is_enabled FROM \"$objects\" o WHERE o.type = 'SP'{}", only_definers(env)?), format!("{object_columns} is_enabled:b")),
+        "security_policies" => (format!("SELECT {object}, 1 AS is_enabled FROM \"$objects\" o WHERE o.type = 'SP' AND {}", only_definers(env)?), format!("{object_columns} is_enabled:b")),
         "security_predicates" => (
-            format!("SELECT o.object_id, 1 AS security_predicate_id, o.history AS target_object_id, u16(o.definition) AS predicate_definition, 0 AS predicate_type, u16('FILTER') AS predicate_type_desc FROM \"$objects\" o WHERE o.type = 'SP'{}", only_definers(env)?),
+            format!("SELECT o.object_id, 1 AS security_predicate_id, o.history AS target_object_id, u16(o.definition) AS predicate_definition, 0 AS predicate_type, u16('FILTER') AS predicate_type_desc FROM \"$objects\" o WHERE o.type = 'SP' AND {}", only_definers(env)?),
             "object_id security_predicate_id target_object_id predicate_definition:m predicate_type predicate_type_desc:d".to_owned(),
         ),
         "periods" => (
-            "SELECT u16('SYSTEM_TIME') AS name, 1 AS period_type, u16('SYSTEM_TIME_PERIOD') AS period_type_desc, object_id, min(CASE generated WHEN 1 THEN column_id END) AS start_column_id, min(CASE generated WHEN 2 THEN column_id END) AS end_column_id FROM \"$columns\" WHERE generated IN (1,2) GROUP BY object_id".to_owned(),
+            format!("SELECT u16('SYSTEM_TIME') AS name, 1 AS period_type, u16('SYSTEM_TIME_PERIOD') AS period_type_desc, object_id, min(CASE generated WHEN 1 THEN column_id END) AS start_column_id, min(CASE generated WHEN 2 THEN column_id END) AS end_column_id FROM \"$columns\" WHERE generated IN (1,2) AND {of_table} GROUP BY object_id"),
             "name:n period_type:t period_type_desc:d object_id start_column_id end_column_id".to_owned(),
         ),
+        "dm_db_partition_stats" if !env.granted("VIEW DATABASE STATE", &place.at, None)? => {
+            let message = format!("VIEW DATABASE STATE permission denied in database '{}'.", env.database);
+            return Err(SqlError { number: 262, state: 1, class: 14, message });
+        }
         "partitions" | "dm_db_partition_stats" => (partitions(env, place)?, "partition_id:l object_id index_id partition_number rows:l row_count:l hobt_id:l data_compression:t used_page_count:l reserved_page_count:l in_row_data_page_count:l in_row_used_page_count:l lob_used_page_count:l row_overflow_used_page_count:l".to_owned()),
         "allocation_units" => (
             format!("SELECT partition_id AS allocation_unit_id, 1 AS type, u16('IN_ROW_DATA') AS type_desc, partition_id AS container_id, 1 AS data_space_id, reserved_page_count AS total_pages, used_page_count AS used_pages, in_row_data_page_count AS data_pages FROM ({})", partitions(env, place)?),

@@ -69,13 +69,13 @@ fn define(session: &Session, ddl: &Ddl) -> Result<(), SqlError> {
         Ddl::CreateSchema(name) => {
             connection.execute("INSERT INTO \"$schemas\"(name) VALUES (?1)", [name])?;
         }
-        Ddl::CreateType { name, base, nullable } => {
+        Ddl::CreateType { name, base, nullable, assembly } => {
             let schema = catalog::schema_id(connection, &name.0)?;
             let sql_type = parse_type(base, DEFAULT_COLLATION, 1)?;
             let collation = is_string(&sql_type).then_some(DEFAULT_COLLATION);
             connection.execute(
-                "INSERT INTO \"$types\" VALUES ((SELECT coalesce(max(user_type_id),256)+1 FROM \"$types\"),?1,?2,?3,?4,?5)",
-                params![name.1, schema, type_text(&sql_type), collation, nullable],
+                "INSERT INTO \"$types\" VALUES ((SELECT coalesce(max(user_type_id),256)+1 FROM \"$types\"),?1,?2,?3,?4,?5,?6)",
+                params![name.1, schema, type_text(&sql_type), collation, nullable, assembly],
             )?;
         }
         Ddl::CreateTable { name, columns, constraints, versioned, history, memory } => {
@@ -177,21 +177,8 @@ fn define(session: &Session, ddl: &Ddl) -> Result<(), SqlError> {
         Ddl::CreateUser { name, login } => {
             connection.execute("INSERT INTO \"$users\" VALUES (?1,?2)", [name, login])?;
         }
-        Ddl::Permission { deny, revoke, permission, object, grantee } => {
-            let object = match object {
-                Some(name) => Some(table(session, name)?.id),
-                None => None,
-            };
-            connection.execute(
-                "DELETE FROM \"$grants\" WHERE grantee = ?1 AND permission = ?2 AND object_id IS ?3",
-                params![grantee, permission, object],
-            )?;
-            if !revoke {
-                connection.execute(
-                    "INSERT INTO \"$grants\" VALUES (?1,?2,?3,?4)",
-                    params![grantee, permission, object, deny],
-                )?;
-            }
+        Ddl::Permission { deny, revoke, permission, on, grantee } => {
+            crate::permissions::change(session, on, permission, grantee, if *revoke { None } else { Some(*deny) })?;
         }
         Ddl::CreatePolicy { name, predicate, table: on } => {
             let schema = catalog::schema_id(connection, &name.0)?;
@@ -278,7 +265,7 @@ fn insert_column(session: &Session, on: &Table, id: i64, column: &ColumnDef) -> 
          VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
         params![
             on.id, id, column.name, text, collation, user, nullable && column.identity.is_none(), column.identity.is_some(),
-            column.identity.map(|pair| pair.0), column.identity.map(|pair| pair.1), column.computed, column.persisted, column.masked,
+            column.identity.map(|pair| whole(pair.0)), column.identity.map(|pair| whole(pair.1)), column.computed, column.persisted, column.masked,
             column.rowguid, column.encrypted.then_some(1), column.generated, column.hidden, column.sparse
         ],
     )?;
@@ -286,6 +273,14 @@ fn insert_column(session: &Session, on: &Table, id: i64, column: &ColumnDef) -> 
         add_default(session, on, id, name.as_deref(), text)?;
     }
     Ok(storage)
+}
+
+/// A whole number as the catalog keeps it.
+fn whole(value: i128) -> rusqlite::types::Value {
+    match i64::try_from(value) {
+        Ok(value) => rusqlite::types::Value::Integer(value),
+        Err(_) => rusqlite::types::Value::Text(value.to_string()),
+    }
 }
 
 /// Makes a column's default.

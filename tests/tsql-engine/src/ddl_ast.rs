@@ -2,6 +2,8 @@
 
 use sqlparser::ast::Expr;
 
+use crate::permissions::Securable;
+
 /// A column as CREATE TABLE or ALTER TABLE writes it.
 #[derive(Debug, Clone, Default)]
 pub struct ColumnDef {
@@ -9,7 +11,8 @@ pub struct ColumnDef {
     pub type_text: String,
     pub collation: Option<String>,
     pub nullable: Option<bool>,
-    pub identity: Option<(i64, i64)>,
+    /// Seed and increment; a decimal's may be beyond bigint.
+    pub identity: Option<(i128, i128)>,
     pub default: Option<(Option<String>, String)>,
     pub computed: Option<String>,
     pub persisted: bool,
@@ -68,6 +71,8 @@ pub enum Ddl {
         name: (String, String),
         base: String,
         nullable: bool,
+        /// Of a CLR assembly.
+        assembly: bool,
     },
     CreateTable {
         name: (String, String),
@@ -136,7 +141,7 @@ pub enum Ddl {
         deny: bool,
         revoke: bool,
         permission: String,
-        object: Option<(String, String)>,
+        on: Securable,
         grantee: String,
     },
     CreatePolicy {

@@ -311,7 +311,8 @@ fn next_identity(
     column: &TableColumn,
     counter: &Arc<AtomicI64>,
 ) -> Result<String, SqlError> {
-    let (seed, step, last): (i64, i64, Option<i64>) = session.connection.query_row(
+    use rusqlite::types::Value as Stored;
+    let (seed, step, last): (Stored, Stored, Option<i64>) = session.connection.query_row(
         &format!(
             "SELECT seed, increment, last_value FROM {}\"$columns\" WHERE object_id = ?1 AND column_id = ?2",
             table.place.at
@@ -319,6 +320,9 @@ fn next_identity(
         params![table.id, column.id],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
+    let (Stored::Integer(seed), Stored::Integer(step)) = (seed, step) else {
+        return Err(unsupported("the next value of an identity whose seed or increment is beyond bigint"));
+    };
     counter.store(last.unwrap_or(seed - step), Ordering::Relaxed);
     let shared = Arc::clone(counter);
     let next = move |_: &rusqlite::functions::Context<'_>| Ok(shared.fetch_add(step, Ordering::Relaxed) + step);

@@ -23,6 +23,7 @@ pub struct Env<'a> {
     pub read_only: bool,
     pub spid: u16,
     pub settings: &'a Settings,
+    pub answers: crate::answers::Answers,
     pub variables: &'a HashMap<String, (SqlType, Value<'static>)>,
 }
 
@@ -69,21 +70,6 @@ impl Env<'_> {
         crate::catalog::find_at(self.connection, &place, if schema.is_empty() { "dbo" } else { schema }, name)
     }
 
-    fn granted(&self, permission: &str, at: &str, object: Option<i64>) -> Result<bool, SqlError> {
-        if self.admin {
-            return Ok(true);
-        }
-        let (grants, denies): (i64, i64) = self.connection.query_row(
-            &format!(
-                "SELECT count(*) FILTER (WHERE NOT deny), count(*) FILTER (WHERE deny) FROM {at}\"$grants\"
-                 WHERE grantee IN (?1, 'public') AND permission = ?2 AND (object_id IS NULL OR object_id = ?3)"
-            ),
-            rusqlite::params![self.login, permission, object],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
-        Ok(grants > 0 && denies == 0)
-    }
-
     /// 41332 where the session's isolation level is SNAPSHOT and the table is memory-optimized.
     pub fn allows_isolation(&self, table: &Table) -> Result<(), SqlError> {
         if self.settings.isolation != 5 {
@@ -118,23 +104,9 @@ impl Env<'_> {
         })
     }
 
-    /// Whether masked columns show what they hold.
-    pub fn unmasked(&self, at: &str) -> Result<bool, SqlError> {
-        self.granted("UNMASK", at, None)
-    }
-
-    /// HAS_PERMS_BY_NAME of an object (or of the database) and a permission.
-    pub fn has_permission(&self, object: Option<String>, permission: Option<String>) -> Result<bool, SqlError> {
-        let permission = permission.unwrap_or_default().to_uppercase();
-        let table = match object {
-            Some(name) => {
-                let names: Vec<String> = name.replace(['[', ']'], "").split('.').map(str::to_owned).collect();
-                self.table(&names)?
-            }
-            None => None,
-        };
-        let at = table.as_ref().map_or("", |table| table.place.at.as_str());
-        self.granted(&permission, at, table.as_ref().map(|table| table.id))
+    /// How the session's database differs from SQL Server's.
+    pub fn quirks(&self) -> crate::quirks::Quirks {
+        self.instance.database(self.database).map_or_else(Default::default, |database| database.quirks)
     }
 }
 

@@ -29,6 +29,18 @@ impl Binder<'_> {
         sources: &mut Vec<Source>,
         outer: Option<&Scope<'_>>,
     ) -> Result<String, SqlError> {
+        let outside = self.joins.replace(!table.joins.is_empty());
+        let sql = self.sides(table, sources, outer);
+        self.joins.set(outside);
+        sql
+    }
+
+    fn sides(
+        &self,
+        table: &TableWithJoins,
+        sources: &mut Vec<Source>,
+        outer: Option<&Scope<'_>>,
+    ) -> Result<String, SqlError> {
         let mut sql = self.factor(&table.relation, sources, outer)?;
         for join in &table.joins {
             let before = sources.len();
@@ -123,16 +135,23 @@ impl Binder<'_> {
         if same(schema, "sys") || same(schema, "INFORMATION_SCHEMA") {
             let view = crate::catalog_views::view(self.env, &place, schema, last)?
                 .ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;
+            let quirks = self.env.quirks();
             let columns = view
                 .columns
                 .into_iter()
-                .map(|(column, sql_type, nullable)| ScopeColumn {
-                    bound: Bound { nullable, ..Bound::new(format!("{}.{}", quote(&shown), quote(&column)), sql_type) },
-                    name: column,
+                .map(|(column, sql_type, nullable)| {
+                    let sql = if quirks.lacks_values(schema, last, &column) {
+                        "NULL".to_owned()
+                    } else {
+                        format!("{}.{}", quote(&shown), quote(&column))
+                    };
+                    ScopeColumn { bound: Bound { nullable, ..Bound::new(sql, sql_type) }, name: column }
                 })
                 .collect();
             sources.push(Source { alias: shown.clone(), table: None, columns });
-            return Ok(format!("({}) AS {}", view.sql, quote(&shown)));
+            let lost = self.joins.get() && quirks.loses_in_joins(schema, last);
+            let sql = if lost { format!("SELECT * FROM ({}) WHERE 0", view.sql) } else { view.sql };
+            return Ok(format!("({sql}) AS {}", quote(&shown)));
         }
         let table = crate::catalog::find_at(self.env.connection, &place, schema, last)?
             .ok_or_else(|| error(208, format!("Invalid object name '{}'.", names.join("."))))?;
@@ -155,15 +174,16 @@ impl Binder<'_> {
             Some(scale) if !self.describes.get() => crate::tpch::materialize(self.env, &table, scale)?,
             _ => table.stored(),
         };
-        let unmask = self.env.unmasked(&table.place.at)?;
+        let masked = self.env.masked_columns(&table.place.at, table.id)?;
         let columns = table
             .columns
             .iter()
             .map(|column| {
                 let sql = format!("{}.{}", quote(&shown), quote(&column.name));
-                let sql = match &column.masked {
-                    Some(_) if !unmask => format!("(CASE WHEN {sql} IS NOT NULL THEN {} END)", mask(&column.sql_type)),
-                    _ => sql,
+                let sql = if masked.contains(&column.id) {
+                    format!("(CASE WHEN {sql} IS NOT NULL THEN {} END)", mask(&column.sql_type))
+                } else {
+                    sql
                 };
                 let bound = Bound {
                     nullable: column.nullable,

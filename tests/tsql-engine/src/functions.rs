@@ -206,6 +206,8 @@ pub fn evaluate(call: &Call, mut values: Vec<Value<'_>>) -> Result<Value<'static
         "add" | "sub" | "mul" | "div" | "mod" | "and" | "or" | "xor" => {
             arithmetic(&call.name, &values[0], &values[1], result)
         }
+        "bytes_of_text" => crate::answers::bytes_of_text(&values[0], &types[0], result, &call.option),
+        "money_as_double" => crate::answers::money_as_double(&values[0], result),
         "like" => Ok(Value::Bit(crate::like::matches(&values, types)?)),
         _ => match text_function(call, &values)? {
             Some(value) => Ok(value),

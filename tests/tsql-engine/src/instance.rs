@@ -19,6 +19,7 @@ pub struct DatabaseInfo {
     pub source: Option<i64>,
     pub allow_snapshot: bool,
     pub read_committed_snapshot: bool,
+    pub quirks: crate::quirks::Quirks,
 }
 
 /// What `sys.dm_exec_sessions` shows of one session.
@@ -119,6 +120,7 @@ impl Instance {
             source,
             allow_snapshot: source.is_some(),
             read_committed_snapshot: false,
+            quirks: crate::quirks::Quirks::default(),
         });
         Ok(path)
     }

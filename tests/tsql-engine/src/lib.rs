@@ -3,7 +3,7 @@
 //! This crate knows nothing of the wire: [`value`] holds what travels between it and the protocol server.
 //! A batch is parsed (`script`, `ddl_parse`), translated to SQLite's SQL with SQL Server's types (`bind`, `expr`,
 //! `select`, `from`, `builtin`, `system`), and run (`run`, `dml`, `ddl`, `bulk`); rows stream to an [`value::Output`].
-//! What the parser takes and nothing reads is refused by `honest` and `options`.
+//! `permissions` knows who may do and see what. What the parser takes and nothing reads is refused by `honest` and `options`.
 
 #![allow(
     clippy::format_push_string,
@@ -23,6 +23,7 @@
     reason = "steps of the translation share one form of signature"
 )]
 
+mod answers;
 mod bind;
 mod builtin;
 mod bulk;
@@ -46,10 +47,13 @@ mod error;
 mod expr;
 mod from;
 mod functions;
+mod hierarchy;
 mod honest;
 mod instance;
 mod like;
 mod options;
+mod permissions;
+mod quirks;
 mod run;
 mod script;
 mod select;
@@ -62,6 +66,9 @@ mod tpch;
 mod types;
 pub mod value;
 
+pub use answers::{Answers, UnicodeBytes, falsified};
 pub use bulk::Bulk;
 pub use instance::{DatabaseInfo, Instance, ScriptError, SessionInfo};
+pub use quirks::Quirks;
 pub use session::{LoginRequest, Session, Watch};
+pub use types::type_name;

@@ -109,7 +109,7 @@ pub fn view(env: &Env<'_>, place: &Place, name: &str) -> Result<Option<(String, 
         }
         "configurations" => (
             format!(
-                "SELECT 1544 AS configuration_id, {} AS name, variant_int(2147483647) AS value, variant_int(2147483647) AS value_in_use",
+                "SELECT 1544 AS configuration_id, {} AS name, variant_whole(2147483647,'int') AS value, variant_whole(2147483647,'int') AS value_in_use",
                 text("max server memory (MB)")
             ),
             "configuration_id name:nvarchar(35) value:v value_in_use:v".to_owned(),

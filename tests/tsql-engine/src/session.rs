@@ -87,6 +87,7 @@ pub struct Session {
     /// As the login left them, for a reset.
     first: (String, i64),
     watch: Option<Watch>,
+    answers: crate::answers::Answers,
     pub(crate) variables: HashMap<String, (SqlType, Value<'static>)>,
 }
 
@@ -129,6 +130,7 @@ impl Session {
             connection,
             first: (name.clone(), Settings::default().text_size),
             watch: None,
+            answers: crate::answers::Answers::default(),
             database: name,
             login: login.user.clone(),
             application: login.application.clone(),
@@ -168,6 +170,11 @@ impl Session {
         self.settings.text_size = bytes;
         self.first.1 = bytes;
         self.publish();
+    }
+
+    /// How the following statements are answered.
+    pub fn set_answers(&mut self, answers: crate::answers::Answers) {
+        self.answers = answers;
     }
 
     /// What tells that the client wants a statement to end.
@@ -272,6 +279,7 @@ impl Session {
             read_only: self.read_only,
             spid: self.spid,
             settings: &self.settings,
+            answers: self.answers,
             variables: &self.variables,
         }
     }

@@ -45,43 +45,70 @@ fn lookup(sql: String, sql_type: SqlType) -> Bound {
     Bound::new(format!("({sql})"), sql_type)
 }
 
-/// HAS_PERMS_BY_NAME of an object for each row; NULL where there is no such object, or column. No permission is on single
-/// columns here, so a column has its object's.
-fn has_permission(env: &Env<'_>, arguments: &[Bound]) -> Result<Bound, SqlError> {
+/// HAS_PERMS_BY_NAME: NULL where the name is none of the class, there is no such object or column, or the class has no such
+/// permission. Names of objects have up to three parts, those of databases one.
+fn has_permission(binder: &Binder<'_>, arguments: &[Bound]) -> Result<Bound, SqlError> {
+    let env = binder.env;
     let class = argument(arguments, 1)?.unwrap_or_default().to_uppercase();
     let permission = argument(arguments, 2)?.unwrap_or_default().to_uppercase();
-    if class != "OBJECT" {
-        return Err(unsupported(&format!("HAS_PERMS_BY_NAME of a varying {class}")));
-    }
-    // Aliases that no statement has: the arguments may name those of the query around.
-    let column = match arguments {
-        [_, _, _] => String::new(),
-        [_, _, _, column, class]
-            if argument(std::slice::from_ref(class), 0)?.is_some_and(|class| class.eq_ignore_ascii_case("COLUMN")) =>
-        {
-            format!(
-                " AND EXISTS (SELECT 1 FROM \"$columns\" \"$c\" WHERE \"$c\".object_id = \"$o\".object_id AND u16(\"$c\".name) = {})",
-                column.sql
-            )
-        }
+    let sub_class = match arguments {
+        [_, _, _] => None,
+        [_, _, _, _, class] => argument(std::slice::from_ref(class), 0)?.map(|class| class.to_uppercase()),
         _ => return Err(unsupported("HAS_PERMS_BY_NAME with these arguments")),
     };
-    let granted = if env.admin {
-        "1".to_owned()
-    } else {
-        format!(
-            "(SELECT count(*) FILTER (WHERE NOT deny) > 0 AND count(*) FILTER (WHERE deny) = 0 FROM \"$grants\"
-             WHERE grantee IN ({}, 'public') AND permission = {} AND (object_id IS NULL OR object_id = \"$o\".object_id))",
-            text_literal(env.login),
-            text_literal(&permission)
-        )
+    match (class.as_str(), sub_class.as_deref()) {
+        ("DATABASE", None) => permission_on_database(env, &arguments[0], &permission),
+        ("OBJECT", None | Some("COLUMN")) => {
+            let known = if sub_class.is_some() { "COLUMN" } else { "OBJECT" };
+            if !crate::permissions::exists(env, known, &permission) {
+                return Ok(Bound::new("NULL".to_owned(), SqlType::Int));
+            }
+            // Whatever their types, names are of the type sysname.
+            let name = |at: usize| binder.cast(arguments[at].clone(), &nvarchar(Len::N(256)));
+            let column = if sub_class.is_some() { Some(name(3)?) } else { None };
+            Ok(permission_on_object(env, &name(0)?, &permission, column.as_ref()))
+        }
+        _ => Err(unsupported(&format!("HAS_PERMS_BY_NAME of the class {class}"))),
+    }
+}
+
+fn permission_on_database(env: &Env<'_>, name: &Bound, permission: &str) -> Result<Bound, SqlError> {
+    let is_own = match argument(std::slice::from_ref(name), 0)? {
+        None => true,
+        Some(text) => match crate::permissions::parse_name(&text).as_deref() {
+            Some([name]) => crate::bind::same(name, env.database),
+            _ => false,
+        },
     };
-    let sql = format!(
-        "SELECT {granted} FROM \"$objects\" \"$o\" JOIN \"$schemas\" \"$s\" USING (schema_id)
-         WHERE '[' || replace(\"$s\".name, ']', ']]') || '].[' || replace(\"$o\".name, ']', ']]') || ']' = bracketed({}){column}",
-        arguments[0].sql
-    );
-    Ok(lookup(sql, SqlType::Int))
+    if !is_own || !crate::permissions::exists(env, "DATABASE", permission) {
+        return Ok(Bound::new("NULL".to_owned(), SqlType::Int));
+    }
+    Ok(int(i64::from(env.granted(permission, "", None)?)))
+}
+
+fn permission_on_object(env: &Env<'_>, name: &Bound, permission: &str, column: Option<&Bound>) -> Bound {
+    // Aliases that no statement has: the arguments may name those of the query around.
+    let (of_column, condition) = match column {
+        Some(column) => (
+            "\"$c\".column_id",
+            format!(
+                " JOIN \"$columns\" \"$c\" ON \"$c\".object_id = \"$o\".object_id AND u16(\"$c\".name) = {}",
+                column.sql
+            ),
+        ),
+        None => ("0", String::new()),
+    };
+    let own = "'[' || replace(\"$s\".name, ']', ']]') || '].[' || replace(\"$o\".name, ']', ']]') || ']'";
+    let held = env.holds("", permission, Some(("\"$o\".object_id", "\"$o\".schema_id", of_column)));
+    lookup(
+        format!(
+            "SELECT {held} FROM \"$objects\" \"$o\" JOIN \"$schemas\" \"$s\" USING (schema_id){condition}
+             WHERE bracketed({}) COLLATE NOCASE IN ({own}, {} || '.' || {own})",
+            name.sql,
+            text_literal(&format!("[{}]", env.database.replace(']', "]]")))
+        ),
+        SqlType::Int,
+    )
 }
 
 /// `None` where the name is no system function.
@@ -113,8 +140,9 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
             }
         }
         "object_id" => {
-            let wanted = argument(arguments, 0)?.unwrap_or_default().replace(['[', ']', '"'], "");
-            let pieces: Vec<&str> = wanted.split('.').collect();
+            let wanted = argument(arguments, 0)?.unwrap_or_default();
+            let Some(pieces) = crate::permissions::parse_name(&wanted) else { return Ok(Some(null())) };
+            let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
             let (schema, object) = match pieces.as_slice() {
                 [.., schema, object] if !schema.is_empty() => (*schema, *object),
                 [.., object] => ("dbo", *object),
@@ -130,25 +158,37 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
                 [database, _, _] => env.place(database)?.at,
                 _ => String::new(),
             };
+            let shown = env.visible(&at)?.part("object_id", "parent");
             lookup(
                 format!(
-                    "SELECT object_id FROM {at}\"$objects\" WHERE name = {} COLLATE NOCASE AND schema_id = (SELECT schema_id FROM {at}\"$schemas\" WHERE name = {} COLLATE NOCASE)",
+                    "SELECT object_id FROM {at}\"$objects\" WHERE {shown} AND name = {} COLLATE NOCASE AND schema_id = (SELECT schema_id FROM {at}\"$schemas\" WHERE name = {} COLLATE NOCASE)",
                     text_literal(object),
                     text_literal(schema)
                 ),
                 SqlType::Int,
             )
         }
-        "object_name" => lookup(format!("SELECT u16(name) FROM \"$objects\" WHERE object_id = {}", id()), sysname()),
+        "object_name" => {
+            let shown = env.visible("")?.part("object_id", "parent");
+            lookup(format!("SELECT u16(name) FROM \"$objects\" WHERE {shown} AND object_id = {}", id()), sysname())
+        }
         "object_schema_name" => lookup(
             format!(
-                "SELECT u16(s.name) FROM \"$objects\" o JOIN \"$schemas\" s USING (schema_id) WHERE o.object_id = {}",
+                "SELECT u16(s.name) FROM \"$objects\" o JOIN \"$schemas\" s USING (schema_id) WHERE {} AND o.object_id = {}",
+                env.visible("")?.part("o.object_id", "o.parent"),
                 id()
             ),
             sysname(),
         ),
         "schema_name" if arguments.is_empty() => text("dbo")?,
-        "schema_name" => lookup(format!("SELECT u16(name) FROM \"$schemas\" WHERE schema_id = {}", id()), sysname()),
+        "schema_name" => lookup(
+            format!(
+                "SELECT u16(name) FROM \"$schemas\" WHERE schema_id = {} AND ({} OR name <> 'sys')",
+                id(),
+                u8::from(!env.quirks().no_sys_schema)
+            ),
+            sysname(),
+        ),
         "schema_id" => {
             let wanted = argument(arguments, 0)?.unwrap_or_else(|| "dbo".to_owned());
             lookup(
@@ -157,13 +197,17 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
             )
         }
         "type_name" => {
-            let sql = crate::catalog_views::types_sql();
+            let sql = crate::catalog_views::types_sql(&env.visible("")?);
             lookup(format!("SELECT name FROM ({sql}) WHERE user_type_id = {}", id()), sysname())
         }
         "col_name" => {
             let column = arguments.get(1).map_or("NULL", |bound| bound.sql.as_str());
             lookup(
-                format!("SELECT u16(name) FROM \"$columns\" WHERE object_id = {} AND column_id = {column}", id()),
+                format!(
+                    "SELECT u16(name) FROM \"$columns\" WHERE {} AND object_id = {} AND column_id = {column}",
+                    env.visible("")?.object("object_id"),
+                    id()
+                ),
                 sysname(),
             )
         }
@@ -172,13 +216,7 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
         "app_name" => text(env.application)?,
         "host_name" => text(env.host)?,
         "is_srvrolemember" | "is_member" | "is_rolemember" => int(i64::from(env.admin)),
-        "has_perms_by_name" if arguments.first().is_some_and(|object| object.constant.is_none()) => {
-            has_permission(env, arguments)?
-        }
-        "has_perms_by_name" if arguments.len() > 3 => {
-            return Err(unsupported("HAS_PERMS_BY_NAME of a column of a fixed object"));
-        }
-        "has_perms_by_name" => int(i64::from(env.has_permission(argument(arguments, 0)?, argument(arguments, 2)?)?)),
+        "has_perms_by_name" => has_permission(binder, arguments)?,
         "serverproperty" => property(&argument(arguments, 0)?.unwrap_or_default())?,
         "databasepropertyex" => {
             let value = match argument(arguments, 1)?.unwrap_or_default().to_ascii_lowercase().as_str() {

@@ -29,9 +29,10 @@ pub fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
                     "BEGIN" => transaction(raw.get(at + 1)),
                     _ => false,
                 };
-                let ends_database_option =
-                    matches!(tokens.last(), Some(Token::Word(last)) if last.keyword == Keyword::WITH);
-                if starts && !ends_database_option && at > 0 && !matches!(tokens.last(), Some(Token::SemiColon)) {
+                // WITH ROLLBACK of a database option, and EXECUTE as a permission.
+                let goes_on = matches!(tokens.last(), Some(Token::Word(last)) if
+                    matches!(last.keyword, Keyword::WITH | Keyword::GRANT | Keyword::DENY | Keyword::REVOKE));
+                if starts && !goes_on && at > 0 && !matches!(tokens.last(), Some(Token::SemiColon)) {
                     tokens.push(Token::SemiColon);
                 }
             }

@@ -9,9 +9,9 @@ use tsql_engine::value::{EnvChange, Flow, Parameter, SqlType, Value};
 
 /// The statements of the job's catalog, from its source, so that this test follows what the job asks.
 fn catalog_statements() -> Vec<(String, String)> {
-    let source = include_str!("../../../sync-job/src/source/sqlserver/catalog.rs");
+    let source = include_str!("../../../sync-job/src/source/sqlserver/catalog/queries.rs");
     let found: Vec<_> = source
-        .split("\nconst ")
+        .split("\npub const ")
         .skip(1)
         .filter_map(|part| {
             let (name, rest) = part.split_once(": &str = \"\\\n")?;
@@ -67,54 +67,226 @@ fn the_catalog_tells_what_the_script_made() {
             panic!("{name}: {error}");
         }
         let rows: Vec<String> = out.rows.iter().map(|row| row.iter().map(show).collect::<Vec<_>>().join("|")).collect();
+        let cells = |wanted: &str| -> Vec<String> { wanted.split(' ').map(str::to_owned).collect() };
+        // Ids are the server's own affair.
+        let named = |columns: &str| -> Vec<String> {
+            let at: Vec<usize> = cells(columns)
+                .iter()
+                .map(|wanted| {
+                    out.columns.iter().position(|column| column.name == *wanted).expect("a column of the query")
+                })
+                .collect();
+            out.rows.iter().map(|row| at.iter().map(|at| show(&row[*at])).collect::<Vec<_>>().join("|")).collect()
+        };
         match name.as_str() {
+            "TABLES" => {
+                let found = named("schema_name table_name object_type");
+                assert_eq!(found, ["sales|big|V ", "sales|customer|U ", "sales|order|U "]);
+            }
             "COLUMNS" => {
-                assert_eq!(rows.len(), 6 + 7 + 2);
-                let phone = rows.iter().find(|row| row.contains("|phone|")).expect("the column exists");
-                assert!(phone.starts_with("sales|customer|U |phone|Phone|dbo|nvarchar|1|0|40|"), "{phone}");
-                assert!(rows.iter().any(|row| row.starts_with("sales|big|V |total|decimal|sys|decimal|0|0|9|12|2|")));
+                let found = named("column_name type_name type_schema base_name is_user_defined max_length precision");
+                assert_eq!(found.len(), 6 + 7 + 2);
+                assert!(found.contains(&"phone|Phone|dbo|nvarchar|1|40|0".to_owned()), "{found:#?}");
+                assert!(found.contains(&"total|decimal|sys|decimal|0|9|12".to_owned()), "{found:#?}");
             }
             "INDEXES" => {
-                assert!(
-                    rows.contains(&"sales|customer|uq_name|NONCLUSTERED|1|0|1|0|NULL|0|name|1|1|0".to_owned()),
-                    "{rows:#?}"
+                let found = named(
+                    "index_name type_desc is_unique is_primary_key is_unique_constraint has_filter column_name key_ordinal is_descending_key",
                 );
-                assert!(rows.iter().any(|row| row.starts_with("sales|order|ix_total|NONCLUSTERED|0|0|0|1|")));
+                assert!(found.contains(&"uq_name|NONCLUSTERED|1|0|1|0|name|1|1".to_owned()), "{found:#?}");
+                assert!(found.iter().any(|row| row.starts_with("ix_total|NONCLUSTERED|0|0|0|1|")));
             }
             "FOREIGN_KEYS" => {
-                assert_eq!(rows, ["sales|order|fk_customer|customer|sales|customer|id|CASCADE|NO_ACTION|0|0"]);
+                let found = named("key_name column_name referenced_column delete_referential_action_desc is_disabled");
+                assert_eq!(found, ["fk_customer|customer|id|CASCADE|0"]);
             }
-            "IDENTITIES" => assert_eq!(rows, ["sales|customer|id|10|5"]),
-            "DEFAULTS" => assert_eq!(rows.len(), 1),
-            "SIZES" => assert!(rows.iter().any(|row| row.starts_with("sales|order|2|")), "{rows:?}"),
+            "LISTED_COLUMNS" => assert_eq!(rows.len(), 6 + 7 + 2),
+            "LISTED_INDEXES" => assert_eq!(rows.len(), 2 + 2),
+            "LISTED_FOREIGN_KEYS" => assert_eq!(named("part_name"), ["fk_customer"]),
+            "LISTED_INDEX_COLUMNS" => assert_eq!(rows.len(), 2 + 2),
+            "LISTED_FOREIGN_KEY_COLUMNS" => assert_eq!(named("number"), ["1"]),
+            "IDENTITIES" => {
+                let whole = |value: i128| Value::Decimal { value, scale: 0 };
+                assert_eq!(out.rows[0][2..], [whole(10), whole(5)]);
+            }
+            "MASKED" => assert_eq!(named("of_column of_table of_database"), ["1|1|1"]),
+            "SIZES" => assert_eq!(named("row_count"), ["2", "2"]),
             _ => {}
         }
     }
 }
 
+/// What a query of the job's catalog returns to the login `reader`.
+fn seen_by_reader(instance: &support::Server, name: &str) -> Collected {
+    let mut session = Session::open((*instance).clone(), &login("reader", "r", "shop")).expect("the login exists");
+    let sql = catalog_statements().into_iter().find(|(found, _)| found == name).expect("the statement exists").1;
+    run(&mut session, &sql)
+}
+
+/// A column of an answer.
+fn column(out: &Collected, name: &str) -> Vec<String> {
+    let at = out.columns.iter().position(|column| column.name == name).expect("a column of the query");
+    out.rows.iter().map(|row| show(&row[at])).collect()
+}
+
+const READER: &str = "CREATE LOGIN reader WITH PASSWORD = 'r'; CREATE USER reader FOR LOGIN reader;";
+
 #[test]
-fn masking_is_seen_by_a_login_without_unmask() {
+fn masks_are_lifted_by_column_table_schema_and_database() {
     let instance = shop();
-    let grant = "CREATE LOGIN reader WITH PASSWORD = 'r'; CREATE USER reader FOR LOGIN reader";
-    run(&mut session(&instance), grant);
-    let mut session = Session::open(instance.clone(), &login("reader", "r", "shop")).expect("the login exists");
-    let masked = catalog_statements().into_iter().find(|(name, _)| name == "MASKED").expect("the statement exists").1;
-    assert_eq!(lines(&mut session, &masked), ["sales|customer|mail"]);
+    run(&mut session(&instance), &format!("{READER} GRANT SELECT ON sales.customer TO reader"));
+    let rights = |instance: &support::Server| {
+        let out = seen_by_reader(instance, "MASKED");
+        let cells = ["of_column", "of_table", "of_database"].map(|name| column(&out, name).concat());
+        let mut reader = Session::open((*instance).clone(), &login("reader", "r", "shop")).expect("the login exists");
+        (cells.join(""), lines(&mut reader, "SELECT DISTINCT mail FROM sales.customer").concat())
+    };
+    run(&mut session(&instance), "UPDATE sales.customer SET mail = 'a@b.c'");
+    let cases = [
+        ("GRANT SELECT ON sales.customer TO reader", ("000", "xxxx")),
+        ("GRANT UNMASK ON sales.customer (mail) TO reader", ("100", "a@b.c")),
+        (
+            "REVOKE UNMASK ON sales.customer (mail) FROM reader; GRANT UNMASK ON sales.customer TO reader",
+            ("110", "a@b.c"),
+        ),
+        ("REVOKE UNMASK ON sales.customer FROM reader; GRANT UNMASK ON SCHEMA::sales TO reader", ("110", "a@b.c")),
+        ("REVOKE UNMASK ON SCHEMA::sales FROM reader; GRANT UNMASK TO reader", ("111", "a@b.c")),
+        ("DENY UNMASK ON sales.customer (mail) TO reader", ("011", "xxxx")),
+    ];
+    for (change, (expected, mail)) in cases {
+        run(&mut session(&instance), change);
+        assert_eq!(rights(&instance), (expected.to_owned(), mail.to_owned()), "{change}");
+    }
+    // Older servers know UNMASK of the database alone, and answer NULL for the others.
+    session(&instance).set_quirk("unmask of database only", true).expect("the quirk exists");
+    run(&mut session(&instance), "REVOKE UNMASK ON sales.customer (mail) FROM reader");
+    assert_eq!(rights(&instance), ("NULLNULL1".to_owned(), "a@b.c".to_owned()));
+    run(&mut session(&instance), "REVOKE UNMASK FROM reader; GRANT UNMASK ON sales.customer TO reader");
+    assert_eq!(rights(&instance), ("NULLNULL0".to_owned(), "xxxx".to_owned()));
 }
 
 #[test]
 fn tables_that_a_login_may_not_read_are_told() {
     let instance = shop();
-    let script = "CREATE LOGIN reader WITH PASSWORD = 'r'; CREATE USER reader FOR LOGIN reader; \
-                  CREATE TABLE dbo.[odd.]]name] (id int NOT NULL); \
+    let script = "CREATE TABLE dbo.[odd.]]name] (id int NOT NULL); \
                   GRANT SELECT ON sales.customer TO reader; GRANT SELECT ON dbo.[odd.]]name] TO reader; \
-                  GRANT SELECT ON sales.[order] TO reader; DENY SELECT ON sales.[order] TO public";
-    run(&mut session(&instance), script);
-    let unreadable = catalog_statements().into_iter().find(|(name, _)| name == "UNREADABLE").expect("it exists").1;
+                  GRANT SELECT ON sales.[order] TO reader; DENY SELECT ON sales.[order] TO public; \
+                  GRANT VIEW DEFINITION TO reader";
+    run(&mut session(&instance), &format!("{READER} {script}"));
+    let unreadable = column(&seen_by_reader(&instance, "UNREADABLE"), "object_id");
+    let names = |id: &String| lines(&mut session(&instance), &format!("SELECT OBJECT_NAME({id})")).concat();
+    assert_eq!(unreadable.iter().map(names).collect::<Vec<_>>(), ["order", "big"]);
     let mut session = Session::open(instance.clone(), &login("reader", "r", "shop")).expect("the login exists");
-    assert_eq!(lines(&mut session, &unreadable), ["sales|order", "sales|big"]);
-    let sql = "SELECT HAS_PERMS_BY_NAME(n, 'OBJECT', 'SELECT') FROM (VALUES (N'sales.customer'), (N'[sales].[order]'), (N'no.such')) AS t (n)";
-    assert_eq!(lines(&mut session, sql), ["1", "0", "NULL"]);
+    let sql = "SELECT HAS_PERMS_BY_NAME(n, 'OBJECT', 'SELECT') FROM (VALUES (N'sales.customer'), (N'[sales].[order]'), \
+               (N'shop.sales.\"customer\"'), (N'no.such'), (N'elsewhere.sales.customer')) AS t (n)";
+    assert_eq!(lines(&mut session, sql), ["1", "0", "1", "NULL", "NULL"]);
+}
+
+/// "Metadata visibility configuration": what a login holds no permission on is not there for it, nor is the definition of what it
+/// may only read.
+#[test]
+fn a_login_sees_what_it_holds_a_permission_on() {
+    let instance = shop();
+    let script = "CREATE TYPE dbo.Point EXTERNAL NAME [shapes].[Point]
+GO
+CREATE TABLE dbo.placed (id int NOT NULL CONSTRAINT pk_placed PRIMARY KEY, phone dbo.Phone, p dbo.Point NULL, n varchar(5) DEFAULT 'x')";
+    instance.run_script("shop", script).expect("the script runs");
+    run(
+        &mut session(&instance),
+        &format!("{READER} GRANT SELECT ON dbo.placed TO reader; GRANT SELECT ON sales.[order] TO reader"),
+    );
+    let mut reader = Session::open(instance.clone(), &login("reader", "r", "shop")).expect("the login exists");
+    let mut seen = |sql: &str| lines(&mut reader, sql);
+    assert_eq!(seen("SELECT name FROM sys.tables ORDER BY name"), ["order", "placed"]);
+    assert_eq!(seen("SELECT name FROM sys.views"), Vec::<String>::new());
+    assert_eq!(seen("SELECT COUNT(*) FROM sys.columns"), ["11"]);
+    assert_eq!(seen("SELECT name FROM sys.types WHERE is_user_defined = 1"), Vec::<String>::new());
+    assert_eq!(seen("SELECT COUNT(*) FROM sys.types WHERE name IN ('int', 'sysname')"), ["2"]);
+    assert_eq!(seen("SELECT TYPE_NAME(user_type_id) FROM sys.columns WHERE name = 'phone'"), ["NULL"]);
+    assert_eq!(seen("SELECT OBJECT_ID(N'sales.customer')"), ["NULL"]);
+    assert_eq!(seen("SELECT definition FROM sys.default_constraints"), ["NULL"]);
+    assert_eq!(seen("SELECT COUNT(*) FROM sys.schemas WHERE name = 'sales'"), ["1"]);
+    assert_eq!(error(&mut reader, "SELECT COUNT(*) FROM sys.dm_db_partition_stats"), 262);
+    // The foreign key is a part of its own table, and stays when the other is not shown.
+    let keys = seen_by_reader(&instance, "FOREIGN_KEYS");
+    assert_eq!(
+        (column(&keys, "key_name"), column(&keys, "referenced_column")),
+        (vec!["fk_customer".to_owned()], vec!["NULL".to_owned()])
+    );
+    let columns = seen_by_reader(&instance, "COLUMNS");
+    let facts = |name: &str| {
+        let at = column(&columns, "column_name").iter().position(|found| found == name).expect("the column exists");
+        ["type_name", "base_name"].map(|fact| column(&columns, fact)[at].clone())
+    };
+    assert_eq!(facts("phone"), ["NULL", "nvarchar"]);
+    assert_eq!(facts("p"), ["NULL", "NULL"]);
+    run(
+        &mut session(&instance),
+        "GRANT VIEW DEFINITION ON TYPE::dbo.Point TO reader; GRANT EXECUTE ON SCHEMA::dbo TO reader",
+    );
+    let mut seen = |sql: &str| lines(&mut reader, sql);
+    assert_eq!(seen("SELECT name FROM sys.types WHERE is_user_defined = 1 ORDER BY name"), ["Phone", "Point"]);
+    assert_eq!(seen("SELECT is_assembly_type, system_type_id FROM sys.types WHERE name = 'Point'"), ["1|240"]);
+    run(&mut session(&instance), "GRANT VIEW DEFINITION TO reader; DENY SELECT ON dbo.placed TO reader");
+    assert_eq!(seen("SELECT name FROM sys.tables ORDER BY name"), ["customer", "order", "placed"]);
+    assert_eq!(
+        seen("SELECT definition FROM sys.default_constraints WHERE parent_object_id = OBJECT_ID(N'dbo.placed')"),
+        ["('x')"]
+    );
+    run(
+        &mut session(&instance),
+        "REVOKE VIEW DEFINITION FROM reader; REVOKE EXECUTE ON SCHEMA::dbo FROM reader; GRANT UNMASK TO reader",
+    );
+    assert_eq!(seen("SELECT name FROM sys.tables ORDER BY name"), ["order"]);
+}
+
+#[test]
+fn a_database_is_asked_about_by_a_name_of_one_part() {
+    let instance = shop();
+    instance.create_database("Contoso.Sales").expect("a name like any other");
+    let mut session = Session::open(instance.clone(), &login("sa", "secret", "Contoso.Sales")).expect("it exists");
+    let asked = |name: &str| format!("SELECT HAS_PERMS_BY_NAME({name}, 'DATABASE', 'VIEW DEFINITION')");
+    for (name, expected) in [
+        ("DB_NAME()", "NULL"),
+        ("QUOTENAME(DB_NAME())", "1"),
+        ("NULL", "1"),
+        ("N'[contoso.sales]'", "1"),
+        ("N'shop'", "NULL"),
+    ] {
+        assert_eq!(lines(&mut session, &asked(name)), [expected], "{name}");
+    }
+    assert_eq!(lines(&mut session, "SELECT HAS_PERMS_BY_NAME(NULL, 'DATABASE', 'NO SUCH')"), ["NULL"]);
+    let sql = "SELECT CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128))";
+    assert_eq!(lines(&mut session, sql), ["READ_WRITE"]);
+}
+
+#[test]
+fn seeds_are_of_their_columns_type() {
+    let instance = shop();
+    let mut session = session(&instance);
+    let sql = "CREATE TABLE dbo.huge (id decimal(38, 0) IDENTITY(-10000000000000000000000, 1) NOT NULL, v int); \
+               CREATE TABLE dbo.down (id smallint IDENTITY(-1, -1) NOT NULL)";
+    run(&mut session, sql);
+    let of = |table: &str| format!("FROM sys.identity_columns WHERE object_id = OBJECT_ID(N'dbo.{table}')");
+    assert_eq!(error(&mut session, &format!("SELECT CAST(seed_value AS bigint) {}", of("huge"))), 8115);
+    let seed = format!("SELECT TRY_CAST(seed_value AS decimal(38, 0)) {}", of("huge"));
+    assert_eq!(value(&mut session, &seed), Value::Decimal { value: -10_000_000_000_000_000_000_000, scale: 0 });
+    let base = "CAST(SQL_VARIANT_PROPERTY(seed_value, 'BaseType') AS nvarchar(128))";
+    assert_eq!(
+        lines(&mut session, &format!("SELECT {base}, CAST(increment_value AS bigint) {}", of("down"))),
+        ["smallint|-1"]
+    );
+}
+
+#[test]
+fn a_server_may_not_list_its_own_schema() {
+    let instance = shop();
+    let mut session = session(&instance);
+    let sql = "SELECT COUNT(*) FROM sys.schemas WHERE name = 'sys'";
+    assert_eq!(lines(&mut session, sql), ["1"]);
+    session.set_quirk("no sys schema", true).expect("the quirk exists");
+    assert_eq!(lines(&mut session, sql), ["0"]);
+    assert!(session.set_quirk("none such", true).is_err());
 }
 
 #[test]

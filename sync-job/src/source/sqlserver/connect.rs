@@ -153,10 +153,15 @@ fn beginning(sql: &str) -> String {
     sql.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(120).collect()
 }
 
-/// The rows of the last result set of `sql`.
+/// The rows of the first result of `sql`.
 pub async fn rows(connection: &mut Connection, sql: &str, patience: Duration) -> Result<Vec<tiberius::Row>> {
+    Ok(results(connection, sql, patience).await?.into_iter().next().unwrap_or_default())
+}
+
+/// The rows of each result of `sql`.
+pub async fn results(connection: &mut Connection, sql: &str, patience: Duration) -> Result<Vec<Vec<tiberius::Row>>> {
     let attempt = || format!("the source did not answer: {}", beginning(sql));
-    let run = async { connection.simple_query(sql).await?.into_first_result().await };
+    let run = async { connection.simple_query(sql).await?.into_results().await };
     match tokio::time::timeout(patience, run).await {
         Ok(Ok(rows)) => Ok(rows),
         Ok(Err(error)) => Err(classify(error, attempt())),

@@ -7,6 +7,7 @@ use crate::config::SourceConfig;
 use crate::error::{Error, Kind, Result, Side};
 use crate::plan::TablePlan;
 use crate::plan::references::{Answer, Reference};
+use crate::plan::self_test::SelfTest;
 use crate::retry::worth_retrying;
 use crate::schema::SourceFacts;
 use crate::source::{Catalog, Source};
@@ -16,6 +17,7 @@ mod connect;
 mod planned;
 mod reader;
 mod select;
+mod self_test;
 mod server_message;
 mod stream;
 mod types;
@@ -37,12 +39,13 @@ const SNAPSHOT_PATIENCE: Duration = Duration::from_mins(10);
 /// All foreign keys together: they are looked at before each run.
 const REFERENCES_PATIENCE: Duration = Duration::from_mins(1);
 
+/// `DATABASEPROPERTYEX` takes a database's name as it is; `HAS_PERMS_BY_NAME` takes a name apart at its points.
 const FACTS: &str = "\
 SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128)) AS version,
        CAST(SERVERPROPERTY('Edition') AS nvarchar(128)) AS edition,
        DB_NAME() AS database_name, SUSER_SNAME() AS login_name,
        CAST(DATABASEPROPERTYEX(DB_NAME(), 'Updateability') AS nvarchar(128)) AS updateability,
-       CAST(HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'VIEW DEFINITION') AS int) AS view_definition";
+       CAST(HAS_PERMS_BY_NAME(QUOTENAME(DB_NAME()), 'DATABASE', 'VIEW DEFINITION') AS int) AS view_definition";
 
 const SNAPSHOT_STATE: &str = "\
 SELECT CAST(snapshot_isolation_state AS int) AS state FROM sys.databases WHERE name = DB_NAME()";
@@ -65,27 +68,33 @@ impl Source for SqlServer {
         let row = found
             .first()
             .ok_or_else(|| Error::new(Side::Source, Kind::Statement, "the source told nothing of itself"))?;
-        let fields = catalog::Fields(row);
-        let version = fields.text("version");
+        let fields = catalog::Fields::new("server's facts", row);
+        let version = fields.text("version")?;
+        let edition = fields.optional_text("edition")?.unwrap_or_default();
         let mut facts = SourceFacts {
             major_version: version.split('.').next().and_then(|major| major.parse().ok()),
-            version: format!("SQL Server {version} {}", fields.text("edition")).trim_end().to_owned(),
-            database: fields.text("database_name"),
-            read_only: fields.text("updateability") == "READ_ONLY",
-            login: fields.text("login_name"),
-            sees_definitions: fields.int("view_definition").map(|held| held == 1),
+            version: format!("SQL Server {version} {edition}").trim_end().to_owned(),
+            database: fields.text("database_name")?,
+            read_only: fields.optional_text("updateability")?.as_deref() == Some("READ_ONLY"),
+            login: fields.text("login_name")?,
+            sees_definitions: fields.optional_int("view_definition")?.map(|held| held == 1),
             snapshot_allowed: None,
             data_files: Vec::new(),
         };
         if let Some(found) = connect::optional_rows(&mut connection, SNAPSHOT_STATE, CATALOG_PATIENCE).await? {
-            facts.snapshot_allowed =
-                found.first().and_then(|row| catalog::Fields(row).int("state")).map(|state| state == 1);
+            let state =
+                found.first().map(|row| catalog::Fields::new("state of the database", row).optional_int("state"));
+            facts.snapshot_allowed = state.transpose()?.flatten().map(|state| state == 1);
         }
         if let Some(found) = connect::optional_rows(&mut connection, DATA_FILES, CATALOG_PATIENCE).await? {
-            facts.data_files = found
-                .iter()
-                .map(|row| (catalog::Fields(row).text("file_name"), catalog::Fields(row).text("physical_name")))
-                .collect();
+            let file = |row| {
+                let fields = catalog::Fields::new("database's files", row);
+                let path = fields.optional_text("physical_name")?;
+                path.map(|path| fields.text("file_name").map(|name| (name, path))).transpose()
+            };
+            // A snapshot needs all of them.
+            let files: Vec<Option<_>> = found.iter().map(file).collect::<Result<_>>()?;
+            facts.data_files = files.into_iter().collect::<Option<_>>().unwrap_or_default();
         }
         Ok(facts)
     }
@@ -137,8 +146,9 @@ impl Source for SqlServer {
         // A job of the same name may copy another database of this server.
         let sql = "SELECT name AS database_name FROM sys.databases WHERE source_database_id = DB_ID()";
         let found = connect::rows(&mut connection, sql, CATALOG_PATIENCE).await?;
-        let names = found.iter().map(|row| catalog::Fields(row).text("database_name"));
-        Ok(names.filter(|name| name.starts_with(prefix)).collect())
+        let name = |row| catalog::Fields::new("database snapshots", row).text("database_name");
+        let names: Vec<String> = found.iter().map(name).collect::<Result<_>>()?;
+        Ok(names.into_iter().filter(|name| name.starts_with(prefix)).collect())
     }
 
     async fn refused_filters<'a>(&self, tables: &'a [TablePlan]) -> Result<Vec<(&'a TablePlan, String)>> {
@@ -161,6 +171,10 @@ impl Source for SqlServer {
             }
         }
         Ok(refused)
+    }
+
+    async fn self_test(&self, tables: &[TablePlan]) -> Result<SelfTest> {
+        self_test::run(self, tables).await
     }
 
     async fn look_at(&self, references: &[Reference]) -> Result<Vec<Answer>> {

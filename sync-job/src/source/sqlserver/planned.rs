@@ -68,7 +68,7 @@ impl<'a> Planned<'a> {
 /// Bytes of nvarchar read as varchar, or of a number read as text, would make other text of them, and no digest could tell.
 fn expect_text(table: &TablePlan, found: &[Column]) -> Result<()> {
     for (planned, found) in select::text_columns(table).zip(found) {
-        let is_planned = match planned.mapping.read {
+        let is_planned = match planned.mapping.read.mapped() {
             ReadAs::Utf16Bytes { .. } => matches!(found.column_type(), ColumnType::NVarchar | ColumnType::NChar),
             _ => matches!(found.column_type(), ColumnType::BigVarChar | ColumnType::BigChar),
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tiberius::{ColumnData, QueryItem};
 
-use super::connect::{Connection, classify, execute, rows};
+use super::connect::{Connection, classify, execute, results, rows};
 use super::planned::{Planned, changed};
 use super::select;
 use crate::cell::{Cell, DAYS_TO_1900, TICKS_PER_DAY, datetime_ticks};
@@ -15,6 +15,7 @@ use crate::load::{CellError, RowEncoder as _};
 use crate::message::{self, Message};
 use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
 use crate::source::{Reader, RowSink};
+use crate::text::CodePage;
 use crate::type_map::ReadAs;
 
 /// Finding bounds may scan an index, in silence: it may take this many times the stall timeout.
@@ -105,6 +106,11 @@ impl Reader for SqlServerReader {
 }
 
 impl SqlServerReader {
+    /// The rows of each result of a batch, for the self-test, which reads as [`Reader::read`] does.
+    pub(super) async fn answers(&mut self, sql: &str) -> Result<Vec<Vec<tiberius::Row>>> {
+        results(&mut self.connection, sql, self.stall_timeout).await
+    }
+
     async fn count(&mut self, table: &TablePlan, patience: Duration) -> Result<u64> {
         let found = rows(&mut self.connection, &select::count(table), patience).await?;
         let count = found.first().and_then(|row| row.try_get::<i64, _>(0).ok().flatten());
@@ -177,9 +183,10 @@ fn whole_cell<'a>(data: &'a ColumnData<'static>, column: &ColumnPlan) -> std::re
 }
 
 /// The driver's value as a cell; nothing is copied. Text arrives as bytes, by its cast (the driver's own text would already
-/// have lost what was undecodable), so text and xml are of a column that was no text when it was planned.
+/// have lost what was undecodable), unless it is read through the driver: any other text and xml are of a column that was no
+/// text when it was planned.
 #[inline]
-fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> std::result::Result<Cell<'a>, CellError> {
+pub(super) fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> std::result::Result<Cell<'a>, CellError> {
     Ok(match data {
         ColumnData::U8(Some(value)) => Cell::Int(i64::from(*value)),
         ColumnData::I16(Some(value)) => Cell::Int(i64::from(*value)),
@@ -195,7 +202,15 @@ fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> std::result::Result
             ReadAs::CodePageBytes { code_page, .. } | ReadAs::TextBytes { code_page } => {
                 Cell::Encoded(bytes, *code_page)
             }
-            _ => Cell::Utf16(bytes),
+            ReadAs::Utf16Bytes { .. }
+            | ReadAs::ThroughNVarchar
+            | ReadAs::HierarchyPath
+            | ReadAs::Ewkt
+            | ReadAs::VariantText
+            | ReadAs::VariantType => Cell::Utf16(bytes),
+            ReadAs::Money { .. } | ReadAs::OffsetMinutes | ReadAs::TextThroughDriver { .. } => {
+                return Err(unexpected(format!("{} bytes", bytes.len())));
+            }
         },
         ColumnData::Date(Some(date)) => Cell::Date(date.days() as i32),
         ColumnData::Time(Some(time)) => Cell::Time(ticks(*time)),
@@ -219,8 +234,12 @@ fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> std::result::Result
                 offset: value.offset(),
             }
         }
-        ColumnData::String(Some(text)) => return Err(unexpected(text)),
-        ColumnData::Xml(Some(xml)) => return Err(unexpected(xml.as_ref().as_ref())),
+        // Rust's text is valid UTF-8.
+        ColumnData::String(Some(text)) if matches!(read, ReadAs::TextThroughDriver { .. }) => {
+            Cell::Encoded(text.as_bytes(), CodePage::UTF_8)
+        }
+        ColumnData::String(Some(text)) => return Err(unexpected_text(text)),
+        ColumnData::Xml(Some(xml)) => return Err(unexpected_text(xml.as_ref().as_ref())),
         ColumnData::U8(None)
         | ColumnData::I16(None)
         | ColumnData::I32(None)
@@ -243,10 +262,14 @@ fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> std::result::Result
 }
 
 #[cold]
-fn unexpected(text: &str) -> CellError {
+fn unexpected(cell: impl Into<Message>) -> CellError {
+    CellError::Mismatch { form: "a value of the planned type".to_owned(), cell: cell.into() }
+}
+
+#[cold]
+fn unexpected_text(text: &str) -> CellError {
     let shown: String = text.chars().take(40).collect();
-    let cell = Message::from("the text ").value(format!("'{shown}'"));
-    CellError::Mismatch { form: "a value of the planned type".to_owned(), cell }
+    unexpected(Message::from("the text ").value(format!("'{shown}'")))
 }
 
 fn ticks(time: tiberius::time::Time) -> u64 {

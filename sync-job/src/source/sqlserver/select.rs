@@ -32,7 +32,7 @@ const SEEN_WHEN_CUT: u32 = 2_000;
 /// by its cast before anybody sees it. Where the target takes fewer characters than the longest `varbinary(n)` holds, the
 /// encoder refuses what is longer. It does not where it takes characters away before it counts them, the spaces of a char(n)
 /// or U+0000: there a column whose own values are shorter shows by its length that it was cut. Everything else is read whole.
-fn bytes_of_text(column: &ColumnPlan) -> &'static str {
+pub fn bytes_of_text(column: &ColumnPlan) -> &'static str {
     let (fits, refused_when_cut) = match column.mapping.form {
         Form::Text { limit } => ((1..SEEN_WHEN_CUT).contains(&limit), !column.policy.strip_nul),
         Form::Char { length } => ((1..SEEN_WHEN_CUT).contains(&length), false),
@@ -51,8 +51,11 @@ pub fn may_be_cut(column: &ColumnPlan, bytes: usize) -> bool {
     bytes == usize::from(MOST_BYTES) && is_shorter_than_cut(&column.mapping.read) && bytes_of_text(column) == "8000"
 }
 
+/// As [`bytes_of_text`], for a key's column: a bound that is cut is as good a bound.
+pub const BYTES_OF_KEY: &str = "8000";
+
 /// The expression that reads a column, and at most so many bytes of its text.
-fn expression(column: &str, read: &ReadAs, bytes_of_text: &str) -> String {
+pub fn expression(column: &str, read: &ReadAs, bytes_of_text: &str) -> String {
     let name = quote(column);
     match read {
         ReadAs::Plain => name,
@@ -61,18 +64,27 @@ fn expression(column: &str, read: &ReadAs, bytes_of_text: &str) -> String {
             format!("CAST({name} AS varbinary({bytes_of_text}))")
         }
         ReadAs::TextBytes { .. } => format!("CAST(CAST({name} AS varchar(max)) AS varbinary(max))"),
-        ReadAs::ThroughNVarchar => format!("CAST(CAST({name} AS nvarchar(max)) AS varbinary(max))"),
-        ReadAs::RawBytes => format!("CAST({name} AS varbinary(max))"),
-        ReadAs::HierarchyPath => format!("CAST(CAST({name}.ToString() AS nvarchar(4000)) AS varbinary(8000))"),
-        ReadAs::Ewkt => format!(
-            "CAST(CAST('SRID=' + CAST({name}.STSrid AS varchar(11)) + ';' + {name}.AsTextZM() AS nvarchar(max)) \
-             AS varbinary(max))"
-        ),
-        ReadAs::VariantText => format!("CAST({} AS varbinary(max))", variant_text(&name)),
-        ReadAs::VariantType => {
-            format!("CAST(CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128)) AS varbinary(256))")
+        ReadAs::ThroughNVarchar | ReadAs::Ewkt | ReadAs::VariantText => {
+            format!("CAST({} AS varbinary(max))", text(&name, read))
         }
+        ReadAs::RawBytes => format!("CAST({name} AS varbinary(max))"),
+        ReadAs::HierarchyPath => format!("CAST({} AS varbinary(8000))", text(&name, read)),
+        ReadAs::VariantType => format!("CAST({} AS varbinary(256))", text(&name, read)),
         ReadAs::OffsetMinutes => format!("DATEPART(tzoffset, {name})"),
+        ReadAs::TextThroughDriver { instead_of } => text(&name, instead_of),
+    }
+}
+
+/// A column's text as nvarchar.
+fn text(name: &str, read: &ReadAs) -> String {
+    match read {
+        ReadAs::HierarchyPath => format!("CAST({name}.ToString() AS nvarchar(4000))"),
+        ReadAs::Ewkt => {
+            format!("CAST('SRID=' + CAST({name}.STSrid AS varchar(11)) + ';' + {name}.AsTextZM() AS nvarchar(max))")
+        }
+        ReadAs::VariantText => variant_text(name),
+        ReadAs::VariantType => format!("CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128))"),
+        _ => format!("CAST({name} AS nvarchar(max))"),
     }
 }
 
@@ -110,8 +122,8 @@ pub fn text_types(table: &TablePlan) -> Option<String> {
 
 /// The columns of [`text_types`].
 pub fn text_columns(table: &TablePlan) -> impl Iterator<Item = &ColumnPlan> {
-    let as_bytes = |read: &ReadAs| matches!(read, ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. });
-    table.columns.iter().filter(move |column| as_bytes(&column.mapping.read))
+    let of_text = |read: &ReadAs| matches!(read, ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. });
+    table.columns.iter().filter(move |column| of_text(column.mapping.read.mapped()))
 }
 
 /// The column of [`code_pages`].
@@ -290,9 +302,8 @@ pub fn count(table: &TablePlan) -> String {
 pub fn sample(table: &TablePlan, step: u64) -> String {
     let names: Vec<String> = table.chunk_key.iter().map(|column| quote(&column.name)).collect();
     let names = names.join(", ");
-    // A key that is cut is as good a bound.
     let read: Vec<String> =
-        table.chunk_key.iter().map(|column| expression(&column.name, &column.read, "8000")).collect();
+        table.chunk_key.iter().map(|column| expression(&column.name, &column.read, BYTES_OF_KEY)).collect();
     let mut conditions: Vec<String> = table.filter.iter().map(|filter| format!("({filter})")).collect();
     conditions.extend(
         table

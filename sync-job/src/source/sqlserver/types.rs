@@ -5,8 +5,11 @@ use crate::text::CodePage;
 
 /// What the catalog says of a column's type.
 pub struct TypeFacts {
-    pub name: String,
-    pub schema: String,
+    /// `user_type_id`.
+    pub id: i32,
+    /// Name and schema are absent where the server does not show the type to this login.
+    pub name: Option<String>,
+    pub schema: Option<String>,
     /// The base type's name; absent for CLR types.
     pub base: Option<String>,
     pub user_defined: bool,
@@ -20,20 +23,30 @@ pub struct TypeFacts {
 }
 
 impl TypeFacts {
-    /// The name that decides: the base type's for alias types, its own otherwise.
-    fn system_name(&self) -> String {
-        let own = self.name.to_lowercase();
-        match &self.base {
-            Some(base) if !self.assembly && (self.user_defined || own == "sysname") => base.to_lowercase(),
-            _ => own,
+    /// The name that decides: the base type's for alias types, its own otherwise. A type that is not shown and has a base type is
+    /// an alias type: only those of CLR assemblies have none. `None` where neither is shown.
+    fn system_name(&self) -> Option<String> {
+        let own = self.name.as_ref().map(|name| name.to_lowercase());
+        match (own, &self.base) {
+            (Some(own), Some(base)) if !self.assembly && (self.user_defined || own == "sysname") => {
+                Some(base.to_lowercase())
+            }
+            (Some(own), _) => Some(own),
+            (None, base) => base.as_ref().map(|base| base.to_lowercase()),
         }
+    }
+
+    /// `schema.name`, as far as it is shown.
+    fn full_name(&self) -> String {
+        let parts = [&self.schema, &self.name];
+        parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(".")
     }
 }
 
 /// The type of a column.
 pub fn source_type(facts: &TypeFacts) -> SourceType {
     use SourceType as S;
-    let name = facts.system_name();
+    let Some(name) = facts.system_name() else { return S::NotShown(facts.id) };
     let precision = facts.precision.clamp(0, 255) as u8;
     let digits = facts.scale.clamp(0, 255) as u8;
     // Catalog lengths are at most 8,000.
@@ -75,8 +88,8 @@ pub fn source_type(facts: &TypeFacts) -> SourceType {
         "json" => S::Json,
         // Eight bytes of header, then four for each dimension.
         "vector" => S::Vector { dimensions: (facts.max_length > 8).then(|| (bytes - 8) / 4) },
-        _ if facts.assembly => S::Clr(format!("{}.{}", facts.schema, facts.name)),
-        _ => S::Unknown(format!("{}.{}", facts.schema, facts.name)),
+        _ if facts.assembly => S::Clr(facts.full_name()),
+        _ => S::Unknown(facts.full_name()),
     }
 }
 
@@ -93,7 +106,7 @@ fn code_page(facts: &TypeFacts) -> CodePageOrName {
 
 /// The type as a person would write it.
 pub fn declared(facts: &TypeFacts) -> String {
-    let name = facts.system_name();
+    let Some(name) = facts.system_name() else { return format!("type {}", facts.id) };
     let length =
         |unit: i32| if facts.max_length < 0 { "max".to_owned() } else { (facts.max_length / unit).to_string() };
     let system = match name.as_str() {
@@ -104,7 +117,11 @@ pub fn declared(facts: &TypeFacts) -> String {
         "timestamp" => "rowversion".to_owned(),
         _ => name,
     };
-    if facts.user_defined && !facts.assembly { format!("{}.{} ({system})", facts.schema, facts.name) } else { system }
+    if facts.user_defined && !facts.assembly && facts.name.is_some() {
+        format!("{} ({system})", facts.full_name())
+    } else {
+        system
+    }
 }
 
 #[cfg(test)]
@@ -113,8 +130,9 @@ mod tests {
 
     fn facts(name: &str, base: Option<&str>, max_length: i32) -> TypeFacts {
         TypeFacts {
-            name: name.to_owned(),
-            schema: "dbo".to_owned(),
+            id: 257,
+            name: Some(name.to_owned()),
+            schema: Some("dbo".to_owned()),
             base: base.map(str::to_owned),
             user_defined: base.is_some_and(|base| base != name),
             assembly: false,
@@ -131,6 +149,24 @@ mod tests {
         let phone = facts("Phone", Some("nvarchar"), 40);
         assert_eq!(source_type(&phone), SourceType::NVarChar { units: Length::Limited(20) });
         assert_eq!(declared(&phone), "dbo.Phone (nvarchar(20))");
+    }
+
+    #[test]
+    fn alias_types_that_are_not_shown_are_their_base_type_and_clr_types_nothing() {
+        let phone = TypeFacts { name: None, schema: None, ..facts("", Some("nvarchar"), 40) };
+        assert_eq!(source_type(&phone), SourceType::NVarChar { units: Length::Limited(20) });
+        assert_eq!(declared(&phone), "nvarchar(20)");
+        let point = TypeFacts { base: None, ..phone };
+        assert_eq!(source_type(&point), SourceType::NotShown(257));
+        assert_eq!(declared(&point), "type 257");
+    }
+
+    #[test]
+    fn a_type_whose_schema_is_not_listed_keeps_its_name() {
+        let phone = TypeFacts { schema: None, ..facts("Phone", Some("nvarchar"), 40) };
+        assert_eq!(declared(&phone), "Phone (nvarchar(20))");
+        let int = TypeFacts { schema: None, ..facts("int", Some("int"), 4) };
+        assert_eq!((source_type(&int), declared(&int)), (SourceType::Int, "int".to_owned()));
     }
 
     #[test]

@@ -39,8 +39,9 @@ impl Dialect for MySqlDialect {
     }
 
     fn refuse_name(&self, _: Named, name: &str) -> Option<&'static str> {
-        if name.ends_with(' ') {
-            return Some("no name of MySQL ends in a space");
+        // Its white space: https://dev.mysql.com/doc/refman/8.0/en/identifiers.html ("cannot end with space characters").
+        if name.ends_with([' ', '\t', '\n', '\u{B}', '\u{C}', '\r']) {
+            return Some("no name of MySQL ends in a space, a tab or a line break");
         }
         // MySQL 8.0 Reference Manual, 11.2 "Schema Object Names".
         name.chars().any(|c| c > '\u{FFFF}').then_some("MySQL's names take no characters beyond U+FFFF")

@@ -203,7 +203,7 @@ pub fn convert(table: &TablePlan, staging: &TableName, carried: &Carried) -> Vec
     for column in &table.columns {
         let Some(wanted) = &column.mapping.convert_to else { continue };
         let (own, null) = (quote(&column.target), if column.nullable { "NULL" } else { "NOT NULL" });
-        if column.mapping.read == ReadAs::Ewkt {
+        if *column.mapping.read.mapped() == ReadAs::Ewkt {
             statements.push(format!("ALTER TABLE {name} MODIFY {own} longblob {null}"));
             statements.push(format!("UPDATE {name} SET {own} = {} WHERE LEFT({own}, 5) = 'SRID='", geometry(&own)));
         }
