@@ -92,7 +92,8 @@ SELECT s.statement FROM (
 ) AS s ORDER BY s.rank";
 
 /// Statements that make the new table like the old one, in the order in which they must run: grants are given by the owner,
-/// so the owner comes last. What default privileges gave the new table is taken back first.
+/// so the owner comes last. What default privileges gave the new table is taken back first. Materialized, since `pg_get_indexdef` locks
+/// the index's table, which must be none of anybody else's.
 const AT_SWAP: &str = "\
 WITH old AS (SELECT c.*, $NEW::text AS new FROM pg_class AS c WHERE c.oid = $OLD::regclass),
 grants AS (
@@ -106,11 +107,17 @@ grants AS (
   CROSS JOIN LATERAL aclexplode(t.attacl) AS a
   WHERE EXISTS (SELECT FROM pg_attribute AS n WHERE n.attrelid = old.new::regclass AND n.attname = t.attname AND NOT n.attisdropped)
 ),
+old_indexes AS MATERIALIZED (
+  SELECT x.*, array(SELECT pg_get_indexdef(x.indexrelid, k, false) FROM generate_series(1, x.indnkeyatts) AS k) AS keys
+  FROM old JOIN pg_index AS x ON x.indrelid = old.oid
+),
+new_indexes AS MATERIALIZED (
+  SELECT x.*, old.new AS relation, array(SELECT pg_get_indexdef(x.indexrelid, k, false) FROM generate_series(1, x.indnkeyatts) AS k) AS keys
+  FROM old JOIN pg_index AS x ON x.indrelid = old.new::regclass
+),
 pairs AS (
-  SELECT DISTINCT ON (o.indexrelid) o.indexrelid AS old, n.indexrelid::regclass::text AS new, old.new AS relation, o.indisclustered, o.indisreplident
-  FROM old JOIN pg_index AS o ON o.indrelid = old.oid JOIN pg_index AS n ON n.indrelid = old.new::regclass AND n.indisunique >= o.indisunique
-    AND array(SELECT pg_get_indexdef(n.indexrelid, k, false) FROM generate_series(1, n.indnkeyatts) AS k)
-      = array(SELECT pg_get_indexdef(o.indexrelid, k, false) FROM generate_series(1, o.indnkeyatts) AS k)
+  SELECT DISTINCT ON (o.indexrelid) o.indexrelid AS old, n.indexrelid::regclass::text AS new, n.relation, o.indisclustered, o.indisreplident
+  FROM old_indexes AS o JOIN new_indexes AS n ON n.keys = o.keys AND n.indisunique >= o.indisunique
   ORDER BY o.indexrelid, n.indisprimary = o.indisprimary DESC, n.indisunique = o.indisunique DESC, n.indexrelid
 ),
 sequences AS (
