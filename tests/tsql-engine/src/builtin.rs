@@ -132,7 +132,7 @@ impl Binder<'_> {
                 let mut values = values?;
                 self.expect_function(&name)?;
                 values.iter().try_for_each(|value| has_part(&name, part, value))?;
-                if name == "datepart" && matches!(part, "microsecond" | "nanosecond") {
+                if name == "datepart" && matches!(part, "millisecond" | "microsecond" | "nanosecond") {
                     // Level 130 has its improvements in DATEPART, too (KB 4010261).
                     values = values
                         .into_iter()

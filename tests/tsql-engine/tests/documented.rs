@@ -42,9 +42,10 @@ fn parts_of_moments() {
             ("DATEPART(nanosecond, CAST('00:00:01.1234567' AS time(3)))", "123000000"),
             ("DATEPART(hour, CAST('23:59:59' AS time(0)))", "23"),
             ("DATEPART(microsecond, CAST('9999-12-31T23:59:59.999999' AS datetime2(6)))", "999999"),
-            // A datetime has thirds of a hundredth of a second: .000, .003, .007.
+            // A datetime is shown as .000, .003 and .007, and has 1/300 s, of which DATEPART takes whole milliseconds since 2016.
             ("DATEPART(millisecond, CAST('2024-01-01T00:00:00.004' AS datetime))", "3"),
-            ("DATEPART(millisecond, CAST('2024-01-01T00:00:00.006' AS datetime))", "7"),
+            ("DATEPART(millisecond, CAST('2024-01-01T00:00:00.006' AS datetime))", "6"),
+            ("DATEPART(millisecond, CAST(CAST('2024-01-01T00:00:00.006' AS datetime) AS datetime2(3)))", "7"),
             ("DATEPART(millisecond, CAST('2024-01-01T00:00:00.009' AS datetime))", "10"),
             ("DATEPART(second, CAST('2024-01-01T00:00:59.998' AS datetime))", "59"),
             // smalldatetime has no seconds.

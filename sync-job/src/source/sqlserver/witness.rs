@@ -42,13 +42,13 @@ fn expression(table: &TablePlan, subjects: &[Subject], question: Question) -> Op
     let Some(index) = question.column else { return Some("COUNT_BIG(*)".to_owned()) };
     let (column, subject) = (table.columns.get(index)?, *subjects.get(index)?);
     let whole = |expression: String| format!("SUM(CAST({expression} AS decimal(38,0)))");
-    let extreme = |function: &str| number(column, subject, &format!("{function}({})", base(column)));
+    let extreme = |function: &str| number(subject, &format!("{function}({})", base(column)));
     Some(match question.aggregate {
         Aggregate::Rows => "COUNT_BIG(*)".to_owned(),
         Aggregate::NotNull => not_null(column),
         Aggregate::Sum => match subject {
             Subject::Decimal { scale, .. } => format!("SUM(CAST({} AS decimal(38,{scale})))", base(column)),
-            _ => whole(number(column, subject, &base(column))),
+            _ => whole(number(subject, &base(column))),
         },
         Aggregate::Remainders => match subject {
             Subject::Decimal { scale, .. } => {
@@ -81,20 +81,21 @@ fn base(column: &ColumnPlan) -> String {
         SourceType::Money => format!("CAST({name} AS decimal(19,4))"),
         SourceType::SmallMoney => format!("CAST({name} AS decimal(10,4))"),
         SourceType::DateTimeOffset { .. } => format!("SWITCHOFFSET({name}, '+00:00')"),
+        // From compatibility level 130 on DATEPART cuts the 1/300 s that is stored (.186666 is 186 ms), where the protocol, the job and
+        // the conversion round it (187): "Breaking changes to Database Engine features in SQL Server 2016".
+        SourceType::DateTime => format!("CAST({name} AS datetime2(3))"),
         _ => name,
     }
 }
 
 /// The number that a value counts as. DATEDIFF_BIG came with 2016; days and parts of the day do without. Digits that the target cuts
 /// are cut here, too.
-fn number(column: &ColumnPlan, subject: Subject, value: &str) -> String {
+fn number(subject: Subject, value: &str) -> String {
     let days = format!("DATEDIFF(day, CAST('00010101' AS date), {value})");
     let seconds =
         format!("DATEPART(hour, {value}) * 3600 + DATEPART(minute, {value}) * 60 + DATEPART(second, {value})");
-    let fraction = |digits: u8| match (digits, &column.source_type) {
-        (0, _) => String::new(),
-        // Three digits are shown of its 1/300 s, and the job carries those.
-        (_, SourceType::DateTime) => format!(" + DATEPART(millisecond, {value})"),
+    let fraction = |digits: u8| match digits {
+        0 => String::new(),
         _ => format!(" + DATEPART(nanosecond, {value}) / {}", 10_u32.pow(9 - u32::from(digits))),
     };
     let units = |digits: u8| 10_u32.pow(digits.into());
