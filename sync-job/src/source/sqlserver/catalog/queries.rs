@@ -29,12 +29,13 @@ LEFT JOIN sys.types AS bt ON bt.user_type_id = c.system_type_id
 WHERE c.object_id IN (SELECT o.object_id FROM sys.objects AS o WHERE o.type IN ('U', 'V') AND o.is_ms_shipped = 0)
 ORDER BY c.object_id, c.column_id";
 
+/// A column_id of 0 stands for a row's identifier in a heap ("sys.index_columns"), which is no column.
 pub const INDEXES: &str = "\
 SELECT i.object_id, i.index_id, i.name AS index_name, i.type_desc, i.is_unique, i.is_primary_key,
        i.is_unique_constraint, i.has_filter, i.filter_definition, i.is_disabled, ic.column_id, c.name AS column_name,
        CAST(ic.key_ordinal AS int) AS key_ordinal, ic.is_descending_key, ic.is_included_column
 FROM sys.indexes AS i
-LEFT JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id
+LEFT JOIN sys.index_columns AS ic ON ic.object_id = i.object_id AND ic.index_id = i.index_id AND ic.column_id <> 0
 LEFT JOIN sys.columns AS c ON c.object_id = ic.object_id AND c.column_id = ic.column_id
 WHERE i.name IS NOT NULL AND i.is_hypothetical = 0
 ORDER BY i.object_id, i.index_id, ic.key_ordinal, ic.index_column_id";
@@ -58,7 +59,8 @@ pub const LISTED_INDEXES: &str = "\
 SELECT object_id, index_id AS part_id, name AS part_name FROM sys.indexes WHERE name IS NOT NULL AND is_hypothetical = 0";
 
 pub const LISTED_INDEX_COLUMNS: &str = "\
-SELECT object_id, index_id AS part_id, COUNT(*) AS number FROM sys.index_columns GROUP BY object_id, index_id";
+SELECT object_id, index_id AS part_id, COUNT(*) AS number FROM sys.index_columns WHERE column_id <> 0
+GROUP BY object_id, index_id";
 
 pub const LISTED_FOREIGN_KEYS: &str = "\
 SELECT parent_object_id AS object_id, object_id AS part_id, name AS part_name FROM sys.foreign_keys";
