@@ -63,10 +63,10 @@ pub fn of(subject: &Subject<'_>) -> Option<(String, Vec<Literal>)> {
             (kind, literals)
         }
         (S::Text { .. }, ReadAs::TextBytes { code_page }) => {
-            let declared = |text: String| cast(&cast(&text, "varchar(40)"), "text");
+            let declared = |text: String| cast(&text, "varchar(40)");
             let (kind, mut literals) = encoded("text", *code_page, subject.collation, declared, 0);
-            literals.push(long("varchar(max)", "text"));
-            (kind, literals)
+            literals.push(long("varchar(max)", "varchar(max)"));
+            (kind, legacy(literals, subject.collation, "text"))
         }
         (S::NChar { .. }, ReadAs::Utf16Bytes { .. }) => ("nchar".to_owned(), unicode("nchar(12)", FIXED)),
         (S::NVarChar { units }, ReadAs::Utf16Bytes { .. }) => {
@@ -77,15 +77,29 @@ pub fn of(subject: &Subject<'_>) -> Option<(String, Vec<Literal>)> {
             (kind, literals)
         }
         (S::NText, _) => {
-            let mut literals = unicode("ntext", 0);
-            literals.push(long("nvarchar(max)", "ntext"));
-            ("ntext".to_owned(), literals)
+            let mut literals = unicode("nvarchar(max)", 0);
+            literals.push(long("nvarchar(max)", "nvarchar(max)"));
+            ("ntext".to_owned(), legacy(literals, subject.collation, "ntext"))
         }
         (S::Xml, _) => ("xml".to_owned(), xml()),
         (S::Json, _) => ("json".to_owned(), json()),
         (S::Vector { .. }, _) => ("vector".to_owned(), vector()),
         _ => return None,
     })
+}
+
+/// The same as text or ntext, under a collation that these take: where the database's own is of UTF-8 or supplementary characters, they
+/// are refused under it (error 4189, "legacy LOB types do not support UTF-8 or UTF-16 encodings").
+fn legacy(literals: Vec<Literal>, collation: Option<&str>, declared: &str) -> Vec<Literal> {
+    let collation = collation.filter(is_name).unwrap_or("Latin1_General_CI_AS");
+    let of =
+        |literal: Literal| Literal { sql: cast(&format!("{} COLLATE {collation}", literal.sql), declared), ..literal };
+    literals.into_iter().map(of).collect()
+}
+
+/// Whether a collation may stand in a statement as it is.
+fn is_name(name: &&str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn cast(value: &str, declared: &str) -> String {
@@ -124,7 +138,6 @@ fn encoded(
     declared: impl Fn(String) -> String,
     length: usize,
 ) -> (String, Vec<Literal>) {
-    let is_name = |name: &&str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     let collation = collation.filter(is_name);
     let collated = |text: &str| match collation {
         Some(name) => format!("{} COLLATE {name}", select::literal(text)),
