@@ -2,6 +2,7 @@
 
 use crate::digest::TableDigest;
 use crate::error::{Error, Kind, Result, Side};
+use crate::message::Message;
 use crate::plan::TablePlan;
 use crate::verify::{Proof, Verdict};
 use crate::witness::Outcome;
@@ -56,7 +57,8 @@ pub fn refuse_difference(table: &TablePlan, witnessed: &Outcome) -> Result<()> {
     match witnessed {
         Outcome::Agrees(_) | Outcome::Moved(_) | Outcome::Silent(_) => Ok(()),
         Outcome::Differs(difference) => {
-            let message = format!("{} → {}: {difference}", table.source, table.target);
+            let place = format!("{} → {}: ", table.source, table.target);
+            let message = Message::default().words(place).message(&difference.message());
             Err(Error::new(Side::Source, Kind::Mismatch, message))
         }
     }

@@ -188,15 +188,25 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         let mut sink = Sink::new(encoder, loader, &context.memory, &tell);
         let began = Instant::now();
         let in_snapshot = self.table.is_read_in_snapshot();
+        let mut first = None;
         if in_snapshot {
             reader.begin_snapshot().await?;
+            if self.table.may_differ_by_itself() {
+                first = self.ask_within(&mut reader, None, None).await?;
+            }
+            if first.as_ref().is_some_and(witness::Said::is_refused) {
+                // The refusal has ended the transaction.
+                reader = context.take_reader().await?;
+                reader.begin_snapshot().await?;
+            }
         }
         reader.read(&self.table, &self.chunk, &mut sink).await?;
         // A full last buffer leaves while the transaction is still open; it costs nothing.
         if sink.is_full() {
             sink.flush().await?;
         }
-        let witness = if in_snapshot { self.ask_within(&mut reader, sink.rows()).await? } else { None };
+        let rows = Some(sink.rows());
+        let witness = if in_snapshot { self.ask_within(&mut reader, first, rows).await? } else { None };
         // A statement that the server refuses ends the transaction and leaves nothing to read with.
         let is_usable = !witness.as_ref().is_some_and(witness::Said::is_refused);
         if in_snapshot && is_usable {
@@ -210,12 +220,20 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         Ok(Done { result, retries: 0, witness, took })
     }
 
-    /// The witness of the very state of the table that was read.
-    async fn ask_within(&self, reader: &mut S::Reader, rows: u64) -> Result<Option<witness::Said>> {
+    /// The witness of the very state of the table that was read; `first`: what it said before that.
+    async fn ask_within(
+        &self,
+        reader: &mut S::Reader,
+        first: Option<witness::Said>,
+        rows: Option<u64>,
+    ) -> Result<Option<witness::Said>> {
         if self.table.witness == WitnessPolicy::Off {
             return Ok(None);
         }
-        let said = witness::ask(reader, &self.table, &self.questions, self.context.turn, Some(rows)).await;
+        let said = match first {
+            Some(first) => witness::ask_again(reader, &self.table, &self.questions, first).await,
+            None => witness::ask(reader, &self.table, &self.questions, self.context.turn, rows).await,
+        };
         witness::or_silence(said).map(Some)
     }
 }

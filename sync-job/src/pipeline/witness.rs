@@ -19,6 +19,8 @@ use crate::witness::{Answer, Outcome, Plan, Scope, Silence, Testimony, Turn, com
 #[derive(Debug)]
 pub struct Said {
     pub answers: std::result::Result<(Scope, Vec<Answer>), Silence>,
+    /// To the same questions before the rows were read in the same transaction, if it was asked then.
+    pub before: Option<Vec<Answer>>,
     pub took: Duration,
 }
 
@@ -29,13 +31,17 @@ impl Said {
     }
 
     fn nothing(silence: Silence) -> Self {
-        Self { answers: Err(silence), took: Duration::ZERO }
+        Self { answers: Err(silence), before: None, took: Duration::ZERO }
     }
 }
 
-/// Whether the rows may change between two statements.
+/// Whether the rows may change between two statements. In a SNAPSHOT transaction those that may are asked about by [`ask_again`].
 fn is_live(table: &TablePlan) -> bool {
-    !table.is_read_in_snapshot() && table.consistency != Consistency::DatabaseSnapshot
+    match table.consistency {
+        _ if table.is_read_in_snapshot() => false,
+        Consistency::DatabaseSnapshot => table.may_differ_by_itself(),
+        Consistency::Snapshot | Consistency::None => true,
+    }
 }
 
 /// Asks over a reader that sees the rows now; in its SNAPSHOT transaction where it has one. `rows`: how many it read, if it did.
@@ -51,7 +57,15 @@ pub async fn ask<R: Reader>(
         Ok(scope) => Ok((scope.clone(), reader.witness(table, plan, &scope).await?)),
         Err(silence) => Err(silence),
     };
-    Ok(Said { answers, took: began.elapsed() })
+    Ok(Said { answers, before: None, took: began.elapsed() })
+}
+
+/// The question that a reader answered before it read the rows, once more.
+pub async fn ask_again<R: Reader>(reader: &mut R, table: &TablePlan, plan: &Plan, first: Said) -> Result<Said> {
+    let Ok((scope, before)) = first.answers else { return Ok(first) };
+    let began = Instant::now();
+    let after = reader.witness(table, plan, &scope).await?;
+    Ok(Said { answers: Ok((scope, after)), before: Some(before), took: first.took + began.elapsed() })
 }
 
 async fn choose<R: Reader>(
@@ -79,13 +93,19 @@ async fn choose<R: Reader>(
     Ok(if turn.is_of(&table.source) { Ok(Scope::Whole) } else { Err(Silence::NotItsTurn) })
 }
 
-/// What cannot be computed is no reason to fail a copy, and the report says it. What passes is tried again.
+/// What cannot be computed, or not in time, is no reason to fail a copy or to read the rows again: the report says it. What passes is
+/// tried again.
 pub fn or_silence(said: Result<Said>) -> Result<Said> {
-    said.or_else(|error| match error.kind {
+    said.or_else(|error| silence(error).map(Said::nothing))
+}
+
+fn silence(error: Error) -> Result<Silence> {
+    match error.kind {
         Kind::Cancelled => Err(error),
+        Kind::Stalled | Kind::LockTimeout => Ok(Silence::Unanswered(error.chain())),
         kind if worth_retrying(kind) => Err(error),
-        _ => Ok(Said::nothing(Silence::Unanswered(error.chain()))),
-    })
+        _ => Ok(Silence::Unanswered(error.chain())),
+    }
 }
 
 /// Before the load: of a table that may change while it is read.
@@ -118,7 +138,7 @@ async fn after<S: Source, T: Target>(
             over_reader(context, table, retries, async |reader| {
                 let began = Instant::now();
                 let answers = reader.witness(table, plan, scope).await?;
-                Ok(Said { answers: Ok((scope.clone(), answers)), took: began.elapsed() })
+                Ok(Said { answers: Ok((scope.clone(), answers)), before: None, took: began.elapsed() })
             })
             .await
         }
@@ -136,7 +156,7 @@ async fn over_reader<S: Source, T: Target>(
     act: impl AsyncFn(&mut S::Reader) -> Result<Said>,
 ) -> Result<Said> {
     let what = format!("{}: witness", table.source);
-    let said = context
+    context
         .patience
         .repeat(&what, retries, async || {
             let _permit = chunks::permit(&context.readers).await?;
@@ -146,10 +166,9 @@ async fn over_reader<S: Source, T: Target>(
                 Ok(_) => context.give_back(reader).await,
                 Err(error) => context.after(error).await,
             }
-            said
+            or_silence(said)
         })
-        .await;
-    or_silence(said)
+        .await
 }
 
 /// What the source said before the load and in its transaction.
@@ -188,12 +207,9 @@ pub async fn hear<S: Source, T: Target>(
     took += began.elapsed();
     let held = match held {
         Ok(held) => held,
-        Err(error) if error.kind == Kind::Statement => {
-            return Ok((Outcome::Silent(Silence::Unanswered(error.chain())), took.as_secs_f64()));
-        }
-        Err(error) => return Err(error),
+        Err(error) => return Ok((Outcome::Silent(silence(error)?), took.as_secs_f64())),
     };
-    let before = before.and_then(|said| said.answers.ok()).map(|(_, answers)| answers);
+    let before = said.before.or_else(|| Some(before?.answers.ok()?.1));
     let testimony = Testimony { scope, before, after: answers };
     for side in [Some(&testimony.after), testimony.before.as_ref(), Some(&held)].into_iter().flatten() {
         if side.len() != plan.questions.len() {

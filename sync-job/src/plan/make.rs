@@ -11,7 +11,7 @@ use crate::config::{
     UndecodablePolicy,
 };
 use crate::load::TextPolicy;
-use crate::schema::{IndexKind, Length, SourceColumn, SourceFacts, SourceTable, SourceType, TableName};
+use crate::schema::{IndexKind, Length, SourceColumn, SourceFacts, SourceKind, SourceTable, SourceType, TableName};
 use crate::source::Catalog;
 use crate::type_map::{self, Form, Mapping, ReadAs};
 
@@ -280,7 +280,9 @@ fn plan_columns(
             refuse(findings::TYPE_NOT_SHOWN, message, &remedy);
             continue;
         }
-        if column.counts_up && column.identity.is_none() && settings.identity == IdentityPolicy::Keep {
+        // A view shows a table's column as its own, without the seed, and nothing counts up there.
+        let is_view = source.kind == SourceKind::View;
+        if column.counts_up && !is_view && column.identity.is_none() && settings.identity == IdentityPolicy::Keep {
             refuse(
                 "unknown-identity",
                 format!(
@@ -329,6 +331,8 @@ fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings
         declared: column.declared.clone(),
         source_type: column.source_type.clone(),
         nullable: column.nullable,
+        masked: column.masked,
+        computed: column.computed,
         identity: column.identity.filter(|_| settings.identity == IdentityPolicy::Keep && integer),
         policy: TextPolicy {
             strip_nul: settings.nul == NulPolicy::Strip,

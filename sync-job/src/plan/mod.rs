@@ -116,6 +116,10 @@ pub struct ColumnPlan {
     pub source_type: SourceType,
     pub mapping: Mapping,
     pub nullable: bool,
+    /// The login sees a mask of its values, or may.
+    pub masked: bool,
+    /// The source computes its values when they are read, perhaps of the time of day.
+    pub computed: bool,
     pub identity: Option<Identity>,
     pub policy: TextPolicy,
     /// The source's collation, for text.
@@ -189,6 +193,12 @@ impl TablePlan {
     /// a statement of its own sees one state of such a table ("Transactions with Memory-Optimized Tables" in its documentation).
     pub fn is_read_in_snapshot(&self) -> bool {
         self.consistency == Consistency::Snapshot && !self.memory_optimized
+    }
+
+    /// Whether two SELECTs may differ although no row was changed between them: a filter, a view or a computed column may ask for the
+    /// time, a random number or the session.
+    pub fn may_differ_by_itself(&self) -> bool {
+        self.filter.is_some() || self.kind == SourceKind::View || self.columns.iter().any(|column| column.computed)
     }
 
     /// The primary key, or else a unique index over columns that are never NULL: what tells rows apart on the target.

@@ -121,7 +121,7 @@ fn remedy(standing: Standing, stage: &str, error: &Error) -> String {
         ),
         ("witness", Kind::Mismatch) => (
             standing.words(),
-            "A value was read or stored otherwise than the source's engine takes it. Run again; if it happens again, please report it with \
+            "The job read or stored a value that differs from the source's. Run again; if it happens again, please report it with \
              the column's type and collation. witness = \"off\" in the table's entry copies it all the same.",
         ),
         // Of these the kind alone does not tell that nothing was done.

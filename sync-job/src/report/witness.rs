@@ -31,7 +31,7 @@ impl WitnessReport {
         let (state, summary, why) = match outcome {
             Outcome::Agrees(summary) => (WitnessState::Agrees, Some(summary.clone()), None),
             Outcome::Moved(summary) => (WitnessState::Moved, Some(summary.clone()), None),
-            Outcome::Differs(difference) => (WitnessState::Differs, None, Some(difference.to_string())),
+            Outcome::Differs(difference) => (WitnessState::Differs, None, Some(difference.message().to_string())),
             Outcome::Silent(silence) => (WitnessState::NotWitnessed, None, Some(silence.to_string())),
         };
         Self { state, summary, why }

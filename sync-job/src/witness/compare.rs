@@ -4,6 +4,7 @@ use super::Answer;
 use super::plan::{Aggregate, Plan, Question, Subject};
 use super::sample::Scope;
 use crate::load::{Loss, LossCounts};
+use crate::message::Message;
 use crate::plan::TablePlan;
 use crate::report::human::count;
 
@@ -41,25 +42,28 @@ impl std::fmt::Display for Silence {
     }
 }
 
-/// Two answers that should be equal. It holds aggregates, never a row's value.
+/// Two answers that should be equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// The source's column; nothing where the number of rows differs.
     pub column: Option<String>,
     pub aggregate: Aggregate,
-    /// What the source and the target say, unless that would show a value of a row.
-    pub shown: Option<(String, String)>,
+    pub source: Answer,
+    pub target: Answer,
 }
 
-impl std::fmt::Display for Difference {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if let Some(column) = &self.column {
-            write!(f, "column {column}: ")?;
-        }
-        write!(f, "the {} that the source's own engine gives is not the target's", self.aggregate.describe())?;
-        match &self.shown {
-            Some((source, target)) => write!(f, " ({source} there, {target} here)"),
-            None => Ok(()),
+impl Difference {
+    /// A sum may be that of a single value, and an extreme is one: only counts are words.
+    pub fn message(&self) -> Message {
+        let column = self.column.as_ref().map(|column| format!("column {column}: ")).unwrap_or_default();
+        let start = Message::default().words(column).words(format!("the source's {} is ", self.aggregate.describe()));
+        let and = ", the target's is ";
+        let text = |answer: &Answer| answer.clone().unwrap_or_else(|| "NULL".to_owned());
+        match self.aggregate {
+            Aggregate::Rows | Aggregate::NotNull => {
+                start.words(text(&self.source)).words(and).words(text(&self.target))
+            }
+            _ => start.value(text(&self.source)).words(and).value(text(&self.target)),
         }
     }
 }
@@ -70,6 +74,8 @@ pub struct Summary {
     /// Columns whose values agree.
     pub columns: usize,
     pub of_columns: usize,
+    /// How many rows were added up.
+    pub rows: u64,
     /// Ranges that were asked about, and how many there are; nothing where it was the whole table.
     pub ranges: Option<(usize, usize)>,
     /// The other columns, each with why.
@@ -93,9 +99,6 @@ pub enum Outcome {
     Silent(Silence),
 }
 
-/// A single value must not show in a message: sums of fewer values are kept out of it.
-const LEAST_SUMMED: u64 = 10;
-
 /// Compares the answers of the source with those of the target to the same questions about the same rows.
 ///
 /// A difference counts only if the source said the same before and after the load to every question. Of a table that moved, columns whose
@@ -108,7 +111,7 @@ pub fn compare(table: &TablePlan, plan: &Plan, testimony: &Testimony, held: &[An
         .iter()
         .zip(&plan.subjects)
         .map(|(_, subject)| match subject {
-            Subject::Counted { why } => Some((*why).to_owned()),
+            Subject::Counted { why } | Subject::Skipped { why } => Some((*why).to_owned()),
             _ => None,
         })
         .collect();
@@ -119,7 +122,7 @@ pub fn compare(table: &TablePlan, plan: &Plan, testimony: &Testimony, held: &[An
             mark(&mut columns, question, why);
         } else if held != after && held != before {
             if !moved {
-                return Outcome::Differs(difference(table, question, after, held, &testimony.after, plan));
+                return Outcome::Differs(difference(table, question, after, held));
             }
             mark(&mut columns, question, "it changed at the source while it was read".to_owned());
         }
@@ -133,6 +136,7 @@ pub fn compare(table: &TablePlan, plan: &Plan, testimony: &Testimony, held: &[An
     let summary = Summary {
         columns: table.columns.len() - unwitnessed.len(),
         of_columns: table.columns.len(),
+        rows: rows(&testimony.after),
         ranges: match &testimony.scope {
             Scope::Whole => None,
             Scope::Ranges { ranges, of } => Some((ranges.len(), *of)),
@@ -140,6 +144,11 @@ pub fn compare(table: &TablePlan, plan: &Plan, testimony: &Testimony, held: &[An
         unwitnessed,
     };
     if moved { Outcome::Moved(summary) } else { Outcome::Agrees(summary) }
+}
+
+/// The number of rows is the first question of each plan.
+fn rows(answers: &[Answer]) -> u64 {
+    answers.first().and_then(|rows| rows.as_ref()?.parse().ok()).unwrap_or_default()
 }
 
 fn mark(columns: &mut [Option<String>], question: &Question, why: String) {
@@ -157,40 +166,24 @@ fn changed(question: &Question, plan: &Plan, losses: &LossCounts) -> Option<Stri
     }
     let of = |loss: Loss| Some((losses.get(column, loss), loss)).filter(|(rows, _)| *rows > 0);
     let (rows, loss) = of(Loss::Undecodable).or_else(|| of(Loss::NulStripped))?;
-    Some(format!("{} values were changed as planned: {}", count(rows), loss.describe()))
+    let values = if rows == 1 { "value was" } else { "values were" };
+    Some(format!("{} {values} changed as planned: {}", count(rows), loss.describe()))
 }
 
-fn difference(
-    table: &TablePlan,
-    question: &Question,
-    source: &Answer,
-    target: &Answer,
-    answers: &[Answer],
-    plan: &Plan,
-) -> Difference {
-    let is_shown = match question.aggregate {
-        Aggregate::Rows | Aggregate::NotNull => true,
-        Aggregate::Min | Aggregate::Max => false,
-        Aggregate::Sum | Aggregate::Remainders | Aggregate::Length | Aggregate::Content => {
-            let counted = Question { aggregate: Aggregate::NotNull, ..*question };
-            let values = plan.questions.iter().position(|other| *other == counted);
-            let values = values.and_then(|index| answers.get(index)?.as_ref()?.parse::<u64>().ok());
-            values.is_some_and(|values| values >= LEAST_SUMMED)
-        }
-    };
-    let text = |answer: &Answer| answer.clone().unwrap_or_else(|| "NULL".to_owned());
+fn difference(table: &TablePlan, question: &Question, source: &Answer, target: &Answer) -> Difference {
     Difference {
         column: question.column.and_then(|column| table.columns.get(column)).map(|column| column.source.clone()),
         aggregate: question.aggregate,
-        shown: is_shown.then(|| (text(source), text(target))),
+        source: source.clone(),
+        target: target.clone(),
     }
 }
 
 impl Summary {
-    /// `14 of 16 columns, 2 of 62 ranges`.
+    /// `14 of 16 columns, 96,774 rows in 2 of 62 ranges`.
     pub fn describe(&self) -> String {
         let rows = match self.ranges {
-            Some((ranges, of)) => format!("{ranges} of {of} ranges"),
+            Some((ranges, of)) => format!("{} rows in {ranges} of {of} ranges", count(self.rows)),
             None => "every row".to_owned(),
         };
         format!("{} of {} columns, {rows}", self.columns, self.of_columns)
@@ -258,21 +251,20 @@ mod tests {
         let held = with(&all, &plan, 0, Aggregate::Sum, "701.5");
         let outcome = compare(&table, &plan, &steady(&all), &held, &LossCounts::new(3));
         let Outcome::Differs(difference) = outcome else { panic!("{outcome:?}") };
-        let text = difference.to_string();
-        assert!(text.contains("column Amount: the sum ") && text.contains("(700 there, 701.5 here)"), "{text}");
+        let text = difference.message().with_values();
+        assert_eq!(text, "column Amount: the source's sum is 700, the target's is 701.5");
     }
 
     #[test]
     fn no_message_shows_a_row_s_value() {
         let (table, plan) = orders();
-        for (values, aggregate) in
-            [(12, Aggregate::Min), (12, Aggregate::Max), (LEAST_SUMMED - 1, Aggregate::Sum), (1, Aggregate::Sum)]
-        {
-            let all = answers(&plan, values);
+        for aggregate in [Aggregate::Min, Aggregate::Max, Aggregate::Sum] {
+            let all = answers(&plan, 12);
             let held = with(&all, &plan, 0, aggregate, "4711");
             let outcome = compare(&table, &plan, &steady(&all), &held, &LossCounts::new(3));
             let Outcome::Differs(difference) = outcome else { panic!("{outcome:?}") };
-            assert!(!difference.to_string().contains("4711"), "{difference}");
+            let message = difference.message();
+            assert!(!message.to_string().contains("4711") && message.with_values().contains("4711"), "{message}");
         }
     }
 

@@ -14,6 +14,8 @@ pub fn column(name: &str, source_type: SourceType, mapping: Mapping) -> ColumnPl
         declared: String::new(),
         mapping,
         nullable: true,
+        masked: false,
+        computed: false,
         identity: None,
         policy: TextPolicy::default(),
         collation: None,

@@ -130,7 +130,9 @@ impl Reader for SqlServerReader {
         let mut answers = Vec::with_capacity(plan.questions.len());
         for questions in plan.questions.chunks(witness::QUESTIONS_AT_ONCE) {
             let sql = super::witness::select(table, &plan.subjects, questions, scope);
-            tracing::debug!(table = %table.source, sql, "witness");
+            // The bounds of ranges are values of rows.
+            let shown = super::witness::select(table, &plan.subjects, questions, &witness::Scope::Whole);
+            tracing::debug!(table = %table.source, sql = shown, "witness, or a part of it");
             let found = rows(&mut self.connection, &sql, patience).await?;
             let cells = found.first().map(|row| row.cells().map(|(_, data)| super::witness::answer(data)));
             answers.extend(cells.into_iter().flatten());

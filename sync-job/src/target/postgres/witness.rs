@@ -26,8 +26,10 @@ pub(super) async fn ask(
     let mut answers = Vec::with_capacity(plan.questions.len());
     for questions in plan.questions.chunks(witness::QUESTIONS_AT_ONCE) {
         let asked: Vec<String> = questions.iter().map(|question| expression(table, plan, *question)).collect();
-        let sql = format!("SELECT {} FROM {from}{condition}", asked.join(", "));
-        tracing::debug!(%relation, sql, "witness");
+        let all = format!("SELECT {} FROM {from}", asked.join(", "));
+        // The bounds of ranges are values of rows.
+        tracing::debug!(%relation, sql = all, "witness, or a part of it");
+        let sql = format!("{all}{condition}");
         let found = rows(connection, &sql).await?;
         let row = found.first().ok_or_else(|| no_answer(relation))?;
         for (index, question) in questions.iter().enumerate() {

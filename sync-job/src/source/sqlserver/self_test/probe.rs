@@ -247,6 +247,8 @@ mod tests {
             mapping: map(&source_type, Engine::Postgres).unwrap(),
             source_type,
             nullable: true,
+            masked: false,
+            computed: false,
             identity: None,
             policy: TextPolicy::default(),
             collation: Some("Greek_CI_AS".to_owned()),
