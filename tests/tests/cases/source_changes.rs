@@ -98,7 +98,7 @@ const BEHIND: [(&str, &str, &str, Option<&str>); 4] = [
     ("spaces", "char(100)", "N'abc' + REPLICATE(CAST(N' ' AS nvarchar(max)), 5000) + N'xyz'", None),
     ("spaces_alone", "char(100)", "N'abc' + REPLICATE(CAST(N' ' AS nvarchar(max)), 5000)", Some("abc")),
     ("nuls", "varchar(1000)", "N'abc' + REPLICATE(CAST(NCHAR(0) AS nvarchar(max)), 5000) + N'xyz'", Some("abcxyz")),
-    ("nuls_and_spaces", "char(20)", "N'abc' + REPLICATE(NCHAR(0) + N' ', 3000) + N'xyz'", None),
+    ("nuls_and_spaces", "char(20)", "N'abc' + REPLICATE(CAST(NCHAR(0) + N' ' AS nvarchar(max)), 3000) + N'xyz'", None),
 ];
 
 async fn what_comes_behind_thousands_of_spaces_is_not_cut(engine: Engine) {

@@ -6,7 +6,7 @@ use super::select::{self, quote};
 use crate::cell::decimal_text;
 use crate::plan::{ColumnPlan, TablePlan};
 use crate::schema::{Length, SourceType};
-use crate::type_map::ReadAs;
+use crate::type_map::{Form, ReadAs};
 use crate::witness::{Aggregate, Answer, Content, HASHED_BYTES, PLACES, Question, Scope, Subject};
 use crate::witness::{canonical, canonical_float, modulus};
 
@@ -19,7 +19,7 @@ pub const LONG_HASH_SINCE: u32 = 13;
 const SUPPLEMENTARY: &str = "Latin1_General_100_CI_AS_SC";
 const IN_UTF8: &str = "Latin1_General_100_BIN2_UTF8";
 
-/// nvarchar(4000) takes a text of a column that is declared shorter than this, and a character more.
+/// nvarchar(4000) takes a text of fewer units than this, and a character more.
 const SHORT_UNITS: u16 = 4_000;
 
 /// One SELECT for all questions, over the rows of the plan in this scope.
@@ -163,7 +163,7 @@ fn text(column: &ColumnPlan, trimmed: bool) -> String {
         ReadAs::Ewkt | ReadAs::VariantType | ReadAs::ThroughNVarchar => select::text(&name, read),
         ReadAs::VariantText => format!("({})", select::text(&name, read)),
         ReadAs::TextBytes { .. } => format!("CAST(CAST({name} AS varchar(max)) AS nvarchar(max))"),
-        ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. } if is_short(&column.source_type) => {
+        ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. } if is_short(column) => {
             format!("CAST({name} AS nvarchar({SHORT_UNITS}))")
         }
         ReadAs::CodePageBytes { .. }
@@ -175,8 +175,13 @@ fn text(column: &ColumnPlan, trimmed: bool) -> String {
     if trimmed { format!("RTRIM({text})") } else { text }
 }
 
-fn is_short(source: &SourceType) -> bool {
-    match source {
+/// Values may be longer than the type that a view was made with. What the target's own limit lets through is not.
+fn is_short(column: &ColumnPlan) -> bool {
+    let (Form::Text { limit } | Form::Char { length: limit }) = column.mapping.form else { return false };
+    if !(1..u32::from(SHORT_UNITS)).contains(&limit) {
+        return false;
+    }
+    match &column.source_type {
         SourceType::Char { bytes, .. } | SourceType::VarChar { bytes: Length::Limited(bytes), .. } => {
             *bytes < SHORT_UNITS
         }
