@@ -89,25 +89,22 @@ async fn what_the_source_makes_up_keeps_no_table_back(engine: Engine) {
     source
         .run(
             "ALTER DATABASE CURRENT SET ALLOW_SNAPSHOT_ISOLATION ON;
-             CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY, placed datetime NOT NULL, made AS NEWID());
+             CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY, placed datetime NOT NULL);
              INSERT INTO dbo.orders VALUES (1, '2024-01-01T23:59:29.187'), (2, '2024-01-01T00:00:00.003');
              CREATE TABLE dbo.filtered (id int NOT NULL PRIMARY KEY);
              INSERT INTO dbo.filtered VALUES (1), (2), (3);
-             CREATE TABLE dbo.plain (id int NOT NULL PRIMARY KEY, placed datetime NOT NULL);
-             INSERT INTO dbo.plain SELECT id, placed FROM dbo.orders;
              GO
              CREATE VIEW dbo.stamped AS SELECT id, NEWID() AS made FROM dbo.orders",
         )
         .await
         .unwrap();
     let target = TestTarget::on(engine).unwrap();
+    let sections =
+        "[tables]\ninclude = [\"dbo.*\"]\nviews = true\n[[table]]\nsource = \"dbo.filtered\"\nfilter = \"id < 3\"";
     for consistency in ["snapshot", "none"] {
-        let sections = format!(
-            "[tables]\ninclude = [\"dbo.*\"]\nviews = true\nconsistency = \"{consistency}\"\n\
-             [[table]]\nsource = \"dbo.filtered\"\nfilter = \"id < 3\"\n"
-        );
-        let outcome = Job::new(&source, &target).unwrap().sections(&sections).run().unwrap().expect_code(0).unwrap();
-        for (table, state) in [("orders", "moved"), ("stamped", "moved"), ("filtered", "agrees"), ("plain", "agrees")] {
+        let job = Job::new(&source, &target).unwrap().source(&format!("consistency = \"{consistency}\""));
+        let outcome = job.sections(sections).run().unwrap().expect_code(0).unwrap();
+        for (table, state) in [("orders", "agrees"), ("stamped", "moved"), ("filtered", "agrees")] {
             let witness = witness(&outcome, table);
             assert_eq!(witness["state"], state, "{consistency}, {table}: {witness}");
         }
