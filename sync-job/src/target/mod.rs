@@ -17,6 +17,7 @@ mod lease;
 pub mod load_data;
 pub mod mysql;
 pub mod postgres;
+mod ranges;
 mod swap;
 mod values;
 

@@ -5,10 +5,11 @@ use mysql_async::Conn;
 use super::connect::row;
 use super::sql::{in_utf8mb4, literal as quoted, qualified, quote};
 use crate::cell::{date_text, decimal_text, hex, time_text};
-use crate::chunk::{Chunk, Key, KeyValue};
+use crate::chunk::KeyValue;
 use crate::error::{Error, Kind, Result, Side};
 use crate::plan::{ColumnPlan, TablePlan};
 use crate::schema::TableName;
+use crate::target::ranges::condition;
 use crate::witness::{self, Aggregate, Answer, Content, HASHED_BYTES, PLACES, Plan, Question, Scope, Subject};
 
 /// TO_DAYS of 0001-01-01: MySQL counts in the proleptic Gregorian calendar from a year 0, as the source does from the year 1.
@@ -22,7 +23,7 @@ pub(super) async fn ask(
     plan: &Plan,
     scope: &Scope,
 ) -> Result<Vec<Answer>> {
-    let condition = condition(table, scope);
+    let condition = condition(table, scope, quote, literal);
     let mut answers = Vec::with_capacity(plan.questions.len());
     for questions in plan.questions.chunks(witness::QUESTIONS_AT_ONCE) {
         let asked: Vec<String> = questions.iter().map(|question| expression(table, plan, *question)).collect();
@@ -120,26 +121,6 @@ fn content(column: &ColumnPlan, subject: Subject) -> String {
 /// The first four bytes of the hash as a number.
 fn hash(value: &str) -> String {
     format!("CAST(CONV(LEFT(SHA2({value}, 256), 8), 16, 10) AS UNSIGNED)")
-}
-
-fn condition(table: &TablePlan, scope: &Scope) -> String {
-    let (Scope::Ranges { ranges, .. }, Some(key)) = (scope, table.witness_column()) else { return String::new() };
-    let name = quote(&key.target);
-    let ranges: Vec<String> = ranges.iter().map(|chunk| range(&name, chunk)).collect();
-    format!(" WHERE {}", ranges.join(" OR "))
-}
-
-fn range(name: &str, chunk: &Chunk) -> String {
-    let bound = |key: &Option<Key>, operator: &str| {
-        let value = key.as_ref()?.first()?;
-        Some(format!("{name} {operator} {}", literal(value)))
-    };
-    let bounds: Vec<String> = bound(&chunk.lower, ">=").into_iter().chain(bound(&chunk.upper, "<")).collect();
-    match (bounds.is_empty(), chunk.takes_nulls()) {
-        (true, _) => "TRUE".to_owned(),
-        (false, true) => format!("({} OR {name} IS NULL)", bounds.join(" AND ")),
-        (false, false) => format!("({})", bounds.join(" AND ")),
-    }
 }
 
 /// A literal that means the same in every column that may be a key of ranges.

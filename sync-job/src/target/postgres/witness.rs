@@ -5,10 +5,11 @@ use sqlx::postgres::PgConnection;
 use super::connect::rows;
 use super::sql::{only, qualified, quote};
 use crate::cell::{date_text, decimal_text, hex, time_text};
-use crate::chunk::{Chunk, Key, KeyValue};
+use crate::chunk::KeyValue;
 use crate::error::{Error, Kind, Result, Side};
 use crate::plan::{ColumnPlan, TablePlan};
 use crate::schema::TableName;
+use crate::target::ranges::condition;
 use crate::type_map::Form;
 use crate::witness::{self, Aggregate, Answer, Content, HASHED_BYTES, PLACES, Plan, Question, Scope, Subject};
 
@@ -22,7 +23,7 @@ pub(super) async fn ask(
     scope: &Scope,
 ) -> Result<Vec<Answer>> {
     let from = if partitioned { qualified(relation) } else { only(relation) };
-    let condition = condition(table, scope);
+    let condition = condition(table, scope, quote, literal);
     let mut answers = Vec::with_capacity(plan.questions.len());
     for questions in plan.questions.chunks(witness::QUESTIONS_AT_ONCE) {
         let asked: Vec<String> = questions.iter().map(|question| expression(table, plan, *question)).collect();
@@ -128,26 +129,6 @@ fn content(column: &ColumnPlan, subject: Subject) -> String {
 /// The first four bytes of the hash as a number.
 fn hash(bytes: &str) -> String {
     format!("('x' || encode(substr(sha256({bytes}), 1, 4), 'hex'))::bit(32)::int8")
-}
-
-fn condition(table: &TablePlan, scope: &Scope) -> String {
-    let (Scope::Ranges { ranges, .. }, Some(key)) = (scope, table.witness_column()) else { return String::new() };
-    let name = quote(&key.target);
-    let ranges: Vec<String> = ranges.iter().map(|chunk| range(&name, chunk)).collect();
-    format!(" WHERE {}", ranges.join(" OR "))
-}
-
-fn range(name: &str, chunk: &Chunk) -> String {
-    let bound = |key: &Option<Key>, operator: &str| {
-        let value = key.as_ref()?.first()?;
-        Some(format!("{name} {operator} {}", literal(value)))
-    };
-    let bounds: Vec<String> = bound(&chunk.lower, ">=").into_iter().chain(bound(&chunk.upper, "<")).collect();
-    match (bounds.is_empty(), chunk.takes_nulls()) {
-        (true, _) => "true".to_owned(),
-        (false, true) => format!("({} OR {name} IS NULL)", bounds.join(" AND ")),
-        (false, false) => format!("({})", bounds.join(" AND ")),
-    }
 }
 
 /// A literal that means the same in every column that may be a key of ranges.
