@@ -250,10 +250,10 @@ impl<'a> Value<'a> {
             (Cell::Date(days), Subject::Date) => days.to_string(),
             (Cell::Time(ticks), Subject::Time { digits }) => (i128::from(ticks) / units(digits)).to_string(),
             (Cell::Date(days), Subject::Timestamp { digits }) => (moment(days, 0) / units(digits)).to_string(),
-            (Cell::Timestamp { days, ticks }, Subject::Timestamp { digits } | Subject::Instant { digits })
-            | (Cell::TimestampTz { days, ticks, .. }, Subject::Timestamp { digits } | Subject::Instant { digits }) => {
-                (moment(days, ticks) / units(digits)).to_string()
-            }
+            (
+                Cell::Timestamp { days, ticks } | Cell::TimestampTz { days, ticks, .. },
+                Subject::Timestamp { digits } | Subject::Instant { digits },
+            ) => (moment(days, ticks) / units(digits)).to_string(),
             _ => return None,
         })
     }
