@@ -68,7 +68,7 @@ fn help_is_enough_to_go_on() {
     for needed in ["run", "plan", "check", "verify", "init", "Exit statuses:", "70", "Examples:", "--log-format"] {
         assert!(text.contains(needed), "--help lacks {needed}:\n{text}");
     }
-    for status in sync_job::exit::ExitStatus::ALL {
+    for status in sync_job::report::exit::ExitStatus::ALL {
         assert!(text.contains(status.describe()), "--help lacks {:?}", status.describe());
     }
     assert!(help.stderr.is_empty());

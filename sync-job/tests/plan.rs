@@ -7,21 +7,21 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use sync_job::chunk::Chunk;
 use sync_job::config::JobConfig;
-use sync_job::plan::self_test::{self, Deviation, SelfTest, TestedColumn};
-use sync_job::plan::{self, Dialect, Present, RunPlan, Severity, TablePlan, TargetColumn, TargetTable};
-use sync_job::schema::{
-    CodePageOrName, Identity, IndexColumn, IndexKind, Length, Listed, SourceColumn, SourceFacts, SourceForeignKey,
-    SourceIndex, SourceKind, SourceTable, SourceType, TableName,
+use sync_job::model::facts::{Abilities, Catalog, SourceFacts};
+use sync_job::model::schema::{
+    CodePageOrName, Identity, IndexColumn, IndexKind, Length, Listed, SourceColumn, SourceForeignKey, SourceIndex,
+    SourceKind, SourceTable, SourceType, TableName,
 };
-use sync_job::source::sqlserver::SqlServer;
-use sync_job::source::{Catalog, Source as _};
-use sync_job::target::mysql::MySqlDialect;
-use sync_job::target::postgres::PostgresDialect;
-use sync_job::text::CodePage;
-use sync_job::type_map::ReadAs;
-use sync_job::witness::Abilities;
+use sync_job::plan::self_test::{self, Deviation, SelfTest, TestedColumn};
+use sync_job::plan::type_map::ReadAs;
+use sync_job::plan::{self, Dialect, Present, RunPlan, Severity, TablePlan, TargetColumn, TargetTable};
+use sync_job::rows::chunk::Chunk;
+use sync_job::rows::text::CodePage;
+use sync_job::sources::Source as _;
+use sync_job::sources::sqlserver::SqlServer;
+use sync_job::targets::mysql::MySqlDialect;
+use sync_job::targets::postgres::PostgresDialect;
 
 const CONNECTIONS: &str = r#"
 [job]
@@ -203,8 +203,8 @@ fn present_table(name: &str, table: TargetTable) -> Present {
 fn compare(name: &str, config: &JobConfig, plan: &RunPlan) {
     let source = SqlServer::new(config.source.clone(), Duration::from_mins(1));
     let select = |table: &TablePlan| source.select(table, &Chunk::whole());
-    golden(&format!("plan-{name}.txt"), &plan::text::render(plan, &select));
-    golden(&format!("plan-{name}.json"), &format!("{:#}\n", plan::text::json(plan, &select)));
+    golden(&format!("plan-{name}.txt"), &sync_job::report::plan::render(plan, &select));
+    golden(&format!("plan-{name}.json"), &format!("{:#}\n", sync_job::report::plan::json(plan, &select)));
 }
 
 fn golden(name: &str, found: &str) {
@@ -342,7 +342,7 @@ fn keys_that_lose_a_digit_are_warned_of() {
 
 #[test]
 fn what_could_not_be_read_is_said_to_be_unknown() {
-    let missing = |what, forbidden| sync_job::source::MissingFact { what, why: "denied".to_owned(), forbidden };
+    let missing = |what, forbidden| sync_job::model::facts::MissingFact { what, why: "denied".to_owned(), forbidden };
     let catalog = Catalog {
         tables: vec![lines()],
         missing: vec![missing("masked columns", true), missing("masked columns", false), missing("table sizes", true)],

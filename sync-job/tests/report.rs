@@ -6,16 +6,16 @@
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta};
-use sync_job::error::{Error, Kind, Side};
-use sync_job::exit::ExitStatus;
-use sync_job::load::CellError;
-use sync_job::message::Message;
+use sync_job::model::error::{Error, Kind, Side};
 use sync_job::plan::{Finding, Severity, SwapMethod};
+use sync_job::proof::witness::compare::Unwitnessed;
+use sync_job::proof::witness::{Outcome, Silence, Summary};
+use sync_job::report::exit::ExitStatus;
 use sync_job::report::{
     Failure, LossLine, RunReport, Stages, Standing, TableOutcome, TableReport, WitnessReport, WitnessState, render,
 };
-use sync_job::witness::compare::Unwitnessed;
-use sync_job::witness::{Outcome, Silence, Summary};
+use sync_job::rows::encode::CellError;
+use sync_job::rows::message::Message;
 
 fn run(seconds: f64, tables: Vec<TableReport>) -> RunReport {
     let started = DateTime::from_timestamp(1_795_215_416, 0).unwrap();

@@ -1,6 +1,7 @@
 //! The project's own commands. `cargo xtask --help` lists them.
 
 mod actionlint;
+mod architecture;
 mod bench;
 mod boot_test;
 mod certificates;
@@ -9,6 +10,7 @@ mod lint;
 mod mysql;
 mod package;
 mod packages;
+mod programs;
 mod setup;
 mod terraform;
 mod test;
@@ -42,7 +44,7 @@ enum Task {
     Bench(bench::Options),
     /// Builds what is deployed into dist/: static programs, the launcher's zip, checksums, a bill of materials
     Package(package::Options),
-    /// Checks format, lints and, where cargo-deny is installed, licences and advisories
+    /// Checks format, lints, the architecture and, where cargo-deny is installed, licences and advisories
     Lint,
 }
 

@@ -2,30 +2,21 @@
 
 use crate::{
     boot_test, demo, package,
+    programs::{self, Programs},
     setup::{self, Checkers, Tools},
     workspace,
 };
 use anyhow::{Context, Result};
-use std::{path::PathBuf, process::Command, time::Instant};
-use stopgap_servers::{
-    machine::{IMAGE, NO_IMAGE},
-    mysql::UNPACKED,
-};
-
-/// What the tests run.
-pub struct Programs {
-    pub job: PathBuf,
-    pub simulator: PathBuf,
-    pub launcher: PathBuf,
-}
+use std::{process::Command, time::Instant};
+use stopgap_servers::machine::{IMAGE, NO_IMAGE};
 
 /// Sets up, builds the programs that the tests run, and tests.
 pub fn run(arguments: &[String]) -> Result<()> {
     let tools = setup::run(setup::ALL)?;
     let checkers = setup::checkers()?;
     let start = Instant::now();
-    let programs = build()?;
-    let mut tests = command(&tools, &programs)?;
+    let programs = programs::build()?;
+    let mut tests = programs::tests(&tools, &programs)?;
     tests.env("STOPGAP_BROKEN_JOB", workspace::build_broken("dev")?);
     checks(&mut tests, &checkers).arg("--workspace").args(arguments);
     // Whoever chooses tests waits for no image that they do not boot.
@@ -65,36 +56,6 @@ fn demos(tools: &Tools, programs: &Programs) -> Result<()> {
             .context("the demo failed")?;
     }
     Ok(())
-}
-
-/// Builds the programs that the tests run.
-pub fn build() -> Result<Programs> {
-    println!("Building sync-job, launcher-fn and mssql-simulator");
-    // As they are deployed: what only a static program does wrong is found here.
-    let job = workspace::build_static("sync-job", "dev")?;
-    let launcher = workspace::build_static("launcher-fn", "dev")?;
-    let simulator = workspace::build(&["mssql-simulator"], "dev")?.pop().context("the simulator was not built")?;
-    Ok(Programs { job, simulator, launcher })
-}
-
-/// `cargo test`, told where servers, clients and programs are.
-pub fn command(tools: &Tools, programs: &Programs) -> Result<Command> {
-    let mut tests = workspace::cargo(["test"]);
-    tests
-        .env("STOPGAP_VENV", &tools.venv)
-        .env("STOPGAP_PG_BIN", &tools.postgres)
-        .env("STOPGAP_SYNC_JOB", &programs.job)
-        .env("STOPGAP_LAUNCHER", &programs.launcher)
-        .env("STOPGAP_SIMULATOR", &programs.simulator);
-    match &tools.mysql {
-        Ok(root) => {
-            tests.env(UNPACKED, root);
-        }
-        // In CI both must run.
-        Err(reason) if std::env::var_os("CI").is_some() => anyhow::bail!("MySQL could not be set up: {reason}"),
-        Err(_) => {}
-    }
-    Ok(tests)
 }
 
 /// And where the checkers are.

@@ -7,12 +7,12 @@ use serde_json::json;
 use stopgap_runs::record::{Notification, Record, State};
 use stopgap_runs::store::Store;
 
-use super::commands::print;
-use super::{Format, History};
-use crate::aws::Cloud;
+use super::args::{Format, History};
+use super::output::print;
+use crate::cloud::Cloud;
 use crate::config::JobDraft;
-use crate::exit::ExitStatus;
-use crate::report::human::{count, seconds};
+use crate::model::human::{count, seconds};
+use crate::report::exit::ExitStatus;
 
 pub async fn run(asked: &History) -> anyhow::Result<ExitStatus> {
     let (place, own_job) = match (&asked.at, &asked.config) {

@@ -3,8 +3,8 @@
 use super::file::{self, SecretKeys};
 use std::sync::Arc;
 
-use super::password::{PasswordSource, TokenMaker};
 use super::{Auth, Engine};
+use crate::connect::password::{PasswordSource, TokenMaker};
 
 /// A secret that a side names.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use super::file;
 use super::names::Pattern;
 use super::{
     Auth, Consistency, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Notify, SchemaMapping, Selection,
-    SourceConfig, SwapPolicy, TableConfig, TableSettings, TargetConfig, TargetName, Tls, TlsMode, TokenMaker, logins,
-    units,
+    SourceConfig, SwapPolicy, TableConfig, TableSettings, TargetConfig, TargetName, Tls, TlsMode, logins, units,
 };
-use crate::schema::TableName;
+use crate::connect::password::TokenMaker;
+use crate::model::schema::TableName;
 
 type Checked<T> = Result<T, String>;
 

@@ -6,21 +6,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::schema::TableName;
+use crate::connect::password::PasswordSource;
+use crate::model::schema::TableName;
 
 mod explain;
 pub mod file;
 mod logins;
 mod meaning;
 mod names;
-mod password;
 mod units;
 pub mod write;
 
 pub use logins::{FoundSecret, FoundSecrets, SecretName};
 pub use meaning::check_source_host;
 pub use names::Pattern;
-pub use password::{Login, PasswordError, PasswordProvider, PasswordSource, Provided, TokenMaker};
 
 /// A job file that cannot be used: where, what was found, what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

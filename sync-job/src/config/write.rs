@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::schema::{SourceKind, SourceTable};
+use crate::model::schema::{SourceKind, SourceTable};
 
 /// What the job file says of the source's connection.
 #[derive(Debug, Clone)]
@@ -121,12 +121,12 @@ mod tests {
 
     fn table(schema: &str, name: &str, kind: SourceKind) -> SourceTable {
         SourceTable {
-            name: crate::schema::TableName::new(schema, name),
+            name: crate::model::schema::TableName::new(schema, name),
             kind,
             columns: Vec::new(),
             indexes: Vec::new(),
             foreign_keys: Vec::new(),
-            listed: crate::schema::Listed::default(),
+            listed: crate::model::schema::Listed::default(),
             lacking: Vec::new(),
             rows: Some(12),
             bytes: None,

@@ -7,7 +7,7 @@ use super::{
     Dialect, Draft, Drift, Finding, IndexPlan, RunPlan, Severity, SwapMethod, SwapPlan, TablePlan, names, ties,
 };
 use crate::config::{JobConfig, OnDrift, SwapPolicy};
-use crate::schema::{IndexKind, TableName};
+use crate::model::schema::{IndexKind, TableName};
 
 /// The reason of those that are kept because of [`UnseenReaders`].
 const UNSEEN: &str = "kept because readers with older snapshots cannot be seen";

@@ -1,7 +1,7 @@
 //! What the target has already, and how it differs from what it shall have.
 
 use super::{ColumnPlan, Dialect, SwapMethod, SwapPlan};
-use crate::schema::{IndexKind, TableName};
+use crate::model::schema::{IndexKind, TableName};
 
 /// A column that the target has now.
 #[derive(Debug, Clone, PartialEq, Eq)]

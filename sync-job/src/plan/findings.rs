@@ -2,9 +2,9 @@
 
 use super::{ColumnPlan, Dialect, Finding, IndexPlan, Severity};
 use crate::config::{Consistency, MaskedPolicy, TableSettings};
-use crate::schema::{IndexKind, SourceColumn, SourceTable, SourceType};
-use crate::source::MissingFact;
-use crate::type_map::Form;
+use crate::model::facts::MissingFact;
+use crate::model::schema::{IndexKind, SourceColumn, SourceTable, SourceType};
+use crate::plan::type_map::Form;
 
 /// The id of what concerns types that the source does not show.
 pub const TYPE_NOT_SHOWN: &str = "type-not-shown";

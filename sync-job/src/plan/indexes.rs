@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::{ColumnPlan, Dialect, ForeignKeyPlan, IndexPlan, TablePlan, names, tally::Tally};
 use crate::config::{ForeignKeyPolicy, IndexPolicy, TableSettings};
-use crate::schema::{IndexKind, Length, SourceIndex, SourceTable, SourceType, TableName};
-use crate::type_map::Form;
+use crate::model::schema::{IndexKind, Length, SourceIndex, SourceTable, SourceType, TableName};
+use crate::plan::type_map::Form;
 
 /// Names of indexes and keys that are given away already, by schema or by table as the target wants them.
 pub type Taken = HashSet<String>;

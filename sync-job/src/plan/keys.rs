@@ -2,8 +2,8 @@
 
 use super::{ColumnPlan, Dialect, KeyColumn};
 use crate::config::{Consistency, TableConfig, TableSettings};
-use crate::schema::{IndexKind, Length, SourceIndex, SourceKind, SourceTable, SourceType};
-use crate::type_map::Form;
+use crate::model::schema::{IndexKind, Length, SourceIndex, SourceKind, SourceTable, SourceType};
+use crate::plan::type_map::Form;
 
 /// The chunk key, how many chunks are aimed at, and why.
 pub struct Chunking {
@@ -47,7 +47,7 @@ pub fn choose(
     let chunks = match (source.rows, forced) {
         // Without statistics a table that somebody named a key for is worth a chunk a reader.
         (None, Some(_)) => settings.readers as u64,
-        _ => crate::chunk::count(rows, bytes, settings.readers, settings.chunk_rows),
+        _ => crate::rows::chunk::count(rows, bytes, settings.readers, settings.chunk_rows),
     };
     if chunks < 2 {
         return Ok(Chunking { key, chunks: 1, reason: "one reader: the table is small".to_owned() });

@@ -10,10 +10,10 @@ use crate::config::{
     ColumnPolicy, IdentityPolicy, JobConfig, MaskedPolicy, NulPolicy, Pattern, TableConfig, TableSettings,
     UndecodablePolicy,
 };
-use crate::load::TextPolicy;
-use crate::schema::{IndexKind, Length, SourceColumn, SourceFacts, SourceKind, SourceTable, SourceType, TableName};
-use crate::source::Catalog;
-use crate::type_map::{self, Form, Mapping, ReadAs};
+use crate::model::facts::{Catalog, SourceFacts};
+use crate::model::schema::{IndexKind, Length, SourceColumn, SourceKind, SourceTable, SourceType, TableName};
+use crate::plan::type_map::{self, Form, Mapping, ReadAs};
+use crate::rows::encode::TextPolicy;
 
 /// The plan as far as the source alone decides it.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! The plan: for each table everything that will happen, decided before anything is written. No I/O.
 
 use crate::config::{Consistency, WitnessPolicy};
-use crate::load::TextPolicy;
-use crate::schema::{Identity, IndexKind, SourceKind, SourceType, TableName};
-use crate::type_map::{Mapping, ReadAs};
+use crate::model::schema::{Identity, IndexKind, SourceKind, SourceType, TableName};
+use crate::plan::type_map::{Mapping, ReadAs};
+use crate::rows::encode::TextPolicy;
 
 mod complete;
 mod dialect;
@@ -13,12 +13,13 @@ mod indexes;
 mod keys;
 mod make;
 mod names;
+pub mod precheck;
 pub mod references;
 mod selection;
 pub mod self_test;
 mod tally;
-pub mod text;
 mod ties;
+pub mod type_map;
 
 pub use complete::{Present, UnseenReaders, complete};
 pub use dialect::Dialect;

@@ -1,8 +1,8 @@
 //! Foreign keys that hold at the source and may not hold on a target that compares text exactly.
 
 use super::{ColumnPlan, Dialect, Finding, ForeignKeyPlan, Severity, TablePlan};
-use crate::schema::TableName;
-use crate::type_map::Form;
+use crate::model::schema::TableName;
+use crate::plan::type_map::Form;
 
 /// One side of a foreign key, at the source.
 #[derive(Debug, Clone, PartialEq, Eq)]

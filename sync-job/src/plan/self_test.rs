@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{ColumnPlan, Draft, Finding, Severity, TablePlan};
-use crate::schema::TableName;
-use crate::type_map::ReadAs;
+use crate::model::schema::TableName;
+use crate::plan::type_map::ReadAs;
 
 /// More tables than this are counted, not named.
 const MOST_NAMED: usize = 10;

@@ -2,7 +2,7 @@
 
 use super::drift::{TargetForeignKey, TargetIndex, TargetTable};
 use super::{ForeignKeyPlan, IndexPlan, TablePlan};
-use crate::schema::{IndexKind, TableName};
+use crate::model::schema::{IndexKind, TableName};
 
 /// What a rename would lose, in words. Foreign keys of tables that are swapped `together` with this one go away and come back
 /// with them; a key of the job's own that refers to a table which is not copied could not be made anew.

@@ -3,13 +3,15 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::error::{Error, Kind, Side};
-use crate::exit::ExitStatus;
-use crate::message::Message;
+use crate::model::error::{Error, Kind, Side};
 use crate::plan::{Finding, SwapMethod};
+use crate::rows::message::Message;
+use exit::ExitStatus;
 
-pub mod human;
+pub mod exit;
 pub mod metrics;
+pub mod plan;
+pub mod progress;
 mod text;
 mod witness;
 

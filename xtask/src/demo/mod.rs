@@ -5,7 +5,8 @@ mod target;
 
 use crate::{
     certificates::{self, Certificates},
-    setup::{self, Part, Tools},
+    packages::Part,
+    setup::{self, Tools},
     workspace,
 };
 use anyhow::{Context, Result, ensure};
