@@ -12,6 +12,8 @@ use super::{numbers, others, texts, times, variants};
 
 /// What the derived table of literals is called.
 const LITERALS: &str = "stopgap_literals";
+/// The same where the sums of the witness are asked for.
+pub const LITERALS_OF_SUMS: &str = "stopgap_sums";
 /// Letters of a value that no protocol of old times sends whole: SET TEXTSIZE must have done what it says.
 pub const LONG: usize = 10_000;
 /// Bytes of a value that a message shows.
@@ -152,12 +154,17 @@ impl<'a> Subject<'a> {
         }
     }
 
-    fn probe(&self) -> Probe {
-        let (kind, literals) = texts::of(self)
+    /// The name of its kind, and the constants that it is asked for over.
+    pub fn literals(&self) -> (String, Vec<Literal>) {
+        texts::of(self)
             .or_else(|| variants::of(self))
             .or_else(|| times::of(self))
             .or_else(|| numbers::of(self))
-            .unwrap_or_else(|| others::of(self));
+            .unwrap_or_else(|| others::of(self))
+    }
+
+    fn probe(&self) -> Probe {
+        let (kind, literals) = self.literals();
         Probe { kind, read: self.read.clone(), bytes_of_text: self.bytes_of_text, literals }
     }
 }
@@ -168,7 +175,9 @@ pub fn of(tables: &[TablePlan]) -> Vec<(Probe, Vec<TestedColumn>)> {
     // Catalogs have many thousands of columns and few kinds of them.
     let mut known: Vec<(Subject<'_>, usize)> = Vec::new();
     for table in tables {
-        let columns = table.columns.iter().map(|column| (column.source.as_str(), Subject::column(column)));
+        // What a mask shows has no literal.
+        let columns = table.columns.iter().filter(|column| !column.masked);
+        let columns = columns.map(|column| (column.source.as_str(), Subject::column(column)));
         let keys = table.chunk_key.iter().map(|key| (key.name.as_str(), Subject::key(key)));
         for (name, subject) in columns.chain(keys) {
             let read = subject.read.clone();
@@ -248,6 +257,7 @@ mod tests {
             source_type,
             nullable: true,
             masked: false,
+            only_counted: false,
             computed: false,
             identity: None,
             policy: TextPolicy::default(),
