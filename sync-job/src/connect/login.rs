@@ -19,16 +19,16 @@ where
 fn at_login(error: Error) -> Error {
     let kind = match error.kind {
         Kind::Connection | Kind::Tls | Kind::Login | Kind::Transient => error.kind,
-        Kind::Stalled => Kind::Connection,
-        Kind::LockTimeout | Kind::Full => Kind::Transient,
+        Kind::Timeout => Kind::Connection,
+        Kind::LockTimeout | Kind::StorageFull => Kind::Transient,
         Kind::Permission
         | Kind::Data
-        | Kind::Orphans
+        | Kind::ForeignKeyViolation
         | Kind::Mismatch
         | Kind::Refused
-        | Kind::Changed
+        | Kind::Conflict
         | Kind::Configuration
-        | Kind::Unknown
+        | Kind::CommitUnknown
         | Kind::Statement
         | Kind::Internal => Kind::Login,
         Kind::Cancelled => Kind::Cancelled,
@@ -107,7 +107,7 @@ mod tests {
             (Kind::Login, Kind::Login),
             (Kind::Tls, Kind::Tls),
             (Kind::Transient, Kind::Transient),
-            (Kind::Stalled, Kind::Connection),
+            (Kind::Timeout, Kind::Connection),
         ] {
             let refuse = |_: Login| async move { Err::<(), _>(Error::new(Side::Source, kind, "Msg 911")) };
             let error = with_password(&source, Side::Source, refuse).await.unwrap_err();

@@ -71,5 +71,5 @@ impl<C> Hold<C> {
 }
 
 fn lost() -> Error {
-    Error::new(Side::Target, Kind::Changed, "the lease that keeps other runs of this job out was lost")
+    Error::new(Side::Target, Kind::Conflict, "the lease that keeps other runs of this job out was lost")
 }

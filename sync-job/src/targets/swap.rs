@@ -19,7 +19,7 @@ pub fn refuse_new_ties(
         return Ok(());
     }
     let message = format!("{} got new ties since the plan was made: {}", table.target, ties.join(", "));
-    Err(Error::new(Side::Target, Kind::Changed, message))
+    Err(Error::new(Side::Target, Kind::Conflict, message))
 }
 
 /// Tables whose columns stay the same can have their rows replaced instead of being renamed, which old snapshots survive.

@@ -170,12 +170,12 @@ async fn or_silence<S: Source, T: Target, R>(
     lease: &T::Lease,
     work: impl Future<Output = Result<R>>,
 ) -> Result<R> {
-    let patience = context.limits.stall_timeout;
+    let timeout = context.limits.stall_timeout;
     let silence = async {
         context.cancel.cancelled().await;
         loop {
-            tokio::time::sleep(patience).await;
-            if !matches!(tokio::time::timeout(patience, lease.check()).await, Ok(Ok(()))) {
+            tokio::time::sleep(timeout).await;
+            if !matches!(tokio::time::timeout(timeout, lease.check()).await, Ok(Ok(()))) {
                 return;
             }
         }
@@ -188,10 +188,10 @@ async fn or_silence<S: Source, T: Target, R>(
             let message = format!(
                 "interrupted, the target has not answered for {} s while it swapped {}: whether readers see the old rows or the \
                  new ones is not known; `sync-job verify` tells",
-                patience.as_secs_f32(),
+                timeout.as_secs_f32(),
                 names.join(", ")
             );
-            Err(Error::new(Side::Target, Kind::Stalled, message))
+            Err(Error::new(Side::Target, Kind::Timeout, message))
         }
     }
 }

@@ -80,7 +80,7 @@ fn expect_text(table: &TablePlan, found: &[Column]) -> Result<()> {
 }
 
 fn refusal(table: &TablePlan, column: &ColumnPlan, what: &str) -> Error {
-    Error::new(Side::Source, Kind::Changed, format!("{}, column {}: {what}", table.source, column.source))
+    Error::new(Side::Source, Kind::Conflict, format!("{}, column {}: {what}", table.source, column.source))
 }
 
 /// What to do where a column is not what the plan says.

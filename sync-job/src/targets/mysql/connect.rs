@@ -18,7 +18,7 @@ use crate::rows::message::{Message, of_unknown};
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// How long the server may take to say goodbye.
-const FAREWELL: Duration = Duration::from_secs(5);
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens a connection. Every session setting that the job relies on is stated.
 pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<Conn> {
@@ -117,7 +117,7 @@ pub async fn row<T: Columns>(connection: &mut Conn, sql: &str) -> Result<Option<
 
 /// Closes politely; a server that is gone already, or says nothing, is no concern.
 pub async fn close(connection: Conn) {
-    match tokio::time::timeout(FAREWELL, connection.disconnect()).await {
+    match tokio::time::timeout(DISCONNECT_TIMEOUT, connection.disconnect()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "closing the target connection"),
         Err(_) => tracing::debug!("the target does not answer to a goodbye"),

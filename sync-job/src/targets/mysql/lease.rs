@@ -75,7 +75,7 @@ impl targets::Lease for Lease {
         hold.is_kept()?;
         let reason = match holds(&mut hold.session.connection, &lock_name(&self.target)).await {
             Ok(true) => return Ok(()),
-            Ok(false) => Error::new(Side::Target, Kind::Changed, "its lock is gone"),
+            Ok(false) => Error::new(Side::Target, Kind::Conflict, "its lock is gone"),
             Err(error) => error,
         };
         hold.take_again(reason, || take(&self.target)).await

@@ -20,8 +20,8 @@ use crate::plan::TablePlan;
 use crate::rows::message;
 use crate::targets::{Loader, Weighed};
 
-/// How often the fate of a commit without a reply is asked for before giving up.
-const FATE_ATTEMPTS: u32 = 10;
+/// How often the outcome of a commit without a reply is asked for before giving up.
+const RESOLVE_ATTEMPTS: u32 = 10;
 /// The driver sends what it is given as one packet: larger ones gain nothing.
 const MOST_IN_A_PACKET: usize = 1 << 20;
 /// Warnings that a message shows.
@@ -107,7 +107,7 @@ impl Load {
             Err(error) if retry::is_reply_lost(error.kind) => {
                 tracing::warn!(table = %self.table, error = error.chain(), "the reply to COMMIT was lost; asking what became of it");
                 drop(connection);
-                fate(&self.target, &self.committed, error).await
+                resolve_commit(&self.target, &self.committed, error).await
             }
             Err(error) => Err(error),
         }
@@ -193,8 +193,8 @@ async fn join(task: &mut JoinHandle<Result<()>>) -> Result<()> {
 }
 
 /// Whether a transaction was committed after all: `query` counts a row that it wrote, and waits while it is undecided.
-pub(super) async fn fate(target: &MySql, query: &str, lost: Error) -> Result<()> {
-    for attempt in 1..=FATE_ATTEMPTS {
+pub(super) async fn resolve_commit(target: &MySql, query: &str, lost: Error) -> Result<()> {
+    for attempt in 1..=RESOLVE_ATTEMPTS {
         tokio::time::sleep(retry::backoff(attempt)).await;
         let Ok(mut connection) = target.connect().await else { continue };
         let Ok(found) = row::<u64>(&mut connection, query).await else { continue };
@@ -203,7 +203,7 @@ pub(super) async fn fate(target: &MySql, query: &str, lost: Error) -> Result<()>
     }
     Err(Error::new(
         Side::Target,
-        Kind::Unknown,
+        Kind::CommitUnknown,
         "whether a transaction was committed could not be found out".to_owned(),
     )
     .with_source(lost))

@@ -17,7 +17,7 @@ use crate::targets::swap::refuse_new_ties;
 use crate::targets::{Staging, SwapItem};
 
 /// How often it is asked what became of a RENAME without a reply before giving up.
-const FATE_ATTEMPTS: u32 = 10;
+const RESOLVE_ATTEMPTS: u32 = 10;
 
 /// What the tables of one swap that change by name have behind them.
 #[derive(Debug, Default)]
@@ -87,7 +87,7 @@ impl Rename {
             return Err(error);
         }
         // Where an earlier RENAME had no reply they may have been put before the readers, and the proof dropped since.
-        let kind = if self.was_sent() { Kind::Unknown } else { Kind::Statement };
+        let kind = if self.was_sent() { Kind::CommitUnknown } else { Kind::Statement };
         let message =
             format!("{} is gone: another run of this job, or somebody, dropped it before the swap", gone.join(", "));
         Err(Error::new(Side::Target, kind, message).with_source(error.whole()))
@@ -100,7 +100,7 @@ impl Rename {
         }
         let ids = self.unanswered.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
         let under_way = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id IN ({ids})");
-        for attempt in 1..=FATE_ATTEMPTS {
+        for attempt in 1..=RESOLVE_ATTEMPTS {
             let Ok(mut connection) = target.connect().await else {
                 tokio::time::sleep(retry::backoff(attempt)).await;
                 continue;

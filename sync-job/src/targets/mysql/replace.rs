@@ -7,7 +7,7 @@ use mysql_async::Conn;
 
 use super::carried::{Text, texts};
 use super::connect::{execute, row, rows as query};
-use super::load::{fate, ledger};
+use super::load::{ledger, resolve_commit};
 use super::quote;
 use super::{MySql, digest, sql};
 use crate::connect::retry;
@@ -59,7 +59,7 @@ async fn transaction(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'
     match execute(connection, "COMMIT").await {
         Err(error) if retry::is_reply_lost(error.kind) => {
             let committed = format!("SELECT COUNT(*) FROM {ledger} WHERE token = {token} LOCK IN SHARE MODE");
-            fate(target, &committed, error).await
+            resolve_commit(target, &committed, error).await
         }
         result => result,
     }
@@ -205,7 +205,7 @@ pub(super) async fn refuse_orphans(
         if found > 0 {
             return Err(Error::new(
                 Side::Target,
-                Kind::Orphans,
+                Kind::ForeignKeyViolation,
                 format!(
                     "with the new rows {found} row(s) of {child} would refer to no row of {parent} (foreign key {constraint}); \
                      the old rows were kept"

@@ -72,8 +72,8 @@ impl<'a> Swap<'a> {
     async fn steps(&mut self, connection: &mut Conn) -> Result<()> {
         self.choose_methods(connection).await?;
         // Whole seconds, at least one.
-        let patience = self.target.config.lock_timeout.as_secs().max(1);
-        let limits = format!("SET SESSION lock_wait_timeout = {patience}, innodb_lock_wait_timeout = {patience}");
+        let timeout = self.target.config.lock_timeout.as_secs().max(1);
+        let limits = format!("SET SESSION lock_wait_timeout = {timeout}, innodb_lock_wait_timeout = {timeout}");
         execute(connection, &limits).await?;
         if !self.have_keys {
             // Only now: a key must not lead to the staging table of one that is kept after all.
@@ -141,7 +141,7 @@ impl<'a> Swap<'a> {
             }
             Found::Unknown => {
                 let message = format!("whether {names} were swapped could not be found out");
-                return Err(Error::new(side, Kind::Unknown, message).with_source(error.whole()));
+                return Err(Error::new(side, Kind::CommitUnknown, message).with_source(error.whole()));
             }
             Found::NotDone => {}
         }
@@ -153,7 +153,7 @@ impl<'a> Swap<'a> {
                 kept.join(", "),
                 new.join(", ")
             );
-            return Err(Error::new(side, Kind::Unknown, message).with_source(error.whole()));
+            return Err(Error::new(side, Kind::CommitUnknown, message).with_source(error.whole()));
         }
         Err(Error::new(side, kind, format!("swapping {names} failed")).with_source(error.whole()))
     }

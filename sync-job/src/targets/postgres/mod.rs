@@ -286,9 +286,9 @@ impl Target for Postgres {
     }
 
     async fn drop_staging(&self, staging: &Staging) -> Result<()> {
-        let patience = self.config.lock_timeout.as_millis();
+        let timeout = self.config.lock_timeout.as_millis();
         let name = quote::qualified(&staging.name);
-        self.run(&format!("SET lock_timeout = {patience}; DROP TABLE IF EXISTS {name} CASCADE")).await
+        self.run(&format!("SET lock_timeout = {timeout}; DROP TABLE IF EXISTS {name} CASCADE")).await
     }
 
     async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<load::ChunkLoader> {

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnection;
 
 use super::connect::{close, execute, rows};
 use super::indexes::temporary_name;
-use super::load::fate;
+use super::load::resolve_commit;
 use super::quote;
 use super::{Postgres, inspect, preserved, replace, sql};
 use crate::connect::retry;
@@ -232,17 +232,17 @@ async fn transaction(
     methods: &[SwapMethod],
 ) -> Result<()> {
     // Readers wait from the first lock on, so all locks together have the time of one.
-    let patience = Instant::now() + target.config.lock_timeout;
+    let timeout = Instant::now() + target.config.lock_timeout;
     execute(connection, "BEGIN").await?;
     // Old tables first, children before their parents: dropping them frees the names and ends their foreign keys.
     for (item, method) in items.iter().zip(methods) {
         if *method == SwapMethod::Rename {
             let old = quote::qualified(&item.table.target);
-            let lock = format!("{}; LOCK TABLE {old} IN ACCESS EXCLUSIVE MODE", wait_until(patience));
+            let lock = format!("{}; LOCK TABLE {old} IN ACCESS EXCLUSIVE MODE", wait_until(timeout));
             execute(connection, &lock).await?;
         }
     }
-    execute(connection, &wait_until(patience)).await?;
+    execute(connection, &wait_until(timeout)).await?;
     let dropped: Vec<&SwapItem<'_>> =
         items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::Rename).map(|(item, _)| item).collect();
     let together: Vec<&TableName> = dropped.iter().map(|item| &item.table.target).collect();
@@ -270,7 +270,7 @@ async fn transaction(
     }
     let id = text_of(connection, "pg_current_xact_id()").await?;
     match execute(connection, "COMMIT").await {
-        Err(error) if retry::is_reply_lost(error.kind) => fate(target, &id, error).await,
+        Err(error) if retry::is_reply_lost(error.kind) => resolve_commit(target, &id, error).await,
         result => result,
     }
 }
