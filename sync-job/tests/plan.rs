@@ -14,7 +14,7 @@ use sync_job::model::schema::{
     SourceKind, SourceTable, SourceType, TableName,
 };
 use sync_job::plan::self_test::{self, Deviation, SelfTest, TestedColumn};
-use sync_job::plan::type_map::ReadAs;
+use sync_job::plan::type_map::ReadExpression;
 use sync_job::plan::{self, Dialect, Present, RunPlan, Severity, TablePlan, TargetColumn, TargetTable};
 use sync_job::rows::chunk::Chunk;
 use sync_job::rows::text::CodePage;
@@ -227,7 +227,7 @@ fn two_tables_that_are_new() {
     let kept: Vec<&str> = orders
         .columns
         .iter()
-        .filter(|column| orders.keeps_offset(column) && column.mapping.read == ReadAs::Plain)
+        .filter(|column| orders.keeps_offset(column) && column.mapping.read == ReadExpression::Plain)
         .map(|column| column.target.as_str())
         .collect();
     assert_eq!(kept, ["shipped_at"], "its offset lies beside it and is no loss");

@@ -2,7 +2,7 @@
 
 use crate::config::{Consistency, WitnessPolicy};
 use crate::model::schema::{Identity, IndexKind, SourceKind, SourceType, TableName};
-use crate::plan::type_map::{Mapping, ReadAs};
+use crate::plan::type_map::{Mapping, ReadExpression};
 use crate::rows::encode::TextPolicy;
 
 mod complete;
@@ -85,7 +85,7 @@ pub struct SwapPlan {
 pub struct KeyColumn {
     pub name: String,
     pub source_type: SourceType,
-    pub read: ReadAs,
+    pub read: ReadExpression,
     pub nullable: bool,
 }
 
@@ -225,7 +225,8 @@ impl TablePlan {
 
     /// Whether the offset of this datetimeoffset travels in a column beside it.
     pub fn keeps_offset(&self, column: &ColumnPlan) -> bool {
-        let beside = |other: &ColumnPlan| other.source == column.source && other.mapping.read == ReadAs::OffsetMinutes;
+        let beside =
+            |other: &ColumnPlan| other.source == column.source && other.mapping.read == ReadExpression::OffsetMinutes;
         self.columns.iter().any(beside)
     }
 

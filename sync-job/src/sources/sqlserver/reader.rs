@@ -224,7 +224,7 @@ fn bad_cell(table: &TablePlan, row: &tiberius::Row, number: u64, column: &Column
 fn whole_cell<'a>(data: &'a ColumnData<'static>, column: &ColumnPlan) -> std::result::Result<Cell<'a>, CellError> {
     match data {
         ColumnData::Binary(Some(bytes)) if select::may_be_cut(column, bytes.len()) => Err(CellError::Mismatch {
-            form: column.declared.clone(),
+            expected: column.declared.clone(),
             cell: format!("{} bytes of text", bytes.len()).into(),
         }),
         _ => cell(data, &column.mapping.read),

@@ -6,7 +6,7 @@ use super::carried::{Carried, Text};
 use super::quote::{identifier, list, literal, qualified};
 use super::server::Collations;
 use crate::model::schema::{IndexKind, TableName};
-use crate::plan::type_map::{Form, ReadAs};
+use crate::plan::type_map::{LogicalType, ReadExpression};
 use crate::plan::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan};
 use crate::targets::MARK;
 use crate::targets::encode::load_data::LoadColumn;
@@ -55,7 +55,8 @@ fn comment(column: &str, carried: &Carried) -> String {
 
 fn column_definition(table: &TablePlan, column: &ColumnPlan, collations: &Collations, carried: &Carried) -> String {
     let planned = column.mapping.target_type.as_str();
-    let has_text = matches!(column.mapping.form, Form::Text { .. } | Form::Char { .. } | Form::Uuid);
+    let has_text =
+        matches!(column.mapping.logical, LogicalType::Text { .. } | LogicalType::Char { .. } | LogicalType::Uuid);
     let mut sql = match (carried.texts.get(&column.target), &column.collation) {
         (Some(Text { characters, collation }), _) if has_text => {
             let bare = planned.split(" character set ").next().unwrap_or(planned);
@@ -95,7 +96,7 @@ pub fn load(table: &TablePlan, staging: &TableName) -> String {
 
 /// How the encoder must write a column; see [`crate::targets::encode::load_data`].
 pub fn load_column(column: &ColumnPlan) -> LoadColumn {
-    LoadColumn { form: column.mapping.form, policy: column.policy, large: is_large(&column.mapping.target_type) }
+    LoadColumn { logical: column.mapping.logical, policy: column.policy, large: is_large(&column.mapping.target_type) }
 }
 
 /// Types whose values, or several of them joined, can exceed `max_allowed_packet`.
@@ -136,13 +137,18 @@ fn canonical(column: &ColumnPlan, name: String) -> String {
     if load_column.large {
         return or_null(format!("SHA2({name}, 256)"));
     }
-    match column.mapping.form {
-        Form::Text { .. } | Form::Char { .. } | Form::Bytes | Form::Json | Form::Xml | Form::FloatArray => {
+    match column.mapping.logical {
+        LogicalType::Text { .. }
+        | LogicalType::Char { .. }
+        | LogicalType::Bytes
+        | LogicalType::Json
+        | LogicalType::Xml
+        | LogicalType::FloatArray => {
             format!("{}, CAST({name} AS BINARY)", or_null(format!("LENGTH({name})")))
         }
         // A point is kept as its SRID, byte order and type, then the bits of its coordinates (MySQL 8.0 Reference Manual,
         // 13.4.3 "Internal Geometry Storage Format"); a double's text would not show them all alike on every version.
-        Form::Float4 | Form::Float8 => or_null(format!("LOWER(HEX(SUBSTR(POINT({name}, 0), 10, 8)))")),
+        LogicalType::Float4 | LogicalType::Float8 => or_null(format!("LOWER(HEX(SUBSTR(POINT({name}, 0), 10, 8)))")),
         _ => or_null(name),
     }
 }
@@ -184,7 +190,7 @@ pub fn convert(table: &TablePlan, staging: &TableName, carried: &Carried) -> Vec
     for column in &table.columns {
         let Some(wanted) = &column.mapping.convert_to else { continue };
         let (own, null) = (identifier(&column.target), if column.nullable { "NULL" } else { "NOT NULL" });
-        if *column.mapping.read.mapped() == ReadAs::Ewkt {
+        if *column.mapping.read.mapped() == ReadExpression::Ewkt {
             statements.push(format!("ALTER TABLE {name} MODIFY {own} longblob {null}"));
             statements.push(format!("UPDATE {name} SET {own} = {} WHERE LEFT({own}, 5) = 'SRID='", geometry(&own)));
         }
