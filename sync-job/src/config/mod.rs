@@ -206,8 +206,9 @@ pub enum SwapPolicy {
     /// By a rename, where nothing would be lost by it.
     #[default]
     Auto,
-    /// The table is kept and its rows are replaced, which readers of replicas may need.
-    Replace,
+    /// The table is updated in place, which readers of replicas may need.
+    #[serde(rename = "replace")]
+    InPlace,
 }
 
 /// Which tables are copied.

@@ -5,28 +5,28 @@ use crate::model::schema::{Identity, IndexKind, SourceKind, SourceType, TableNam
 use crate::plan::type_map::{Mapping, ReadExpression};
 use crate::rows::encode::TextPolicy;
 
-mod complete;
+mod dependents;
 mod dialect;
+mod draft;
 mod drift;
 mod findings;
+mod finish;
 mod indexes;
 mod keys;
-mod make;
 mod names;
 pub mod precheck;
 pub mod references;
 mod selection;
 pub mod self_test;
 mod tally;
-mod ties;
 pub mod type_map;
 
-pub use complete::{Present, UnseenReaders, complete};
+pub use dependents::of as dependents;
 pub use dialect::Dialect;
+pub use draft::{Draft, draft};
 pub use drift::{Drift, ForeignKeyActions, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
-pub use make::{Draft, draft};
+pub use finish::{InvisibleSessions, TargetState, finish};
 pub use names::Named;
-pub use ties::of as ties;
 
 /// What a run would do.
 #[derive(Debug, Clone)]
@@ -70,7 +70,8 @@ pub enum SwapMethod {
     /// The staging table takes the old one's name; the old one is dropped.
     Rename,
     /// The table stays; its rows are replaced in one transaction.
-    Replace,
+    #[serde(rename = "replace")]
+    InPlace,
 }
 
 /// The method and why.

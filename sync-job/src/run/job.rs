@@ -68,18 +68,18 @@ impl<S: Source, T: Target> Job<S, T> {
         let tested = self.source.self_test(&draft.tables).await?;
         plan::self_test::apply(&mut draft, &tested);
         let targets = draft.targets();
-        let (tables, names, unseen_readers) = tokio::try_join!(
+        let (tables, names, invisible_sessions) = tokio::try_join!(
             self.target.inspect(&targets),
             self.target.index_names(&targets),
-            self.target.unseen_readers()
+            self.target.invisible_sessions()
         )?;
-        let present = plan::Present { tables, names, unseen_readers };
+        let state = plan::TargetState { tables, names, invisible_sessions };
         let source = format!("{}:{}/{} ({})", config.source.host, config.source.port, facts.database, facts.version);
         let target = format!(
             "{}:{}/{} ({})",
             config.target.host, config.target.port, config.target.database, target_facts.version
         );
-        let mut plan = plan::complete(config, draft, &present, source, target, dialect);
+        let mut plan = plan::finish(config, draft, &state, source, target, dialect);
         let missing = self.target.missing_permissions(&plan.tables).await?;
         let findings = self.source.precheck(&plan, &facts, &catalog.unreadable);
         plan.findings.extend(findings);

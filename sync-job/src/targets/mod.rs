@@ -6,7 +6,7 @@ use std::future::Future;
 use crate::model::error::Result;
 use crate::model::facts::TargetFacts;
 use crate::model::schema::TableName;
-use crate::plan::{Dialect, Finding, SwapMethod, TablePlan, TargetTable, UnseenReaders};
+use crate::plan::{Dialect, Finding, InvisibleSessions, SwapMethod, TablePlan, TargetTable};
 use crate::proof::ticket::SwapTicket;
 use crate::proof::witness;
 use crate::rows::digest::TableDigest;
@@ -64,7 +64,7 @@ pub trait Target: Send + Sync + 'static {
     }
 
     /// Readers with older snapshots that this login cannot see, so that no table may be renamed over one that is there.
-    fn unseen_readers(&self) -> impl Future<Output = Result<Option<UnseenReaders>>> + Send {
+    fn invisible_sessions(&self) -> impl Future<Output = Result<Option<InvisibleSessions>>> + Send {
         std::future::ready(Ok(None))
     }
 

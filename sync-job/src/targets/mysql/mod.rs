@@ -24,6 +24,7 @@ mod dialect;
 mod digest;
 mod facts;
 mod foreign_keys;
+mod in_place;
 mod indexes;
 mod insert;
 mod inspect;
@@ -32,7 +33,6 @@ mod load;
 mod permissions;
 mod quote;
 mod rename;
-mod replace;
 mod row_size;
 mod server;
 mod server_message;
@@ -181,9 +181,9 @@ impl Target for MySql {
 
     async fn warnings(&self, tables: &[TablePlan]) -> Result<Vec<Finding>> {
         let mut connection = self.connect().await?;
-        let unseen = snapshots::unseen(&mut connection, tables).await?;
+        let invisible = snapshots::invisible(&mut connection, tables).await?;
         close(connection).await;
-        Ok(facts::refuse_keyless(&self.server(), tables).into_iter().chain(unseen).collect())
+        Ok(facts::refuse_keyless(&self.server(), tables).into_iter().chain(invisible).collect())
     }
 
     async fn acquire_lease(&self) -> Result<lease::Lease> {
@@ -222,7 +222,7 @@ impl Target for MySql {
         let mut connection = self.connect().await?;
         let carried = match table.swap.method {
             SwapMethod::Rename => Carried::of(&mut connection, &table.target).await?,
-            SwapMethod::Replace => Carried::of_kept(&mut connection, &table.target).await?,
+            SwapMethod::InPlace => Carried::of_kept(&mut connection, &table.target).await?,
             SwapMethod::Create => Carried::default(),
         };
         for statement in [

@@ -13,7 +13,7 @@ use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::plan::SwapMethod;
-use crate::targets::swap::refuse_new_ties;
+use crate::targets::swap::refuse_new_dependents;
 use crate::targets::{Staging, SwapItem};
 
 /// How often it is asked what became of a RENAME without a reply before giving up.
@@ -69,7 +69,7 @@ impl Rename {
         let together: Vec<&TableName> = group.iter().map(|item| &item.table.target).collect();
         for (item, _) in items.iter().filter(|(_, method)| *method == SwapMethod::Rename) {
             let found = inspect::tables(connection, std::slice::from_ref(&item.table.target)).await?;
-            refuse_new_ties(item.table, &found, &together)?;
+            refuse_new_dependents(item.table, &found, &together)?;
             carry_over(connection, item).await?;
         }
         let result = execute(connection, &statement(items)).await;
@@ -179,7 +179,7 @@ pub(super) async fn clean_up(connection: &mut Conn, item: &SwapItem<'_>, method:
     let mut leftovers = vec![ledger(staging), proof(staging)];
     match method {
         SwapMethod::Rename => leftovers.push(old(&item.staging)),
-        SwapMethod::Replace => leftovers.push(staging.clone()),
+        SwapMethod::InPlace => leftovers.push(staging.clone()),
         SwapMethod::Create => {}
     }
     for name in leftovers {

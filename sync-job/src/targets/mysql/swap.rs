@@ -9,7 +9,7 @@ use mysql_async::Conn;
 
 use super::connect::{close, execute};
 use super::rename::{Found, Rename};
-use super::{MySql, foreign_keys, replace, snapshots};
+use super::{MySql, foreign_keys, in_place, snapshots};
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result};
 use crate::plan::SwapMethod;
@@ -83,7 +83,7 @@ impl<'a> Swap<'a> {
         // Kept tables first: what their rows are refused for leaves no new table behind.
         let kept = self.kept();
         if !kept.is_empty() && !self.are_replaced {
-            replace::rows(self.target, connection, &kept).await?;
+            in_place::rows(self.target, connection, &kept).await?;
             self.are_replaced = true;
         }
         let by_name = self.by_name();
@@ -99,7 +99,7 @@ impl<'a> Swap<'a> {
         if !self.methods.contains(&SwapMethod::Rename) || self.rename.was_sent() {
             return Ok(());
         }
-        if self.methods.contains(&SwapMethod::Replace) {
+        if self.methods.contains(&SwapMethod::InPlace) {
             return fall_back(self.items, &mut self.methods, "another table of its group, which is kept");
         }
         if let Err(holder) = self.snapshots.until(self.target, connection, self.deadline).await? {
@@ -111,7 +111,7 @@ impl<'a> Swap<'a> {
     }
 
     fn kept(&self) -> Vec<&'a SwapItem<'a>> {
-        let kept = self.items.iter().zip(&self.methods).filter(|(_, method)| **method == SwapMethod::Replace);
+        let kept = self.items.iter().zip(&self.methods).filter(|(_, method)| **method == SwapMethod::InPlace);
         kept.map(|(item, _)| item).collect()
     }
 
@@ -119,7 +119,7 @@ impl<'a> Swap<'a> {
         self.items
             .iter()
             .zip(self.methods.iter().copied())
-            .filter(|(_, method)| *method != SwapMethod::Replace)
+            .filter(|(_, method)| *method != SwapMethod::InPlace)
             .collect()
     }
 
