@@ -17,12 +17,12 @@ use crate::targets::Target;
 mod chunks;
 mod compare;
 mod sink;
+mod swap_groups;
 mod table;
-mod units;
 mod witness;
 
 pub use compare::compare_all;
-pub use units::copy_all;
+pub use swap_groups::copy_all;
 
 /// What all tables of a run share.
 pub struct Context<S: Source, T: Target> {

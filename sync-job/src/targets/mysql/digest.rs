@@ -4,8 +4,8 @@
 use futures_util::future::try_join_all;
 use mysql_async::Conn;
 
-use super::carried::texts;
 use super::connect::{close, row};
+use super::preserved::texts;
 use super::quote;
 use super::{MySql, sql};
 use crate::model::error::{Error, Kind, Result, Side};

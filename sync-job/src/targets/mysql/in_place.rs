@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use mysql_async::Conn;
 
-use super::carried::{Text, texts};
 use super::connect::{execute, row, rows as query};
 use super::load::{ledger, resolve_commit};
+use super::preserved::{Text, texts};
 use super::quote;
 use super::{MySql, digest, sql};
 use crate::connect::retry;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::carried::{Carried, Text};
+use super::preserved::{PreservedAttributes, Text};
 use super::quote::{identifier, list, literal, qualified};
 use super::server::Collations;
 use crate::model::schema::{IndexKind, TableName};
@@ -19,9 +19,14 @@ pub fn columns(table: &TablePlan) -> String {
 /// `CREATE TABLE` of a staging table. InnoDB keeps rows in the order of the primary key, so that key is there from the start:
 /// adding it later would write every row again. An `AUTO_INCREMENT` column needs a key from the start, too. The limits of the plan
 /// are those of the row format.
-pub fn create_staging(table: &TablePlan, staging: &TableName, collations: &Collations, carried: &Carried) -> String {
+pub fn create_staging(
+    table: &TablePlan,
+    staging: &TableName,
+    collations: &Collations,
+    preserved: &PreservedAttributes,
+) -> String {
     let define = |column| {
-        format!("{}{}", column_definition(table, column, collations, carried), comment(&column.target, carried))
+        format!("{}{}", column_definition(table, column, collations, preserved), comment(&column.target, preserved))
     };
     let mut parts: Vec<String> = table.columns.iter().map(define).collect();
     if let Some(index) = primary_key(table) {
@@ -32,7 +37,7 @@ pub fn create_staging(table: &TablePlan, staging: &TableName, collations: &Colla
         "CREATE TABLE {} ({}) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ROW_FORMAT = DYNAMIC {}",
         qualified(staging),
         parts.join(", "),
-        carried.options.join(" ")
+        preserved.options.join(" ")
     )
 }
 
@@ -49,15 +54,20 @@ pub fn counts_up(table: &TablePlan, column: &ColumnPlan) -> bool {
 }
 
 /// `COMMENT '…'` behind a column's definition, if the table before had one.
-fn comment(column: &str, carried: &Carried) -> String {
-    carried.comments.get(column).map_or_else(String::new, |comment| format!(" COMMENT {}", literal(comment)))
+fn comment(column: &str, preserved: &PreservedAttributes) -> String {
+    preserved.comments.get(column).map_or_else(String::new, |comment| format!(" COMMENT {}", literal(comment)))
 }
 
-fn column_definition(table: &TablePlan, column: &ColumnPlan, collations: &Collations, carried: &Carried) -> String {
+fn column_definition(
+    table: &TablePlan,
+    column: &ColumnPlan,
+    collations: &Collations,
+    preserved: &PreservedAttributes,
+) -> String {
     let planned = column.mapping.target_type.as_str();
     let has_text =
         matches!(column.mapping.logical, LogicalType::Text { .. } | LogicalType::Char { .. } | LogicalType::Uuid);
-    let mut sql = match (carried.texts.get(&column.target), &column.collation) {
+    let mut sql = match (preserved.texts.get(&column.target), &column.collation) {
         (Some(Text { characters, collation }), _) if has_text => {
             let bare = planned.split(" character set ").next().unwrap_or(planned);
             format!("{} {bare} CHARACTER SET {characters} COLLATE {collation}", identifier(&column.target))
@@ -184,7 +194,7 @@ pub fn foreign_key(table: &TableName, key: &ForeignKeyPlan, referenced: &TableNa
 }
 
 /// The change of column types after the verification, or nothing. Each statement may be repeated after any other.
-pub fn convert(table: &TablePlan, staging: &TableName, carried: &Carried) -> Vec<String> {
+pub fn convert(table: &TablePlan, staging: &TableName, preserved: &PreservedAttributes) -> Vec<String> {
     let name = qualified(staging);
     let mut statements = Vec::new();
     for column in &table.columns {
@@ -194,7 +204,7 @@ pub fn convert(table: &TablePlan, staging: &TableName, carried: &Carried) -> Vec
             statements.push(format!("ALTER TABLE {name} MODIFY {own} longblob {null}"));
             statements.push(format!("UPDATE {name} SET {own} = {} WHERE LEFT({own}, 5) = 'SRID='", geometry(&own)));
         }
-        let comment = comment(&column.target, carried);
+        let comment = comment(&column.target, preserved);
         statements.push(format!("ALTER TABLE {name} MODIFY {own} {wanted} {null}{comment}"));
     }
     statements

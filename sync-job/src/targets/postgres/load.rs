@@ -14,14 +14,14 @@ use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::plan::TablePlan;
-use crate::targets::{Loader, Weighed};
+use crate::targets::{BudgetedBuffer, Loader};
 
 /// How often the outcome of a commit without a reply is asked for before giving up.
 const RESOLVE_ATTEMPTS: u32 = 10;
 
 /// A chunk being loaded over its own connection, by a task of its own, so that reading and sending overlap.
 pub struct ChunkLoader {
-    full: mpsc::Sender<Weighed>,
+    full: mpsc::Sender<BudgetedBuffer>,
     empty: mpsc::Receiver<Vec<u8>>,
     task: JoinHandle<Result<()>>,
     /// Rows may only be committed after the last buffer was handed over on purpose, not because the reader broke off.
@@ -66,7 +66,7 @@ struct Copy {
     target: Postgres,
     /// The transaction's id, with which its outcome can be resolved should the reply to COMMIT be lost.
     transaction: String,
-    incoming: mpsc::Receiver<Weighed>,
+    incoming: mpsc::Receiver<BudgetedBuffer>,
     outgoing: mpsc::Sender<Vec<u8>>,
     completed: oneshot::Receiver<()>,
 }
@@ -75,7 +75,7 @@ impl Copy {
     async fn run(mut self, mut connection: PgConnection) -> Result<()> {
         let failed = |error| self.names.refused(error);
         let mut copy = connection.copy_in_raw(&self.statement).await.map_err(failed)?;
-        while let Some(Weighed { mut bytes, share }) = self.incoming.recv().await {
+        while let Some(BudgetedBuffer { mut bytes, share }) = self.incoming.recv().await {
             copy.send(bytes.as_slice()).await.map_err(failed)?;
             drop(share);
             bytes.clear();
@@ -125,7 +125,7 @@ impl Names {
 }
 
 impl Loader for ChunkLoader {
-    async fn send(&mut self, next: Weighed) -> Result<Vec<u8>> {
+    async fn send(&mut self, next: BudgetedBuffer) -> Result<Vec<u8>> {
         if self.full.send(next).await.is_err() {
             // The task ended before its time; its result says why.
             return Err(join(&mut self.task).await.err().unwrap_or_else(Error::cancelled));
