@@ -10,7 +10,7 @@ use super::server_message;
 use super::stream::{Turns, Watched};
 use crate::config::{Intent, SourceConfig, TlsMode};
 use crate::connect::login::with_password;
-use crate::connect::password::Login;
+use crate::connect::password::Credentials;
 use crate::connect::retry::worth_retrying;
 use crate::connect::tls::Trouble;
 use crate::model::error::{Error, Kind, Result, Side};
@@ -38,7 +38,7 @@ pub async fn connect(config: &SourceConfig, database: Option<&str>) -> Result<Co
     with_password(&config.password, Side::Source, |login| connect_as(config, database, login)).await
 }
 
-async fn connect_as(config: &SourceConfig, database: Option<&str>, login: Login) -> Result<Connection> {
+async fn connect_as(config: &SourceConfig, database: Option<&str>, login: Credentials) -> Result<Connection> {
     let mut driver = Config::new();
     driver.host(&config.host);
     driver.port(config.port);

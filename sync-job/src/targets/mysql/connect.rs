@@ -9,7 +9,7 @@ use super::columns::{Columns, Unexpected};
 use super::server_message;
 use crate::config::{Auth, TargetConfig, TlsMode};
 use crate::connect::login::with_password;
-use crate::connect::password::Login;
+use crate::connect::password::Credentials;
 use crate::connect::tls::Trouble;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::rows::message::{Message, of_unknown};
@@ -25,7 +25,7 @@ pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<Co
     with_password(&config.password, Side::Target, |login| connect_as(config, application_name, login)).await
 }
 
-async fn connect_as(config: &TargetConfig, application_name: &str, login: Login) -> Result<Conn> {
+async fn connect_as(config: &TargetConfig, application_name: &str, login: Credentials) -> Result<Conn> {
     let attempt =
         format!("could not connect to MySQL at {}:{}, database {}", config.host, config.port, config.database);
     let options: Opts = OptsBuilder::default()

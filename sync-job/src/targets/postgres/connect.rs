@@ -7,7 +7,7 @@ use super::row::{Answer, shorten};
 use super::server_message;
 use crate::config::{TargetConfig, TlsMode};
 use crate::connect::login::with_password;
-use crate::connect::password::Login;
+use crate::connect::password::Credentials;
 use crate::connect::tls::Trouble;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::rows::message::{Message, of_unknown};
@@ -17,7 +17,7 @@ pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<Pg
     with_password(&config.password, Side::Target, |login| connect_as(config, application_name, login)).await
 }
 
-async fn connect_as(config: &TargetConfig, application_name: &str, login: Login) -> Result<PgConnection> {
+async fn connect_as(config: &TargetConfig, application_name: &str, login: Credentials) -> Result<PgConnection> {
     let attempt =
         format!("could not connect to PostgreSQL at {}:{}, database {}", config.host, config.port, config.database);
     let mut options = PgConnectOptions::new_without_pgpass()
