@@ -160,7 +160,7 @@ fn write_payload(
         (LogicalType::Float8, Cell::Float8(value)) => out.extend_from_slice(&value.to_be_bytes()),
         (LogicalType::Float8, Cell::Float4(value)) => out.extend_from_slice(&f64::from(value).to_be_bytes()),
         (LogicalType::Decimal { scale, .. }, Cell::Decimal { value, scale: from }) => {
-            write_numeric(out, value, from, scale)?
+            write_numeric(out, value, from, scale)?;
         }
         (LogicalType::Decimal { scale, .. }, Cell::Int(value)) => write_numeric(out, i128::from(value), 0, scale)?,
         (LogicalType::Date, Cell::Date(days)) => out.extend_from_slice(&(days - DAYS_TO_2000).to_be_bytes()),

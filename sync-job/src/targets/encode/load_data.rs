@@ -207,7 +207,7 @@ fn write_payload(
 ) -> Result<(), CellError> {
     match (column.logical, cell) {
         (LogicalType::Bool | LogicalType::Int2 | LogicalType::Int4 | LogicalType::Int8, Cell::Bool(value)) => {
-            out.push(b'0' + u8::from(value))
+            out.push(b'0' + u8::from(value));
         }
         (LogicalType::Int2, Cell::Int(value)) => push_integer(i64::from(narrow::<i16>(value)?), out),
         (LogicalType::Int4, Cell::Int(value)) => push_integer(i64::from(narrow::<i32>(value)?), out),
@@ -218,7 +218,7 @@ fn write_payload(
             out.extend_from_slice(format!("{:e}", f64::from(value)).as_bytes());
         }
         (LogicalType::Decimal { scale, .. }, Cell::Decimal { value, scale: from }) => {
-            write_decimal(out, value, from, scale)?
+            write_decimal(out, value, from, scale)?;
         }
         (LogicalType::Decimal { scale, .. }, Cell::Int(value)) => write_decimal(out, i128::from(value), 0, scale)?,
         (LogicalType::Date, Cell::Date(days)) => push_date(days, out),
