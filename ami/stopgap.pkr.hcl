@@ -1,4 +1,4 @@
-# An Amazon Linux 2023 image that boots, runs its one job, and switches itself off. README.md says how it is built.
+# An Amazon Linux 2023 image that boots, runs one job and switches itself off. README.md says how to build it.
 
 packer {
   required_version = ">= 1.11.0"
@@ -10,7 +10,7 @@ packer {
   }
 }
 
-# The newest minimal image of each architecture, which AWS names here.
+# AWS publishes the newest minimal image of each architecture here.
 data "amazon-parameterstore" "arm64" {
   name   = "/aws/service/ami-amazon-linux-latest/al2023-ami-minimal-kernel-default-arm64"
   region = var.region
@@ -38,7 +38,7 @@ source "amazon-ebs" "stopgap" {
   region          = var.region
   skip_create_ami = var.skip_create_ami
 
-  # No door is open to the machine that builds: Packer comes in through Session Manager. 90-clean.sh removes its key.
+  # The build machine has no open port: Packer connects through Session Manager. 90-clean.sh removes its key.
   communicator            = "ssh"
   ssh_interface           = "session_manager"
   ssh_username            = "ec2-user"
@@ -55,7 +55,7 @@ source "amazon-ebs" "stopgap" {
     systemctl start amazon-ssm-agent.service
   SCRIPT
 
-  # What AmazonSSMManagedInstanceCore has for Session Manager, and no more.
+  # Only the part of AmazonSSMManagedInstanceCore that Session Manager needs.
   temporary_iam_instance_profile_policy_document {
     Version = "2012-10-17"
     Statement {
@@ -67,12 +67,12 @@ source "amazon-ebs" "stopgap" {
         "ssmmessages:OpenControlChannel",
         "ssmmessages:OpenDataChannel",
       ]
-      # Channels are no resources that a policy could name.
+      # A policy cannot name channels as resources.
       Resource = ["*"]
     }
   }
 
-  # IMDSv2 only: while the image is built, and of every machine that is started from it.
+  # IMDSv2 only, during the build and on every machine started from the image.
   metadata_options {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
@@ -80,7 +80,7 @@ source "amazon-ebs" "stopgap" {
   }
   imds_support = "v2.0"
 
-  # Encrypted from the first: an image made of it needs no second copy.
+  # Encrypted from the start, so the image needs no second copy.
   launch_block_device_mappings {
     encrypted             = true
     kms_key_id            = var.kms_key_id
@@ -90,7 +90,7 @@ source "amazon-ebs" "stopgap" {
     delete_on_termination = true
   }
 
-  # Whatever Packer makes has the tag `stopgap:image` from its first moment on: what README.md allows goes by it.
+  # Packer tags whatever it creates with `stopgap:image` at creation: the policy in README.md depends on it.
   tags            = local.tags
   snapshot_tags   = local.tags
   run_tags        = local.run_tags

@@ -1,6 +1,6 @@
 variable "region" {
   type        = string
-  description = "The region in which the image is built, and used."
+  description = "The region to build and use the image in."
   default     = "eu-central-1"
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
@@ -10,7 +10,7 @@ variable "region" {
 
 variable "name_prefix" {
   type        = string
-  description = "What the images' names begin with; architecture and time follow."
+  description = "The beginning of the images' names; architecture and time follow."
   default     = "stopgap"
   validation {
     condition     = can(regex("^[A-Za-z0-9-]{3,60}$", var.name_prefix))
@@ -20,7 +20,7 @@ variable "name_prefix" {
 
 variable "dist" {
   type        = string
-  description = "The directory that `cargo xtask package` filled: the binaries and SHA256SUMS."
+  description = "The directory with the binaries and SHA256SUMS, filled by `cargo xtask package`."
   default     = "../dist"
   validation {
     condition     = length(var.dist) > 0
@@ -30,7 +30,7 @@ variable "dist" {
 
 variable "subnet_id" {
   type        = string
-  description = "The subnet of the machine that builds, or nothing for one of the default network. It needs a way out to AWS, none in."
+  description = "The build machine's subnet, or empty for the default network. It needs a way out to AWS and none in."
   default     = ""
   validation {
     condition     = can(regex("^(subnet-[0-9a-f]+)?$", var.subnet_id))
@@ -40,7 +40,7 @@ variable "subnet_id" {
 
 variable "kms_key_id" {
   type        = string
-  description = "The KMS key that encrypts the image, or nothing for the account's default for EBS. A key of your own is Terraform's volume_kms_key_arn, too, or no instance starts from the image."
+  description = "The KMS key that encrypts the image, or empty for the account's default for EBS. Pass your own key to Terraform as volume_kms_key_arn too, or no instance starts from the image."
   default     = ""
   validation {
     condition     = can(regex("^[A-Za-z0-9:/_-]*$", var.kms_key_id))
@@ -60,7 +60,7 @@ variable "volume_gibibytes" {
 
 variable "tags" {
   type        = map(string)
-  description = "More tags of the images, their snapshots and the machines that build them."
+  description = "Additional tags of the images, their snapshots and their build machines."
   default     = {}
   validation {
     condition     = length(var.tags) <= 40
@@ -70,7 +70,7 @@ variable "tags" {
 
 variable "skip_create_ami" {
   type        = bool
-  description = "Goes through the whole build and keeps no image: to try a change."
+  description = "To try a change: runs the whole build and keeps no image."
   default     = false
   validation {
     condition     = var.skip_create_ami == true || var.skip_create_ami == false

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The program, its user and its units, from what was uploaded to UPLOAD: rootfs/, the binary, SHA256SUMS.
+# Installs the program, its user and its units from the files in UPLOAD: rootfs/, the binary, SHA256SUMS.
 set -euo pipefail
 
 : "${UPLOAD:?names the directory with what was uploaded}" "${BINARY:?names the binary in it}"
@@ -7,7 +7,7 @@ root="${STOPGAP_ROOT:-}"
 program=/usr/local/bin/sync-job
 
 cd "$UPLOAD"
-# A sum for this very name, and only that: an empty list would check nothing and succeed.
+# Exactly one checksum for this name: an empty list would check nothing and succeed.
 if ! awk -v name="$BINARY" '$2 == name || $2 == "*" name' SHA256SUMS > wanted || [ "$(wc -l < wanted)" -ne 1 ]; then
     echo "SHA256SUMS has no line for $BINARY: run \`cargo xtask package\` for this architecture" >&2
     exit 1
@@ -17,10 +17,10 @@ if ! sha256sum --check --strict --status wanted; then
     exit 1
 fi
 install -D --mode=0755 "$BINARY" "$root$program"
-# A program for another processor ends the build here.
+# A program for another processor fails the build here.
 "$root$program" --version
 
-# Files belong to root whoever uploaded them, and nobody else may change them.
+# Root owns the files, whoever uploaded them, and nobody else may change them.
 cp --recursive --no-preserve=ownership rootfs/. "${root:-/}"
 (cd rootfs && find . -type f -print0) | while IFS= read -r -d '' file; do
     chmod u=rwX,go=rX "$root/$file"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Removes what belongs to the machine that built the image and not to those that are started from it.
+# Removes what belongs to the build machine and not to the machines started from the image.
 set -euo pipefail
 shopt -s nullglob dotglob
 
 root="${STOPGAP_ROOT:-}"
 
 if [ -z "$root" ]; then
-    # It writes its seed when it stops, which would be after this.
+    # It writes its seed when it stops, which would be later than this.
     systemctl stop systemd-random-seed.service
-    # What still runs goes on writing into files that have no name any more.
+    # Running programs keep writing into the unlinked files.
     if systemctl --quiet is-active systemd-journald.service; then
         systemctl restart systemd-journald.service
     fi
@@ -26,6 +26,6 @@ done
 rm -rf "$root"/var/cache/dnf/* "$root"/var/cache/yum/* "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/*
 rm -rf "$root"/var/tmp/*
 rm -f "$root"/var/lib/systemd/random-seed "$root"/var/lib/dbus/machine-id
-# Empty: each machine makes its own when it boots first.
+# Empty: each machine creates its own at first boot.
 : > "$root/etc/machine-id"
 sync

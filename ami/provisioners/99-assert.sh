@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fails the build if the image has what it must not have, or lacks what it needs.
+# Fails the build if the image contains what it must not, or lacks what it needs.
 set -euo pipefail
 shopt -s nullglob dotglob
 
@@ -11,7 +11,7 @@ fail() {
     failures=$((failures + 1))
 }
 
-# what, then the paths that are there
+# a description, then the paths that exist
 none() {
     local what="$1"
     shift
@@ -22,12 +22,12 @@ none() {
     done
 }
 
-# what, then what find is asked; directories may remain
+# a description, then arguments of find; directories may remain
 none_found() {
     local what="$1"
     shift
     local found
-    # What is not there at all is well, too.
+    # A missing path is fine too.
     found=$(find "$@" 2> /dev/null || true)
     if [ -n "$found" ]; then
         fail "$what: $found"

@@ -1,6 +1,6 @@
-# Everything at once: a network, an Aurora PostgreSQL cluster that manages its own password, and a nightly job into it. One
-# apply; what the job file cannot know beforehand, Terraform fills in. Before it: `cargo xtask package`, the source's login in a
-# secret of yours, and the certificates of RDS beside this file:
+# Everything in one apply: a network, an Aurora PostgreSQL cluster that manages its own password, and a nightly job into it. Terraform
+# fills in what the job file cannot know beforehand. First run `cargo xtask package`, put the source's login into a secret of yours,
+# and put the certificates of RDS beside this file:
 #
 #   curl -fsSo rds-global-bundle.pem https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem
 
@@ -19,7 +19,7 @@ provider "aws" {
 }
 
 variable "region" {
-  description = "Where everything is."
+  description = "The region of everything."
   type        = string
   default     = "eu-central-1"
 }
@@ -30,18 +30,18 @@ variable "source_secret_arn" {
 }
 
 variable "source_ca_file" {
-  description = "The certificates that the SQL Server's is checked against, as PEM; null if a public authority signed it."
+  description = "The authority's certificates for the SQL Server, as PEM; null if a public authority signed its certificate."
   type        = string
   default     = null
 }
 
 variable "mail_addresses" {
-  description = "Who gets the summaries."
+  description = "Addresses that get the summaries; each must confirm its subscription."
   type        = set(string)
 }
 
 variable "architecture" {
-  description = "arm64 or x86_64: what `cargo xtask package` built for."
+  description = "arm64 or x86_64: the architecture that `cargo xtask package` built for."
   type        = string
   default     = "arm64"
 }
@@ -68,7 +68,7 @@ resource "aws_db_subnet_group" "cluster" {
   subnet_ids = module.network.private_subnet_ids
 }
 
-# RDS would make it itself otherwise, for ever, and leave it behind.
+# Otherwise RDS creates it, keeps its logs for ever and leaves it behind.
 resource "aws_cloudwatch_log_group" "cluster" {
   #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own
   #checkov:skip=CKV_AWS_338:An example is destroyed again
@@ -140,7 +140,7 @@ module "job" {
   mail_addresses           = var.mail_addresses
   database_security_groups = { cluster = { id = aws_security_group.cluster.id, port = 5432 } }
 
-  # An example is destroyed again.
+  # An example gets destroyed again.
   bucket_force_destroy = true
   secret_recovery_days = 0
 }
@@ -156,21 +156,21 @@ output "bucket" {
 }
 
 output "topic_arn" {
-  description = "Where summaries are published."
+  description = "The topic of summaries."
   value       = module.job.topic_arn
 }
 
 output "launcher_environment" {
-  description = "What the function is told."
+  description = "The launcher's environment variables."
   value       = module.job.launcher_environment
 }
 
 output "cluster_endpoint" {
-  description = "The target, for those who look at the copied tables."
+  description = "The target's endpoint, to query the copied tables."
   value       = aws_rds_cluster.target.endpoint
 }
 
 output "cluster_secret_arn" {
-  description = "The target's user and password, as RDS manages them."
+  description = "The secret with the target's user and password, managed by RDS."
   value       = aws_rds_cluster.target.master_user_secret[0].secret_arn
 }

@@ -1,5 +1,4 @@
-# Job binary, certificates, job files and run records. Artifacts are named after their content, so that a change is one that
-# Terraform shows.
+# Job binary, certificates, job files and run records. Artifacts are named after their content, so Terraform shows each change.
 
 resource "aws_s3_bucket" "artifacts" {
   #checkov:skip=CKV_AWS_18:Access logs need a second bucket; CloudTrail's data events serve those who must know who read a record
@@ -81,7 +80,7 @@ resource "aws_s3_object" "job_binary" {
   source      = var.job_binary
   source_hash = filesha256(var.job_binary)
   depends_on  = [aws_s3_bucket_server_side_encryption_configuration.artifacts]
-  # Launch templates name the old one until they are changed: it goes last.
+  # Launch templates name the old one until they change, so delete it last.
   lifecycle {
     create_before_destroy = true
   }
@@ -100,7 +99,7 @@ resource "aws_s3_object" "ca_file" {
   }
 }
 
-# The key is fixed, since instances look for it by the job's name; as content, a change is shown line by line.
+# Instances look for the job's name, so the key is fixed; `content` shows a change line by line.
 resource "aws_s3_object" "job_file" {
   for_each     = var.jobs
   bucket       = aws_s3_bucket.artifacts.id

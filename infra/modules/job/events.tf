@@ -1,4 +1,4 @@
-# What invokes the launcher: schedules, the sweep, and instances that ended.
+# What invokes the launcher: schedules, the sweep, and ended instances.
 
 data "aws_iam_policy_document" "assume_scheduler" {
   statement {
@@ -22,8 +22,8 @@ resource "aws_iam_role" "scheduler" {
 }
 
 data "aws_iam_policy_document" "scheduler" {
-  # Written out: the function has a precondition, so that a reference to it would have every plan that changes its zip show this
-  # policy as one to be known after the apply.
+  # The ARN is written out: the function has a precondition, so with a reference every plan that changes its zip would show this
+  # policy as known after apply.
   statement {
     actions   = ["lambda:InvokeFunction"]
     resources = ["arn:${local.partition}:lambda:${local.region}:${local.account}:function:${local.name}-launcher"]
@@ -72,7 +72,7 @@ resource "aws_scheduler_schedule" "job" {
   }
 }
 
-# Four times an hour: what an instance left unsaid is said within a quarter of an hour.
+# Every quarter of an hour, so a missing notification is at most that late.
 resource "aws_scheduler_schedule" "sweep" {
   #checkov:skip=CKV_AWS_297:The input is a job's name; EventBridge encrypts it with a key of its own
   name                = "sweep"
@@ -90,7 +90,7 @@ resource "aws_scheduler_schedule" "sweep" {
     dead_letter_config {
       arn = aws_sqs_queue.dead_letters.arn
     }
-    # The next sweep does the work of one that is lost.
+    # The next sweep makes up for a lost one.
     retry_policy {
       maximum_event_age_in_seconds = 900
       maximum_retry_attempts       = 2
@@ -98,7 +98,7 @@ resource "aws_scheduler_schedule" "sweep" {
   }
 }
 
-# EC2's events carry no tags: the launcher asks for the instance, and ignores those with tags of others alone.
+# EC2's events carry no tags: the launcher describes the instance and ignores those of others.
 resource "aws_cloudwatch_event_rule" "instance_ended" {
   name        = "${local.name}-instance-ended"
   description = "The launcher looks whether the instance's run was reported"

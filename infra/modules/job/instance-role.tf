@@ -55,7 +55,7 @@ data "aws_iam_policy_document" "instance" {
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
     resources = ["${aws_cloudwatch_log_group.job.arn}:*"]
   }
-  # A shell for the curious, without SSH. AmazonSSMManagedInstanceCore would also let instances read every parameter of the account.
+  # A shell without SSH. AmazonSSMManagedInstanceCore would also let instances read every parameter of the account.
   statement {
     sid = "SessionManager"
     actions = [

@@ -1,12 +1,12 @@
-# The launch template: everything that an instance needs, also when a person launches it.
+# The launch template: everything that an instance needs, even if a person launches it.
 
 locals {
   image_id = var.image_id == null ? nonsensitive(data.aws_ssm_parameter.stock_image[0].value) : var.image_id
-  # An image of one's own has its own size, which may be larger: EC2 makes no disk smaller than its snapshot.
+  # Your own image may be larger, and EC2 makes no disk smaller than its snapshot.
   volume_size = var.image_id == null ? 8 : null
 }
 
-# Not the minimal image: that one has no agent for Session Manager.
+# Not the minimal image, which has no agent for Session Manager.
 data "aws_ssm_parameter" "stock_image" {
   count = var.image_id == null ? 1 : 0
   name  = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${var.architecture}"
@@ -43,7 +43,7 @@ resource "aws_vpc_security_group_egress_rule" "database" {
   cidr_ipv4         = each.value[1]
 }
 
-# Security groups let everybody ask Amazon's own DNS servers, and nobody others.
+# Security groups always allow Amazon's own DNS servers, and no others.
 resource "aws_vpc_security_group_egress_rule" "dns" {
   for_each          = { for pair in setproduct(["tcp", "udp"], var.dns_cidrs) : "${pair[0]}-${pair[1]}" => pair }
   security_group_id = aws_security_group.instance.id
@@ -54,7 +54,7 @@ resource "aws_vpc_security_group_egress_rule" "dns" {
   cidr_ipv4         = each.value[1]
 }
 
-# EC2 deletes no group that another one names: a rule made by hand would hold up the destroying.
+# EC2 deletes no group that another one names, so a rule made by hand blocks terraform destroy.
 resource "aws_vpc_security_group_ingress_rule" "database" {
   for_each                     = var.database_security_groups
   security_group_id            = each.value.id
@@ -65,7 +65,7 @@ resource "aws_vpc_security_group_ingress_rule" "database" {
   referenced_security_group_id = aws_security_group.instance.id
 }
 
-# For the CloudWatch agent of machine images made from ami/.
+# For the CloudWatch agent of machine images built from ami/.
 resource "aws_cloudwatch_log_group" "job" {
   #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own; they hold no secrets, and values of rows are hidden (docs/limits.md)
   #checkov:skip=CKV_AWS_338:How long is for each environment to say; a year in prod
@@ -99,8 +99,8 @@ resource "aws_launch_template" "job" {
     arn = aws_iam_instance_profile.instance.arn
   }
 
-  # The launcher sends an interface of its own in each subnet; this one is for people, who need not know a subnet. EC2 refuses
-  # a subnet beside interfaces.
+  # For people, who then need no subnet; the launcher sends its own interface with each launch. EC2 refuses a subnet beside
+  # interfaces.
   network_interfaces {
     device_index                = 0
     associate_public_ip_address = false

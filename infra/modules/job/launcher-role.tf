@@ -22,13 +22,13 @@ locals {
 
 data "aws_iam_policy_document" "launcher" {
   #checkov:skip=CKV_AWS_356:DescribeInstances knows no resources; everything else is named
-  # Describing instances knows no resources.
+  # EC2 supports no resource-level permissions for describing.
   statement {
     sid       = "Look"
     actions   = ["ec2:DescribeInstances"]
     resources = ["*"]
   }
-  # What a launch makes: only from our templates, and with our tag.
+  # What a launch creates: only from our templates, and with our tag.
   statement {
     sid       = "RunFromTemplate"
     actions   = ["ec2:RunInstances"]
@@ -44,7 +44,7 @@ data "aws_iam_policy_document" "launcher" {
       values   = [var.environment]
     }
   }
-  # The template's image, and no other in its place.
+  # The template's image and no other.
   statement {
     sid       = "RunImage"
     actions   = ["ec2:RunInstances"]
@@ -60,7 +60,7 @@ data "aws_iam_policy_document" "launcher" {
       values   = ["true"]
     }
   }
-  # The launcher's request has an interface of its own in place of the template's, so these are no resources of the template.
+  # The launcher's request replaces the template's interface, so these are not resources of the template.
   statement {
     sid     = "RunWith"
     actions = ["ec2:RunInstances"]
@@ -106,7 +106,7 @@ data "aws_iam_policy_document" "launcher" {
       values   = ["ec2.amazonaws.com"]
     }
   }
-  # The first Spot instance of an account needs a role that EC2 makes for itself.
+  # The first Spot instance of an account needs a role that EC2 creates for itself.
   dynamic "statement" {
     for_each = local.uses_spot ? [1] : []
     content {
@@ -120,7 +120,7 @@ data "aws_iam_policy_document" "launcher" {
       }
     }
   }
-  # EC2 encrypts the disk in the name of whoever launches.
+  # EC2 encrypts the disk on behalf of whoever launches.
   dynamic "statement" {
     for_each = var.volume_kms_key_arn == null ? [] : [var.volume_kms_key_arn]
     content {

@@ -53,7 +53,7 @@ resource "aws_lambda_function" "launcher" {
   }
 }
 
-# An event that fails for good is kept.
+# Keeps an event that fails for good.
 resource "aws_lambda_function_event_invoke_config" "launcher" {
   function_name                = aws_lambda_function.launcher.function_name
   maximum_retry_attempts       = 2

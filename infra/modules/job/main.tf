@@ -10,7 +10,7 @@ locals {
   instance_type = coalesce(var.instance_type, var.architecture == "arm64" ? "m7g.large" : "m7i.large")
   uses_spot     = anytrue([for job in values(var.jobs) : job.spot])
 
-  # What the launcher knows of each job.
+  # What the launcher knows about each job.
   launcher_jobs = {
     for name, job in var.jobs : name => {
       launch_template_id = aws_launch_template.job[name].id
@@ -21,7 +21,7 @@ locals {
       deadline_minutes   = job.deadline_minutes
     }
   }
-  # The same with ids as long as real ones: how long it gets is known before anything is made.
+  # The same with ids of real length, so that its size is known before anything is created.
   launcher_jobs_length = length(jsonencode({
     for name, job in var.jobs : name => {
       launch_template_id = "lt-00000000000000000"

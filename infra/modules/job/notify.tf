@@ -1,7 +1,7 @@
-# Who hears of runs, and of silence.
+# Notifications of runs and of silence.
 
 locals {
-  # Jobs that should succeed again and again.
+  # Jobs that should succeed regularly.
   watched_jobs = {
     for name, job in var.jobs : name => job
     if job.schedule != null && !startswith(coalesce(job.schedule, "none"), "at(") && job.silence_hours > 0
@@ -15,7 +15,7 @@ resource "aws_sns_topic" "summaries" {
   tags              = local.tags
 }
 
-# CloudWatch's alarms cannot publish through the key that AWS manages for SNS.
+# CloudWatch alarms cannot publish through the key that AWS manages for SNS.
 resource "aws_kms_key" "topic" {
   count                   = var.topic_arn == null ? 1 : 0
   description             = "Messages of ${local.name}"
@@ -38,7 +38,7 @@ data "aws_iam_policy_document" "topic_key" {
       identifiers = ["arn:${local.partition}:iam::${local.account}:root"]
     }
   }
-  # No condition: AWS does not say that CloudWatch names an account when it asks for the key.
+  # No condition: AWS does not document that CloudWatch names an account when it uses the key.
   statement {
     sid       = "Alarms"
     actions   = ["kms:GenerateDataKey*", "kms:Decrypt"]
@@ -66,7 +66,7 @@ resource "aws_sns_topic_subscription" "mail" {
   endpoint  = each.value
 }
 
-# An event that failed again and again. A launch of which the launcher has told people does not: the next try sees it, and ends well.
+# Events that failed at every try. A failed launch that was notified is not among them: the next try sees that and succeeds.
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${local.name}-dead-letters"
   alarm_description   = "An event reached nobody: a run may not have been started, or not been reported."
@@ -83,7 +83,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   tags                = local.tags
 }
 
-# The launcher prints two figures of each run that ended, in CloudWatch's embedded metric format.
+# The launcher prints two figures for each ended run, in CloudWatch's embedded metric format.
 resource "aws_cloudwatch_metric_alarm" "failed" {
   for_each            = var.jobs
   alarm_name          = "${local.name}-${each.key}-failed"

@@ -4,7 +4,7 @@ output "bucket" {
 }
 
 output "topic_arn" {
-  description = "Where summaries are published."
+  description = "The topic of summaries."
   value       = local.topic_arn
 }
 
@@ -14,31 +14,31 @@ output "launcher" {
 }
 
 output "launch_templates" {
-  description = "The launch template of each job, for instances launched by hand."
+  description = "Each job's launch template, to launch an instance by hand."
   value       = { for name, template in aws_launch_template.job : name => template.id }
 }
 
 output "dead_letter_queue" {
-  description = "The URL of the queue with events that the launcher could not handle."
+  description = "The URL of the queue of events that the launcher could not handle."
   value       = aws_sqs_queue.dead_letters.id
 }
 
 output "security_group_id" {
-  description = "Of the instances; database_security_groups lets it into the databases."
+  description = "The instances' security group; database_security_groups lets it into the databases."
   value       = aws_security_group.instance.id
 }
 
 output "instance_role_arn" {
-  description = "Of the instances, for policies of secrets and keys elsewhere."
+  description = "The instances' role, for policies of existing secrets and keys."
   value       = aws_iam_role.instance.arn
 }
 
 output "launcher_role_arn" {
-  description = "Of the launcher, for policies of topics and keys elsewhere."
+  description = "The launcher's role, for policies of existing topics and keys."
   value       = aws_iam_role.launcher.arn
 }
 
 output "launcher_environment" {
-  description = "What the function is told, as tests run it themselves."
+  description = "The launcher's environment variables; tests run the function with them."
   value       = aws_lambda_function.launcher.environment[0].variables
 }

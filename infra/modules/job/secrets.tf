@@ -1,4 +1,4 @@
-# Logins at source and target. Their values are put by hand: whatever Terraform puts, its state holds.
+# Logins for source and target. Fill them by hand: Terraform's state holds every value that Terraform writes.
 
 resource "aws_secretsmanager_secret" "login" {
   #checkov:skip=CKV_AWS_149:The account's own key for secrets serves; one of your own comes with secret_arns and secret_kms_key_arns

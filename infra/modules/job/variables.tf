@@ -1,5 +1,5 @@
 variable "environment" {
-  description = "Name of the environment, such as dev or prod: part of names, and a tag of every instance."
+  description = "The environment's name, such as dev or prod: part of every name, and a tag of every instance."
   type        = string
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,15}$", var.environment))
@@ -9,13 +9,13 @@ variable "environment" {
 
 variable "jobs" {
   description = <<-EOT
-    The jobs, by name: the same as [job] name in the job file.
-    `file` is the job file on this machine, or `content` its text, for what only Terraform knows, such as a host's name.
+    The jobs, by name: the name must equal [job] name in the job file.
+    `file` is the path of the job file, or `content` its text, for values that only Terraform knows, such as a host name.
     `schedule` is an expression of EventBridge Scheduler, or null for runs by hand only.
-    `deadline_minutes` is when the sweep ends an instance that should have ended by itself: longer than [job] deadline.
-    `silence_hours` is after how many hours without a successful run the alarm goes off, 0 for no alarm; jobs without a schedule
-    and with a single date, at(…), have none. Until its first successful run a new job is silent. CloudWatch looks back a week
-    at most: a weekly job wants 0.
+    `deadline_minutes` is when the sweep terminates an instance that did not end by itself: set it above [job] deadline.
+    `silence_hours` is how long a job may go without a successful run before the alarm fires, 0 for no alarm. A job without a
+    schedule or with a single date, at(…), has no alarm. A new job is silent until its first successful run. CloudWatch looks
+    back a week at most, so set 0 for a weekly job.
   EOT
   type = map(object({
     file              = optional(string)
@@ -40,7 +40,7 @@ variable "jobs" {
     error_message = "A job has either file, the job file's path, or content, its text."
   }
   validation {
-    # Another spelling of TOML than the usual one is left to the job itself, which refuses a name that differs when it boots.
+    # Unusual TOML spellings are left to the job itself, which refuses a different name at boot.
     condition = alltrue([
       for name, job in var.jobs : name == try(
         one(regex("(?m)^\\s*\\[job\\][^\\[]*?^\\s*name\\s*=\\s*[\"']([^\"'\\n]*)[\"']", job.file == null ? job.content : file(job.file))), name
@@ -66,8 +66,8 @@ variable "jobs" {
 
 variable "ca_files" {
   description = <<-EOT
-    Certificates that job files trust (ca_file), as PEM: name → path on this machine. An instance has them as /etc/stopgap/NAME.
-    Amazon Linux trusts no certificate of RDS by itself: see docs/deploy.md.
+    Certificates that job files trust (ca_file), as PEM: name → path on this machine. An instance has each as /etc/stopgap/NAME.
+    Amazon Linux does not trust RDS certificates by default: see docs/deploy.md.
   EOT
   type        = map(string)
   default     = {}
@@ -78,17 +78,17 @@ variable "ca_files" {
 }
 
 variable "job_binary" {
-  description = "The static sync-job for the instances' architecture, as `cargo xtask package` makes it."
+  description = "The static sync-job for the instances' architecture, built by `cargo xtask package`."
   type        = string
 }
 
 variable "launcher_zip" {
-  description = "The launcher's zip with `bootstrap`, as `cargo xtask package` makes it."
+  description = "The launcher's zip with `bootstrap`, built by `cargo xtask package`."
   type        = string
 }
 
 variable "architecture" {
-  description = "Of the instances and of the launcher: what job_binary and launcher_zip were built for."
+  description = "The architecture of instances and launcher: the one that job_binary and launcher_zip were built for."
   type        = string
   default     = "arm64"
   validation {
@@ -98,33 +98,33 @@ variable "architecture" {
 }
 
 variable "instance_type" {
-  description = "Used where a job lists no instance types; null for m7g.large or m7i.large, by the architecture."
+  description = "Used if a job lists no instance types; null for m7g.large or m7i.large, depending on the architecture."
   type        = string
   default     = null
 }
 
 variable "image_id" {
-  description = "A machine image made from ami/, or null for stock Amazon Linux 2023, which fetches the binary when it boots."
+  description = "A machine image built from ami/, or null for stock Amazon Linux 2023, which fetches the binary at boot."
   type        = string
   default     = null
 }
 
 variable "volume_kms_key_arn" {
   description = <<-EOT
-    A customer managed key that encrypts the instances' disks, or null for the account's aws/ebs. It must be named where such a key
-    encrypts the image, or is the account's default for EBS.
+    A customer managed key that encrypts the instances' disks, or null for the account's aws/ebs. Required if such a key encrypts the
+    image or is the account's default for EBS.
   EOT
   type        = string
   default     = null
 }
 
 variable "vpc_id" {
-  description = "Where the instances live."
+  description = "The instances' network."
   type        = string
 }
 
 variable "subnet_ids" {
-  description = "Tried one after the other; they must reach the source, the target and AWS."
+  description = "The instances' subnets, tried in order; each must reach the source, the target and AWS."
   type        = list(string)
   validation {
     condition     = length(var.subnet_ids) > 0
@@ -133,22 +133,22 @@ variable "subnet_ids" {
 }
 
 variable "database_ports" {
-  description = "TCP ports that instances may open connections to, besides 443: source and target."
+  description = "TCP ports of source and target; instances may connect to these and to 443."
   type        = set(number)
   default     = [1433, 5432, 3306]
 }
 
 variable "database_cidrs" {
-  description = "Where the databases are. The default is anywhere that the network lets instances reach."
+  description = "The databases' addresses. The default is everything that the network lets instances reach."
   type        = list(string)
   default     = ["0.0.0.0/0"]
 }
 
 variable "database_security_groups" {
   description = <<-EOT
-    Security groups of databases that the instances are let into, by any name; the rule goes with the stack. Groups of another
-    network need a peering with it that is there before. Whatever makes these groups must not list their rules itself (ingress blocks
-    of aws_security_group): it would take this one out again.
+    Security groups of databases, by any name: a rule lets the instances in, and goes with the stack. A group of another network needs
+    an existing peering with it. Whatever defines these groups must not list their rules itself (ingress blocks of
+    aws_security_group): it would remove this one.
   EOT
   type = map(object({
     id   = string
@@ -173,7 +173,7 @@ variable "database_security_groups" {
 
 variable "dns_cidrs" {
   description = <<-EOT
-    Where the network's DNS servers are, such as 10.0.0.2/32, if its DHCP options name some of its own. Amazon's need no rule.
+    The network's own DNS servers, such as 10.0.0.2/32, if its DHCP options name any. Amazon's need no rule.
   EOT
   type        = list(string)
   default     = []
@@ -185,13 +185,13 @@ variable "dns_cidrs" {
 
 variable "secret_names" {
   description = <<-EOT
-    Secrets to make for the logins that job files name, such as prod/erp. They are made empty and filled by hand once, so that
-    Terraform's state holds no password: aws secretsmanager put-secret-value.
+    Secrets to create for the logins that job files name, such as prod/erp. Terraform creates them empty, so its state holds no
+    password; fill them once by hand: aws secretsmanager put-secret-value.
   EOT
   type        = set(string)
   default     = []
   validation {
-    # Secrets Manager adds a hyphen and six characters to the name: one that ends so cannot be told from an ARN's end.
+    # Secrets Manager appends a hyphen and six characters to the name: a name that ends like that looks like the end of an ARN.
     condition = alltrue([
       for name in var.secret_names : can(regex("^[A-Za-z0-9/_+=.@-]{1,512}$", name)) && !can(regex("-[A-Za-z0-9]{6}$", name))
     ])
@@ -201,8 +201,8 @@ variable "secret_names" {
 
 variable "secret_recovery_days" {
   description = <<-EOT
-    How long what was filled in by hand can be restored after secret_names or the stack has lost it: 7 to 30 days, in which the name
-    cannot be used again; or 0, and it is gone at once.
+    How long a secret can be restored after it left secret_names or the stack was destroyed: 7 to 30 days, during which its name is
+    taken; or 0 to delete it at once.
   EOT
   type        = number
   default     = 30
@@ -213,7 +213,7 @@ variable "secret_recovery_days" {
 }
 
 variable "secret_arns" {
-  description = "Secrets of Secrets Manager that job files name and that others made."
+  description = "Existing secrets of Secrets Manager that job files name."
   type        = list(string)
   default     = []
 }
@@ -231,28 +231,28 @@ variable "iam_database_users" {
 }
 
 variable "topic_arn" {
-  description = "An existing SNS topic for summaries and alarms, or null to make one."
+  description = "An existing SNS topic for summaries and alarms, or null to create one."
   type        = string
   default     = null
 }
 
 variable "extra_topic_arns" {
-  description = "Further topics, as [notify] topic of job files names them."
+  description = "Further topics that [notify] topic of job files names."
   type        = list(string)
   default     = []
 }
 
 variable "topic_kms_key_arns" {
   description = <<-EOT
-    Customer managed keys that encrypt topics made elsewhere. The key's own policy must let cloudwatch.amazonaws.com use it
-    (kms:GenerateDataKey*, kms:Decrypt), or alarms cannot be heard.
+    Customer managed keys that encrypt existing topics. The key's own policy must let cloudwatch.amazonaws.com use it
+    (kms:GenerateDataKey*, kms:Decrypt), or no alarm arrives.
   EOT
   type        = list(string)
   default     = []
 }
 
 variable "mail_addresses" {
-  description = "Who gets the summaries by mail; each address must confirm its subscription."
+  description = "Addresses that get the summaries; each must confirm its subscription."
   type        = set(string)
   default     = []
   validation {
@@ -263,8 +263,8 @@ variable "mail_addresses" {
 
 variable "failure_alarm_actions" {
   description = <<-EOT
-    What the alarm on failed runs does, such as a pager's topic. Nothing unless asked: the run's own summary was published to the
-    topic of summaries, and the alarm would send the same people a second mail.
+    What the alarm on failed runs does, for example a pager's topic. Nothing by default: the run has published its summary already, and
+    the alarm would mail the same people again.
   EOT
   type        = list(string)
   default     = []
@@ -283,11 +283,11 @@ variable "bucket_force_destroy" {
 }
 
 variable "tags" {
-  description = "Tags of everything, also of the instances, whose metadata service shows them."
+  description = "Tags of everything. The instances' metadata service shows them."
   type        = map(string)
   default     = {}
   validation {
-    # Tags in instance metadata allow less than tags elsewhere: EC2 would refuse the launch, not the apply.
+    # Instance metadata allows fewer characters in tags: EC2 would refuse the launch, not the apply.
     condition = alltrue([
       for key in keys(var.tags) : can(regex("^[A-Za-z0-9+=.,_:@-]{1,128}$", key)) && !contains([".", "..", "_index"], key)
     ])

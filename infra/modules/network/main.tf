@@ -1,5 +1,4 @@
-# Two private subnets for instances and databases, two public ones for the NAT gateway if there is one. AWS's own services are
-# reached by endpoints.
+# Two private subnets for instances and databases, two public ones for a NAT gateway. Endpoints lead to AWS's own services.
 
 # No Local Zones and no Wavelength Zones: they lack instance types and endpoints.
 data "aws_availability_zones" "available" {
@@ -15,7 +14,7 @@ data "aws_region" "current" {}
 
 locals {
   zones = slice(data.aws_availability_zones.available.names, 0, 2)
-  # Where there is a NAT gateway, it serves. SSM's agent needs no ec2messages since 3.3.40.
+  # A NAT gateway makes these unnecessary. SSM's agent needs no ec2messages since 3.3.40.
   endpoints = var.nat ? [] : concat(["logs", "secretsmanager", "sns"], var.session_manager ? ["ssm", "ssmmessages"] : [])
 }
 
@@ -27,7 +26,7 @@ resource "aws_vpc" "this" {
   tags                 = merge(var.tags, { Name = var.name })
 }
 
-# Nothing uses the default security group: nothing is allowed by it.
+# Nothing uses the default security group, so it allows nothing.
 resource "aws_default_security_group" "none" {
   vpc_id = aws_vpc.this.id
 }

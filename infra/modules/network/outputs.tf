@@ -1,12 +1,12 @@
 output "vpc_id" {
   description = "The network."
   value       = aws_vpc.this.id
-  # A rule that names a security group of a peer is refused before they are peers.
+  # A rule may name a peer's security group only once the peering exists.
   depends_on = [aws_vpc_peering_connection.peer]
 }
 
 output "private_route_table_id" {
-  description = "Of the private subnets, for ways to other networks."
+  description = "The private subnets' route table, for routes to other networks."
   value       = aws_route_table.private.id
 }
 
@@ -16,11 +16,11 @@ output "cidr" {
 }
 
 output "private_subnet_ids" {
-  description = "For instances and databases."
+  description = "The private subnets, for instances and databases."
   value       = aws_subnet.private[*].id
 }
 
 output "nat_address" {
-  description = "From where instances reach what is outside AWS; null without a NAT gateway."
+  description = "The address from which instances reach the outside of AWS; null without a NAT gateway."
   value       = one(aws_eip.nat[*].public_ip)
 }

@@ -1,4 +1,4 @@
-# Ways to networks that are there already, such as that of the databases, and back.
+# Peering with existing networks, such as the databases', with routes in both directions.
 
 locals {
   routes = {
@@ -15,7 +15,7 @@ resource "aws_vpc_peering_connection" "peer" {
   peer_vpc_id = each.value.vpc_id
   auto_accept = true
   tags        = merge(var.tags, { Name = "${var.name}-${each.key}" })
-  # Asked from here, the peer's public names are its private addresses: routes and security groups know no others.
+  # From here the peer's public names resolve to private addresses, the only ones in routes and security groups.
   accepter {
     allow_remote_vpc_dns_resolution = each.value.resolve_names
   }

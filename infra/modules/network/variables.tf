@@ -1,10 +1,10 @@
 variable "name" {
-  description = "Part of the names of everything here."
+  description = "Part of every name in this module."
   type        = string
 }
 
 variable "cidr" {
-  description = "The network's addresses; four subnets are cut from it."
+  description = "The network's addresses, divided into four subnets."
   type        = string
   default     = "10.80.0.0/20"
   validation {
@@ -14,15 +14,15 @@ variable "cidr" {
 }
 
 variable "nat" {
-  description = "Whether instances reach what is outside AWS: needed where the source is. One NAT gateway and its address cost about 37 dollars a month."
+  description = "Whether instances reach addresses outside AWS, for a source there. A NAT gateway and its address cost about 37 dollars a month."
   type        = bool
   default     = false
 }
 
 variable "session_manager" {
   description = <<-EOT
-    Whether endpoints for Session Manager are made where there is no NAT gateway: about 29 dollars a month. Without them nobody
-    gets a shell on an instance, and job files cannot be in Parameter Store; Terraform puts them into the bucket.
+    Whether to create endpoints for Session Manager if there is no NAT gateway: about 29 dollars a month. Without them nobody gets a
+    shell on an instance, and job files cannot be in Parameter Store; Terraform puts them in the bucket.
   EOT
   type        = bool
   default     = true
@@ -30,9 +30,9 @@ variable "session_manager" {
 
 variable "peers" {
   description = <<-EOT
-    Networks of this account and region that this one is peered with, by any name: their addresses as seen from here, and the route
-    tables of their subnets that must find the way back. Names of databases there that have public addresses are resolved to private
-    ones, which are what the peering leads to; `resolve_names = false` leaves that out where that network has no DNS hostnames.
+    Networks of this account and region to peer with, by any name: their addresses as seen from here, and the route tables of their
+    subnets that need the route back. Database names there resolve to private addresses, the only ones that a peering reaches;
+    set `resolve_names = false` if that network has no DNS hostnames.
   EOT
   type = map(object({
     vpc_id          = string

@@ -304,6 +304,13 @@ fn plan_columns(
                 let renamed = own.and_then(|own| own.rename.iter().find(|(name, _)| same(name, &column.name)));
                 let name = renamed.map_or_else(|| settings.names.apply(&column.name), |(_, name)| name.clone());
                 let mut plan = column_plan(column, name, mapping, settings);
+                if source.may_show_masks {
+                    plan.masked = true;
+                }
+                if let Some(read) = plan.mapping.read.through_driver().filter(|_| plan.masked) {
+                    // An expression over a masked column shows the mask of the expression's own type.
+                    plan.mapping.read = read;
+                }
                 let companion = companion(column, &plan, settings, dialect);
                 if companion.is_some() {
                     plan.mapping.losses.retain(|loss| loss != type_map::OFFSET_LOSS);
@@ -332,6 +339,7 @@ fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings
         source_type: column.source_type.clone(),
         nullable: column.nullable,
         masked: column.masked,
+        only_counted: false,
         computed: column.computed,
         identity: column.identity.filter(|_| settings.identity == IdentityPolicy::Keep && integer),
         policy: TextPolicy {

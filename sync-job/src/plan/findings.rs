@@ -59,7 +59,17 @@ pub(super) fn of_table(
             "Use a login that the policy exempts, if all rows are wanted.",
         );
     }
-    if source.columns.iter().any(|column| column.masked) && settings.masked == MaskedPolicy::Allow {
+    if source.may_show_masks && settings.masked == MaskedPolicy::Refuse {
+        say(
+            "masked-view",
+            Severity::Refusal,
+            "the database has columns that are masked for this login, or may be: this view may show their masks"
+                .to_owned(),
+            "GRANT UNMASK to the login, or set masked = \"allow\" for the view if it shows no masked column.",
+        );
+    }
+    let shows_masks = source.may_show_masks || source.columns.iter().any(|column| column.masked);
+    if shows_masks && settings.masked == MaskedPolicy::Allow {
         say(
             "masked-column",
             Severity::Warning,

@@ -120,6 +120,8 @@ pub struct ColumnPlan {
     pub nullable: bool,
     /// The login sees a mask of its values, or may.
     pub masked: bool,
+    /// The self-test found that the source does not give its sums as documented: the witness counts its values and no more.
+    pub only_counted: bool,
     /// The source computes its values when they are read, perhaps of the time of day.
     pub computed: bool,
     pub identity: Option<Identity>,

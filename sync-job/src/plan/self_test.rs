@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Draft, Finding, Severity, TablePlan};
+use super::{ColumnPlan, Draft, Finding, Severity, TablePlan};
 use crate::model::schema::TableName;
 use crate::plan::type_map::ReadExpression;
 
@@ -13,6 +13,8 @@ const MOST_NAMED: usize = 10;
 #[derive(Debug, Clone, Default)]
 pub struct SelfTest {
     pub deviations: Vec<Deviation>,
+    /// The sums of the witness that were answered otherwise. Rows may be right all the same.
+    pub only_counted: Vec<Deviation>,
 }
 
 /// One of them: what was asked, what was expected, and what came.
@@ -41,6 +43,12 @@ pub struct TestedColumn {
 /// Reads columns another way where that was right, and refuses the run where none was. The findings belong to the run, not to
 /// tables: `verify` must not compare such columns either.
 pub fn apply(draft: &mut Draft, tested: &SelfTest) {
+    for column in tested.only_counted.iter().flat_map(|deviation| &deviation.columns) {
+        for planned in columns_of(&mut draft.tables, column) {
+            planned.only_counted = true;
+        }
+    }
+    draft.findings.extend(only_counted(&tested.only_counted));
     let (right, wrong): (Vec<&Deviation>, Vec<&Deviation>) =
         tested.deviations.iter().partition(|deviation| deviation.right_through_driver);
     for deviation in &right {
@@ -50,6 +58,11 @@ pub fn apply(draft: &mut Draft, tested: &SelfTest) {
     }
     draft.findings.extend(through_driver(&right));
     draft.findings.extend(wrong.into_iter().map(refusal));
+}
+
+fn columns_of<'a>(tables: &'a mut [TablePlan], tested: &'a TestedColumn) -> impl Iterator<Item = &'a mut ColumnPlan> {
+    let columns = tables.iter_mut().filter(|table| table.source == tested.table).flat_map(|table| &mut table.columns);
+    columns.filter(|column| column.source == tested.column && column.mapping.read == tested.read)
 }
 
 fn read_through_driver(tables: &mut [TablePlan], tested: &TestedColumn) {
@@ -65,22 +78,46 @@ fn read_through_driver(tables: &mut [TablePlan], tested: &TestedColumn) {
 }
 
 /// One warning for all of them, with the first answer that was wrong.
-fn through_driver(deviations: &[&Deviation]) -> Option<Finding> {
+fn only_counted(deviations: &[Deviation]) -> Option<Finding> {
     let first = deviations.first()?;
+    let deviations: Vec<&Deviation> = deviations.iter().collect();
+    let message = format!(
+        "the source does not add up {} as SQL Server documents it ({}): the witness only counts the values of these columns. \
+         The digests compare them as ever. Columns: {}",
+        kinds(&deviations),
+        answer(first),
+        named(&columns(&deviations))
+    );
+    let remedy = "Nothing needs to be done. What the witness alone would find, a value that the job reads wrongly, stays \
+                  unnoticed in these columns.";
+    Some(Finding::new("only-counted", Severity::Warning, message, remedy))
+}
+
+/// Each kind once.
+fn kinds(deviations: &[&Deviation]) -> String {
     let mut kinds: Vec<&str> = Vec::new();
     for deviation in deviations {
         if !kinds.contains(&deviation.kind.as_str()) {
             kinds.push(&deviation.kind);
         }
     }
-    let columns: Vec<&TestedColumn> = deviations.iter().flat_map(|deviation| &deviation.columns).collect();
+    kinds.join(", ")
+}
+
+fn columns<'a>(deviations: &[&'a Deviation]) -> Vec<&'a TestedColumn> {
+    deviations.iter().flat_map(|deviation| &deviation.columns).collect()
+}
+
+/// One warning for all of them, with the first answer that was wrong.
+fn through_driver(deviations: &[&Deviation]) -> Option<Finding> {
+    let first = deviations.first()?;
     let message = format!(
         "the source does not give the bytes of {} as SQL Server documents them ({}): this text is read through the driver, which \
          was right in the same test. A value that the source or the driver cannot decode may arrive changed, and the job cannot \
          see that. Columns read this way: {}",
-        kinds.join(", "),
+        kinds(deviations),
         answer(first),
-        named(&columns)
+        named(&columns(deviations))
     );
     let remedy = "Nothing needs to be done where the source keeps its text as valid Unicode, as Babelfish does.";
     Some(Finding::new("text-through-driver", Severity::Warning, message, remedy))

@@ -78,6 +78,7 @@ mod tests {
             temporal: None,
             row_level_security: false,
             memory_optimized: false,
+            may_show_masks: false,
         }
     }
 

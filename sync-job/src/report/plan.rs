@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::config::Consistency;
+use crate::config::{Consistency, WitnessPolicy};
 use crate::model::human::{bytes, count, counted, hanging, wrap};
 use crate::model::schema::IndexKind;
 use crate::plan::{Finding, RunPlan, Severity, SwapMethod, TablePlan};
+use crate::proof::witness::sample::{self, Share};
 
 const WIDTH: usize = 100;
 
@@ -63,6 +64,7 @@ fn render_table(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String, out: &
     let _ = writeln!(out, "  read   {}, {}; {}", consistency(table), chunks, table.chunking);
     let _ = writeln!(out, "{}", wrap(&select(table), "         ", WIDTH));
     let _ = writeln!(out, "  swap   {}: {}", swap(table.swap.method), table.swap.reason);
+    let _ = writeln!(out, "  proof  digest of every cell; witness {}", witness(table));
     if let Some(group) = &table.group {
         let _ = writeln!(out, "         together with the group {group:?}");
     }
@@ -111,6 +113,21 @@ fn kind(kind: IndexKind) -> &'static str {
         IndexKind::UniqueConstraint => "unique constraint",
         IndexKind::Unique => "unique",
         IndexKind::Plain => "index",
+    }
+}
+
+/// What the source's own sums will cover.
+fn witness(table: &TablePlan) -> String {
+    let share = table.rows.map(|rows| sample::share(table, rows));
+    match (share, &table.witness_key) {
+        _ if table.witness == WitnessPolicy::Off => "off, as the job file says".to_owned(),
+        _ if table.witness == WitnessPolicy::Full => "of every row".to_owned(),
+        (Some(Share::Sample), Some(key)) => format!("of a share of the ranges of {}, another in each run", key.name),
+        (Some(Share::Sample), None) => {
+            format!("of every row, in one of {} runs: it has no key for ranges", sample::TURNS)
+        }
+        (Some(_), _) => "of every row".to_owned(),
+        (None, _) => format!("of every row where it has {} at most, else of a share", count(sample::SMALL_ROWS)),
     }
 }
 

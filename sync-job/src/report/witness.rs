@@ -37,10 +37,9 @@ impl WitnessReport {
         Self { state, summary, why }
     }
 
-    /// Every column of every row.
-    fn is_whole(&self) -> bool {
-        self.state == WitnessState::Agrees
-            && self.summary.as_ref().is_some_and(|summary| summary.ranges.is_none() && summary.unwitnessed.is_empty())
+    /// Every column agrees.
+    fn agrees_wholly(&self) -> Option<&Summary> {
+        self.summary.as_ref().filter(|summary| self.state == WitnessState::Agrees && summary.unwitnessed.is_empty())
     }
 
     fn line(&self) -> String {
@@ -63,12 +62,69 @@ impl WitnessReport {
     }
 }
 
-/// A line for each table of which not everything was witnessed, and one for all others.
+/// Of more tables than this with the same to say, their number is said.
+const MOST_NAMED: usize = 3;
+
+/// One line for all tables that were witnessed whole, one for each of the others; where many others have the same to say, one for them.
 pub fn lines(tables: &[TableReport]) -> Vec<String> {
-    let told = || tables.iter().filter_map(|table| Some((&table.target, table.witness.as_ref()?)));
-    let whole = told().filter(|(_, witness)| witness.is_whole()).count();
+    lines_of(tables.iter().filter_map(|table| Some((table.target.as_str(), table.witness.as_ref()?))))
+}
+
+fn lines_of<'a>(tables: impl Iterator<Item = (&'a str, &'a WitnessReport)>) -> Vec<String> {
+    let mut whole = 0;
+    let mut groups: Vec<(String, Vec<(&str, &WitnessReport)>)> = Vec::new();
+    for (name, witness) in tables {
+        let said = match witness.agrees_wholly().map(|summary| summary.ranges) {
+            Some(None) => {
+                whole += 1;
+                continue;
+            }
+            Some(Some((ranges, of))) => {
+                format!("witnessed: every column, the rows in {ranges} of {of} ranges of its key")
+            }
+            None => witness.line(),
+        };
+        match groups.iter_mut().find(|(other, _)| *other == said) {
+            Some((_, tables)) => tables.push((name, witness)),
+            None => groups.push((said, vec![(name, witness)])),
+        }
+    }
     let plural = if whole == 1 { "table" } else { "tables" };
     let of_all = (whole > 0).then(|| format!("{whole} {plural} witnessed: every column, every row"));
-    let others = told().filter(|(_, witness)| !witness.is_whole());
-    of_all.into_iter().chain(others.map(|(name, witness)| format!("{name}: {}", witness.line()))).collect()
+    let others = groups.into_iter().flat_map(|(said, tables)| match tables.len() {
+        0..=MOST_NAMED => tables.iter().map(|(name, witness)| format!("{name}: {}", witness.line())).collect(),
+        many => vec![format!("{many} tables, each {said}")],
+    });
+    of_all.into_iter().chain(others).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agrees(rows: u64, ranges: Option<(usize, usize)>) -> WitnessReport {
+        let summary = Summary { columns: 2, of_columns: 2, rows, ranges, unwitnessed: Vec::new() };
+        WitnessReport { state: WitnessState::Agrees, summary: Some(summary), why: None }
+    }
+
+    #[test]
+    fn many_tables_with_the_same_to_say_are_counted() {
+        let silent = WitnessReport {
+            state: WitnessState::NotWitnessed,
+            summary: None,
+            why: Some("not witnessed: why".to_owned()),
+        };
+        let sampled = agrees(9, Some((2, 62)));
+        let mut tables = vec![("a", &sampled), ("b", &sampled), ("c", &sampled), ("d", &silent)];
+        let whole = agrees(5, None);
+        tables.push(("e", &whole));
+        let few = lines_of(tables.iter().copied());
+        assert_eq!(few[0], "1 table witnessed: every column, every row");
+        assert_eq!(few[1], "a: witnessed: 2 of 2 columns, 9 rows in 2 of 62 ranges");
+        assert_eq!(few.len(), 5, "{few:?}");
+        tables.push(("f", &sampled));
+        let many = lines_of(tables.iter().copied());
+        assert_eq!(many[1], "4 tables, each witnessed: every column, the rows in 2 of 62 ranges of its key");
+        assert_eq!(many[2..], ["d: not witnessed: why"]);
+    }
 }

@@ -65,7 +65,7 @@ impl<S: Source, T: Target> Job<S, T> {
         let dialect = self.target.dialect();
         let catalog = self.source.catalog().await?;
         let mut draft = plan::draft(config, &catalog, &facts, &self.only, dialect);
-        let tested = self.source.self_test(&draft.tables).await?;
+        let tested = self.source.self_test(&draft.tables, &facts).await?;
         plan::self_test::apply(&mut draft, &tested);
         let targets = draft.targets();
         let (tables, names, invisible_sessions) = tokio::try_join!(

@@ -45,8 +45,8 @@ pub trait Source: Send + Sync + 'static {
     fn check_filters(&self, tables: &[TablePlan]) -> impl Future<Output = Result<Vec<Finding>>> + Send;
 
     /// Asks for every read expression of the plan over known values, and compares the answers with what the source's
-    /// documentation says. Reads no row. An error means that nothing was found out.
-    fn self_test(&self, tables: &[TablePlan]) -> impl Future<Output = Result<SelfTest>> + Send;
+    /// documentation says; the sums of the witness likewise. Reads no row. An error means that nothing was found out.
+    fn self_test(&self, tables: &[TablePlan], facts: &SourceFacts) -> impl Future<Output = Result<SelfTest>> + Send;
 
     /// Looks at foreign keys, for a limited time.
     fn check_references(&self, references: &[Reference]) -> impl Future<Output = Result<Vec<Answer>>> + Send;

@@ -109,9 +109,37 @@ async fn without_the_self_test_other_bytes_are_proven_right(engine: Engine) {
     assert_eq!(target.rows("SELECT name FROM words").unwrap(), ["扡摣"]);
 }
 
+/// Each of its columns is hashed by the witness, and nothing else is added up.
+const HASHED: &str = "
+CREATE TABLE dbo.hashed (name nvarchar(40) NOT NULL PRIMARY KEY, code varchar(20) COLLATE Greek_CI_AS NULL,
+    bytes varbinary(20) NULL, number uniqueidentifier NULL);
+INSERT INTO dbo.hashed VALUES (N'Grün', 'Ωά', 0x00FF, '6F9619FF-8B86-D011-B42D-00C04FC964FF'), (N'日本 🦀', NULL, NULL, NULL)";
+
+/// A server whose rows are right and whose sums are not, as one that lacks a collation or a function.
+async fn sums_that_the_source_adds_up_otherwise_accuse_no_copy(engine: Engine) {
+    let source = TestSource::with(HASHED).await.unwrap();
+    let target = TestTarget::on(engine).unwrap();
+    if !answers(&source, "wrong decimal", "hashbytes").await {
+        return;
+    }
+    let job = job(&source, &target);
+    let outcome = job.command("run", &[]).unwrap().expect_code(OK).unwrap();
+    let kinds = "does not add up nvarchar, varchar in Greek_CI_AS, code page 1253, varbinary, uniqueidentifier as";
+    assert_says(&outcome, &[kinds, "the sum of lengths 0, got ", "dbo.hashed (name, code, bytes, number)"]);
+    assert_says(&outcome, &["[OK]", "the source does not add up its values as SQL Server documents"]);
+    assert_eq!(target.rows("SELECT count(*), count(code), count(number) FROM hashed").unwrap(), ["2|1|1"]);
+    job.command("verify", &[]).unwrap().expect_code(OK).unwrap();
+    // Where the self-test is not answered wrongly, the same sums accuse the copy.
+    source.run("EXEC simulator_answer_rightly").await.unwrap();
+    source.run("EXEC simulator_answer 'wrong decimal', 'from [dbo].[hashed]'").await.unwrap();
+    let outcome = job.command("run", &[]).unwrap().expect_code(TABLES_FAILED).unwrap();
+    assert_says(&outcome, &["(witness, source side)", "sum of lengths"]);
+}
+
 on_each_engine!(
     text_whose_bytes_are_wrong_is_read_through_the_driver,
     without_the_self_test_other_bytes_are_proven_right,
+    sums_that_the_source_adds_up_otherwise_accuse_no_copy,
 );
 
 /// A type of the source, which answers are wrong, and the kind that the refusal names.
@@ -193,6 +221,32 @@ async fn each_kind_that_is_answered_otherwise_is_refused_before_anything_is_writ
 /// A server that refuses the whole batch for the sake of one kind.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kind_that_the_server_refuses_is_refused_alone() {
+    let (_simulator, source) = own_source().await;
+    let target = TestTarget::on(Engine::Postgres).unwrap();
+    source.run("CREATE TABLE dbo.paths (id int NOT NULL, name nvarchar(20), path hierarchyid)").await.unwrap();
+    source.run("EXEC simulator_fault 'error 243', 'as hierarchyid)', 0, 100, 0").await.unwrap();
+    let outcome = job(&source, &target).command("check", &[]).unwrap().expect_code(REFUSED).unwrap();
+    assert_says(
+        &outcome,
+        &["documents it for hierarchyid (asked", "got Msg 243", "Columns read this way: dbo.paths (path)"],
+    );
+    assert!(!outcome.stdout.contains("for nvarchar"), "{}", outcome.stdout);
+}
+
+/// A function of the witness that the server lacks silences the columns that need it, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sum_that_the_server_refuses_is_left_out_alone() {
+    let (_simulator, source) = own_source().await;
+    let target = TestTarget::on(Engine::Postgres).unwrap();
+    source.run("CREATE TABLE dbo.t (id int NOT NULL PRIMARY KEY, name nvarchar(20), day date)").await.unwrap();
+    source.run("INSERT INTO dbo.t VALUES (1, N'ab', '2024-02-29')").await.unwrap();
+    source.run("EXEC simulator_fault 'error 195', 'hashbytes', 0, 100, 0").await.unwrap();
+    let outcome = job(&source, &target).command("run", &[]).unwrap().expect_code(OK).unwrap();
+    assert_says(&outcome, &["does not add up nvarchar as", "got Msg 195", "dbo.t (name)", "2 of 3 columns"]);
+}
+
+/// A server of its own: its faults reach every database.
+async fn own_source() -> (Simulator, TestSource) {
     let simulator =
         Simulator::start(&program("STOPGAP_SIMULATOR", "mssql-simulator").unwrap(), &simulator::Options::default());
     let simulator = simulator.unwrap();
@@ -203,13 +257,5 @@ async fn a_kind_that_the_server_refuses_is_refused_alone() {
         password: simulator::PASSWORD.to_owned(),
     };
     let source = TestSource::at(address).await.unwrap();
-    let target = TestTarget::on(Engine::Postgres).unwrap();
-    source.run("CREATE TABLE dbo.paths (id int NOT NULL, name nvarchar(20), path hierarchyid)").await.unwrap();
-    source.run("EXEC simulator_fault 'error 243', 'as hierarchyid)', 0, 100, 0").await.unwrap();
-    let outcome = job(&source, &target).command("check", &[]).unwrap().expect_code(REFUSED).unwrap();
-    assert_says(
-        &outcome,
-        &["documents it for hierarchyid (asked", "got Msg 243", "Columns read this way: dbo.paths (path)"],
-    );
-    assert!(!outcome.stdout.contains("for nvarchar"), "{}", outcome.stdout);
+    (simulator, source)
 }

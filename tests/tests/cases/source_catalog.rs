@@ -110,6 +110,34 @@ async fn masks_are_noticed_whatever_the_databases_name() {
     assert_eq!(target.rows("SELECT mail, phone FROM people").unwrap(), ["ada@example.com|123"]);
 }
 
+/// Neither a view nor a computed column is listed as masked, and both show masks.
+#[tokio::test(flavor = "multi_thread")]
+async fn masks_are_noticed_behind_views_and_computed_columns() {
+    let source = TestSource::with(
+        "CREATE TABLE dbo.people (id int NOT NULL PRIMARY KEY, \
+           mail varchar(40) MASKED WITH (FUNCTION = 'default()') NOT NULL, short AS (SUBSTRING(mail, 1, 3)));\nGO\n\
+         INSERT INTO dbo.people (id, mail) VALUES (1, 'ada@example.com');\nGO\n\
+         CREATE VIEW dbo.mails AS SELECT id, UPPER(mail) AS mail FROM dbo.people",
+    )
+    .await
+    .unwrap();
+    let login = reader(&source, "GRANT SELECT ON dbo.people TO $LOGIN; GRANT SELECT ON dbo.mails TO $LOGIN").await;
+    let target = TestTarget::on(Engine::Postgres).unwrap();
+    let without = "views = true\n[[table]]\nsource = \"dbo.people\"\nexclude_columns = [\"mail\"]";
+    let refused = job(&source, &target, &login, without).run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+    for part in ["column short is masked", "masked-view", "this view may show their masks"] {
+        assert!(words(&refused).contains(part), "{part}: {}", refused.stdout);
+    }
+    let allowed = "views = true\nmasked = \"allow\"";
+    let report = job(&source, &target, &login, allowed).run().unwrap().expect_code(0).unwrap();
+    assert!(words(&report).contains("masked values are copied"), "{}", report.stdout);
+    assert_eq!(target.rows("SELECT p.mail, short, m.mail FROM people p, mails m").unwrap(), ["xxxx|xxx|xxxx"]);
+    source.run(&format!("GRANT UNMASK TO {login}")).await.unwrap();
+    job(&source, &target, &login, "views = true").run().unwrap().expect_code(0).unwrap();
+    let rows = target.rows("SELECT p.mail, short, m.mail FROM people p, mails m").unwrap();
+    assert_eq!(rows, ["ada@example.com|ada|ADA@EXAMPLE.COM"]);
+}
+
 /// Before SQL Server 2022 UNMASK is of the database alone, and the others are not known.
 #[tokio::test(flavor = "multi_thread")]
 async fn masks_are_noticed_on_servers_that_unmask_whole_databases() {

@@ -180,11 +180,7 @@ impl Binder<'_> {
             .iter()
             .map(|column| {
                 let sql = format!("{}.{}", quote(&shown), quote(&column.name));
-                let sql = if masked.contains(&column.id) {
-                    format!("(CASE WHEN {sql} IS NOT NULL THEN {} END)", mask(&column.sql_type))
-                } else {
-                    sql
-                };
+                let sql = if masked.contains(&column.id) { masked_as(&sql, &column.sql_type) } else { sql };
                 let bound = Bound {
                     nullable: column.nullable,
                     identity: column.identity,
@@ -201,6 +197,26 @@ impl Binder<'_> {
 /// The columns of an outer join's optional side.
 fn loosen(source: &mut Source) {
     source.columns.iter_mut().for_each(|column| column.bound.nullable = true);
+}
+
+/// What tells SQL over a masked column from other SQL.
+const MASK: &str = "/*mask*/";
+
+/// The mask of a value, unless it is NULL.
+fn masked_as(sql: &str, sql_type: &SqlType) -> String {
+    format!("(CASE WHEN {sql} IS NOT NULL THEN {} END{MASK})", mask(sql_type))
+}
+
+/// "Whenever you project an expression referencing a column for which a data masking function is defined, the expression is also masked.
+/// Regardless of the function used to mask the referenced column, the resulting expression will always be masked with the default
+/// function" ("Dynamic data masking").
+pub fn mask_expression(bound: Bound) -> Bound {
+    let is_column = bound.sql.matches(MASK).count() == 1 && bound.sql.ends_with(&format!("{MASK})"));
+    if is_column || !bound.sql.contains(MASK) {
+        return bound;
+    }
+    let sql = masked_as(&bound.sql.replace(MASK, ""), &bound.sql_type);
+    Bound { sql, node: None, constant: None, ..bound }
 }
 
 /// What a masked column shows to those who may not see it (`default()`).

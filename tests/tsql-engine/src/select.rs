@@ -8,6 +8,7 @@ use sqlparser::ast::{
 use crate::bind::{Binder, Bound, BoundQuery, OutColumn, Scope, Source, quote, same};
 use crate::error::{error, unsupported};
 use crate::expr::parts;
+use crate::from::mask_expression;
 use crate::types::common;
 use crate::value::{SqlError, Value};
 
@@ -320,10 +321,11 @@ impl Binder<'_> {
                         }
                         _ => String::new(),
                     };
-                    columns.push(OutColumn { name, bound: self.value(expr, scope)? });
+                    columns.push(OutColumn { name, bound: mask_expression(self.value(expr, scope)?) });
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
-                    columns.push(OutColumn { name: alias.value.clone(), bound: self.value(expr, scope)? });
+                    let bound = mask_expression(self.value(expr, scope)?);
+                    columns.push(OutColumn { name: alias.value.clone(), bound });
                 }
                 SelectItem::Wildcard(options) => {
                     crate::unsupported::wildcard(options)?;

@@ -31,6 +31,7 @@ pub struct Stages {
     load: f64,
     index: f64,
     verify: f64,
+    witness: f64,
     swap: f64,
 }
 
@@ -50,6 +51,7 @@ impl Stages {
             sum.load += seconds("load")?;
             sum.index += seconds("index")?;
             sum.verify += seconds("verify")?;
+            sum.witness += seconds("witness")?;
             sum.swap += seconds("swap")?;
         }
         Ok(sum)
@@ -102,11 +104,12 @@ pub fn section(engine: Engine, title: &str, load_name: &str, runs: &[Run]) -> St
     let memory = of(|run| run.whole.peak_memory as f64) / MEBIBYTE;
     lines.push(format!("- Peak memory of the job: **{memory:.0} MiB** (goal: under 256)"));
     lines.push(format!(
-        "- Seconds by stage, added up over tables: load {:.2} (of which {:.2} reading), index {:.2}, verify {:.2}, swap {:.2}\n",
+        "- Seconds by stage, added up over tables: load {:.2} (of which {:.2} reading), index {:.2}, verify {:.2}, witness {:.2}, swap {:.2}\n",
         of(|run| run.stages.load),
         of(|run| run.stages.read),
         of(|run| run.stages.index),
         of(|run| run.stages.verify),
+        of(|run| run.stages.witness),
         of(|run| run.stages.swap),
     ));
     lines.join("\n")

@@ -24,6 +24,8 @@ pub enum Silence {
     Off,
     /// A large table without a key for ranges, which is witnessed in another of the turns.
     NotItsTurn,
+    /// A large table of whose key values none lie in this turn's ranges.
+    EmptyRanges,
     /// One of the servers cannot compute it, in its words.
     Unanswered(String),
 }
@@ -37,6 +39,9 @@ impl std::fmt::Display for Silence {
                 "not witnessed in this run: the table is large and has no key for ranges, so that it is witnessed whole in one of {} runs",
                 super::sample::TURNS
             ),
+            Self::EmptyRanges => {
+                f.write_str("not witnessed in this run: no row has a key in the ranges whose turn it is")
+            }
             Self::Unanswered(why) => write!(f, "not witnessed: {why}"),
         }
     }
@@ -143,7 +148,11 @@ pub fn compare(table: &TablePlan, plan: &Plan, testimony: &Testimony, held: &[An
         },
         unwitnessed,
     };
-    if moved { Outcome::Moved(summary) } else { Outcome::Agrees(summary) }
+    match moved {
+        true => Outcome::Moved(summary),
+        false if summary.ranges.is_some() && summary.rows == 0 => Outcome::Silent(Silence::EmptyRanges),
+        false => Outcome::Agrees(summary),
+    }
 }
 
 /// The number of rows is the first question of each plan.

@@ -15,6 +15,7 @@ pub fn column(name: &str, source_type: SourceType, mapping: Mapping) -> ColumnPl
         mapping,
         nullable: true,
         masked: false,
+        only_counted: false,
         computed: false,
         identity: None,
         policy: TextPolicy::default(),

@@ -7,7 +7,7 @@
 
 pub mod compare;
 #[cfg(test)]
-mod fixture;
+pub mod fixture;
 pub mod plan;
 pub mod sample;
 

@@ -124,7 +124,8 @@ impl Plan {
 /// Sums of decimals with more digits could exceed SQL Server's 38 within 10¹⁰ rows.
 const MOST_SUMMED_DIGITS: u8 = 28;
 
-fn aggregates(subject: Subject) -> &'static [Aggregate] {
+/// What is asked of a column of this subject.
+pub fn aggregates(subject: Subject) -> &'static [Aggregate] {
     use Aggregate as A;
     match subject {
         Subject::Decimal { precision, .. } if precision > MOST_SUMMED_DIGITS => {
@@ -144,7 +145,8 @@ fn aggregates(subject: Subject) -> &'static [Aggregate] {
     }
 }
 
-fn subject(column: &ColumnPlan, abilities: Abilities) -> Subject {
+/// How a column is asked about.
+pub fn subject(column: &ColumnPlan, abilities: Abilities) -> Subject {
     use SourceType as S;
     let logical = column.mapping.logical;
     let text = |trimmed: bool| Subject::Text {
@@ -155,6 +157,9 @@ fn subject(column: &ColumnPlan, abilities: Abilities) -> Subject {
         // Of an expression over a masked column the login sees the default mask, not what the column's own mask makes of it, and a mask
         // may be random ("Dynamic data masking").
         _ if column.masked => Subject::Skipped { why: "the login sees a mask of its values" },
+        _ if column.only_counted => {
+            Subject::Counted { why: "the source does not add up its values as SQL Server documents" }
+        }
         _ if column.mapping.read == ReadExpression::OffsetMinutes => Subject::Integer,
         (S::Vector { .. }, LogicalType::FloatArray) => {
             Subject::Counted { why: "the source shows a vector as text, and the target keeps an array of floats" }

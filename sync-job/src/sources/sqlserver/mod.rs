@@ -187,8 +187,8 @@ impl Source for SqlServer {
         Ok(refused)
     }
 
-    async fn self_test(&self, tables: &[TablePlan]) -> Result<SelfTest> {
-        self_test::run(self, tables).await
+    async fn self_test(&self, tables: &[TablePlan], facts: &SourceFacts) -> Result<SelfTest> {
+        self_test::run(self, tables, facts.abilities).await
     }
 
     async fn check_references(&self, references: &[Reference]) -> Result<Vec<Answer>> {

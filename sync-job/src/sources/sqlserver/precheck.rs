@@ -53,7 +53,8 @@ pub fn judge(plan: &RunPlan, source: &SourceFacts, unreadable: &[TableName]) -> 
             "view-definition",
             Severity::Warning,
             format!(
-                "the login {} {lacks}: a security policy that hides rows from it would not be noticed",
+                "the login {} {lacks}: a security policy that hides rows from it, or masks behind a view, would not be \
+                 noticed",
                 source.login
             ),
             format!("GRANT VIEW DEFINITION TO {}; in the database {}.", identifier(&source.login), source.database),

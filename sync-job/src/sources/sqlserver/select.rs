@@ -61,6 +61,20 @@ pub fn expression(column: &str, read: &ReadExpression, bytes_of_text: &str) -> S
     }
 }
 
+/// The expression that reads a column for its rows. A masked column is read by its name alone: of an expression over it the server
+/// shows the default mask of the expression's type ("Dynamic data masking"), which as bytes is no text.
+fn read_of(column: &ColumnPlan) -> String {
+    let read = &column.mapping.read;
+    match read.mapped() {
+        ReadExpression::CodePageBytes { .. } | ReadExpression::Utf16Bytes { .. } | ReadExpression::TextBytes { .. }
+            if column.masked =>
+        {
+            identifier(&column.source)
+        }
+        _ => expression(&column.source, read, bytes_of_text(column)),
+    }
+}
+
 /// A column's text as nvarchar.
 pub fn text(name: &str, read: &ReadExpression) -> String {
     match read {
@@ -144,11 +158,7 @@ pub fn columns_with_code_page(table: &TablePlan) -> impl Iterator<Item = (&Colum
 
 /// The SELECT that reads a chunk of a table.
 pub fn chunk(table: &TablePlan, chunk: &Chunk) -> String {
-    let columns: Vec<String> = table
-        .columns
-        .iter()
-        .map(|column| expression(&column.source, &column.mapping.read, bytes_of_text(column)))
-        .collect();
+    let columns: Vec<String> = table.columns.iter().map(read_of).collect();
     let mut sql = format!("SELECT {} FROM {}", columns.join(", "), qualified(&table.source));
     let conditions = conditions(table, chunk);
     if !conditions.is_empty() {

@@ -42,10 +42,14 @@ pub fn select(table: &TablePlan, subjects: &[Subject], questions: &[Question], s
 
 fn expression(table: &TablePlan, subjects: &[Subject], question: Question) -> Option<String> {
     let Some(index) = question.column else { return Some("COUNT_BIG(*)".to_owned()) };
-    let (column, subject) = (table.columns.get(index)?, *subjects.get(index)?);
+    aggregate(table.columns.get(index)?, *subjects.get(index)?, question.aggregate)
+}
+
+/// The expression of one number; `None` where the subject has no such number.
+pub fn aggregate(column: &ColumnPlan, subject: Subject, aggregate: Aggregate) -> Option<String> {
     let whole = |expression: String| format!("SUM(CAST({expression} AS decimal(38,0)))");
     let extreme = |function: &str| number(subject, &format!("{function}({})", base(column)));
-    Some(match question.aggregate {
+    Some(match aggregate {
         Aggregate::Rows => "COUNT_BIG(*)".to_owned(),
         Aggregate::NotNull => not_null(column),
         Aggregate::Sum => match subject {

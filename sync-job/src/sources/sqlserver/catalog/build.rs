@@ -80,6 +80,7 @@ impl Tables {
             temporal: None,
             row_level_security: false,
             memory_optimized: false,
+            may_show_masks: false,
         };
         if !named {
             table.lacking.push("the name of its schema".to_owned());

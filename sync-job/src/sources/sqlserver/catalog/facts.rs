@@ -10,7 +10,7 @@ use super::queries;
 use crate::connect::retry::worth_retrying;
 use crate::model::error::{Error, Kind, Result};
 use crate::model::facts::MissingFact;
-use crate::model::schema::Identity;
+use crate::model::schema::{Identity, SourceKind, SourceTable};
 use crate::sources::sqlserver::connect::{Connection, rows};
 
 type Apply = fn(&mut Tables, &Fields<'_>) -> Result<()>;
@@ -34,6 +34,7 @@ pub async fn read(connection: &mut Connection, timeout: Duration, tables: &mut T
             apply(tables, &Fields::new(what, row))?;
         }
     }
+    spread_masks(&mut tables.found);
     let mut found = optional(connection, "table sizes", queries::SIZES, timeout, &mut missing).await?;
     if found.is_none() {
         found = optional(connection, "row counts", queries::ROW_COUNTS, timeout, &mut missing).await?;
@@ -107,6 +108,19 @@ fn masked(tables: &mut Tables, fields: &Fields<'_>) -> Result<()> {
     Ok(())
 }
 
+/// "Dynamic data masking": a computed column that depends on a masked column, and a view over one, show masked values. Neither is listed
+/// in `sys.masked_columns`, and what they depend on is text.
+fn spread_masks(tables: &mut [SourceTable]) {
+    let is_masked = |table: &SourceTable| table.columns.iter().any(|column| column.masked);
+    let any = tables.iter().any(is_masked);
+    for table in tables {
+        if is_masked(table) {
+            table.columns.iter_mut().filter(|column| column.computed).for_each(|column| column.masked = true);
+        }
+        table.may_show_masks = any && table.kind == SourceKind::View;
+    }
+}
+
 fn encrypted(tables: &mut Tables, fields: &Fields<'_>) -> Result<()> {
     if let Some(column) = tables.column(column_id(fields)?) {
         column.encrypted = true;
@@ -149,7 +163,7 @@ fn size(tables: &mut Tables, fields: &Fields<'_>) -> Result<()> {
     let (rows, bytes) = (count("row_count")?, count("bytes")?);
     // A view is not among them, unless it is indexed: then its rows are those of its index.
     if let Some(table) = tables.table(fields.int("object_id")?)
-        && table.kind == crate::model::schema::SourceKind::Table
+        && table.kind == SourceKind::Table
     {
         (table.rows, table.bytes) = (rows, bytes);
     }

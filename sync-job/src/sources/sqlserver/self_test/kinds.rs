@@ -1,17 +1,22 @@
 //! Which probe each column of the plan needs, by the kind of its type.
 
-use super::probe::{Probe, Subject};
+use super::probe::{Literal, Probe, Subject};
 use super::{numbers, others, texts, times, variants};
 use crate::plan::TablePlan;
 use crate::plan::self_test::TestedColumn;
 
 impl Subject<'_> {
-    fn probe(&self) -> Probe {
-        let (kind, literals) = texts::of(self)
+    /// The name of its kind, and the constants that it is asked for over.
+    pub fn literals(&self) -> (String, Vec<Literal>) {
+        texts::of(self)
             .or_else(|| variants::of(self))
             .or_else(|| times::of(self))
             .or_else(|| numbers::of(self))
-            .unwrap_or_else(|| others::of(self));
+            .unwrap_or_else(|| others::of(self))
+    }
+
+    fn probe(&self) -> Probe {
+        let (kind, literals) = self.literals();
         Probe { kind, read: self.read.clone(), bytes_of_text: self.bytes_of_text, literals }
     }
 }
@@ -22,7 +27,9 @@ pub fn of(tables: &[TablePlan]) -> Vec<(Probe, Vec<TestedColumn>)> {
     // Catalogs have many thousands of columns and few kinds of them.
     let mut known: Vec<(Subject<'_>, usize)> = Vec::new();
     for table in tables {
-        let columns = table.columns.iter().map(|column| (column.source.as_str(), Subject::column(column)));
+        // What a mask shows has no literal.
+        let columns = table.columns.iter().filter(|column| !column.masked);
+        let columns = columns.map(|column| (column.source.as_str(), Subject::column(column)));
         let keys = table.chunk_key.iter().map(|key| (key.name.as_str(), Subject::key(key)));
         for (name, subject) in columns.chain(keys) {
             let read = subject.read.clone();
@@ -73,6 +80,7 @@ mod tests {
             source_type,
             nullable: true,
             masked: false,
+            only_counted: false,
             computed: false,
             identity: None,
             policy: TextPolicy::default(),

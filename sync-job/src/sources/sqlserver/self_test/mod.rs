@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use crate::connect::retry::worth_retrying;
 use crate::model::error::{Error, Result};
+use crate::model::facts::Abilities;
 use crate::plan::TablePlan;
 use crate::plan::self_test::{Deviation, SelfTest, TestedColumn};
 use crate::rows::cell::Cell;
@@ -23,6 +24,7 @@ mod kinds;
 mod numbers;
 mod others;
 mod probe;
+mod sums;
 mod texts;
 mod times;
 mod variants;
@@ -35,7 +37,7 @@ struct Wrong {
 }
 
 /// Asks in one batch; where an answer is wrong once more, for the text through the driver.
-pub async fn run(source: &SqlServer, tables: &[TablePlan]) -> Result<SelfTest> {
+pub async fn run(source: &SqlServer, tables: &[TablePlan], abilities: Abilities) -> Result<SelfTest> {
     let began = Instant::now();
     let uses = kinds::of(tables);
     let probes: Vec<&Probe> = uses.iter().map(|(probe, _)| probe).collect();
@@ -60,8 +62,9 @@ pub async fn run(source: &SqlServer, tables: &[TablePlan]) -> Result<SelfTest> {
             right_through_driver: others.next().is_some_and(|wrong| wrong.is_none()),
         })
         .collect();
+    let only_counted = sums::run(source, tables, abilities).await?;
     tracing::debug!(kinds = uses.len(), seconds = began.elapsed().as_secs_f32(), "the self-test of the source");
-    Ok(SelfTest { deviations })
+    Ok(SelfTest { deviations, only_counted })
 }
 
 /// For each probe what was wrong, if anything was.

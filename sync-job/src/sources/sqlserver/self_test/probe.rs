@@ -9,6 +9,8 @@ use crate::sources::sqlserver::select;
 
 /// What the derived table of literals is called.
 const LITERALS: &str = "stopgap_literals";
+/// The same where the sums of the witness are asked for.
+pub const LITERALS_OF_SUMS: &str = "stopgap_sums";
 /// Letters of a value that no protocol of old times sends whole: SET TEXTSIZE must have done what it says.
 pub const LONG: usize = 10_000;
 /// Bytes of a value that a message shows.
