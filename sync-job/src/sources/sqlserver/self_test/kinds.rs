@@ -69,7 +69,7 @@ mod tests {
     use crate::rows::cell::Cell;
     use crate::rows::encode::TextPolicy;
     use crate::rows::text::CodePage;
-    use crate::sources::sqlserver::self_test::probe::{Expected, Literal};
+    use crate::sources::sqlserver::self_test::probe::Expected;
 
     fn column(source_type: SourceType) -> ColumnPlan {
         ColumnPlan {
