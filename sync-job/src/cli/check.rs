@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 use super::args::{Format, Selected};
 use super::output::print;
 use super::plan::planned;
-use super::wiring::AnyJob;
+use super::wiring::WiredJob;
 use crate::report::exit::ExitStatus;
 use crate::report::plan::render_findings;
 
 /// Connects to both sides and shows every finding of the prechecks.
 pub async fn run(selected: &Selected) -> anyhow::Result<ExitStatus> {
-    let job = AnyJob::open(selected).await?;
+    let job = WiredJob::open(selected).await?;
     let plan = match planned(&job, selected.format).await? {
         Ok(planned) => planned.plan,
         Err(status) => return Ok(status),

@@ -2,7 +2,7 @@
 
 use super::args::{Format, Selected};
 use super::output::{print, print_failure};
-use super::wiring::AnyJob;
+use super::wiring::WiredJob;
 use crate::plan::TablePlan;
 use crate::report::exit::ExitStatus;
 use crate::report::plan::{json, render};
@@ -11,7 +11,7 @@ use crate::run::job::Planned;
 
 /// Shows what a run would do.
 pub async fn run(selected: &Selected) -> anyhow::Result<ExitStatus> {
-    let job = AnyJob::open(selected).await?;
+    let job = WiredJob::open(selected).await?;
     let plan = match planned(&job, selected.format).await? {
         Ok(planned) => planned.plan,
         Err(status) => return Ok(status),
@@ -25,7 +25,7 @@ pub async fn run(selected: &Selected) -> anyhow::Result<ExitStatus> {
 }
 
 /// The plan, or the status after the failure was printed.
-pub async fn planned(job: &AnyJob, format: Format) -> anyhow::Result<Result<Planned, ExitStatus>> {
+pub async fn planned(job: &WiredJob, format: Format) -> anyhow::Result<Result<Planned, ExitStatus>> {
     match job.plan().await {
         Ok(planned) => Ok(Ok(planned)),
         Err(error) => {

@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::Selected;
 use super::output::{print_report, write_json};
-use super::wiring::AnyJob;
-use crate::cloud::notify::{Announcement, Announcer};
+use super::wiring::WiredJob;
+use crate::cloud::notify::{Notifier, RunSummary};
 use crate::report::exit::ExitStatus;
 use crate::report::progress::Display;
 
@@ -20,15 +20,15 @@ pub async fn run(
     display: &Display,
     cancel: CancellationToken,
 ) -> anyhow::Result<ExitStatus> {
-    let job = AnyJob::open(selected).await?;
+    let job = WiredJob::open(selected).await?;
     if let Some(path) = report {
         can_be_written(path)?;
     }
-    let announcer = Announcer::of_command(job.config(), notify).await?;
-    announcer.begin(&job.config().name, job.run_id()).await;
+    let notifier = Notifier::of_command(job.config(), notify).await?;
+    notifier.begin(&job.config().name, job.run_id()).await;
     let done = job.run(display.start(), cancel).await;
     // People are told even where the report cannot be written any more.
-    announcer.end(&Announcement::of(&done)?).await;
+    notifier.end(&RunSummary::of(&done)?).await;
     let status = print_report(&done, selected.format)?;
     if let Some(path) = report {
         write_json(path, &done)?;

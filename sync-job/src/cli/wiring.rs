@@ -22,7 +22,7 @@ use crate::targets::mysql::MySql;
 use crate::targets::postgres::Postgres;
 
 /// A job of any kind.
-pub enum AnyJob {
+pub enum WiredJob {
     Postgres(Job<SqlServer, Postgres>),
     Mysql(Job<SqlServer, MySql>),
 }
@@ -30,24 +30,24 @@ pub enum AnyJob {
 macro_rules! with_job {
     ($any:expr, $job:ident => $work:expr) => {
         match $any {
-            AnyJob::Postgres($job) => $work,
-            AnyJob::Mysql($job) => $work,
+            WiredJob::Postgres($job) => $work,
+            WiredJob::Mysql($job) => $work,
         }
     };
 }
 
-impl AnyJob {
+impl WiredJob {
     /// `only`: the command line's globs, empty for every table that the job file selects.
     pub fn new(config: JobConfig, run_id: String, only: Vec<Pattern>) -> Self {
         let source = Arc::new(SqlServer::new(config.source.clone(), config.limits.stall_timeout));
         match config.target.engine {
             Engine::Postgres => {
                 let target = Arc::new(Postgres::new(config.target.clone(), &config.name, &run_id));
-                AnyJob::Postgres(Job { config, source, target, run_id, only })
+                WiredJob::Postgres(Job { config, source, target, run_id, only })
             }
             Engine::Mysql => {
                 let target = Arc::new(MySql::new(config.target.clone(), &config.name, &run_id));
-                AnyJob::Mysql(Job { config, source, target, run_id, only })
+                WiredJob::Mysql(Job { config, source, target, run_id, only })
             }
         }
     }
@@ -71,7 +71,7 @@ impl AnyJob {
         with_job!(self, job => Box::pin(job.plan()).await)
     }
 
-    /// As [`AnyJob::plan`], for when nobody stands by: passing failures are waited for, and the deadline holds.
+    /// As [`WiredJob::plan`], for when nobody stands by: passing failures are waited for, and the deadline holds.
     pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<Planned> {
         with_job!(self, job => Box::pin(job.plan_in_time(cancel)).await)
     }
@@ -96,8 +96,8 @@ pub async fn complete(draft: JobDraft, cloud: Option<&Cloud>) -> anyhow::Result<
     let file = draft.file().to_owned();
     let found = match cloud {
         _ if !draft.needs_aws() => Ok(crate::config::FoundSecrets::default()),
-        Some(cloud) => cloud.logins(&draft).await,
-        None => Cloud::load().await.logins(&draft).await,
+        Some(cloud) => cloud.credentials_of(&draft).await,
+        None => Cloud::load().await.credentials_of(&draft).await,
     };
     let found = found.with_context(|| file.clone())?;
     let config = draft.complete(found)?;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
-use aws_credential_types::Credentials;
+use aws_credential_types::Credentials as AwsCredentials;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use futures_util::future::{BoxFuture, FutureExt as _};
 
-use crate::connect::password::{Login, PasswordProvider, PasswordSource, Provided, TokenMaker};
+use crate::connect::password::{Credentials, PasswordProvider, PasswordSource, Provided, TokenProvider};
 use crate::model::secret::Secret;
 
 const LIFETIME: Duration = Duration::from_mins(15);
@@ -36,7 +36,7 @@ impl Iam {
     }
 }
 
-impl TokenMaker for Iam {
+impl TokenProvider for Iam {
     fn tokens(&self, host: &str, port: u16, user: &str) -> PasswordSource {
         let provider = Tokens {
             place: format!("{host}:{port}"),
@@ -73,19 +73,25 @@ impl std::fmt::Debug for Tokens {
 }
 
 impl PasswordProvider for Tokens {
-    fn login(&self, _again: bool) -> BoxFuture<'_, Result<Login, BoxError>> {
+    fn credentials(&self, _again: bool) -> BoxFuture<'_, Result<Credentials, BoxError>> {
         async move {
             let region = self.region.as_deref().ok_or("no AWS region is known; set AWS_REGION")?;
             let provider = self.credentials.as_ref().ok_or("there are no AWS credentials")?;
             let credentials = provider.provide_credentials().await?;
             let token = token(&self.place, &self.user, region, credentials, SystemTime::now())?;
-            Ok(Login { user: None, password: Secret::new(token) })
+            Ok(Credentials { user: None, password: Secret::new(token) })
         }
         .boxed()
     }
 }
 
-fn token(place: &str, user: &str, region: &str, credentials: Credentials, now: SystemTime) -> Result<String, BoxError> {
+fn token(
+    place: &str,
+    user: &str,
+    region: &str,
+    credentials: AwsCredentials,
+    now: SystemTime,
+) -> Result<String, BoxError> {
     let mut settings = SigningSettings::default();
     settings.expires_in = Some(LIFETIME);
     settings.signature_location = SignatureLocation::QueryParams;
@@ -125,7 +131,7 @@ mod tests {
     #[test]
     fn a_token_is_what_other_clients_make() {
         let credentials =
-            Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, None, "test");
+            AwsCredentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, None, "test");
         let now = SystemTime::UNIX_EPOCH + Duration::from_hours(490_896);
         let token = token("db.example:3306", "stopgap", "eu-central-1", credentials, now).unwrap();
         assert_eq!(token, BOTOCORE);

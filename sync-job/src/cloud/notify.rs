@@ -21,7 +21,7 @@ const FAILURES_NAMED: usize = 10;
 
 /// What there is to tell.
 #[derive(Debug, Clone)]
-pub struct Announcement {
+pub struct RunSummary {
     pub job: String,
     pub run_id: String,
     pub status: ExitStatus,
@@ -35,7 +35,7 @@ pub struct Announcement {
     report: Value,
 }
 
-impl Announcement {
+impl RunSummary {
     pub fn of(report: &RunReport) -> serde_json::Result<Self> {
         let failed = report.tables.iter().filter_map(|table| {
             let failure = table.failure.as_ref()?;
@@ -106,7 +106,7 @@ impl Announcement {
 
 /// Writes records and publishes, as far as it is told where.
 #[derive(Debug, Default)]
-pub struct Announcer {
+pub struct Notifier {
     pub cloud: Option<Cloud>,
     pub store: Option<Store>,
     pub notify: Notify,
@@ -117,7 +117,7 @@ pub struct Announcer {
     pub dry_run: bool,
 }
 
-impl Announcer {
+impl Notifier {
     /// For `sync-job run`: a record if the job file says where, a notification if the command line asks for one.
     pub async fn of_command(config: &JobConfig, notify: bool) -> anyhow::Result<Self> {
         anyhow::ensure!(!notify || config.notify.topic.is_some(), "--notify: the job file has no [notify] topic");
@@ -142,7 +142,7 @@ impl Announcer {
     }
 
     /// Writes down how it ended, and tells people once.
-    pub async fn end(&self, done: &Announcement) {
+    pub async fn end(&self, done: &RunSummary) {
         let wanted = self.is_wanted(done).await;
         if let Some(store) = &self.store {
             let record = Record {
@@ -182,7 +182,7 @@ impl Announcer {
     }
 
     /// Without records, or if they cannot be reached, it is better to tell twice than never.
-    async fn is_ours(&self, done: &Announcement) -> bool {
+    async fn is_ours(&self, done: &RunSummary) -> bool {
         let Some(store) = &self.store else { return true };
         match store.claim(&done.job, &done.run_id, NAME, false).await {
             Ok(Claim::Ours) => true,
@@ -200,14 +200,14 @@ impl Announcer {
         }
     }
 
-    async fn settle(&self, done: &Announcement, outcome: &Notification) {
+    async fn settle(&self, done: &RunSummary, outcome: &Notification) {
         let Some(store) = &self.store else { return };
         if let Err(error) = store.settle(&done.job, &done.run_id, outcome).await {
             tracing::error!(error = chain(&error), "what became of the notification could not be written down");
         }
     }
 
-    async fn is_wanted(&self, done: &Announcement) -> bool {
+    async fn is_wanted(&self, done: &RunSummary) -> bool {
         match self.notify.on {
             // Somebody asked for the plan.
             _ if self.dry_run => true,
@@ -218,7 +218,7 @@ impl Announcer {
     }
 
     /// How the run before this one ended.
-    async fn last_status(&self, done: &Announcement) -> Option<String> {
+    async fn last_status(&self, done: &RunSummary) -> Option<String> {
         let counts = |record: &Record| record.run_id != done.run_id && record.status.is_some() && !record.dry_run;
         let earlier = self.store.as_ref()?.latest(&done.job, counts).await;
         earlier
@@ -229,7 +229,7 @@ impl Announcer {
             .status
     }
 
-    fn notice(&self, done: &Announcement) -> Notice {
+    fn notice(&self, done: &RunSummary) -> Notice {
         let location = self.store.as_ref().map(|store| store.location(&done.job, &done.run_id));
         let place = location.as_ref().map(|location| format!("Records in {location}\n")).unwrap_or_default();
         let mut compact = done.compact.clone();
@@ -290,8 +290,8 @@ mod tests {
     #[test]
     fn no_notification_holds_values_of_rows_and_a_record_only_where_the_job_file_says_so() {
         for show_values in [false, true] {
-            let done = Announcement::of(&report(show_values)).unwrap();
-            let notice = Announcer::default().notice(&done);
+            let done = RunSummary::of(&report(show_values)).unwrap();
+            let notice = Notifier::default().notice(&done);
             for sent in [notice.headline, notice.body, notice.compact.to_string(), done.body, done.compact.to_string()]
             {
                 assert!(!sent.contains(SECRET), "show_values = {show_values}: {sent}");

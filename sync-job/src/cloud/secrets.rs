@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::Cloud;
 use super::iam::Iam;
 use crate::config::{FoundSecret, FoundSecrets, JobDraft, SecretName};
-use crate::connect::password::{Login, PasswordProvider, PasswordSource, Provided};
+use crate::connect::password::{Credentials, PasswordProvider, PasswordSource, Provided};
 use crate::model::secret::Secret;
 
 /// Why a secret cannot be used. No message repeats anything of its text but the names of keys.
@@ -51,52 +51,52 @@ struct Parsed {
 
 impl Cloud {
     /// Fetches what a job file names: secrets, and the means to make tokens.
-    pub async fn logins(&self, draft: &JobDraft) -> Result<FoundSecrets, SecretError> {
+    pub async fn credentials_of(&self, draft: &JobDraft) -> Result<FoundSecrets, SecretError> {
         let mut found = FoundSecrets { tokens: Some(Arc::new(Iam::new(&self.config))), ..FoundSecrets::default() };
         for secret in draft.secrets() {
             let place = match secret.side {
                 "source" => &mut found.source,
                 _ => &mut found.target,
             };
-            *place = Some(self.login(secret).await?);
+            *place = Some(self.credentials(secret).await?);
         }
         Ok(found)
     }
 
-    async fn login(&self, secret: SecretName) -> Result<FoundSecret, SecretError> {
+    async fn credentials(&self, secret: SecretName) -> Result<FoundSecret, SecretError> {
         let mut own = aws_sdk_secretsmanager::config::Builder::from(&self.config);
         if let Some(region) = stopgap_runs::cloud::region_of(&secret.name) {
             own = own.region(region);
         }
-        let vault = Vault { client: Client::from_conf(own.build()), secret, last: Mutex::new(None) };
-        let parsed = vault.fetch().await?;
-        vault.remember(&parsed);
-        let name = format!("the secret {}", vault.secret.name);
+        let cache = SecretCache { client: Client::from_conf(own.build()), secret, last: Mutex::new(None) };
+        let parsed = cache.fetch().await?;
+        cache.remember(&parsed);
+        let name = format!("the secret {}", cache.secret.name);
         Ok(FoundSecret {
             engine: parsed.engine,
             host: parsed.host,
             port: parsed.port,
             database: parsed.database,
             user: parsed.user,
-            password: PasswordSource::Provided(Provided { key: "secret", name, provider: Arc::new(vault) }),
+            password: PasswordSource::Provided(Provided { key: "secret", name, provider: Arc::new(cache) }),
         })
     }
 }
 
 /// One secret, and what it held last.
-struct Vault {
+struct SecretCache {
     client: Client,
     secret: SecretName,
-    last: Mutex<Option<Login>>,
+    last: Mutex<Option<Credentials>>,
 }
 
-impl std::fmt::Debug for Vault {
+impl std::fmt::Debug for SecretCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Vault").field("secret", &self.secret.name).finish_non_exhaustive()
     }
 }
 
-impl Vault {
+impl SecretCache {
     async fn fetch(&self) -> Result<Parsed, SecretError> {
         let (side, name) = (self.secret.side, self.secret.name.clone());
         let answer = self.client.get_secret_value().secret_id(&name).send().await.map_err(|error| {
@@ -111,20 +111,20 @@ impl Vault {
         parse(text, &self.secret).map_err(|reason| SecretError::Form { side, name, reason })
     }
 
-    fn remember(&self, parsed: &Parsed) -> Login {
+    fn remember(&self, parsed: &Parsed) -> Credentials {
         // Two users that take turns are known only from the usual form.
-        let login = Login { user: parsed.user.clone(), password: parsed.password.clone() };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(login.clone());
-        login
+        let credentials = Credentials { user: parsed.user.clone(), password: parsed.password.clone() };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(credentials.clone());
+        credentials
     }
 }
 
-impl PasswordProvider for Vault {
-    fn login(&self, again: bool) -> BoxFuture<'_, Result<Login, Box<dyn std::error::Error + Send + Sync>>> {
+impl PasswordProvider for SecretCache {
+    fn credentials(&self, again: bool) -> BoxFuture<'_, Result<Credentials, Box<dyn std::error::Error + Send + Sync>>> {
         async move {
             let remembered = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
             match remembered {
-                Some(login) if !again => Ok(login),
+                Some(credentials) if !again => Ok(credentials),
                 _ => Ok(self.remember(&self.fetch().await?)),
             }
         }
@@ -136,7 +136,7 @@ impl PasswordProvider for Vault {
 /// user, password, database`), a shared secret of which the job file names keys, and a text that is the password alone.
 fn parse(text: &str, secret: &SecretName) -> Result<Parsed, String> {
     let keys = &secret.keys;
-    let chosen = keys != &crate::config::file::SecretKeys::default();
+    let chosen = keys != &crate::config::raw::SecretKeys::default();
     let object = match serde_json::from_str::<Value>(text) {
         Ok(Value::Object(object)) => object,
         _ if chosen => return Err("secret_keys names keys, but it is no JSON object".to_owned()),
@@ -188,7 +188,7 @@ fn lacks(object: &Map<String, Value>, key: &str, part: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::file::SecretKeys;
+    use crate::config::raw::SecretKeys;
 
     fn secret(keys: SecretKeys) -> SecretName {
         SecretName { side: "source", name: "prod/erp".into(), keys }

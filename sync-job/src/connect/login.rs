@@ -2,12 +2,12 @@
 
 use std::future::Future;
 
-use crate::connect::password::{Login, PasswordSource};
+use crate::connect::password::{Credentials, PasswordSource};
 use crate::model::error::{Error, Kind, Result, Side};
 
 /// Logs in, and once more with a freshly read password if the server refuses the first and there is another. An error is one of the
 /// login, whatever its number.
-pub async fn with_password<T, F>(source: &PasswordSource, side: Side, connect: impl Fn(Login) -> F) -> Result<T>
+pub async fn with_password<T, F>(source: &PasswordSource, side: Side, connect: impl Fn(Credentials) -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
@@ -19,16 +19,16 @@ where
 fn at_login(error: Error) -> Error {
     let kind = match error.kind {
         Kind::Connection | Kind::Tls | Kind::Login | Kind::Transient => error.kind,
-        Kind::Stalled => Kind::Connection,
-        Kind::LockTimeout | Kind::Full => Kind::Transient,
+        Kind::Timeout => Kind::Connection,
+        Kind::LockTimeout | Kind::StorageFull => Kind::Transient,
         Kind::Permission
         | Kind::Data
-        | Kind::Orphans
+        | Kind::ForeignKeyViolation
         | Kind::Mismatch
         | Kind::Refused
-        | Kind::Changed
+        | Kind::Conflict
         | Kind::Configuration
-        | Kind::Unknown
+        | Kind::CommitUnknown
         | Kind::Statement
         | Kind::Internal => Kind::Login,
         Kind::Cancelled => Kind::Cancelled,
@@ -36,15 +36,15 @@ fn at_login(error: Error) -> Error {
     Error { kind, ..error }
 }
 
-async fn try_passwords<T, F>(source: &PasswordSource, side: Side, connect: impl Fn(Login) -> F) -> Result<T>
+async fn try_passwords<T, F>(source: &PasswordSource, side: Side, connect: impl Fn(Credentials) -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    let login = read(source, side, false).await?;
-    match connect(login.clone()).await {
+    let credentials = read(source, side, false).await?;
+    match connect(credentials.clone()).await {
         Err(error) if error.kind == Kind::Login => {
             let fresh = match read(source, side, true).await {
-                Ok(fresh) if fresh == login => return Err(error),
+                Ok(fresh) if fresh == credentials => return Err(error),
                 Ok(fresh) => fresh,
                 // It may be there a moment later.
                 Err(unread) => {
@@ -62,7 +62,7 @@ where
     }
 }
 
-async fn read(source: &PasswordSource, side: Side, again: bool) -> Result<Login> {
+async fn read(source: &PasswordSource, side: Side, again: bool) -> Result<Credentials> {
     source.read(again).await.map_err(|error| {
         Error::new(side, Kind::Login, format!("the {side}'s password could not be read")).with_source(error)
     })
@@ -82,13 +82,13 @@ mod tests {
     struct Rotated(AtomicU32);
 
     impl PasswordProvider for Rotated {
-        fn login(
+        fn credentials(
             &self,
             again: bool,
-        ) -> BoxFuture<'_, std::result::Result<Login, Box<dyn std::error::Error + Send + Sync>>> {
+        ) -> BoxFuture<'_, std::result::Result<Credentials, Box<dyn std::error::Error + Send + Sync>>> {
             self.0.fetch_add(1, Ordering::Relaxed);
             let password = Secret::new(if again { "new" } else { "old" });
-            async move { Ok(Login { user: None, password }) }.boxed()
+            async move { Ok(Credentials { user: None, password }) }.boxed()
         }
     }
 
@@ -107,9 +107,9 @@ mod tests {
             (Kind::Login, Kind::Login),
             (Kind::Tls, Kind::Tls),
             (Kind::Transient, Kind::Transient),
-            (Kind::Stalled, Kind::Connection),
+            (Kind::Timeout, Kind::Connection),
         ] {
-            let refuse = |_: Login| async move { Err::<(), _>(Error::new(Side::Source, kind, "Msg 911")) };
+            let refuse = |_: Credentials| async move { Err::<(), _>(Error::new(Side::Source, kind, "Msg 911")) };
             let error = with_password(&source, Side::Source, refuse).await.unwrap_err();
             let failure = crate::report::Failure::new("plan", &error);
             let status = crate::report::failure_status(&failure);
@@ -123,8 +123,12 @@ mod tests {
         let provider = Arc::new(Rotated::default());
         let source = PasswordSource::Provided(Provided { key: "secret", name: "s".into(), provider: provider.clone() });
         let server = |right: &'static str| {
-            move |login: Login| async move {
-                if login.password.expose() == right { Ok(()) } else { Err(Error::new(Side::Target, Kind::Login, "no")) }
+            move |credentials: Credentials| async move {
+                if credentials.password.expose() == right {
+                    Ok(())
+                } else {
+                    Err(Error::new(Side::Target, Kind::Login, "no"))
+                }
             }
         };
         with_password(&source, Side::Target, server("new")).await.unwrap();

@@ -19,7 +19,7 @@ pub enum PasswordSource {
 
 /// Who logs in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Login {
+pub struct Credentials {
     /// Instead of the job's own user: some rotations take turns between two.
     pub user: Option<String>,
     pub password: Secret,
@@ -28,11 +28,11 @@ pub struct Login {
 /// A service that is asked for passwords.
 pub trait PasswordProvider: Send + Sync + std::fmt::Debug {
     /// `again`: the server refused the last one, so that a remembered one will not do.
-    fn login(&self, again: bool) -> BoxFuture<'_, Result<Login, BoxError>>;
+    fn credentials(&self, again: bool) -> BoxFuture<'_, Result<Credentials, BoxError>>;
 }
 
 /// Makes tokens that stand for a user's password at one server.
-pub trait TokenMaker: Send + Sync + std::fmt::Debug {
+pub trait TokenProvider: Send + Sync + std::fmt::Debug {
     fn tokens(&self, host: &str, port: u16, user: &str) -> PasswordSource;
 }
 
@@ -70,7 +70,7 @@ pub enum PasswordError {
 
 impl PasswordSource {
     /// Reads the password; a line end at the end of a file does not belong to it. `again`: the last one was refused.
-    pub async fn read(&self, again: bool) -> Result<Login, PasswordError> {
+    pub async fn read(&self, again: bool) -> Result<Credentials, PasswordError> {
         let (text, place) = match self {
             PasswordSource::Env(name) => match std::env::var(name) {
                 Ok(text) => (text, name.clone()),
@@ -83,13 +83,13 @@ impl PasswordSource {
                 (text.trim_end_matches(['\r', '\n']).to_owned(), place)
             }
             PasswordSource::Provided(Provided { name, provider, .. }) => {
-                return provider.login(again).await.map_err(|error| PasswordError::Provider(name.clone(), error));
+                return provider.credentials(again).await.map_err(|error| PasswordError::Provider(name.clone(), error));
             }
         };
         if text.is_empty() {
             return Err(PasswordError::Empty(place));
         }
-        Ok(Login { user: None, password: Secret::new(text) })
+        Ok(Credentials { user: None, password: Secret::new(text) })
     }
 }
 

@@ -15,19 +15,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Whether trying the same again may help. Narrow by default, and exhaustive on purpose.
 pub fn worth_retrying(kind: Kind) -> bool {
     match kind {
-        Kind::Connection | Kind::Stalled | Kind::Transient | Kind::LockTimeout => true,
+        Kind::Connection | Kind::Timeout | Kind::Transient | Kind::LockTimeout => true,
         Kind::Tls
         | Kind::Login
         | Kind::Permission
         | Kind::Data
-        | Kind::Orphans
-        | Kind::Full
+        | Kind::ForeignKeyViolation
+        | Kind::StorageFull
         | Kind::Mismatch
         | Kind::Refused
-        | Kind::Changed
+        | Kind::Conflict
         | Kind::Configuration
         | Kind::Cancelled
-        | Kind::Unknown
+        | Kind::CommitUnknown
         | Kind::Statement
         | Kind::Internal => false,
     }
@@ -35,7 +35,7 @@ pub fn worth_retrying(kind: Kind) -> bool {
 
 /// Whether a COMMIT that failed so may have been carried out all the same.
 pub fn is_reply_lost(kind: Kind) -> bool {
-    matches!(kind, Kind::Connection | Kind::Stalled | Kind::Transient)
+    matches!(kind, Kind::Connection | Kind::Timeout | Kind::Transient)
 }
 
 /// The wait before try `attempt` (1 = the first retry): doubling, with up to half of it taken off at random so that
@@ -47,15 +47,15 @@ pub fn backoff(attempt: u32) -> Duration {
 
 /// How often something is tried again, and what ends the waiting.
 #[derive(Debug, Clone)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// Further tries after the first.
     pub retries: u32,
     pub cancel: CancellationToken,
 }
 
-impl Patience {
+impl RetryPolicy {
     /// Repeats what failed for a passing reason. `retries` counts how often.
-    pub async fn repeat<R, F>(&self, what: &str, retries: &mut u32, mut act: impl FnMut() -> F) -> Result<R>
+    pub async fn retry<R, F>(&self, what: &str, retries: &mut u32, mut act: impl FnMut() -> F) -> Result<R>
     where
         F: Future<Output = Result<R>>,
     {

@@ -25,14 +25,15 @@ impl std::fmt::Display for Side {
     }
 }
 
-/// What kind of failure it is.
+/// What kind of failure it is. Reports keep the names that programs already read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The host cannot be reached, or a connection broke.
     Connection,
     /// A response did not come in time.
-    Stalled,
+    #[serde(rename = "stalled")]
+    Timeout,
     /// Certificates or protocol versions.
     Tls,
     /// The server refused the login, or the database does not exist.
@@ -46,21 +47,25 @@ pub enum Kind {
     /// A value, or a set of rows, cannot be stored.
     Data,
     /// Rows would refer to rows that are not there.
-    Orphans,
+    #[serde(rename = "orphans")]
+    ForeignKeyViolation,
     /// The disk or a quota is full.
-    Full,
+    #[serde(rename = "full")]
+    StorageFull,
     /// What was read and what the target holds differ.
     Mismatch,
     /// A check of the job's own refused to go on (row-drop guard, drift, another run).
     Refused,
-    /// What was so when the run began no longer is: the schema, what depends on a table, the lease.
-    Changed,
+    /// The plan no longer holds: the schema changed, something new depends on a table, or the lease was lost.
+    #[serde(rename = "changed")]
+    Conflict,
     /// The job file, a secret or the instance's settings cannot be used.
     Configuration,
     /// Interrupted by the user, a signal or the deadline.
     Cancelled,
-    /// The server did not say whether it carried out a COMMIT.
-    Unknown,
+    /// The reply to COMMIT was lost, and the server cannot say whether the transaction committed.
+    #[serde(rename = "unknown")]
+    CommitUnknown,
     /// A statement failed for a reason that none of the others covers.
     Statement,
     /// A mistake in this program.
@@ -129,7 +134,7 @@ impl Kind {
             Kind::Connection => {
                 "Check that the server is up and that host, port and network let this machine reach it."
             }
-            Kind::Stalled => "The server stopped answering: look for blocking there, or raise stall_timeout.",
+            Kind::Timeout => "The server stopped answering: look for blocking there, or raise stall_timeout.",
             Kind::Tls => {
                 "Check that the server speaks TLS, then ca_file (of `init`, --ca-file), the certificate's dates and its host name; do not turn \
                  verification off."
@@ -141,18 +146,18 @@ impl Kind {
             Kind::Transient => "It went on failing after every retry: run again later, or look at the server's load.",
             Kind::LockTimeout => "Another session holds a lock on the table: end it, or run when it is quiet.",
             Kind::Data => "Correct the row at the source, or say in the job file what to do with such values.",
-            Kind::Orphans => {
+            Kind::ForeignKeyViolation => {
                 "Correct the rows of the table that is named: at the source if this job copies it, else on the target, where such rows \
                  must go before those that they refer to."
             }
-            Kind::Full => "Free space on the target, or enlarge it, and run again.",
+            Kind::StorageFull => "Free space on the target, or enlarge it, and run again.",
             Kind::Mismatch => "Run `sync-job verify`; if it happens again, please report it.",
             Kind::Refused => "Change the job file if this is meant to happen.",
-            Kind::Changed => "What was planned no longer holds: run again, unless the message says more.",
+            Kind::Conflict => "What was planned no longer holds: run again, unless the message says more.",
             Kind::Configuration => "Nothing was read or written. Correct what is named here and launch again.",
             Kind::Cancelled => "Run again when ready; nothing is left behind.",
             Kind::Statement => "The server's message says what it did not like.",
-            Kind::Unknown => {
+            Kind::CommitUnknown => {
                 "The table has its old rows or the new ones, all of them: `sync-job verify` tells which. Run again when the server \
                  answers."
             }
@@ -188,7 +193,7 @@ mod tests {
 
     #[test]
     fn where_nothing_is_known_nothing_is_claimed() {
-        let remedy = Error::new(Side::Target, Kind::Unknown, "whether it was committed").remedy();
+        let remedy = Error::new(Side::Target, Kind::CommitUnknown, "whether it was committed").remedy();
         assert!(!remedy.contains("was kept") && remedy.contains("sync-job verify"), "{remedy}");
     }
 }

@@ -2,31 +2,31 @@
 
 use crate::config::{Consistency, WitnessPolicy};
 use crate::model::schema::{Identity, IndexKind, SourceKind, SourceType, TableName};
-use crate::plan::type_map::{Mapping, ReadAs};
+use crate::plan::type_map::{Mapping, ReadExpression};
 use crate::rows::encode::TextPolicy;
 
-mod complete;
+mod dependents;
 mod dialect;
+mod draft;
 mod drift;
 mod findings;
+mod finish;
 mod indexes;
 mod keys;
-mod make;
 mod names;
 pub mod precheck;
 pub mod references;
 mod selection;
 pub mod self_test;
 mod tally;
-mod ties;
 pub mod type_map;
 
-pub use complete::{Present, UnseenReaders, complete};
+pub use dependents::of as dependents;
 pub use dialect::Dialect;
+pub use draft::{Draft, draft};
 pub use drift::{Drift, ForeignKeyActions, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
-pub use make::{Draft, draft};
+pub use finish::{InvisibleSessions, TargetState, finish};
 pub use names::Named;
-pub use ties::of as ties;
 
 /// What a run would do.
 #[derive(Debug, Clone)]
@@ -70,7 +70,8 @@ pub enum SwapMethod {
     /// The staging table takes the old one's name; the old one is dropped.
     Rename,
     /// The table stays; its rows are replaced in one transaction.
-    Replace,
+    #[serde(rename = "replace")]
+    InPlace,
 }
 
 /// The method and why.
@@ -85,7 +86,7 @@ pub struct SwapPlan {
 pub struct KeyColumn {
     pub name: String,
     pub source_type: SourceType,
-    pub read: ReadAs,
+    pub read: ReadExpression,
     pub nullable: bool,
 }
 
@@ -227,7 +228,8 @@ impl TablePlan {
 
     /// Whether the offset of this datetimeoffset travels in a column beside it.
     pub fn keeps_offset(&self, column: &ColumnPlan) -> bool {
-        let beside = |other: &ColumnPlan| other.source == column.source && other.mapping.read == ReadAs::OffsetMinutes;
+        let beside =
+            |other: &ColumnPlan| other.source == column.source && other.mapping.read == ReadExpression::OffsetMinutes;
         self.columns.iter().any(beside)
     }
 

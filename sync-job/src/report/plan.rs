@@ -135,7 +135,7 @@ fn swap(method: SwapMethod) -> &'static str {
     match method {
         SwapMethod::Create => "create",
         SwapMethod::Rename => "rename",
-        SwapMethod::Replace => "replace rows",
+        SwapMethod::InPlace => "replace rows",
     }
 }
 

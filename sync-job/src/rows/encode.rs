@@ -39,7 +39,7 @@ pub enum CellError {
     OutOfRange { value: Message },
     TooManyCharacters { characters: usize, limit: usize },
     TooLong { bytes: usize, limit: usize },
-    Mismatch { form: String, cell: Message },
+    Mismatch { expected: String, cell: Message },
 }
 
 impl CellError {
@@ -69,8 +69,8 @@ impl CellError {
                 "the value is {bytes} bytes long and the target stores at most {limit}; exclude the column or the row"
             )
             .into(),
-            CellError::Mismatch { form, cell } => {
-                Message::from("the source sent ").message(cell).words(format!(", which cannot become {form}"))
+            CellError::Mismatch { expected, cell } => {
+                Message::from("the source sent ").message(cell).words(format!(", which cannot become {expected}"))
             }
         }
     }

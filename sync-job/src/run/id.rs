@@ -15,7 +15,7 @@ pub(super) fn is_run_id(text: &str) -> bool {
         lengths.contains(&end.len()) && end.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
     let is_time = start.len() == 16
-        && start.bytes().zip(b"00000000T000000Z").all(|(found, form)| match form {
+        && start.bytes().zip(b"00000000T000000Z").all(|(found, logical)| match logical {
             b'0' => found.is_ascii_digit(),
             other => found == *other,
         });

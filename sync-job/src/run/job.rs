@@ -11,7 +11,7 @@ use super::deadline::Deadline;
 use super::pipeline::{self, Context};
 use super::snapshots::Snapshots;
 use crate::config::{Consistency, JobConfig, Pattern, WitnessPolicy};
-use crate::connect::retry::Patience;
+use crate::connect::retry::RetryPolicy;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::{Abilities, SourceFacts};
 use crate::model::human;
@@ -25,7 +25,7 @@ use crate::targets::{Lease, Target};
 /// How often the lease is looked after while tables are copied: no firewall between takes its connection for a dead one.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How long the target may take to give the lease back.
-const FAREWELL: Duration = Duration::from_secs(10);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A job with both ends at hand.
 pub struct Job<S: Source, T: Target> {
@@ -52,7 +52,7 @@ impl<S: Source, T: Target> Job<S, T> {
             planned.plan.add(refused);
         }
         if planned.plan.refusals().next().is_none() {
-            self.look_at_references(&mut planned.plan).await?;
+            self.check_references(&mut planned.plan).await?;
         }
         Ok(planned)
     }
@@ -68,18 +68,18 @@ impl<S: Source, T: Target> Job<S, T> {
         let tested = self.source.self_test(&draft.tables, &facts).await?;
         plan::self_test::apply(&mut draft, &tested);
         let targets = draft.targets();
-        let (tables, names, unseen_readers) = tokio::try_join!(
+        let (tables, names, invisible_sessions) = tokio::try_join!(
             self.target.inspect(&targets),
             self.target.index_names(&targets),
-            self.target.unseen_readers()
+            self.target.invisible_sessions()
         )?;
-        let present = plan::Present { tables, names, unseen_readers };
+        let state = plan::TargetState { tables, names, invisible_sessions };
         let source = format!("{}:{}/{} ({})", config.source.host, config.source.port, facts.database, facts.version);
         let target = format!(
             "{}:{}/{} ({})",
             config.target.host, config.target.port, config.target.database, target_facts.version
         );
-        let mut plan = plan::complete(config, draft, &present, source, target, dialect);
+        let mut plan = plan::finish(config, draft, &state, source, target, dialect);
         let missing = self.target.missing_permissions(&plan.tables).await?;
         let findings = self.source.precheck(&plan, &facts, &catalog.unreadable);
         plan.findings.extend(findings);
@@ -89,12 +89,12 @@ impl<S: Source, T: Target> Job<S, T> {
     }
 
     /// Foreign keys that only the target would break are found before their tables are loaded.
-    async fn look_at_references(&self, plan: &mut RunPlan) -> Result<()> {
+    async fn check_references(&self, plan: &mut RunPlan) -> Result<()> {
         let references = plan::references::of(&plan.tables, self.target.dialect());
         if references.is_empty() {
             return Ok(());
         }
-        let answers = self.source.look_at(&references).await?;
+        let answers = self.source.check_references(&references).await?;
         for (reference, answer) in references.iter().zip(answers) {
             let finding = plan::references::judge(reference, answer, &self.source.query_of(reference));
             let own = plan.tables.iter_mut().find(|table| table.source == reference.child.table);
@@ -124,7 +124,7 @@ impl<S: Source, T: Target> Job<S, T> {
     /// As [`Job::plan`], for when nobody stands by: passing failures are waited for, and the deadline holds.
     pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<Planned> {
         let deadline = self.start_deadline(cancel);
-        self.plan_patiently(cancel).await.map_err(|error| match deadline.and_then(|deadline| deadline.passed()) {
+        self.plan_with_retries(cancel).await.map_err(|error| match deadline.and_then(|deadline| deadline.passed()) {
             Some(_) => Error { message: "interrupted: the job's deadline has passed".into(), ..error },
             None => error,
         })
@@ -140,17 +140,17 @@ impl<S: Source, T: Target> Job<S, T> {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
     ) -> std::result::Result<(), (&'static str, Error)> {
-        let planned = self.plan_patiently(&cancel).await.map_err(|error| ("plan", error))?;
+        let planned = self.plan_with_retries(&cancel).await.map_err(|error| ("plan", error))?;
         describe(report, &planned.plan);
         report.refusals = planned.plan.refusals().cloned().collect();
         refuse(&planned.plan).map_err(|error| ("precheck", error))?;
-        let patience = self.patience(&cancel);
+        let policy = self.policy(&cancel);
         let mut retries = 0;
-        let lease = patience.repeat("lease", &mut retries, || self.target.acquire_lease());
+        let lease = policy.retry("lease", &mut retries, || self.target.acquire_lease());
         let lease = interruptible(&cancel, lease).await.map_err(|error| ("lease", error))?;
         let result = self.under_lease(report, planned, progress, cancel, &lease).await;
         // Where the target says nothing the lease ends with its connection.
-        let _ = tokio::time::timeout(FAREWELL, lease.release()).await;
+        let _ = tokio::time::timeout(RELEASE_TIMEOUT, lease.release()).await;
         result
     }
 
@@ -162,15 +162,15 @@ impl<S: Source, T: Target> Job<S, T> {
         cancel: CancellationToken,
         lease: &T::Lease,
     ) -> std::result::Result<(), (&'static str, Error)> {
-        let patience = self.patience(&cancel);
-        let leftovers = patience
-            .repeat("cleaning up", &mut 0, || self.target.clean())
+        let policy = self.policy(&cancel);
+        let leftovers = policy
+            .retry("cleaning up", &mut 0, || self.target.clean())
             .await
             .map_err(|error| ("cleaning up", error))?;
         if !leftovers.is_empty() {
             report.notes.push(format!("dropped what an earlier run left behind: {}", leftovers.join(", ")));
         }
-        let snapshots = Snapshots::new(&*self.source, &self.config.name, &self.config.target, patience);
+        let snapshots = Snapshots::new(&*self.source, &self.config.name, &self.config.target, policy);
         report.notes.extend(snapshots.clean().await);
         let is_wanted = |table: &TablePlan| table.consistency == Consistency::DatabaseSnapshot;
         let mut snapshot = None;
@@ -183,7 +183,7 @@ impl<S: Source, T: Target> Job<S, T> {
         let context = Arc::new(self.context(progress, cancel, snapshot.clone(), (planned.facts.abilities, turn)));
         report.tables = tokio::select! {
             tables = pipeline::copy_all(&context, &tables, lease) => tables,
-            never = look_after(lease) => match never {},
+            never = heartbeat(lease) => match never {},
         };
         drop(context);
         if let Some(name) = snapshot {
@@ -195,8 +195,8 @@ impl<S: Source, T: Target> Job<S, T> {
     /// Compares both sides without writing anything.
     pub async fn verify(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
         let mut report = self.blank("verify");
-        let patience = self.patience(&cancel);
-        match interruptible(&cancel, patience.repeat("plan", &mut 0, || self.decide())).await {
+        let policy = self.policy(&cancel);
+        match interruptible(&cancel, policy.retry("plan", &mut 0, || self.decide())).await {
             Ok(planned) => {
                 describe(&mut report, &planned.plan);
                 // What refuses one table for writing need not keep it or the others from being compared, unless there is no such table.
@@ -225,13 +225,13 @@ impl<S: Source, T: Target> Job<S, T> {
     }
 
     /// Nobody stands by at night: what passes is waited for, as with chunks.
-    async fn plan_patiently(&self, cancel: &CancellationToken) -> Result<Planned> {
-        let patience = self.patience(cancel);
-        interruptible(cancel, patience.repeat("plan", &mut 0, || self.plan())).await
+    async fn plan_with_retries(&self, cancel: &CancellationToken) -> Result<Planned> {
+        let policy = self.policy(cancel);
+        interruptible(cancel, policy.retry("plan", &mut 0, || self.plan())).await
     }
 
-    fn patience(&self, cancel: &CancellationToken) -> Patience {
-        Patience { retries: self.config.limits.retries, cancel: cancel.clone() }
+    fn policy(&self, cancel: &CancellationToken) -> RetryPolicy {
+        RetryPolicy { retries: self.config.limits.retries, cancel: cancel.clone() }
     }
 
     fn context(
@@ -290,7 +290,7 @@ fn refuse(plan: &RunPlan) -> Result<()> {
 }
 
 /// Until the tables are copied. Each of them asks for the lease itself and fails without it.
-async fn look_after<L: Lease>(lease: &L) -> Infallible {
+async fn heartbeat<L: Lease>(lease: &L) -> Infallible {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
         let _ = lease.check().await;

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::id::is_run_id;
 use crate::config::TargetConfig;
-use crate::connect::retry::Patience;
+use crate::connect::retry::RetryPolicy;
 use crate::model::error::{Error, Result};
 use crate::model::facts::SourceFacts;
 use crate::rows::digest::hash_bytes;
@@ -16,33 +16,33 @@ use crate::sources::Source;
 const PREFIX: &str = "stopgap_";
 
 /// How long the run's own may take to be dropped, an interruption or not: it grows with every change at the source.
-const FAREWELL: Duration = Duration::from_mins(1);
+const RELEASE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A job's database snapshots.
 pub struct Snapshots<'a, S: Source> {
     source: &'a S,
     prefix: String,
-    patience: Patience,
+    policy: RetryPolicy,
 }
 
 impl<'a, S: Source> Snapshots<'a, S> {
     /// `target`: where the job writes. The lease that keeps runs apart is there: the snapshots of a job of the same name that
     /// writes elsewhere may be in use.
-    pub fn new(source: &'a S, job: &str, target: &TargetConfig, patience: Patience) -> Self {
+    pub fn new(source: &'a S, job: &str, target: &TargetConfig, policy: RetryPolicy) -> Self {
         let place = format!("{}:{}/{}", target.host.to_lowercase(), target.port, target.database);
         let target = hash_bytes(place.as_bytes()) as u32;
-        Self { source, prefix: format!("{PREFIX}{job}_{target:08x}_"), patience }
+        Self { source, prefix: format!("{PREFIX}{job}_{target:08x}_"), policy }
     }
 
     /// Drops what earlier runs of the job left, whatever this one reads from; says what it did and what it could not.
     pub async fn clean(&self) -> Vec<String> {
         let mut notes = Vec::new();
         let look = || self.source.snapshots(&self.prefix);
-        match self.patience.repeat("looking for database snapshots", &mut 0, look).await {
+        match self.policy.retry("looking for database snapshots", &mut 0, look).await {
             // The job "erp" has nothing to do with the snapshots of the job "erp_eu".
             Ok(names) => {
                 for name in names.iter().filter(|name| is_run_id(&name[self.prefix.len()..])) {
-                    notes.push(match self.drop_patiently(name, &self.patience).await {
+                    notes.push(match self.drop_with_retries(name, &self.policy).await {
                         Ok(()) => format!("dropped a database snapshot that an earlier run left behind: {name}"),
                         Err(error) => not_dropped(name, &error.chain()),
                     });
@@ -59,8 +59,8 @@ impl<'a, S: Source> Snapshots<'a, S> {
         let name = format!("{}{run_id}", self.prefix);
         let made = tokio::select! {
             biased;
-            () = self.patience.cancel.cancelled() => Err(Error::cancelled()),
-            made = self.make_patiently(&name, facts) => made,
+            () = self.policy.cancel.cancelled() => Err(Error::cancelled()),
+            made = self.create_with_retries(&name, facts) => made,
         };
         // It may have been made although nobody heard of it.
         if made.is_err()
@@ -71,29 +71,29 @@ impl<'a, S: Source> Snapshots<'a, S> {
         made.map(|()| name)
     }
 
-    async fn make_patiently(&self, name: &str, facts: &SourceFacts) -> Result<()> {
+    async fn create_with_retries(&self, name: &str, facts: &SourceFacts) -> Result<()> {
         let mut attempt = 0;
         loop {
             let Err(error) = self.source.create_snapshot(name, facts).await else { return Ok(()) };
             attempt += 1;
-            self.patience.wait("database snapshot", attempt, error).await?;
-            self.drop_patiently(name, &self.patience).await?;
+            self.policy.wait("database snapshot", attempt, error).await?;
+            self.drop_with_retries(name, &self.policy).await?;
         }
     }
 
     /// Drops the run's own, also after an interruption; says so where it could not.
     pub async fn drop_own(&self, name: &str) -> Option<String> {
-        let patience = Patience { cancel: CancellationToken::new(), ..self.patience.clone() };
-        match tokio::time::timeout(FAREWELL, self.drop_patiently(name, &patience)).await {
+        let policy = RetryPolicy { cancel: CancellationToken::new(), ..self.policy.clone() };
+        match tokio::time::timeout(RELEASE_TIMEOUT, self.drop_with_retries(name, &policy)).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(not_dropped(name, &error.chain())),
-            Err(_) => Some(not_dropped(name, &format!("no answer in {} s", FAREWELL.as_secs()))),
+            Err(_) => Some(not_dropped(name, &format!("no answer in {} s", RELEASE_TIMEOUT.as_secs()))),
         }
     }
 
-    async fn drop_patiently(&self, name: &str, patience: &Patience) -> Result<()> {
+    async fn drop_with_retries(&self, name: &str, policy: &RetryPolicy) -> Result<()> {
         let what = format!("dropping the database snapshot {name}");
-        patience.repeat(&what, &mut 0, || self.source.drop_snapshot(name)).await
+        policy.retry(&what, &mut 0, || self.source.drop_snapshot(name)).await
     }
 }
 

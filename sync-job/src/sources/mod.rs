@@ -49,9 +49,9 @@ pub trait Source: Send + Sync + 'static {
     fn self_test(&self, tables: &[TablePlan], facts: &SourceFacts) -> impl Future<Output = Result<SelfTest>> + Send;
 
     /// Looks at foreign keys, for a limited time.
-    fn look_at(&self, references: &[Reference]) -> impl Future<Output = Result<Vec<Answer>>> + Send;
+    fn check_references(&self, references: &[Reference]) -> impl Future<Output = Result<Vec<Answer>>> + Send;
 
-    /// The query of [`Source::look_at`], for people.
+    /// The query of [`Source::check_references`], for people.
     fn query_of(&self, reference: &Reference) -> String;
 
     /// The SELECT that reads this chunk, as the server will get it.

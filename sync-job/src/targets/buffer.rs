@@ -4,7 +4,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// Encoded rows on their way to the target, with their share of the run's memory, which is given back when they are gone.
 #[derive(Debug)]
-pub struct Weighed {
+pub struct BudgetedBuffer {
     pub bytes: Vec<u8>,
     pub share: OwnedSemaphorePermit,
 }

@@ -6,7 +6,7 @@ use std::future::Future;
 use crate::model::error::Result;
 use crate::model::facts::TargetFacts;
 use crate::model::schema::TableName;
-use crate::plan::{Dialect, Finding, SwapMethod, TablePlan, TargetTable, UnseenReaders};
+use crate::plan::{Dialect, Finding, InvisibleSessions, SwapMethod, TablePlan, TargetTable};
 use crate::proof::ticket::SwapTicket;
 use crate::proof::witness;
 use crate::rows::digest::TableDigest;
@@ -21,7 +21,7 @@ pub mod postgres;
 mod ranges;
 mod swap;
 
-pub use buffer::Weighed;
+pub use buffer::BudgetedBuffer;
 
 /// Comments of what the job made after the source (indexes, foreign keys) begin so: what somebody added has none.
 const MARK: &str = "made by stopgap";
@@ -64,7 +64,7 @@ pub trait Target: Send + Sync + 'static {
     }
 
     /// Readers with older snapshots that this login cannot see, so that no table may be renamed over one that is there.
-    fn unseen_readers(&self) -> impl Future<Output = Result<Option<UnseenReaders>>> + Send {
+    fn invisible_sessions(&self) -> impl Future<Output = Result<Option<InvisibleSessions>>> + Send {
         std::future::ready(Ok(None))
     }
 
@@ -145,7 +145,7 @@ pub trait Lease: Send + Sync {
 /// A chunk being loaded, in a transaction of its own.
 pub trait Loader: Send + 'static {
     /// Takes the next bytes of the stream and gives back a buffer to go on with.
-    fn send(&mut self, next: Weighed) -> impl Future<Output = Result<Vec<u8>>> + Send;
+    fn send(&mut self, next: BudgetedBuffer) -> impl Future<Output = Result<Vec<u8>>> + Send;
 
     /// Makes the rows permanent. Where the reply is lost it finds out what became of them, so that the rows are loaded
     /// exactly once: an error means that none of them stayed.

@@ -4,22 +4,23 @@ use std::collections::HashMap;
 
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
-use crate::plan::{SwapMethod, TablePlan, TargetTable, ties};
+use crate::plan::{SwapMethod, TablePlan, TargetTable, dependents};
 use crate::targets::SwapItem;
 
-/// An error where something depends on the table that did not when the plan was made. `found`: what the target has now. Ties among
+/// An error where something depends on the table that did not when the plan was made. `found`: what the target has now. Those among
 /// the tables that change `together` go away with them.
-pub fn refuse_new_ties(
+pub fn refuse_new_dependents(
     table: &TablePlan,
     found: &HashMap<TableName, TargetTable>,
     together: &[&TableName],
 ) -> Result<()> {
-    let ties = found.get(&table.target).map_or_else(Vec::new, |found| ties(table, found, together, |_| true));
-    if ties.is_empty() {
+    let dependents =
+        found.get(&table.target).map_or_else(Vec::new, |found| dependents(table, found, together, |_| true));
+    if dependents.is_empty() {
         return Ok(());
     }
-    let message = format!("{} got new ties since the plan was made: {}", table.target, ties.join(", "));
-    Err(Error::new(Side::Target, Kind::Changed, message))
+    let message = format!("{} got new dependents since the plan was made: {}", table.target, dependents.join(", "));
+    Err(Error::new(Side::Target, Kind::Conflict, message))
 }
 
 /// Tables whose columns stay the same can have their rows replaced instead of being renamed, which old snapshots survive.
@@ -33,7 +34,7 @@ pub fn fall_back(items: &[SwapItem<'_>], methods: &mut [SwapMethod], holder: &st
             return Err(Error::new(Side::Target, Kind::LockTimeout, message));
         }
         tracing::warn!(table = %item.table.target, holder, "the table is kept and its rows are replaced");
-        *method = SwapMethod::Replace;
+        *method = SwapMethod::InPlace;
     }
     Ok(())
 }

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::Boot;
 use super::output::print;
-use super::wiring::{self, AnyJob, patterns};
+use super::wiring::{self, WiredJob, patterns};
 use crate::cloud::Cloud;
 use crate::cloud::instance::{Identity, Metadata};
-use crate::cloud::notify::{Announcement, Announcer};
+use crate::cloud::notify::{Notifier, RunSummary};
 use crate::model::error::{Error, Kind, Side};
 use crate::plan::TablePlan;
 use crate::report::exit::ExitStatus;
@@ -39,8 +39,8 @@ pub async fn run(arguments: &Boot, display: &Display, cancel: CancellationToken)
     let identity = identity.ok();
     let spot = identity.is_some().then(|| tokio::spawn(metadata.watch_spot(cancel.clone())));
     let started = prepare(arguments, &cloud, identity.as_ref()).await;
-    let Prepared { announcer, job, run_id, work } = started;
-    announcer.begin(&job, &run_id).await;
+    let Prepared { notifier, job, run_id, work } = started;
+    notifier.begin(&job, &run_id).await;
     let done = match work {
         Ok(work) => attempt(work, &cloud, arguments, display, cancel).await,
         Err(error) => Err(error),
@@ -49,26 +49,26 @@ pub async fn run(arguments: &Boot, display: &Display, cancel: CancellationToken)
         Ok(done) => done,
         Err(error) => Done::Run(Box::new(refused(&job, &run_id, &error))),
     };
-    let (announcement, metrics) = match done {
-        Done::Planned(announcement) => (*announcement, None),
+    let (summary, metrics) = match done {
+        Done::Planned(summary) => (*summary, None),
         Done::Run(mut report) => {
             note_spot(&mut report, spot).await;
-            let environment = announcer.environment.as_deref().unwrap_or("none");
-            (Announcement::of(&report)?, Some(metrics::line(&report, environment)))
+            let environment = notifier.environment.as_deref().unwrap_or("none");
+            (RunSummary::of(&report)?, Some(metrics::line(&report, environment)))
         }
     };
     // People are told even where nothing can be printed any more.
-    announcer.end(&announcement).await;
+    notifier.end(&summary).await;
     let lines = metrics.map(|line| format!("{line}\n")).unwrap_or_default();
-    if let Err(error) = print(&format!("{lines}{}", announcement.body)) {
+    if let Err(error) = print(&format!("{lines}{}", summary.body)) {
         tracing::warn!(error = format!("{error:#}"), "the summary could not be printed");
     }
-    Ok(announcement.status)
+    Ok(summary.status)
 }
 
 /// What is known before the job file is understood.
 struct Prepared {
-    announcer: Announcer,
+    notifier: Notifier,
     job: String,
     run_id: String,
     work: anyhow::Result<Work>,
@@ -83,7 +83,7 @@ struct Work {
 
 enum Done {
     Run(Box<RunReport>),
-    Planned(Box<Announcement>),
+    Planned(Box<RunSummary>),
 }
 
 /// Whom to tell is found out first, so that all that fails afterwards is told.
@@ -91,15 +91,15 @@ async fn prepare(arguments: &Boot, cloud: &Cloud, identity: Option<&Identity>) -
     let (settings, problem) = Settings::gather(identity, |name| std::env::var(name).ok());
     let instance = settings.instance.clone();
     let run_id = settings.run_id.clone().or_else(|| instance.clone()).unwrap_or_else(new_run_id);
-    let mut announcer = Announcer {
+    let mut notifier = Notifier {
         cloud: Some(cloud.clone()),
         environment: settings.environment.clone(),
         instance,
         started_by: Some(started_by(&settings)),
         dry_run: settings.dry_run,
-        ..Announcer::default()
+        ..Notifier::default()
     };
-    announcer.notify.topic.clone_from(&settings.topic);
+    notifier.notify.topic.clone_from(&settings.topic);
     let mut work = match problem {
         Some(problem) => Err(problem),
         None => job_file::find(&settings, cloud, &arguments.jobs).await,
@@ -118,18 +118,18 @@ async fn prepare(arguments: &Boot, cloud: &Cloud, identity: Option<&Identity>) -
     let job = settings.job.as_deref().or(own_name).unwrap_or(NO_JOB).to_owned();
     if let Ok(Found { draft, .. }) = &work {
         let own = draft.notify();
-        announcer.notify.on = own.on;
-        announcer.notify.topic = own.topic.or(announcer.notify.topic);
+        notifier.notify.on = own.on;
+        notifier.notify.topic = own.topic.or(notifier.notify.topic);
     }
     // The instance's place goes first: the launcher looks there.
     let place =
         settings.place().or_else(|| work.as_ref().ok().and_then(|found| found.draft.history().map(str::to_owned)));
     match place.map(|place| cloud.store(&place)).transpose() {
-        Ok(store) => announcer.store = store,
+        Ok(store) => notifier.store = store,
         Err(error) => work = Err(anyhow::Error::new(error).context("the place of run records")),
     }
     let work = work.map(|found| Work { found, settings, run_id: run_id.clone() });
-    Prepared { announcer, job, run_id, work }
+    Prepared { notifier, job, run_id, work }
 }
 
 fn started_by(settings: &Settings) -> String {
@@ -155,7 +155,7 @@ async fn attempt(
     let only = patterns(&settings.tables).context("the instance's setting stopgap:tables")?;
     let config = wiring::complete(draft, Some(cloud)).await?;
     let _watchdog = config.limits.deadline.map(|deadline| watchdog::start(deadline + config.limits.grace));
-    let job = AnyJob::new(config, run_id.clone(), only);
+    let job = WiredJob::new(config, run_id.clone(), only);
     let began = Utc::now();
     let work = async {
         if settings.dry_run {
@@ -183,7 +183,7 @@ async fn attempt(
 }
 
 async fn plan(
-    job: &AnyJob,
+    job: &WiredJob,
     run_id: &str,
     began: chrono::DateTime<Utc>,
     cancel: &CancellationToken,
@@ -192,7 +192,7 @@ async fn plan(
         Ok(planned) => {
             let select = |table: &TablePlan| job.select(table);
             let text = crate::report::plan::render(&planned.plan, &select);
-            Ok(Done::Planned(Box::new(Announcement::of_plan(&planned.plan, run_id, began, &text))))
+            Ok(Done::Planned(Box::new(RunSummary::of_plan(&planned.plan, run_id, began, &text))))
         }
         Err(error) => Ok(Done::Run(Box::new(early(&job.config().name, run_id, "plan", &error)))),
     }

@@ -4,13 +4,13 @@
 use crate::config::Engine;
 use crate::model::schema::{CodePageOrName, Length, SourceType};
 
-mod asked;
+mod overrides;
 
-pub use asked::map_as;
+pub use overrides::map_as;
 
 /// What a target column holds, as far as an encoder must know it. Lengths of 0 mean "no limit".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum LogicalType {
     Bool,
     Int2,
     Int4,
@@ -49,7 +49,7 @@ pub enum Form {
 
 /// How a column stands in the SELECT, so that the driver cannot lose anything. The source renders it in its SQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReadAs {
+pub enum ReadExpression {
     Plain,
     /// Cast to decimal of this precision and 4 fraction digits: drivers decode money into a double.
     Money {
@@ -85,11 +85,11 @@ pub enum ReadAs {
     /// The text that another expression reads as bytes, decoded by server and driver: for servers whose bytes are not what
     /// SQL Server documents.
     TextThroughDriver {
-        instead_of: Box<ReadAs>,
+        instead_of: Box<ReadExpression>,
     },
 }
 
-impl ReadAs {
+impl ReadExpression {
     /// The same text through the driver; `None` where no text is read.
     pub fn through_driver(&self) -> Option<Self> {
         match self {
@@ -118,7 +118,7 @@ impl ReadAs {
     }
 }
 
-/// A datetimeoffset's loss, which a column of [`ReadAs::OffsetMinutes`] beside it makes good.
+/// A datetimeoffset's loss, which a column of [`ReadExpression::OffsetMinutes`] beside it makes good.
 pub const OFFSET_LOSS: &str = "the instant is kept, the original offset is not (offset_column = true keeps it beside)";
 
 /// How one column travels.
@@ -126,8 +126,8 @@ pub const OFFSET_LOSS: &str = "the instant is kept, the original offset is not (
 pub struct Mapping {
     /// The type that the staging column is created with.
     pub target_type: String,
-    pub form: Form,
-    pub read: ReadAs,
+    pub logical: LogicalType,
+    pub read: ReadExpression,
     /// Changed by the target to this type after the verification (`jsonb`, PostGIS and pgvector types).
     pub convert_to: Option<String>,
     /// What cannot be carried exactly, in words, for the plan.
@@ -135,8 +135,8 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    fn new(target_type: impl Into<String>, form: Form, read: ReadAs) -> Self {
-        Self { target_type: target_type.into(), form, read, convert_to: None, losses: Vec::new() }
+    fn new(target_type: impl Into<String>, logical: LogicalType, read: ReadExpression) -> Self {
+        Self { target_type: target_type.into(), logical, read, convert_to: None, losses: Vec::new() }
     }
 
     /// The type that the column has in the end.
@@ -146,8 +146,8 @@ impl Mapping {
 }
 
 /// A line of the map: a source type as each engine stores it.
-struct Line {
-    read: ReadAs,
+struct TypeRule {
+    read: ReadExpression,
     postgres: Column,
     mysql: Column,
     /// What is lost on either.
@@ -157,14 +157,14 @@ struct Line {
 /// An engine's type for a line.
 struct Column {
     target_type: String,
-    form: Form,
+    logical: LogicalType,
     convert_to: Option<&'static str>,
     /// What is lost, or changed in form, on this engine alone.
     loss: Option<&'static str>,
 }
 
-fn column(target_type: impl Into<String>, form: Form) -> Column {
-    Column { target_type: target_type.into(), form, convert_to: None, loss: None }
+fn column(target_type: impl Into<String>, logical: LogicalType) -> Column {
+    Column { target_type: target_type.into(), logical, convert_to: None, loss: None }
 }
 
 /// What MySQL's own json changes.
@@ -173,33 +173,33 @@ const MYSQL_JSON: &str = "json reorders keys, drops duplicates, and keeps number
 
 /// A MySQL column that becomes json after its text was verified.
 fn mysql_json() -> Column {
-    Column { convert_to: Some("json"), loss: Some(MYSQL_JSON), ..column("longtext", Form::Json) }
+    Column { convert_to: Some("json"), loss: Some(MYSQL_JSON), ..column("longtext", LogicalType::Json) }
 }
 
-fn line(read: ReadAs, postgres: Column, mysql: Column) -> Line {
-    Line { read, postgres, mysql, losses: Vec::new() }
+fn rule(read: ReadExpression, postgres: Column, mysql: Column) -> TypeRule {
+    TypeRule { read, postgres, mysql, losses: Vec::new() }
 }
 
-fn plain(postgres: &str, mysql: &str, form: Form) -> Line {
-    line(ReadAs::Plain, column(postgres, form), column(mysql, form))
+fn plain(postgres: &str, mysql: &str, logical: LogicalType) -> TypeRule {
+    rule(ReadExpression::Plain, column(postgres, logical), column(mysql, logical))
 }
 
 /// The mapping of a source type to an engine, or why it is refused.
 pub fn map(source: &SourceType, engine: Engine) -> Result<Mapping, String> {
-    let Line { read, postgres, mysql, losses } = line_of(source)?;
-    let Column { target_type, form, convert_to, loss: own } = match engine {
+    let TypeRule { read, postgres, mysql, losses } = rule_of(source)?;
+    let Column { target_type, logical, convert_to, loss: own } = match engine {
         Engine::Postgres => postgres,
         Engine::Mysql => mysql,
     };
-    let mut mapping = Mapping::new(target_type, form, read);
+    let mut mapping = Mapping::new(target_type, logical, read);
     mapping.convert_to = convert_to.map(str::to_owned);
     mapping.losses = losses.into_iter().chain(own.map(str::to_owned)).collect();
     Ok(mapping)
 }
 
-fn line_of(source: &SourceType) -> Result<Line, String> {
-    use Form as F;
-    use ReadAs as R;
+fn rule_of(source: &SourceType) -> Result<TypeRule, String> {
+    use LogicalType as F;
+    use ReadExpression as R;
     use SourceType as S;
     Ok(match source {
         S::Bit => plain("boolean", "tinyint(1)", F::Bool),
@@ -218,10 +218,10 @@ fn line_of(source: &SourceType) -> Result<Line, String> {
         S::SmallDateTime => plain("timestamp(0)", "datetime(0)", F::Timestamp { digits: 0 }),
         S::DateTime2 { digits } => fraction(*digits, ["timestamp", "datetime"], |digits| F::Timestamp { digits }),
         S::DateTimeOffset { digits } => {
-            let mut line = fraction(*digits, ["timestamptz", "datetime"], |digits| F::TimestampTz { digits });
-            line.losses.push(OFFSET_LOSS.to_owned());
-            line.mysql.loss = Some("the instant is in UTC, and the type does not say so");
-            line
+            let mut rule = fraction(*digits, ["timestamptz", "datetime"], |digits| F::TimestampTz { digits });
+            rule.losses.push(OFFSET_LOSS.to_owned());
+            rule.mysql.loss = Some("the instant is in UTC, and the type does not say so");
+            rule
         }
         S::Char { bytes, code_page } => {
             fixed_text(*bytes, R::CodePageBytes { bytes: Some(*bytes), code_page: known(code_page)? })
@@ -245,33 +245,33 @@ fn line_of(source: &SourceType) -> Result<Line, String> {
         S::VarBinary { bytes: Length::Limited(bytes) } => plain("bytea", &format!("varbinary({bytes})"), F::Bytes),
         S::VarBinary { bytes: Length::Max } => plain("bytea", "longblob", F::Bytes),
         S::RowVersion => plain("bytea", "binary(8)", F::Bytes),
-        S::Image => line(R::RawBytes, column("bytea", F::Bytes), column("longblob", F::Bytes)),
+        S::Image => rule(R::RawBytes, column("bytea", F::Bytes), column("longblob", F::Bytes)),
         S::UniqueIdentifier => plain("uuid", "char(36) character set ascii", F::Uuid),
-        S::Xml => line(R::ThroughNVarchar, column("xml", F::Xml), column("longtext", F::Xml)),
-        S::SqlVariant => Line {
+        S::Xml => rule(R::ThroughNVarchar, column("xml", F::Xml), column("longtext", F::Xml)),
+        S::SqlVariant => TypeRule {
             losses: vec![
                 "each value becomes text by its own base type (variant_type_column = true keeps the type beside)"
                     .to_owned(),
             ],
             ..long_text(R::VariantText)
         },
-        S::HierarchyId => line(
+        S::HierarchyId => rule(
             R::HierarchyPath,
             column("text", F::Text { limit: 0 }),
             column("varchar(4000)", F::Text { limit: 4000 }),
         ),
         S::Geometry | S::Geography => long_text(R::Ewkt),
-        S::Json => line(R::ThroughNVarchar, column("json", F::Json), mysql_json()),
-        S::Vector { .. } => Line {
+        S::Json => rule(R::ThroughNVarchar, column("json", F::Json), mysql_json()),
+        S::Vector { .. } => TypeRule {
             losses: vec![
                 "the source writes a vector's numbers with 8 significant digits: the last bit of one may differ"
                     .to_owned(),
             ],
-            ..line(R::ThroughNVarchar, column("real[]", F::FloatArray), mysql_json())
+            ..rule(R::ThroughNVarchar, column("real[]", F::FloatArray), mysql_json())
         },
-        S::Clr(name) => Line {
+        S::Clr(name) => TypeRule {
             losses: vec![format!("the CLR type {name} is copied as its raw bytes")],
-            ..line(R::RawBytes, column("bytea", F::Bytes), column("longblob", F::Bytes))
+            ..rule(R::RawBytes, column("bytea", F::Bytes), column("longblob", F::Bytes))
         },
         S::Unknown(name) => return Err(format!("the type {name} is not known")),
         S::NotShown(id) => return Err(format!("the type with the id {id} is not shown to this login")),
@@ -279,47 +279,47 @@ fn line_of(source: &SourceType) -> Result<Line, String> {
 }
 
 /// MySQL's decimals have at most 30 fraction digits.
-fn decimal(precision: u8, scale: u8, read: ReadAs) -> Line {
-    let form = Form::Decimal { precision, scale };
+fn decimal(precision: u8, scale: u8, read: ReadExpression) -> TypeRule {
+    let logical = LogicalType::Decimal { precision, scale };
     let mysql = if scale > 30 {
         // A sign, a zero and a point beside the digits.
         let limit = u32::from(precision) + 3;
         let loss = "MySQL's decimals end at 30 fraction digits: the number is kept as text, exactly";
-        Column { loss: Some(loss), ..column(format!("varchar({limit})"), Form::Text { limit }) }
+        Column { loss: Some(loss), ..column(format!("varchar({limit})"), LogicalType::Text { limit }) }
     } else {
-        column(format!("decimal({precision},{scale})"), form)
+        column(format!("decimal({precision},{scale})"), logical)
     };
-    line(read, column(format!("numeric({precision},{scale})"), form), mysql)
+    rule(read, column(format!("numeric({precision},{scale})"), logical), mysql)
 }
 
 /// MySQL's CHAR ends at 255 characters.
-fn fixed_text(length: u16, read: ReadAs) -> Line {
-    let (length, form) = (u32::from(length), Form::Char { length: u32::from(length) });
+fn fixed_text(length: u16, read: ReadExpression) -> TypeRule {
+    let (length, logical) = (u32::from(length), LogicalType::Char { length: u32::from(length) });
     let mysql = if length > 255 {
-        column(format!("varchar({length})"), Form::Text { limit: length })
+        column(format!("varchar({length})"), LogicalType::Text { limit: length })
     } else {
-        column(format!("char({length})"), form)
+        column(format!("char({length})"), logical)
     };
-    line(read, column(format!("character({length})"), form), mysql)
+    rule(read, column(format!("character({length})"), logical), mysql)
 }
 
-fn text(limit: u16, read: ReadAs) -> Line {
-    let (limit, form) = (u32::from(limit), Form::Text { limit: u32::from(limit) });
-    line(read, column(format!("character varying({limit})"), form), column(format!("varchar({limit})"), form))
+fn text(limit: u16, read: ReadExpression) -> TypeRule {
+    let (limit, logical) = (u32::from(limit), LogicalType::Text { limit: u32::from(limit) });
+    rule(read, column(format!("character varying({limit})"), logical), column(format!("varchar({limit})"), logical))
 }
 
-fn long_text(read: ReadAs) -> Line {
-    line(read, column("text", Form::Text { limit: 0 }), column("longtext", Form::Text { limit: 0 }))
+fn long_text(read: ReadExpression) -> TypeRule {
+    rule(read, column("text", LogicalType::Text { limit: 0 }), column("longtext", LogicalType::Text { limit: 0 }))
 }
 
-fn fraction(digits: u8, [postgres, mysql]: [&str; 2], form: impl Fn(u8) -> Form) -> Line {
+fn fraction(digits: u8, [postgres, mysql]: [&str; 2], logical: impl Fn(u8) -> LogicalType) -> TypeRule {
     let kept = digits.min(6);
-    let mut line = plain(&format!("{postgres}({kept})"), &format!("{mysql}({kept})"), form(kept));
+    let mut rule = plain(&format!("{postgres}({kept})"), &format!("{mysql}({kept})"), logical(kept));
     if digits > 6 {
-        line.losses
+        rule.losses
             .push(format!("{kept} of {digits} fraction digits are kept, the rest is cut; affected rows are counted"));
     }
-    line
+    rule
 }
 
 fn known(code_page: &CodePageOrName) -> Result<crate::rows::text::CodePage, String> {
@@ -352,7 +352,7 @@ mod tests {
         assert_eq!((decimal.target_type.as_str(), decimal.losses.len()), ("varchar(41)", 1));
         let code_page = CodePageOrName::Known(crate::rows::text::CodePage::new(1252).unwrap());
         let wide = map(&SourceType::Char { bytes: 300, code_page }, Engine::Mysql).unwrap();
-        assert_eq!((wide.target_type.as_str(), wide.form), ("varchar(300)", Form::Text { limit: 300 }));
+        assert_eq!((wide.target_type.as_str(), wide.logical), ("varchar(300)", LogicalType::Text { limit: 300 }));
         let json = map(&SourceType::Json, Engine::Mysql).unwrap();
         assert_eq!((json.target_type.as_str(), json.final_type()), ("longtext", "json"));
     }

@@ -2,7 +2,7 @@
 
 use crate::model::facts::Abilities;
 use crate::model::schema::SourceType;
-use crate::plan::type_map::{Form, ReadAs};
+use crate::plan::type_map::{LogicalType, ReadExpression};
 use crate::plan::{ColumnPlan, TablePlan};
 
 /// How the content of a value becomes a number.
@@ -148,39 +148,39 @@ pub fn aggregates(subject: Subject) -> &'static [Aggregate] {
 /// How a column is asked about.
 pub fn subject(column: &ColumnPlan, abilities: Abilities) -> Subject {
     use SourceType as S;
-    let form = column.mapping.form;
+    let logical = column.mapping.logical;
     let text = |trimmed: bool| Subject::Text {
-        trimmed: trimmed || matches!(form, Form::Char { .. }),
+        trimmed: trimmed || matches!(logical, LogicalType::Char { .. }),
         content: if abilities.utf8 { Content::Hash } else { Content::CodePoints },
     };
-    match (&column.source_type, form) {
+    match (&column.source_type, logical) {
         // Of an expression over a masked column the login sees the default mask, not what the column's own mask makes of it, and a mask
         // may be random ("Dynamic data masking").
         _ if column.masked => Subject::Skipped { why: "the login sees a mask of its values" },
         _ if column.only_counted => {
             Subject::Counted { why: "the source does not add up its values as SQL Server documents" }
         }
-        _ if column.mapping.read == ReadAs::OffsetMinutes => Subject::Integer,
-        (S::Vector { .. }, Form::FloatArray) => {
+        _ if column.mapping.read == ReadExpression::OffsetMinutes => Subject::Integer,
+        (S::Vector { .. }, LogicalType::FloatArray) => {
             Subject::Counted { why: "the source shows a vector as text, and the target keeps an array of floats" }
         }
         (S::Char { .. } | S::NChar { .. }, _) => text(true),
         // A number, date or id that the job file asks to keep as text.
-        (S::Real | S::Float, Form::Text { .. }) => {
+        (S::Real | S::Float, LogicalType::Text { .. }) => {
             Subject::Counted { why: "the source and the job write floats as different texts" }
         }
-        (_, Form::Text { .. } | Form::Char { .. } | Form::Json | Form::Xml) => text(false),
+        (_, LogicalType::Text { .. } | LogicalType::Char { .. } | LogicalType::Json | LogicalType::Xml) => text(false),
         (S::Bit | S::TinyInt | S::SmallInt | S::Int | S::BigInt, _) => Subject::Integer,
         (S::Decimal { precision, scale }, _) => Subject::Decimal { precision: *precision, scale: *scale },
         (S::Money, _) => Subject::Decimal { precision: 19, scale: 4 },
         (S::SmallMoney, _) => Subject::Decimal { precision: 10, scale: 4 },
         (S::Real | S::Float, _) => Subject::Float,
         (S::Date, _) => Subject::Date,
-        (_, Form::Time { digits }) => Subject::Time { digits },
-        (_, Form::Timestamp { digits }) => Subject::Timestamp { digits },
-        (_, Form::TimestampTz { digits }) => Subject::Instant { digits },
-        (_, Form::Uuid) => Subject::Uuid,
-        (_, Form::Bytes) => Subject::Bytes { content: of_bytes(&column.source_type, abilities) },
+        (_, LogicalType::Time { digits }) => Subject::Time { digits },
+        (_, LogicalType::Timestamp { digits }) => Subject::Timestamp { digits },
+        (_, LogicalType::TimestampTz { digits }) => Subject::Instant { digits },
+        (_, LogicalType::Uuid) => Subject::Uuid,
+        (_, LogicalType::Bytes) => Subject::Bytes { content: of_bytes(&column.source_type, abilities) },
         _ => Subject::Counted { why: "no aggregate of both engines fits its types" },
     }
 }

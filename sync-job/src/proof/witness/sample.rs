@@ -135,10 +135,10 @@ fn bounds_of_bytes() -> Vec<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::type_map::ReadAs;
+    use crate::plan::type_map::ReadExpression;
 
     fn key(source_type: SourceType) -> KeyColumn {
-        KeyColumn { name: "k".to_owned(), source_type, read: ReadAs::Plain, nullable: false }
+        KeyColumn { name: "k".to_owned(), source_type, read: ReadExpression::Plain, nullable: false }
     }
 
     fn turn(hour: i64) -> Turn {

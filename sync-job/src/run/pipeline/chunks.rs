@@ -113,8 +113,8 @@ async fn chunks<S: Source, T: Target>(
         return Ok(vec![Chunk::whole()]);
     }
     let bounds = context
-        .patience
-        .repeat(&format!("{}: finding chunk bounds", table.source), retries, async || {
+        .policy
+        .retry(&format!("{}: finding chunk bounds", table.source), retries, async || {
             let _permit = super::permit(&context.readers).await?;
             let mut reader = context.take_reader().await?;
             let bounds = reader.bounds(table, table.chunks).await;
@@ -157,7 +157,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
                     self.context.after(&error).await;
                     let (rows, bytes) = (told.0.load(Ordering::Relaxed), told.1.load(Ordering::Relaxed));
                     self.context.progress.undo(&self.table.target.to_string(), rows, bytes);
-                    self.context.patience.wait(&self.name, attempt, error).await?;
+                    self.context.policy.wait(&self.name, attempt, error).await?;
                     self.retries.fetch_add(1, Ordering::Relaxed);
                 }
             }

@@ -82,8 +82,8 @@ async fn compare<S: Source, T: Target>(
     let started = Instant::now();
     let what = format!("{name}: digest");
     let held = context
-        .patience
-        .repeat(&what, &mut report.retries, || context.target.digest(table, &table.target))
+        .policy
+        .retry(&what, &mut report.retries, || context.target.digest(table, &table.target))
         .await
         .map_err(|error| ("verify", error))?;
     report.stages.verify = started.elapsed().as_secs_f64();

@@ -6,7 +6,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
-use crate::connect::retry::Patience;
+use crate::connect::retry::RetryPolicy;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::Abilities;
 use crate::proof::witness::Turn;
@@ -17,12 +17,12 @@ use crate::targets::Target;
 mod chunks;
 mod compare;
 mod sink;
+mod swap_groups;
 mod table;
-mod units;
 mod witness;
 
 pub use compare::compare_all;
-pub use units::copy_all;
+pub use swap_groups::copy_all;
 
 /// What all tables of a run share.
 pub struct Context<S: Source, T: Target> {
@@ -31,7 +31,7 @@ pub struct Context<S: Source, T: Target> {
     pub limits: Limits,
     pub progress: Arc<dyn Progress>,
     pub cancel: CancellationToken,
-    pub patience: Patience,
+    pub policy: RetryPolicy,
     /// The database snapshot to read from, where the run made one.
     pub snapshot: Option<String>,
     /// What the source can be asked for, and which share of a large table this run asks about.
@@ -58,7 +58,7 @@ impl<S: Source, T: Target> Context<S, T> {
     ) -> Self {
         let readers = Semaphore::new(limits.readers);
         let tables = Semaphore::new(limits.tables);
-        let patience = Patience { retries: limits.retries, cancel: cancel.clone() };
+        let policy = RetryPolicy { retries: limits.retries, cancel: cancel.clone() };
         let memory = sink::Memory::new(limits.memory, limits.readers);
         let idle = Mutex::new(Vec::new());
         Self {
@@ -67,7 +67,7 @@ impl<S: Source, T: Target> Context<S, T> {
             limits,
             progress,
             cancel,
-            patience,
+            policy,
             snapshot,
             abilities,
             turn,
@@ -94,7 +94,7 @@ impl<S: Source, T: Target> Context<S, T> {
     /// What broke one connection (a failover, a firewall) has most likely broken those that wait, too: a try that finds
     /// them dead one after the other would be none.
     async fn after(&self, error: &Error) {
-        if error.side == Side::Source && matches!(error.kind, Kind::Connection | Kind::Stalled) {
+        if error.side == Side::Source && matches!(error.kind, Kind::Connection | Kind::Timeout) {
             self.idle.lock().await.clear();
         }
     }

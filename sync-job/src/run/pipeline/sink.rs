@@ -9,7 +9,7 @@ use crate::model::error::{Error, Result};
 use crate::rows::digest::TableDigest;
 use crate::rows::encode::{LossCounts, RowEncoder};
 use crate::sources::RowSink;
-use crate::targets::{Loader, Weighed};
+use crate::targets::{BudgetedBuffer, Loader};
 
 /// What rows between source and target may take, over all readers.
 #[derive(Debug)]
@@ -34,10 +34,10 @@ impl Memory {
     }
 
     /// Waits until the budget has room. A buffer larger than the whole budget waits until it is alone.
-    async fn weigh(&self, bytes: Vec<u8>) -> Result<Weighed> {
+    async fn reserve(&self, bytes: Vec<u8>) -> Result<BudgetedBuffer> {
         let wanted = u32::try_from(bytes.capacity().div_ceil(1024)).unwrap_or(u32::MAX).min(self.whole);
         let share = self.budget.clone().acquire_many_owned(wanted).await.map_err(|_| Error::cancelled())?;
-        Ok(Weighed { bytes, share })
+        Ok(BudgetedBuffer { bytes, share })
     }
 }
 
@@ -95,7 +95,7 @@ impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
         let last = rest.len() as u64;
         let began = Instant::now();
         if let Some(mut loader) = self.loader.take() {
-            loader.send(self.memory.weigh(rest).await?).await?;
+            loader.send(self.memory.reserve(rest).await?).await?;
             loader.commit().await?;
         }
         (self.tell)(digest.rows - self.rows_told, last);
@@ -119,7 +119,7 @@ impl<E: RowEncoder, L: Loader> RowSink for Sink<'_, E, L> {
         let sent = full.len() as u64;
         let began = Instant::now();
         self.spare = match &mut self.loader {
-            Some(loader) => loader.send(self.memory.weigh(full).await?).await?,
+            Some(loader) => loader.send(self.memory.reserve(full).await?).await?,
             None => full,
         };
         self.waited += began.elapsed();
@@ -146,8 +146,8 @@ mod tests {
     #[tokio::test]
     async fn what_waits_never_exceeds_the_budget() {
         let memory = Memory::new(4 << 20, 1);
-        let large = memory.weigh(vec![0; 64 << 20]).await.unwrap();
-        let next = memory.weigh(vec![0; 1024]);
+        let large = memory.reserve(vec![0; 64 << 20]).await.unwrap();
+        let next = memory.reserve(vec![0; 1024]);
         tokio::pin!(next);
         assert!(futures_util::poll!(&mut next).is_pending(), "a second buffer got in beside one that fills the budget");
         drop(large);
@@ -181,7 +181,7 @@ mod tests {
     struct Slow(Duration);
 
     impl Loader for Slow {
-        async fn send(&mut self, next: Weighed) -> Result<Vec<u8>> {
+        async fn send(&mut self, next: BudgetedBuffer) -> Result<Vec<u8>> {
             tokio::time::sleep(self.0).await;
             Ok(next.bytes)
         }

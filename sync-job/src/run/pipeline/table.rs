@@ -62,15 +62,15 @@ pub async fn prepare<S: Source, T: Target>(
     let questions = Arc::new(Plan::of(table, context.abilities));
     let before = witness::before(context, table, &questions, &mut retries).await.map_err(|error| ("witness", error))?;
     context
-        .patience
-        .repeat(&format!("{name}: creating the staging table"), &mut retries, || target.create_staging(table, staging))
+        .policy
+        .retry(&format!("{name}: creating the staging table"), &mut retries, || target.create_staging(table, staging))
         .await
         .map_err(|error| ("staging", error))?;
     let loaded =
         chunks::load(context, table, Some(staging.clone()), &questions).await.map_err(|error| ("load", error))?;
     context
-        .patience
-        .repeat(&format!("{name}: ending the load"), &mut retries, || target.end_load(table, staging))
+        .policy
+        .retry(&format!("{name}: ending the load"), &mut retries, || target.end_load(table, staging))
         .await
         .map_err(|error| ("load", error))?;
     let asked = before.as_ref().map_or(Duration::ZERO, |said| said.took);
@@ -115,8 +115,8 @@ async fn verify_and_index<S: Source, T: Target>(
         let started = Instant::now();
         let what = format!("{name}: digest");
         let held = context
-            .patience
-            .repeat(&what, &mut retries, || target.digest(table, &staging.name))
+            .policy
+            .retry(&what, &mut retries, || target.digest(table, &staging.name))
             .await
             .map_err(|error| ("verify", error))?;
         let verified = started.elapsed().as_secs_f64();
@@ -128,14 +128,14 @@ async fn verify_and_index<S: Source, T: Target>(
         let started = Instant::now();
         if table.has_conversions() {
             context
-                .patience
-                .repeat(&format!("{name}: converting"), &mut index_retries, || target.convert(table, staging))
+                .policy
+                .retry(&format!("{name}: converting"), &mut index_retries, || target.convert(table, staging))
                 .await
                 .map_err(|error| ("convert", error))?;
         }
         context
-            .patience
-            .repeat(&format!("{name}: indexes"), &mut index_retries, || target.build_indexes(table, staging))
+            .policy
+            .retry(&format!("{name}: indexes"), &mut index_retries, || target.build_indexes(table, staging))
             .await
             .map_err(|error| ("index", error))?;
         Ok(started.elapsed().as_secs_f64())
@@ -163,7 +163,7 @@ async fn present_rows<S: Source, T: Target>(
         return Ok(None);
     }
     let what = format!("{}: counting the old rows", table.target);
-    context.patience.repeat(&what, &mut report.retries, || context.target.count(&table.target)).await.map(Some)
+    context.policy.retry(&what, &mut report.retries, || context.target.count(&table.target)).await.map(Some)
 }
 
 pub(super) fn losses(table: &TablePlan, counts: &LossCounts) -> Vec<LossLine> {

@@ -102,7 +102,7 @@ pub fn or_silence(said: Result<Said>) -> Result<Said> {
 fn silence(error: Error) -> Result<Silence> {
     match error.kind {
         Kind::Cancelled => Err(error),
-        Kind::Stalled | Kind::LockTimeout => Ok(Silence::Unanswered(error.chain())),
+        Kind::Timeout | Kind::LockTimeout => Ok(Silence::Unanswered(error.chain())),
         kind if worth_retrying(kind) => Err(error),
         _ => Ok(Silence::Unanswered(error.chain())),
     }
@@ -157,8 +157,8 @@ async fn over_reader<S: Source, T: Target>(
 ) -> Result<Said> {
     let what = format!("{}: witness", table.source);
     context
-        .patience
-        .repeat(&what, retries, async || {
+        .policy
+        .retry(&what, retries, async || {
             let _permit = super::permit(&context.readers).await?;
             let mut reader = context.take_reader().await?;
             let said = act(&mut reader).await;
@@ -203,7 +203,7 @@ pub async fn hear<S: Source, T: Target>(
     };
     let began = Instant::now();
     let what = format!("{}: witness", table.target);
-    let held = context.patience.repeat(&what, retries, || context.target.witness(table, relation, plan, &scope)).await;
+    let held = context.policy.retry(&what, retries, || context.target.witness(table, relation, plan, &scope)).await;
     took += began.elapsed();
     let held = match held {
         Ok(held) => held,

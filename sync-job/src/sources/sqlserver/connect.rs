@@ -10,7 +10,7 @@ use super::server_message;
 use super::stream::{Turns, Watched};
 use crate::config::{Intent, SourceConfig, TlsMode};
 use crate::connect::login::with_password;
-use crate::connect::password::Login;
+use crate::connect::password::Credentials;
 use crate::connect::retry::worth_retrying;
 use crate::connect::tls::Trouble;
 use crate::model::error::{Error, Kind, Result, Side};
@@ -38,7 +38,7 @@ pub async fn connect(config: &SourceConfig, database: Option<&str>) -> Result<Co
     with_password(&config.password, Side::Source, |login| connect_as(config, database, login)).await
 }
 
-async fn connect_as(config: &SourceConfig, database: Option<&str>, login: Login) -> Result<Connection> {
+async fn connect_as(config: &SourceConfig, database: Option<&str>, login: Credentials) -> Result<Connection> {
     let mut driver = Config::new();
     driver.host(&config.host);
     driver.port(config.port);
@@ -120,7 +120,7 @@ fn login_failure(config: &SourceConfig, error: tiberius::error::Error, attempt: 
     let meaning = trouble.and_then(Trouble::meaning).map(|meaning| format!(": {meaning}")).unwrap_or_default();
     let failure = classify(error, format!("{attempt}{meaning}"));
     let failure = match (failure.kind, trouble) {
-        (Kind::Stalled, _) => {
+        (Kind::Timeout, _) => {
             let seconds = config.connect_timeout.as_secs();
             Error::new(Side::Source, Kind::Connection, format!("{attempt}: no answer to the login in {seconds} s"))
         }
@@ -136,16 +136,16 @@ fn login_failure(config: &SourceConfig, error: tiberius::error::Error, attempt: 
 }
 
 /// Runs statements that return nothing of interest.
-pub async fn execute(connection: &mut Connection, sql: &str, patience: Duration) -> Result<()> {
+pub async fn execute(connection: &mut Connection, sql: &str, timeout: Duration) -> Result<()> {
     let attempt = || format!("the source did not accept: {}", beginning(sql));
     let run = async {
         let stream = connection.simple_query(sql).await?;
         stream.into_results().await
     };
-    match tokio::time::timeout(patience, run).await {
+    match tokio::time::timeout(timeout, run).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(classify(error, attempt())),
-        Err(_) => Err(Error::new(Side::Source, Kind::Stalled, attempt())),
+        Err(_) => Err(Error::new(Side::Source, Kind::Timeout, attempt())),
     }
 }
 
@@ -155,18 +155,18 @@ fn beginning(sql: &str) -> String {
 }
 
 /// The rows of the first result of `sql`.
-pub async fn rows(connection: &mut Connection, sql: &str, patience: Duration) -> Result<Vec<tiberius::Row>> {
-    Ok(results(connection, sql, patience).await?.into_iter().next().unwrap_or_default())
+pub async fn rows(connection: &mut Connection, sql: &str, timeout: Duration) -> Result<Vec<tiberius::Row>> {
+    Ok(results(connection, sql, timeout).await?.into_iter().next().unwrap_or_default())
 }
 
 /// The rows of each result of `sql`.
-pub async fn results(connection: &mut Connection, sql: &str, patience: Duration) -> Result<Vec<Vec<tiberius::Row>>> {
+pub async fn results(connection: &mut Connection, sql: &str, timeout: Duration) -> Result<Vec<Vec<tiberius::Row>>> {
     let attempt = || format!("the source did not answer: {}", beginning(sql));
     let run = async { connection.simple_query(sql).await?.into_results().await };
-    match tokio::time::timeout(patience, run).await {
+    match tokio::time::timeout(timeout, run).await {
         Ok(Ok(rows)) => Ok(rows),
         Ok(Err(error)) => Err(classify(error, attempt())),
-        Err(_) => Err(Error::new(Side::Source, Kind::Stalled, attempt())),
+        Err(_) => Err(Error::new(Side::Source, Kind::Timeout, attempt())),
     }
 }
 
@@ -175,9 +175,9 @@ pub async fn results(connection: &mut Connection, sql: &str, patience: Duration)
 pub async fn optional_rows(
     connection: &mut Connection,
     sql: &str,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<Option<Vec<tiberius::Row>>> {
-    match rows(connection, sql, patience).await {
+    match rows(connection, sql, timeout).await {
         Err(error) if !worth_retrying(error.kind) => Ok(None),
         result => result.map(Some),
     }
@@ -188,7 +188,7 @@ pub async fn optional_rows(
 pub fn classify(error: tiberius::error::Error, message: impl Into<Message>) -> Error {
     use tiberius::error::Error as Driver;
     let kind = match &error {
-        Driver::Io { kind: std::io::ErrorKind::TimedOut, .. } => Kind::Stalled,
+        Driver::Io { kind: std::io::ErrorKind::TimedOut, .. } => Kind::Timeout,
         // A connection that breaks off under TLS, without its closing alert, is a broken connection.
         Driver::Io { .. } | Driver::Protocol(_) | Driver::Routing { .. } => Kind::Connection,
         Driver::Tls(_) => Kind::Tls,

@@ -2,7 +2,7 @@
 
 use tiberius::ColumnData;
 
-use crate::plan::type_map::ReadAs;
+use crate::plan::type_map::ReadExpression;
 use crate::rows::cell::{Cell, DAYS_TO_1900, TICKS_PER_DAY, datetime_ticks};
 use crate::rows::encode::CellError;
 use crate::rows::message::Message;
@@ -12,7 +12,7 @@ use crate::rows::text::CodePage;
 /// have lost what was undecodable), unless it is read through the driver: any other text and xml are of a column that was no
 /// text when it was planned.
 #[inline]
-pub fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> Result<Cell<'a>, CellError> {
+pub fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadExpression) -> Result<Cell<'a>, CellError> {
     Ok(match data {
         ColumnData::U8(Some(value)) => Cell::Int(i64::from(*value)),
         ColumnData::I16(Some(value)) => Cell::Int(i64::from(*value)),
@@ -24,17 +24,17 @@ pub fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> Result<Cell<'a>
         ColumnData::Guid(Some(value)) => Cell::Uuid(*value.as_bytes()),
         ColumnData::Numeric(Some(value)) => Cell::Decimal { value: value.value(), scale: value.scale() },
         ColumnData::Binary(Some(bytes)) => match read {
-            ReadAs::Plain | ReadAs::RawBytes => Cell::Bytes(bytes),
-            ReadAs::CodePageBytes { code_page, .. } | ReadAs::TextBytes { code_page } => {
+            ReadExpression::Plain | ReadExpression::RawBytes => Cell::Bytes(bytes),
+            ReadExpression::CodePageBytes { code_page, .. } | ReadExpression::TextBytes { code_page } => {
                 Cell::Encoded(bytes, *code_page)
             }
-            ReadAs::Utf16Bytes { .. }
-            | ReadAs::ThroughNVarchar
-            | ReadAs::HierarchyPath
-            | ReadAs::Ewkt
-            | ReadAs::VariantText
-            | ReadAs::VariantType => Cell::Utf16(bytes),
-            ReadAs::Money { .. } | ReadAs::OffsetMinutes | ReadAs::TextThroughDriver { .. } => {
+            ReadExpression::Utf16Bytes { .. }
+            | ReadExpression::ThroughNVarchar
+            | ReadExpression::HierarchyPath
+            | ReadExpression::Ewkt
+            | ReadExpression::VariantText
+            | ReadExpression::VariantType => Cell::Utf16(bytes),
+            ReadExpression::Money { .. } | ReadExpression::OffsetMinutes | ReadExpression::TextThroughDriver { .. } => {
                 return Err(unexpected(format!("{} bytes", bytes.len())));
             }
         },
@@ -61,7 +61,7 @@ pub fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> Result<Cell<'a>
             }
         }
         // Rust's text is valid UTF-8.
-        ColumnData::String(Some(text)) if matches!(read, ReadAs::TextThroughDriver { .. }) => {
+        ColumnData::String(Some(text)) if matches!(read, ReadExpression::TextThroughDriver { .. }) => {
             Cell::Encoded(text.as_bytes(), CodePage::UTF_8)
         }
         ColumnData::String(Some(text)) => return Err(unexpected_text(text)),
@@ -89,7 +89,7 @@ pub fn cell<'a>(data: &'a ColumnData<'static>, read: &ReadAs) -> Result<Cell<'a>
 
 #[cold]
 fn unexpected(cell: impl Into<Message>) -> CellError {
-    CellError::Mismatch { form: "a value of the planned type".to_owned(), cell: cell.into() }
+    CellError::Mismatch { expected: "a value of the planned type".to_owned(), cell: cell.into() }
 }
 
 #[cold]

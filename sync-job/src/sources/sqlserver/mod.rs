@@ -39,12 +39,12 @@ pub struct SqlServer {
 }
 
 /// Catalog statements on servers with many thousands of tables take a while.
-const CATALOG_PATIENCE: Duration = Duration::from_mins(5);
+const CATALOG_TIMEOUT: Duration = Duration::from_mins(5);
 /// Making a database snapshot waits for a checkpoint.
-const SNAPSHOT_PATIENCE: Duration = Duration::from_mins(10);
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// All foreign keys together: they are looked at before each run.
-const REFERENCES_PATIENCE: Duration = Duration::from_mins(1);
+const REFERENCES_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// `DATABASEPROPERTYEX` takes a database's name as it is; `HAS_PERMS_BY_NAME` takes a name apart at its points.
 const FACTS: &str = "\
@@ -72,7 +72,7 @@ impl Source for SqlServer {
 
     async fn facts(&self) -> Result<SourceFacts> {
         let mut connection = connect::connect(&self.config, None).await?;
-        let found = connect::rows(&mut connection, FACTS, CATALOG_PATIENCE).await?;
+        let found = connect::rows(&mut connection, FACTS, CATALOG_TIMEOUT).await?;
         let row = found
             .first()
             .ok_or_else(|| Error::new(Side::Source, Kind::Statement, "the source told nothing of itself"))?;
@@ -93,12 +93,12 @@ impl Source for SqlServer {
             snapshot_allowed: None,
             data_files: Vec::new(),
         };
-        if let Some(found) = connect::optional_rows(&mut connection, SNAPSHOT_STATE, CATALOG_PATIENCE).await? {
+        if let Some(found) = connect::optional_rows(&mut connection, SNAPSHOT_STATE, CATALOG_TIMEOUT).await? {
             let state =
                 found.first().map(|row| catalog::Fields::new("state of the database", row).optional_int("state"));
             facts.snapshot_allowed = state.transpose()?.flatten().map(|state| state == 1);
         }
-        if let Some(found) = connect::optional_rows(&mut connection, DATA_FILES, CATALOG_PATIENCE).await? {
+        if let Some(found) = connect::optional_rows(&mut connection, DATA_FILES, CATALOG_TIMEOUT).await? {
             let file = |row| {
                 let fields = catalog::Fields::new("database's files", row);
                 let path = fields.optional_text("physical_name")?;
@@ -113,7 +113,7 @@ impl Source for SqlServer {
 
     async fn catalog(&self) -> Result<Catalog> {
         let mut connection = connect::connect(&self.config, None).await?;
-        catalog::read(&mut connection, CATALOG_PATIENCE).await
+        catalog::read(&mut connection, CATALOG_TIMEOUT).await
     }
 
     async fn reader(&self, snapshot: Option<&str>) -> Result<SqlServerReader> {
@@ -140,7 +140,7 @@ impl Source for SqlServer {
             quote::identifier(&facts.database)
         );
         let mut connection = connect::connect(&self.config, None).await?;
-        connect::execute(&mut connection, &sql, SNAPSHOT_PATIENCE).await
+        connect::execute(&mut connection, &sql, SNAPSHOT_TIMEOUT).await
     }
 
     async fn drop_snapshot(&self, name: &str) -> Result<()> {
@@ -150,14 +150,14 @@ impl Source for SqlServer {
             quote::literal(name),
             quote::identifier(name)
         );
-        connect::execute(&mut connection, &sql, SNAPSHOT_PATIENCE).await
+        connect::execute(&mut connection, &sql, SNAPSHOT_TIMEOUT).await
     }
 
     async fn snapshots(&self, prefix: &str) -> Result<Vec<String>> {
         let mut connection = connect::connect(&self.config, None).await?;
         // A job of the same name may copy another database of this server.
         let sql = "SELECT name AS database_name FROM sys.databases WHERE source_database_id = DB_ID()";
-        let found = connect::rows(&mut connection, sql, CATALOG_PATIENCE).await?;
+        let found = connect::rows(&mut connection, sql, CATALOG_TIMEOUT).await?;
         let name = |row| catalog::Fields::new("database snapshots", row).text("database_name");
         let names: Vec<String> = found.iter().map(name).collect::<Result<_>>()?;
         Ok(names.into_iter().filter(|name| name.starts_with(prefix)).collect())
@@ -175,7 +175,7 @@ impl Source for SqlServer {
         let mut connection = connect::connect(&self.config, None).await?;
         for table in tables {
             let Some(sql) = select::nothing_filtered(table) else { continue };
-            match connect::rows(&mut connection, &sql, CATALOG_PATIENCE).await {
+            match connect::rows(&mut connection, &sql, CATALOG_TIMEOUT).await {
                 Ok(_) => {}
                 Err(error) if worth_retrying(error.kind) => return Err(error),
                 Err(error) => {
@@ -191,8 +191,8 @@ impl Source for SqlServer {
         self_test::run(self, tables, facts.abilities).await
     }
 
-    async fn look_at(&self, references: &[Reference]) -> Result<Vec<Answer>> {
-        let ends = tokio::time::Instant::now() + REFERENCES_PATIENCE;
+    async fn check_references(&self, references: &[Reference]) -> Result<Vec<Answer>> {
+        let ends = tokio::time::Instant::now() + REFERENCES_TIMEOUT;
         let mut answers = Vec::new();
         let mut connection = connect::connect(&self.config, None).await?;
         for (number, reference) in references.iter().enumerate() {
@@ -201,7 +201,7 @@ impl Source for SqlServer {
             let left = ends.saturating_duration_since(tokio::time::Instant::now()) / others;
             match connect::rows(&mut connection, &select::differing(reference, "1 AS found"), left).await {
                 Ok(found) => answers.push(if found.is_empty() { Answer::Holds } else { Answer::Differs }),
-                Err(Error { kind: Kind::Stalled, .. }) => {
+                Err(Error { kind: Kind::Timeout, .. }) => {
                     answers.push(Answer::Unknown);
                     // The connection still waits for its answer; closing it ends the statement.
                     connection = connect::connect(&self.config, None).await?;

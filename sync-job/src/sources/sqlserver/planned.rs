@@ -4,7 +4,7 @@ use tiberius::{Column, ColumnType};
 
 use super::select;
 use crate::model::error::{Error, Kind, Result, Side};
-use crate::plan::type_map::ReadAs;
+use crate::plan::type_map::ReadExpression;
 use crate::plan::{ColumnPlan, TablePlan};
 
 /// What the server tells of a table's columns before it sends the rows, compared with the plan.
@@ -69,7 +69,9 @@ impl<'a> Planned<'a> {
 fn expect_text(table: &TablePlan, found: &[Column]) -> Result<()> {
     for (planned, found) in select::text_columns(table).zip(found) {
         let is_planned = match planned.mapping.read.mapped() {
-            ReadAs::Utf16Bytes { .. } => matches!(found.column_type(), ColumnType::NVarchar | ColumnType::NChar),
+            ReadExpression::Utf16Bytes { .. } => {
+                matches!(found.column_type(), ColumnType::NVarchar | ColumnType::NChar)
+            }
             _ => matches!(found.column_type(), ColumnType::BigVarChar | ColumnType::BigChar),
         };
         if !is_planned {
@@ -80,7 +82,7 @@ fn expect_text(table: &TablePlan, found: &[Column]) -> Result<()> {
 }
 
 fn refusal(table: &TablePlan, column: &ColumnPlan, what: &str) -> Error {
-    Error::new(Side::Source, Kind::Changed, format!("{}, column {}: {what}", table.source, column.source))
+    Error::new(Side::Source, Kind::Conflict, format!("{}, column {}: {what}", table.source, column.source))
 }
 
 /// What to do where a column is not what the plan says.

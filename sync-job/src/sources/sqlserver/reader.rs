@@ -19,7 +19,7 @@ use crate::rows::message::{self, Message};
 use crate::sources::{Reader, RowSink};
 
 /// Finding bounds may scan an index, and the witness adds up a table, in silence: that may take this many times the stall timeout.
-const SILENT_PATIENCE: u32 = 20;
+const SILENT_STALLS: u32 = 20;
 
 /// A connection with its session prepared; see [`Reader`].
 pub struct SqlServerReader {
@@ -45,13 +45,13 @@ impl Reader for SqlServerReader {
     }
 
     async fn bounds(&mut self, table: &TablePlan, count: u64) -> Result<Vec<Key>> {
-        let patience = self.stall_timeout * SILENT_PATIENCE;
+        let timeout = self.bounds_timeout();
         let Some(first) = table.chunk_key.first() else { return Ok(Vec::new()) };
         if count < 2 {
             return Ok(Vec::new());
         }
         if first.is_divisible() {
-            let found = rows(&mut self.connection, &select::extremes(table, first), patience).await?;
+            let found = rows(&mut self.connection, &select::extremes(table, first), timeout).await?;
             let bounds = found.first().and_then(|row| split(first, row, count, table.chunk_key.len() == 1));
             if let Some(bounds) = bounds {
                 return Ok(bounds);
@@ -59,12 +59,12 @@ impl Reader for SqlServerReader {
         }
         let rows = match table.rows {
             Some(rows) => rows,
-            None => self.count(table, patience).await?,
+            None => self.count(table, timeout).await?,
         };
         let sample = self.sample(table, rows.div_ceil(count).max(1), count);
-        tokio::time::timeout(patience, sample).await.map_err(|_| {
-            let message = format!("finding chunk bounds of {} took more than {} s", table.source, patience.as_secs());
-            Error::new(Side::Source, Kind::Stalled, message)
+        tokio::time::timeout(timeout, sample).await.map_err(|_| {
+            let message = format!("finding chunk bounds of {} took more than {} s", table.source, timeout.as_secs());
+            Error::new(Side::Source, Kind::Timeout, message)
         })?
     }
 
@@ -76,7 +76,7 @@ impl Reader for SqlServerReader {
         let broke = |error| classify(error, format!("reading {} failed", table.source));
         let stalled = || {
             let seconds = self.stall_timeout.as_secs_f32();
-            Error::new(Side::Source, Kind::Stalled, format!("reading {}: nothing came for {seconds} s", table.source))
+            Error::new(Side::Source, Kind::Timeout, format!("reading {}: nothing came for {seconds} s", table.source))
         };
         let mut stream = tokio::time::timeout(self.stall_timeout, self.connection.simple_query(sql))
             .await
@@ -104,14 +104,14 @@ impl Reader for SqlServerReader {
     }
 
     async fn count_up_to(&mut self, table: &TablePlan, most: u64) -> Result<u64> {
-        let patience = self.stall_timeout * SILENT_PATIENCE;
-        let found = rows(&mut self.connection, &select::count_up_to(table, most), patience).await?;
+        let timeout = self.bounds_timeout();
+        let found = rows(&mut self.connection, &select::count_up_to(table, most), timeout).await?;
         Ok(first_count(&found))
     }
 
     async fn extremes(&mut self, table: &TablePlan, key: &KeyColumn) -> Result<Option<(KeyValue, KeyValue)>> {
-        let patience = self.stall_timeout * SILENT_PATIENCE;
-        let found = rows(&mut self.connection, &select::extremes(table, key), patience).await?;
+        let timeout = self.bounds_timeout();
+        let found = rows(&mut self.connection, &select::extremes(table, key), timeout).await?;
         let value = |index: usize| {
             let (_, data) = found.first()?.cells().nth(index)?;
             key_value(cell(data, &key.read).ok()?)
@@ -125,14 +125,14 @@ impl Reader for SqlServerReader {
         plan: &witness::Plan,
         scope: &witness::Scope,
     ) -> Result<Vec<Answer>> {
-        let patience = self.stall_timeout * SILENT_PATIENCE;
+        let timeout = self.bounds_timeout();
         let mut answers = Vec::with_capacity(plan.questions.len());
         for questions in plan.questions.chunks(witness::QUESTIONS_AT_ONCE) {
             let sql = super::witness::select(table, &plan.subjects, questions, scope);
             // The bounds of ranges are values of rows.
             let shown = super::witness::select(table, &plan.subjects, questions, &witness::Scope::Whole);
             tracing::debug!(table = %table.source, sql = shown, "witness, or a part of it");
-            let found = rows(&mut self.connection, &sql, patience).await?;
+            let found = rows(&mut self.connection, &sql, timeout).await?;
             let cells = found.first().map(|row| row.cells().map(|(_, data)| super::witness::answer(data)));
             answers.extend(cells.into_iter().flatten());
         }
@@ -151,8 +151,13 @@ impl SqlServerReader {
         results(&mut self.connection, sql, self.stall_timeout).await
     }
 
-    async fn count(&mut self, table: &TablePlan, patience: Duration) -> Result<u64> {
-        let found = rows(&mut self.connection, &select::count(table), patience).await?;
+    /// How long finding bounds, or adding up a table, may take.
+    fn bounds_timeout(&self) -> Duration {
+        self.stall_timeout * SILENT_STALLS
+    }
+
+    async fn count(&mut self, table: &TablePlan, timeout: Duration) -> Result<u64> {
+        let found = rows(&mut self.connection, &select::count(table), timeout).await?;
         Ok(first_count(&found))
     }
 
@@ -209,7 +214,7 @@ fn bad_cell(table: &TablePlan, row: &tiberius::Row, number: u64, column: &Column
     };
     if matches!(error, CellError::Mismatch { .. }) {
         let message = place.words(": ").words(changed(&column.declared));
-        return Error::new(Side::Source, Kind::Changed, message).with_source(error);
+        return Error::new(Side::Source, Kind::Conflict, message).with_source(error);
     }
     Error::new(Side::Source, Kind::Data, place).with_source(error)
 }
@@ -219,7 +224,7 @@ fn bad_cell(table: &TablePlan, row: &tiberius::Row, number: u64, column: &Column
 fn whole_cell<'a>(data: &'a ColumnData<'static>, column: &ColumnPlan) -> std::result::Result<Cell<'a>, CellError> {
     match data {
         ColumnData::Binary(Some(bytes)) if select::may_be_cut(column, bytes.len()) => Err(CellError::Mismatch {
-            form: column.declared.clone(),
+            expected: column.declared.clone(),
             cell: format!("{} bytes of text", bytes.len()).into(),
         }),
         _ => cell(data, &column.mapping.read),

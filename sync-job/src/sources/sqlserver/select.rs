@@ -3,7 +3,7 @@
 use super::quote::{identifier, literal, qualified};
 use crate::model::schema::SourceType;
 use crate::plan::references::{Compares, Reference, Side};
-use crate::plan::type_map::{Form, ReadAs};
+use crate::plan::type_map::{LogicalType, ReadExpression};
 use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
 use crate::rows::cell::{date_text, hex, time_text, uuid_text};
 use crate::rows::chunk::{Chunk, Key, KeyValue};
@@ -19,16 +19,16 @@ const SEEN_WHEN_CUT: u32 = 2_000;
 /// encoder refuses what is longer. It does not where it takes characters away before it counts them, the spaces of a char(n)
 /// or U+0000: there a column whose own values are shorter shows by its length that it was cut. Everything else is read whole.
 pub fn bytes_of_text(column: &ColumnPlan) -> &'static str {
-    let (fits, refused_when_cut) = match column.mapping.form {
-        Form::Text { limit } => ((1..SEEN_WHEN_CUT).contains(&limit), !column.policy.strip_nul),
-        Form::Char { length } => ((1..SEEN_WHEN_CUT).contains(&length), false),
+    let (fits, refused_when_cut) = match column.mapping.logical {
+        LogicalType::Text { limit } => ((1..SEEN_WHEN_CUT).contains(&limit), !column.policy.strip_nul),
+        LogicalType::Char { length } => ((1..SEEN_WHEN_CUT).contains(&length), false),
         _ => (false, false),
     };
     if fits && (refused_when_cut || is_shorter_than_cut(&column.mapping.read)) { "8000" } else { "max" }
 }
 
-fn is_shorter_than_cut(read: &ReadAs) -> bool {
-    matches!(read, ReadAs::CodePageBytes { bytes: Some(bytes), .. } | ReadAs::Utf16Bytes { bytes: Some(bytes) } if *bytes < MOST_BYTES)
+fn is_shorter_than_cut(read: &ReadExpression) -> bool {
+    matches!(read, ReadExpression::CodePageBytes { bytes: Some(bytes), .. } | ReadExpression::Utf16Bytes { bytes: Some(bytes) } if *bytes < MOST_BYTES)
 }
 
 /// Whether a value of this length may be a part of what is stored; see [`bytes_of_text`].
@@ -41,23 +41,23 @@ pub fn may_be_cut(column: &ColumnPlan, bytes: usize) -> bool {
 pub const BYTES_OF_KEY: &str = "8000";
 
 /// The expression that reads a column, and at most so many bytes of its text.
-pub fn expression(column: &str, read: &ReadAs, bytes_of_text: &str) -> String {
+pub fn expression(column: &str, read: &ReadExpression, bytes_of_text: &str) -> String {
     let name = identifier(column);
     match read {
-        ReadAs::Plain => name,
-        ReadAs::Money { precision } => format!("CAST({name} AS decimal({precision},4))"),
-        ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. } => {
+        ReadExpression::Plain => name,
+        ReadExpression::Money { precision } => format!("CAST({name} AS decimal({precision},4))"),
+        ReadExpression::CodePageBytes { .. } | ReadExpression::Utf16Bytes { .. } => {
             format!("CAST({name} AS varbinary({bytes_of_text}))")
         }
-        ReadAs::TextBytes { .. } => format!("CAST(CAST({name} AS varchar(max)) AS varbinary(max))"),
-        ReadAs::ThroughNVarchar | ReadAs::Ewkt | ReadAs::VariantText => {
+        ReadExpression::TextBytes { .. } => format!("CAST(CAST({name} AS varchar(max)) AS varbinary(max))"),
+        ReadExpression::ThroughNVarchar | ReadExpression::Ewkt | ReadExpression::VariantText => {
             format!("CAST({} AS varbinary(max))", text(&name, read))
         }
-        ReadAs::RawBytes => format!("CAST({name} AS varbinary(max))"),
-        ReadAs::HierarchyPath => format!("CAST({} AS varbinary(8000))", text(&name, read)),
-        ReadAs::VariantType => format!("CAST({} AS varbinary(256))", text(&name, read)),
-        ReadAs::OffsetMinutes => format!("DATEPART(tzoffset, {name})"),
-        ReadAs::TextThroughDriver { instead_of } => text(&name, instead_of),
+        ReadExpression::RawBytes => format!("CAST({name} AS varbinary(max))"),
+        ReadExpression::HierarchyPath => format!("CAST({} AS varbinary(8000))", text(&name, read)),
+        ReadExpression::VariantType => format!("CAST({} AS varbinary(256))", text(&name, read)),
+        ReadExpression::OffsetMinutes => format!("DATEPART(tzoffset, {name})"),
+        ReadExpression::TextThroughDriver { instead_of } => text(&name, instead_of),
     }
 }
 
@@ -66,7 +66,9 @@ pub fn expression(column: &str, read: &ReadAs, bytes_of_text: &str) -> String {
 fn read_of(column: &ColumnPlan) -> String {
     let read = &column.mapping.read;
     match read.mapped() {
-        ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. } | ReadAs::TextBytes { .. } if column.masked => {
+        ReadExpression::CodePageBytes { .. } | ReadExpression::Utf16Bytes { .. } | ReadExpression::TextBytes { .. }
+            if column.masked =>
+        {
             identifier(&column.source)
         }
         _ => expression(&column.source, read, bytes_of_text(column)),
@@ -74,14 +76,14 @@ fn read_of(column: &ColumnPlan) -> String {
 }
 
 /// A column's text as nvarchar.
-pub fn text(name: &str, read: &ReadAs) -> String {
+pub fn text(name: &str, read: &ReadExpression) -> String {
     match read {
-        ReadAs::HierarchyPath => format!("CAST({name}.ToString() AS nvarchar(4000))"),
-        ReadAs::Ewkt => {
+        ReadExpression::HierarchyPath => format!("CAST({name}.ToString() AS nvarchar(4000))"),
+        ReadExpression::Ewkt => {
             format!("CAST('SRID=' + CAST({name}.STSrid AS varchar(11)) + ';' + {name}.AsTextZM() AS nvarchar(max))")
         }
-        ReadAs::VariantText => variant_text(name),
-        ReadAs::VariantType => format!("CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128))"),
+        ReadExpression::VariantText => variant_text(name),
+        ReadExpression::VariantType => format!("CAST(SQL_VARIANT_PROPERTY({name}, 'BaseType') AS nvarchar(128))"),
         _ => format!("CAST({name} AS nvarchar(max))"),
     }
 }
@@ -120,7 +122,9 @@ pub fn text_types(table: &TablePlan) -> Option<String> {
 
 /// The columns of [`text_types`].
 pub fn text_columns(table: &TablePlan) -> impl Iterator<Item = &ColumnPlan> {
-    let of_text = |read: &ReadAs| matches!(read, ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. });
+    let of_text = |read: &ReadExpression| {
+        matches!(read, ReadExpression::CodePageBytes { .. } | ReadExpression::Utf16Bytes { .. })
+    };
     table.columns.iter().filter(move |column| of_text(column.mapping.read.mapped()))
 }
 
@@ -145,7 +149,9 @@ pub fn code_pages(table: &TablePlan) -> Option<String> {
 /// The columns of [`code_pages`], each with its planned code page.
 pub fn columns_with_code_page(table: &TablePlan) -> impl Iterator<Item = (&ColumnPlan, CodePage)> {
     table.columns.iter().filter_map(|column| match column.mapping.read {
-        ReadAs::CodePageBytes { code_page, .. } | ReadAs::TextBytes { code_page } => Some((column, code_page)),
+        ReadExpression::CodePageBytes { code_page, .. } | ReadExpression::TextBytes { code_page } => {
+            Some((column, code_page))
+        }
         _ => None,
     })
 }

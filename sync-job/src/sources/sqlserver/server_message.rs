@@ -70,7 +70,7 @@ pub fn kind(number: u32) -> Kind {
         | 3967
         | 3958
         | 3959 => Kind::Transient,
-        9002 | 1105 | 1101 => Kind::Full,
+        9002 | 1105 | 1101 => Kind::StorageFull,
         // A value of a view's expression or a filter that cannot be converted, overflows, or is divided by zero.
         220 | 232 | 235 | 241 | 242 | 244 | 245 | 248 | 517 | 535 | 2628 | 8114 | 8115 | 8134 | 8152 | 8169 => {
             Kind::Data
@@ -90,7 +90,7 @@ fn after(text: &str, words: &str) -> Message {
 /// Messages that hold names, types and the beginnings of statements, and no values of rows.
 fn names_objects(number: u32) -> bool {
     match kind(number) {
-        Kind::Login | Kind::Permission | Kind::LockTimeout | Kind::Transient | Kind::Full => true,
+        Kind::Login | Kind::Permission | Kind::LockTimeout | Kind::Transient | Kind::StorageFull => true,
         _ => matches!(
             number,
             // Syntax, objects, columns, types, collations, functions.

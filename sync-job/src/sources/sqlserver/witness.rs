@@ -5,7 +5,7 @@ use tiberius::ColumnData;
 use super::quote::{identifier, qualified};
 use super::select;
 use crate::model::schema::{Length, SourceType};
-use crate::plan::type_map::{Form, ReadAs};
+use crate::plan::type_map::{LogicalType, ReadExpression};
 use crate::plan::{ColumnPlan, TablePlan};
 use crate::proof::witness::{
     Aggregate, Answer, Content, HASHED_BYTES, PLACES, Question, Scope, Subject, canonical, canonical_float, modulus,
@@ -82,7 +82,7 @@ fn not_null(column: &ColumnPlan) -> String {
 fn base(column: &ColumnPlan) -> String {
     let name = identifier(&column.source);
     match column.source_type {
-        _ if column.mapping.read == ReadAs::OffsetMinutes => format!("DATEPART(tzoffset, {name})"),
+        _ if column.mapping.read == ReadExpression::OffsetMinutes => format!("DATEPART(tzoffset, {name})"),
         SourceType::Bit => format!("CAST({name} AS int)"),
         SourceType::Money => format!("CAST({name} AS decimal(19,4))"),
         SourceType::SmallMoney => format!("CAST({name} AS decimal(10,4))"),
@@ -165,25 +165,31 @@ fn text(column: &ColumnPlan, trimmed: bool) -> String {
     let name = identifier(&column.source);
     let read = column.mapping.read.mapped();
     let text = match read {
-        ReadAs::HierarchyPath => format!("CAST({} AS nvarchar(max))", select::text(&name, read)),
-        ReadAs::Ewkt | ReadAs::VariantType | ReadAs::ThroughNVarchar => select::text(&name, read),
-        ReadAs::VariantText => format!("({})", select::text(&name, read)),
-        ReadAs::TextBytes { .. } => format!("CAST(CAST({name} AS varchar(max)) AS nvarchar(max))"),
-        ReadAs::CodePageBytes { .. } | ReadAs::Utf16Bytes { .. } if is_short(column) => {
+        ReadExpression::HierarchyPath => format!("CAST({} AS nvarchar(max))", select::text(&name, read)),
+        ReadExpression::Ewkt | ReadExpression::VariantType | ReadExpression::ThroughNVarchar => {
+            select::text(&name, read)
+        }
+        ReadExpression::VariantText => format!("({})", select::text(&name, read)),
+        ReadExpression::TextBytes { .. } => format!("CAST(CAST({name} AS varchar(max)) AS nvarchar(max))"),
+        ReadExpression::CodePageBytes { .. } | ReadExpression::Utf16Bytes { .. } if is_short(column) => {
             format!("CAST({name} AS nvarchar({SHORT_UNITS}))")
         }
-        ReadAs::CodePageBytes { .. }
-        | ReadAs::Utf16Bytes { .. }
-        | ReadAs::RawBytes
-        | ReadAs::TextThroughDriver { .. } => format!("CAST({name} AS nvarchar(max))"),
-        ReadAs::Plain | ReadAs::Money { .. } | ReadAs::OffsetMinutes => shown(&column.source_type, &name),
+        ReadExpression::CodePageBytes { .. }
+        | ReadExpression::Utf16Bytes { .. }
+        | ReadExpression::RawBytes
+        | ReadExpression::TextThroughDriver { .. } => format!("CAST({name} AS nvarchar(max))"),
+        ReadExpression::Plain | ReadExpression::Money { .. } | ReadExpression::OffsetMinutes => {
+            shown(&column.source_type, &name)
+        }
     };
     if trimmed { format!("RTRIM({text})") } else { text }
 }
 
 /// Values may be longer than the type that a view was made with. What the target's own limit lets through is not.
 fn is_short(column: &ColumnPlan) -> bool {
-    let (Form::Text { limit } | Form::Char { length: limit }) = column.mapping.form else { return false };
+    let (LogicalType::Text { limit } | LogicalType::Char { length: limit }) = column.mapping.logical else {
+        return false;
+    };
     if !(1..u32::from(SHORT_UNITS)).contains(&limit) {
         return false;
     }

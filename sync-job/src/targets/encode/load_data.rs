@@ -10,7 +10,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{cut, narrow, write_text};
-use crate::plan::type_map::Form;
+use crate::plan::type_map::LogicalType;
 use crate::rows::cell::{Cell, civil, decimal_text, uuid_text};
 use crate::rows::digest::TableDigest;
 use crate::rows::encode::{CellError, Loss, LossCounts, RowEncoder, TextPolicy};
@@ -22,7 +22,7 @@ const MAX_FIELD: usize = 1 << 30;
 /// A column, as far as its cells' bytes depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadColumn {
-    pub form: Form,
+    pub logical: LogicalType,
     pub policy: TextPolicy,
     /// Its values are hashed by themselves first: those of LONGTEXT and the like may exceed what the server can join.
     pub large: bool,
@@ -71,11 +71,15 @@ impl LoadDataEncoder {
 }
 
 fn hash_as(column: LoadColumn) -> HashAs {
-    match column.form {
+    match column.logical {
         _ if column.large => HashAs::Large,
-        Form::Float4 | Form::Float8 => HashAs::Double,
-        Form::Char { .. } => HashAs::Trimmed,
-        Form::Text { .. } | Form::Bytes | Form::Json | Form::Xml | Form::FloatArray => HashAs::Sized,
+        LogicalType::Float4 | LogicalType::Float8 => HashAs::Double,
+        LogicalType::Char { .. } => HashAs::Trimmed,
+        LogicalType::Text { .. }
+        | LogicalType::Bytes
+        | LogicalType::Json
+        | LogicalType::Xml
+        | LogicalType::FloatArray => HashAs::Sized,
         _ => HashAs::Text,
     }
 }
@@ -201,26 +205,30 @@ fn write_payload(
     losses: &mut LossCounts,
     index: usize,
 ) -> Result<(), CellError> {
-    match (column.form, cell) {
-        (Form::Bool | Form::Int2 | Form::Int4 | Form::Int8, Cell::Bool(value)) => out.push(b'0' + u8::from(value)),
-        (Form::Int2, Cell::Int(value)) => push_integer(i64::from(narrow::<i16>(value)?), out),
-        (Form::Int4, Cell::Int(value)) => push_integer(i64::from(narrow::<i32>(value)?), out),
-        (Form::Int8, Cell::Int(value)) => push_integer(value, out),
+    match (column.logical, cell) {
+        (LogicalType::Bool | LogicalType::Int2 | LogicalType::Int4 | LogicalType::Int8, Cell::Bool(value)) => {
+            out.push(b'0' + u8::from(value));
+        }
+        (LogicalType::Int2, Cell::Int(value)) => push_integer(i64::from(narrow::<i16>(value)?), out),
+        (LogicalType::Int4, Cell::Int(value)) => push_integer(i64::from(narrow::<i32>(value)?), out),
+        (LogicalType::Int8, Cell::Int(value)) => push_integer(value, out),
         // Shortest digits that give the same double; MySQL's own parser reads them exactly.
-        (Form::Float8, Cell::Float8(value)) => out.extend_from_slice(format!("{value:e}").as_bytes()),
-        (Form::Float4 | Form::Float8, Cell::Float4(value)) => {
+        (LogicalType::Float8, Cell::Float8(value)) => out.extend_from_slice(format!("{value:e}").as_bytes()),
+        (LogicalType::Float4 | LogicalType::Float8, Cell::Float4(value)) => {
             out.extend_from_slice(format!("{:e}", f64::from(value)).as_bytes());
         }
-        (Form::Decimal { scale, .. }, Cell::Decimal { value, scale: from }) => write_decimal(out, value, from, scale)?,
-        (Form::Decimal { scale, .. }, Cell::Int(value)) => write_decimal(out, i128::from(value), 0, scale)?,
-        (Form::Date, Cell::Date(days)) => push_date(days, out),
-        (Form::Time { digits }, Cell::Time(ticks)) => push_time(cut(ticks, digits, losses, index), digits, out),
-        (Form::Timestamp { digits }, Cell::Timestamp { days, ticks }) => {
+        (LogicalType::Decimal { scale, .. }, Cell::Decimal { value, scale: from }) => {
+            write_decimal(out, value, from, scale)?;
+        }
+        (LogicalType::Decimal { scale, .. }, Cell::Int(value)) => write_decimal(out, i128::from(value), 0, scale)?,
+        (LogicalType::Date, Cell::Date(days)) => push_date(days, out),
+        (LogicalType::Time { digits }, Cell::Time(ticks)) => push_time(cut(ticks, digits, losses, index), digits, out),
+        (LogicalType::Timestamp { digits }, Cell::Timestamp { days, ticks }) => {
             push_date(days, out);
             out.push(b' ');
             push_time(cut(ticks, digits, losses, index), digits, out);
         }
-        (Form::TimestampTz { digits }, Cell::TimestampTz { days, ticks, offset }) => {
+        (LogicalType::TimestampTz { digits }, Cell::TimestampTz { days, ticks, offset }) => {
             if offset != 0 {
                 losses.count(index, Loss::OffsetDropped, 1);
             }
@@ -228,22 +236,26 @@ fn write_payload(
             out.push(b' ');
             push_time(cut(ticks, digits, losses, index), digits, out);
         }
-        (Form::Uuid, Cell::Uuid(bytes)) => out.extend_from_slice(uuid_text(&bytes).as_bytes()),
-        (Form::Bytes, Cell::Bytes(bytes)) => out.extend_from_slice(bytes),
+        (LogicalType::Uuid, Cell::Uuid(bytes)) => out.extend_from_slice(uuid_text(&bytes).as_bytes()),
+        (LogicalType::Bytes, Cell::Bytes(bytes)) => out.extend_from_slice(bytes),
         (
-            Form::Text { .. } | Form::Char { .. } | Form::Json | Form::Xml | Form::FloatArray,
+            LogicalType::Text { .. }
+            | LogicalType::Char { .. }
+            | LogicalType::Json
+            | LogicalType::Xml
+            | LogicalType::FloatArray,
             text @ (Cell::Utf16(_) | Cell::Encoded(..)),
         ) => {
             write_text(out, text, column.policy, true, losses, index)?;
-            check_characters(out, column.form)?;
+            check_characters(out, column.logical)?;
         }
-        (Form::Text { .. }, other) if !matches!(other, Cell::Bytes(_)) => {
+        (LogicalType::Text { .. }, other) if !matches!(other, Cell::Bytes(_)) => {
             out.extend_from_slice(other.to_text().as_bytes());
-            check_characters(out, column.form)?;
+            check_characters(out, column.logical)?;
         }
-        (form, cell) => {
+        (logical, cell) => {
             return Err(CellError::Mismatch {
-                form: format!("{form:?}"),
+                expected: format!("{logical:?}"),
                 cell: Message::default().value(cell.describe()),
             });
         }
@@ -252,10 +264,10 @@ fn write_payload(
 }
 
 /// Refuses what a limited column would cut; spaces at the end of CHAR do not count.
-fn check_characters(out: &[u8], form: Form) -> Result<(), CellError> {
-    let (text, limit) = match form {
-        Form::Text { limit } => (out, limit as usize),
-        Form::Char { length } => {
+fn check_characters(out: &[u8], logical: LogicalType) -> Result<(), CellError> {
+    let (text, limit) = match logical {
+        LogicalType::Text { limit } => (out, limit as usize),
+        LogicalType::Char { length } => {
             let end = out.iter().rposition(|&byte| byte != b' ').map_or(0, |last| last + 1);
             (&out[..end], length as usize)
         }

@@ -9,7 +9,7 @@ use super::columns::{Columns, Unexpected};
 use super::server_message;
 use crate::config::{Auth, TargetConfig, TlsMode};
 use crate::connect::login::with_password;
-use crate::connect::password::Login;
+use crate::connect::password::Credentials;
 use crate::connect::tls::Trouble;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::rows::message::{Message, of_unknown};
@@ -18,14 +18,14 @@ use crate::rows::message::{Message, of_unknown};
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// How long the server may take to say goodbye.
-const FAREWELL: Duration = Duration::from_secs(5);
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens a connection. Every session setting that the job relies on is stated.
 pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<Conn> {
     with_password(&config.password, Side::Target, |login| connect_as(config, application_name, login)).await
 }
 
-async fn connect_as(config: &TargetConfig, application_name: &str, login: Login) -> Result<Conn> {
+async fn connect_as(config: &TargetConfig, application_name: &str, login: Credentials) -> Result<Conn> {
     let attempt =
         format!("could not connect to MySQL at {}:{}, database {}", config.host, config.port, config.database);
     let options: Opts = OptsBuilder::default()
@@ -117,7 +117,7 @@ pub async fn row<T: Columns>(connection: &mut Conn, sql: &str) -> Result<Option<
 
 /// Closes politely; a server that is gone already, or says nothing, is no concern.
 pub async fn close(connection: Conn) {
-    match tokio::time::timeout(FAREWELL, connection.disconnect()).await {
+    match tokio::time::timeout(DISCONNECT_TIMEOUT, connection.disconnect()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, "closing the target connection"),
         Err(_) => tracing::debug!("the target does not answer to a goodbye"),

@@ -8,17 +8,17 @@ use crate::targets::decisions::Decision;
 use crate::targets::decisions::mysql::{OF_COLUMN, OF_INDEX, OF_OPTIONS};
 
 /// What a new table under the old name would lack, in words. `mark`: how the job's own comments of indexes begin.
-pub(super) fn ties(definition: &str, mark: &str) -> Vec<String> {
+pub(super) fn dependents(definition: &str, mark: &str) -> Vec<String> {
     let tokens = tokens(definition);
     let Some((items, options)) = parts(&tokens) else {
         return vec!["a definition that could not be read".to_owned()];
     };
-    let mut ties = Vec::new();
+    let mut dependents = Vec::new();
     for item in items {
-        of_item(item, mark, &mut ties);
+        of_item(item, mark, &mut dependents);
     }
-    ties.extend(of_options(options));
-    ties
+    dependents.extend(of_options(options));
+    dependents
 }
 
 /// The primary key that the server made for want of another (MySQL 8.4 Reference Manual, 15.1.20.11 "Generated Invisible Primary
@@ -148,23 +148,23 @@ fn after_group(tokens: &[Token]) -> &[Token] {
     &tokens[group(tokens).unwrap_or(tokens.len())..]
 }
 
-fn of_item(item: &[Token], mark: &str, ties: &mut Vec<String>) {
+fn of_item(item: &[Token], mark: &str, dependents: &mut Vec<String>) {
     let begins = |words: &[&str]| item.first().is_some_and(|first| words.iter().any(|word| first.is_word(word)));
     match item.first() {
-        Some(Token::Name(column)) => of_column(column, &item[1..], ties),
+        Some(Token::Name(column)) => of_column(column, &item[1..], dependents),
         // The catalogs show foreign keys, checks, and indexes of kinds that the job does not make.
         _ if begins(&["CONSTRAINT", "CHECK", "FULLTEXT", "SPATIAL", "VECTOR"]) => {}
-        _ if begins(&["PRIMARY", "UNIQUE", "KEY", "INDEX"]) => of_index(item, mark, ties),
-        _ if begins(&["PERIOD"]) => ties.push(format!("the period {}", shown(item.get(2..).unwrap_or_default()))),
-        Some(_) => ties.push(shown(item)),
+        _ if begins(&["PRIMARY", "UNIQUE", "KEY", "INDEX"]) => of_index(item, mark, dependents),
+        _ if begins(&["PERIOD"]) => dependents.push(format!("the period {}", shown(item.get(2..).unwrap_or_default()))),
+        Some(_) => dependents.push(shown(item)),
         None => {}
     }
 }
 
-fn of_column(column: &str, definition: &[Token], ties: &mut Vec<String>) {
+fn of_column(column: &str, definition: &[Token], dependents: &mut Vec<String>) {
     let clauses = after_group(definition.get(1..).unwrap_or_default());
     for (clause, kept) in kept(clauses, OF_COLUMN) {
-        let tie = match clause {
+        let dependent = match clause {
             Some("DEFAULT") => format!("the default of column {column}"),
             Some("GENERATED ALWAYS AS") => format!("the generated column {column}"),
             Some("INVISIBLE") => format!("the invisible column {column}"),
@@ -173,7 +173,7 @@ fn of_column(column: &str, definition: &[Token], ties: &mut Vec<String>) {
             Some("CHECK") => format!("the check of column {column}"),
             _ => format!("{} of column {column}", shown(kept)),
         };
-        ties.push(tie);
+        dependents.push(dependent);
     }
 }
 
@@ -185,8 +185,8 @@ fn is_json_check(check: &[Token], column: &str) -> bool {
     valid.is_word("json_valid") && name == column
 }
 
-fn of_index(item: &[Token], mark: &str, ties: &mut Vec<String>) {
-    let Some(open) = item.iter().position(|token| token.is("(")) else { return ties.push(shown(item)) };
+fn of_index(item: &[Token], mark: &str, dependents: &mut Vec<String>) {
+    let Some(open) = item.iter().position(|token| token.is("(")) else { return dependents.push(shown(item)) };
     let index = name_in(&item[..open]).unwrap_or("PRIMARY");
     let behind = after_group(&item[open..]);
     let columns = &item[open + 1..item.len() - behind.len() - 1];
@@ -200,23 +200,23 @@ fn of_index(item: &[Token], mark: &str, ties: &mut Vec<String>) {
         match &column[1..] {
             [] => {}
             [order] if order.is_word("ASC") || order.is_word("DESC") => {}
-            [Token::Sign('('), ..] => ties.push(format!("the index {index} over the beginning of column {name}")),
-            more => ties.push(format!("{} of index {index}", shown(more))),
+            [Token::Sign('('), ..] => dependents.push(format!("the index {index} over the beginning of column {name}")),
+            more => dependents.push(format!("{} of index {index}", shown(more))),
         }
     }
     let comment = behind.iter().position(|token| token.is_word("COMMENT")).and_then(|at| behind.get(at + 1));
     if comment.is_some_and(|comment| !matches!(comment, Token::Text(text) if text.starts_with(mark))) {
-        ties.push(format!("the comment of index {index}"));
+        dependents.push(format!("the comment of index {index}"));
     }
-    ties.extend(kept(behind, OF_INDEX).into_iter().map(|(_, kept)| format!("{} of index {index}", shown(kept))));
+    dependents.extend(kept(behind, OF_INDEX).into_iter().map(|(_, kept)| format!("{} of index {index}", shown(kept))));
 }
 
 fn of_options(options: &[Token]) -> Vec<String> {
     let partitions = options.iter().position(|token| token.is_word("PARTITION"));
     let (options, partitions) = options.split_at(partitions.unwrap_or(options.len()));
-    let mut ties: Vec<String> = kept(options, OF_OPTIONS).into_iter().map(|(_, kept)| shown(kept)).collect();
-    ties.extend((!partitions.is_empty()).then(|| "its partitions".to_owned()));
-    ties
+    let mut dependents: Vec<String> = kept(options, OF_OPTIONS).into_iter().map(|(_, kept)| shown(kept)).collect();
+    dependents.extend((!partitions.is_empty()).then(|| "its partitions".to_owned()));
+    dependents
 }
 
 /// The parts of a definition that keep the table in place, each with the clause that it is, if it is known.
@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     fn of(definition: &str) -> Vec<String> {
-        ties(definition, "made by stopgap")
+        dependents(definition, "made by stopgap")
     }
 
     #[test]
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn every_other_clause_is_named() {
-        for (column, tie) in [
+        for (column, dependent) in [
             ("int DEFAULT '5' COMMENT 'x'", "the default of column c"),
             ("int DEFAULT ((`e` + 1))", "the default of column c"),
             ("int DEFAULT NULL /*!80023 INVISIBLE */", "the invisible column c"),
@@ -322,9 +322,9 @@ mod tests {
             ("int FROM THE FUTURE (1, 2) NOT NULL", "FROM THE FUTURE of column c"),
             ("int DEFAULT NULL WITHOUT SYSTEM VERSIONING", "WITHOUT SYSTEM VERSIONING of column c"),
         ] {
-            assert_eq!(of(&format!("CREATE TABLE `t` (\n  `c` {column}\n) ENGINE=InnoDB")), [tie], "{column}");
+            assert_eq!(of(&format!("CREATE TABLE `t` (\n  `c` {column}\n) ENGINE=InnoDB")), [dependent], "{column}");
         }
-        for (item, tie) in [
+        for (item, dependent) in [
             ("KEY `k` (`c`(10))", "the index k over the beginning of column c"),
             ("KEY `k` (`c`) /*!80000 INVISIBLE */", "INVISIBLE of index k"),
             ("KEY `k` (`c`) IGNORED", "IGNORED of index k"),
@@ -334,9 +334,13 @@ mod tests {
             ("PERIOD FOR SYSTEM_TIME (`b`, `c`)", "the period SYSTEM_TIME"),
             ("PROJECTION `p` (`c`)", "PROJECTION p"),
         ] {
-            assert_eq!(of(&format!("CREATE TABLE `t` (\n  `c` int,\n  {item}\n) ENGINE=InnoDB")), [tie], "{item}");
+            assert_eq!(
+                of(&format!("CREATE TABLE `t` (\n  `c` int,\n  {item}\n) ENGINE=InnoDB")),
+                [dependent],
+                "{item}"
+            );
         }
-        for (option, tie) in [
+        for (option, dependent) in [
             ("ENGINE=InnoDB WITH SYSTEM VERSIONING", "WITH SYSTEM VERSIONING"),
             ("ENGINE=InnoDB\n/*!50100 PARTITION BY HASH (`c`)\nPARTITIONS 4 */", "its partitions"),
             ("/*!50100 TABLESPACE `ts` */ ENGINE=InnoDB", "TABLESPACE ts"),
@@ -346,7 +350,7 @@ mod tests {
             ("ENGINE=InnoDB FUTURE_OPTION=4 COMMENT='x'", "FUTURE_OPTION=4"),
             ("ENGINE=InnoDB `future`='4'", "future"),
         ] {
-            assert_eq!(of(&format!("CREATE TABLE `t` (\n  `c` int\n) {option}")), [tie], "{option}");
+            assert_eq!(of(&format!("CREATE TABLE `t` (\n  `c` int\n) {option}")), [dependent], "{option}");
         }
         assert_eq!(of("CREATE TABLE `t` (`c` int"), ["a definition that could not be read"]);
     }

@@ -4,14 +4,14 @@
 use futures_util::future::try_join_all;
 use mysql_async::Conn;
 
-use super::carried::texts;
 use super::connect::{close, row};
+use super::preserved::texts;
 use super::quote;
 use super::{MySql, sql};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::plan::TablePlan;
-use crate::plan::type_map::Form;
+use crate::plan::type_map::LogicalType;
 use crate::rows::digest::TableDigest;
 
 /// Parts of a table, each with a connection of its own.
@@ -59,7 +59,8 @@ async fn part(connection: &mut Conn, digest: &str, relation: &TableName, range: 
 fn number_key(table: &TablePlan) -> Option<&str> {
     let (first, _) = sql::primary_key(table)?.columns.first()?;
     let column = table.columns.iter().find(|column| &column.target == first)?;
-    matches!(column.mapping.form, Form::Int2 | Form::Int4 | Form::Int8).then_some(first.as_str())
+    matches!(column.mapping.logical, LogicalType::Int2 | LogicalType::Int4 | LogicalType::Int8)
+        .then_some(first.as_str())
 }
 
 async fn ranges(connection: &mut Conn, key: &str, staging: &TableName) -> Result<Vec<String>> {

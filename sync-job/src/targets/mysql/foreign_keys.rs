@@ -5,7 +5,7 @@ use mysql_async::Conn;
 
 use super::connect::{execute, rows};
 use super::quote;
-use super::{replace, sql};
+use super::{in_place, sql};
 use crate::model::error::{Error, Result};
 use crate::model::schema::TableName;
 use crate::plan::SwapMethod;
@@ -20,11 +20,11 @@ pub(super) async fn add(connection: &mut Conn, items: &[SwapItem<'_>], methods: 
     let added = add_unchecked(connection, items, methods).await;
     execute(connection, "SET SESSION foreign_key_checks = 1").await?;
     // The rows that a kept table will have are still in its staging table.
-    let kept = items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::Replace);
+    let kept = items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::InPlace);
     let stand_ins: Vec<(&TableName, &TableName)> =
         kept.map(|(item, _)| (&item.table.target, &item.staging.name)).collect();
     for staging in added? {
-        let looked = replace::refuse_orphans(connection, &staging, &stand_ins).await;
+        let looked = in_place::refuse_orphans(connection, &staging, &stand_ins).await;
         looked.map_err(|error| in_final_names(error, items))?;
     }
     Ok(())
@@ -38,7 +38,7 @@ async fn add_unchecked(
 ) -> Result<Vec<TableName>> {
     let mut changed = Vec::new();
     for (item, method) in items.iter().zip(methods) {
-        if *method == SwapMethod::Replace || item.table.foreign_keys.is_empty() {
+        if *method == SwapMethod::InPlace || item.table.foreign_keys.is_empty() {
             continue;
         }
         // A try whose reply was lost may have added them.
@@ -48,7 +48,7 @@ async fn add_unchecked(
             if let Some((other, method)) = referenced
                 && !present.contains(&key.name)
             {
-                let name = if *method == SwapMethod::Replace { &other.table.target } else { &other.staging.name };
+                let name = if *method == SwapMethod::InPlace { &other.table.target } else { &other.staging.name };
                 execute(connection, &sql::foreign_key(&item.staging.name, key, name)).await?;
             }
         }

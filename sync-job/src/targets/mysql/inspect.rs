@@ -1,4 +1,4 @@
-//! What the target has: tables, and what ties them to other objects.
+//! What the target has: tables, and what depends on them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -41,7 +41,7 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
         };
         let mut table = TargetTable { not_a_table, ..TargetTable::default() };
         if options.is_some_and(|options| options.contains("partitioned")) {
-            table.ties.push("its partitions".to_owned());
+            table.dependents.push("its partitions".to_owned());
         }
         found.insert(TableName::new(schema, name), table);
     }
@@ -75,22 +75,22 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
             add_to_key(&mut table.foreign_keys, key, column, TableName::new(other_schema, other));
         }
     }
-    for (schema, name, tie) in rows::<Named>(connection, &TIES.replace("$NAMES", &pairs(names))).await? {
+    for (schema, name, dependent) in rows::<Named>(connection, &DEPENDENTS.replace("$NAMES", &pairs(names))).await? {
         if let Some(table) = found.get_mut(&TableName::new(schema, name)) {
-            table.ties.push(tie);
+            table.dependents.push(dependent);
         }
     }
     if has_histograms(connection).await? {
         for (schema, name, column) in rows::<Named>(connection, &HISTOGRAMS.replace("$NAMES", &pairs(names))).await? {
             if let Some(table) = found.get_mut(&TableName::new(schema, name)) {
-                table.ties.push(format!("the histogram of column {column}"));
+                table.dependents.push(format!("the histogram of column {column}"));
             }
         }
     }
     for (name, table) in found.iter_mut().filter(|(_, table)| table.not_a_table.is_none()) {
-        for tie in defined(connection, name).await? {
-            if !table.ties.contains(&tie) {
-                table.ties.push(tie);
+        for dependent in defined(connection, name).await? {
+            if !table.dependents.contains(&dependent) {
+                table.dependents.push(dependent);
             }
         }
     }
@@ -109,7 +109,7 @@ async fn defined(connection: &mut Conn, name: &TableName) -> Result<Vec<String>>
     execute(connection, "SET SESSION sql_quote_show_create = 1").await?;
     let shown = row::<(String, String)>(connection, &format!("SHOW CREATE TABLE {}", qualified(name))).await;
     match shown {
-        Ok(Some((_, shown))) => Ok(definition::ties(&shown, MARK)),
+        Ok(Some((_, shown))) => Ok(definition::dependents(&shown, MARK)),
         // It is gone, or not for this login to see: what is not known is not dropped.
         Ok(None) => Ok(vec!["a definition that could not be read".to_owned()]),
         Err(error) if matches!(error.kind, Kind::Permission | Kind::Statement) => {
@@ -149,7 +149,7 @@ fn add_to_index(
     indexes.push(TargetIndex { name, kind, columns, descending, included, made_by_job });
 }
 
-/// Keys have no comments: each is a tie besides, whoever made it.
+/// Keys have no comments: each is a dependent, whoever made it.
 fn add_to_key(keys: &mut Vec<TargetForeignKey>, name: String, column: String, referenced: TableName) {
     if let Some(key) = keys.iter_mut().find(|key| key.name == name) {
         key.columns.push(column);
@@ -209,10 +209,10 @@ WHERE (h.schema_name, h.table_name) IN ($NAMES) ORDER BY 1, 2, 3";
 
 /// What a rename would lose, as far as the catalogs tell; see [`definition`] for the rest. Grants and views go by the table's name here, and stay; whether ordinary indexes would be lost is
 /// the plan's to say.
-const TIES: &str = "\
-SELECT r.table_schema, r.table_name, r.tie FROM (
+const DEPENDENTS: &str = "\
+SELECT r.table_schema, r.table_name, r.dependent FROM (
   SELECT k.referenced_table_schema AS table_schema, k.referenced_table_name AS table_name,
-         CONCAT('foreign key ', k.constraint_name, ' of ', k.table_schema, '.', k.table_name) AS tie
+         CONCAT('foreign key ', k.constraint_name, ' of ', k.table_schema, '.', k.table_name) AS dependent
   FROM information_schema.key_column_usage AS k
   WHERE k.ordinal_position = 1 AND (k.referenced_table_schema, k.referenced_table_name) IN ($NAMES)
         AND (k.table_schema, k.table_name) <> (k.referenced_table_schema, k.referenced_table_name)

@@ -9,12 +9,12 @@ use super::connect::{close, row};
 use super::quote::literal;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::targets;
-use crate::targets::lease::{Hold, Session, Taken};
+use crate::targets::lease::{Acquired, LeaseState, Session};
 
 /// See the module.
 pub struct Lease {
     target: MySql,
-    hold: Mutex<Hold<Conn>>,
+    state: Mutex<LeaseState<Conn>>,
 }
 
 /// Named locks are the server's, not the database's, and at most 64 characters long.
@@ -23,13 +23,13 @@ fn lock_name(target: &MySql) -> String {
 }
 
 pub(super) async fn acquire(target: &MySql) -> Result<Lease> {
-    match take(target).await? {
-        Taken::Ours(session) => Ok(Lease { target: target.clone(), hold: Mutex::new(Hold::new(session)) }),
-        Taken::Others(_, words) => Err(Error::new(Side::Job, Kind::Refused, words)),
+    match lock(target).await? {
+        Acquired::Ours(session) => Ok(Lease { target: target.clone(), state: Mutex::new(LeaseState::new(session)) }),
+        Acquired::Others(_, words) => Err(Error::new(Side::Job, Kind::Refused, words)),
     }
 }
 
-async fn take(target: &MySql) -> Result<Taken<Conn>> {
+async fn lock(target: &MySql) -> Result<Acquired<Conn>> {
     let mut connection = target.connect().await?;
     // A reader has locks of its own. After a failover the name of the cluster may still lead to the server that is one now.
     let read_only: Option<String> = row(&mut connection, "SELECT CAST(@@innodb_read_only AS CHAR)").await?;
@@ -42,11 +42,11 @@ async fn take(target: &MySql) -> Result<Taken<Conn>> {
     let taken: Option<Option<i64>> = row(&mut connection, &format!("SELECT GET_LOCK({}, 0)", literal(&name))).await?;
     if taken.flatten() == Some(1) {
         let id = connection.id().into();
-        return Ok(Taken::Ours(Session { connection, id }));
+        return Ok(Acquired::Ours(Session { connection, id }));
     }
     let (id, words) = holder(&mut connection, &name).await;
     close(connection).await;
-    Ok(Taken::Others(id, format!("another run of the job {} is under way on this target{words}", target.job)))
+    Ok(Acquired::Others(id, format!("another run of the job {} is under way on this target{words}", target.job)))
 }
 
 /// Who holds the lock, as far as it can be seen.
@@ -71,17 +71,17 @@ async fn holds(connection: &mut Conn, name: &str) -> Result<bool> {
 
 impl targets::Lease for Lease {
     async fn check(&self) -> Result<()> {
-        let mut hold = self.hold.lock().await;
-        hold.is_kept()?;
-        let reason = match holds(&mut hold.session.connection, &lock_name(&self.target)).await {
+        let mut state = self.state.lock().await;
+        state.check()?;
+        let reason = match holds(&mut state.session.connection, &lock_name(&self.target)).await {
             Ok(true) => return Ok(()),
-            Ok(false) => Error::new(Side::Target, Kind::Changed, "its lock is gone"),
+            Ok(false) => Error::new(Side::Target, Kind::Conflict, "its lock is gone"),
             Err(error) => error,
         };
-        hold.take_again(reason, || take(&self.target)).await
+        state.reacquire(reason, || lock(&self.target)).await
     }
 
     async fn release(self) {
-        close(self.hold.into_inner().session.connection).await;
+        close(self.state.into_inner().session.connection).await;
     }
 }

@@ -18,10 +18,10 @@ use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::plan::TablePlan;
 use crate::rows::message;
-use crate::targets::{Loader, Weighed};
+use crate::targets::{BudgetedBuffer, Loader};
 
-/// How often the fate of a commit without a reply is asked for before giving up.
-const FATE_ATTEMPTS: u32 = 10;
+/// How often the outcome of a commit without a reply is asked for before giving up.
+const RESOLVE_ATTEMPTS: u32 = 10;
 /// The driver sends what it is given as one packet: larger ones gain nothing.
 const MOST_IN_A_PACKET: usize = 1 << 20;
 /// Warnings that a message shows.
@@ -29,7 +29,7 @@ const WARNINGS_SHOWN: usize = 3;
 
 /// A chunk being loaded over its own connection, by a task of its own, so that reading and sending overlap.
 pub struct ChunkLoader {
-    full: mpsc::Sender<Weighed>,
+    full: mpsc::Sender<BudgetedBuffer>,
     task: JoinHandle<Result<()>>,
     /// Rows may only be committed after the last buffer was handed over on purpose, not because the reader broke off.
     complete: oneshot::Sender<()>,
@@ -80,13 +80,13 @@ struct Load {
 }
 
 impl Load {
-    async fn run(mut self, mut connection: Conn, mut incoming: mpsc::Receiver<Weighed>) -> Result<()> {
+    async fn run(mut self, mut connection: Conn, mut incoming: mpsc::Receiver<BudgetedBuffer>) -> Result<()> {
         match &self.way {
             Way::Bulk(statement, packet) => {
                 stream(&mut connection, statement, *packet, incoming, &self.table).await?;
             }
             Way::Rows(inserter) => {
-                while let Some(Weighed { bytes, share }) = incoming.recv().await {
+                while let Some(BudgetedBuffer { bytes, share }) = incoming.recv().await {
                     inserter.insert(&mut connection, &bytes, &self.table).await?;
                     drop(share);
                 }
@@ -107,7 +107,7 @@ impl Load {
             Err(error) if retry::is_reply_lost(error.kind) => {
                 tracing::warn!(table = %self.table, error = error.chain(), "the reply to COMMIT was lost; asking what became of it");
                 drop(connection);
-                fate(&self.target, &self.committed, error).await
+                resolve_commit(&self.target, &self.committed, error).await
             }
             Err(error) => Err(error),
         }
@@ -145,13 +145,13 @@ async fn stream(
     connection: &mut Conn,
     statement: &str,
     packet: usize,
-    incoming: mpsc::Receiver<Weighed>,
+    incoming: mpsc::Receiver<BudgetedBuffer>,
     table: &TableName,
 ) -> Result<()> {
     connection.set_infile_handler(async move {
         let buffers = futures_util::stream::unfold(incoming, |mut incoming| async move {
             // The share is given back when the driver has sent all packets of the buffer.
-            incoming.recv().await.map(|Weighed { bytes, share }| ((Bytes::from(bytes), share), incoming))
+            incoming.recv().await.map(|BudgetedBuffer { bytes, share }| ((Bytes::from(bytes), share), incoming))
         });
         let packets =
             buffers.flat_map(move |(bytes, share)| futures_util::stream::iter(packets(bytes, packet, share).map(Ok)));
@@ -170,7 +170,7 @@ fn packets(mut buffer: Bytes, size: usize, share: OwnedSemaphorePermit) -> impl 
 }
 
 impl Loader for ChunkLoader {
-    async fn send(&mut self, next: Weighed) -> Result<Vec<u8>> {
+    async fn send(&mut self, next: BudgetedBuffer) -> Result<Vec<u8>> {
         if self.full.send(next).await.is_err() {
             // The task ended before its time; its result says why.
             return Err(join(&mut self.task).await.err().unwrap_or_else(Error::cancelled));
@@ -193,8 +193,8 @@ async fn join(task: &mut JoinHandle<Result<()>>) -> Result<()> {
 }
 
 /// Whether a transaction was committed after all: `query` counts a row that it wrote, and waits while it is undecided.
-pub(super) async fn fate(target: &MySql, query: &str, lost: Error) -> Result<()> {
-    for attempt in 1..=FATE_ATTEMPTS {
+pub(super) async fn resolve_commit(target: &MySql, query: &str, lost: Error) -> Result<()> {
+    for attempt in 1..=RESOLVE_ATTEMPTS {
         tokio::time::sleep(retry::backoff(attempt)).await;
         let Ok(mut connection) = target.connect().await else { continue };
         let Ok(found) = row::<u64>(&mut connection, query).await else { continue };
@@ -203,7 +203,7 @@ pub(super) async fn fate(target: &MySql, query: &str, lost: Error) -> Result<()>
     }
     Err(Error::new(
         Side::Target,
-        Kind::Unknown,
+        Kind::CommitUnknown,
         "whether a transaction was committed could not be found out".to_owned(),
     )
     .with_source(lost))

@@ -16,7 +16,6 @@ use crate::rows::digest::{TableDigest, hash_bytes};
 use crate::targets::encode::load_data::LoadDataEncoder;
 use crate::targets::{Staging, SwapItem, Target};
 
-mod carried;
 mod columns;
 mod connect;
 mod definition;
@@ -24,15 +23,16 @@ mod dialect;
 mod digest;
 mod facts;
 mod foreign_keys;
+mod in_place;
 mod indexes;
 mod insert;
 mod inspect;
 mod lease;
 mod load;
 mod permissions;
+mod preserved;
 mod quote;
 mod rename;
-mod replace;
 mod row_size;
 mod server;
 mod server_message;
@@ -43,8 +43,8 @@ mod witness;
 
 pub use dialect::MySqlDialect;
 
-use carried::Carried;
 use connect::{close, connect, execute, row, rows};
+use preserved::PreservedAttributes;
 
 /// Tables of every run start with this.
 const PREFIX: &str = "stopgap_";
@@ -181,9 +181,9 @@ impl Target for MySql {
 
     async fn warnings(&self, tables: &[TablePlan]) -> Result<Vec<Finding>> {
         let mut connection = self.connect().await?;
-        let unseen = snapshots::unseen(&mut connection, tables).await?;
+        let invisible = snapshots::invisible(&mut connection, tables).await?;
         close(connection).await;
-        Ok(facts::refuse_keyless(&self.server(), tables).into_iter().chain(unseen).collect())
+        Ok(facts::refuse_keyless(&self.server(), tables).into_iter().chain(invisible).collect())
     }
 
     async fn acquire_lease(&self) -> Result<lease::Lease> {
@@ -220,16 +220,16 @@ impl Target for MySql {
         let ledger = quote::qualified(&load::ledger(&staging.name));
         let name = quote::qualified(&staging.name);
         let mut connection = self.connect().await?;
-        let carried = match table.swap.method {
-            SwapMethod::Rename => Carried::of(&mut connection, &table.target).await?,
-            SwapMethod::Replace => Carried::of_kept(&mut connection, &table.target).await?,
-            SwapMethod::Create => Carried::default(),
+        let preserved = match table.swap.method {
+            SwapMethod::Rename => PreservedAttributes::of(&mut connection, &table.target).await?,
+            SwapMethod::InPlace => PreservedAttributes::of_updated_in_place(&mut connection, &table.target).await?,
+            SwapMethod::Create => PreservedAttributes::default(),
         };
         for statement in [
             // What a try left whose reply was lost.
             format!("DROP TABLE IF EXISTS {name}, {ledger}"),
             format!("CREATE TABLE {ledger} (token bigint NOT NULL PRIMARY KEY) ENGINE = InnoDB"),
-            sql::create_staging(table, &staging.name, &collations, &carried),
+            sql::create_staging(table, &staging.name, &collations, &preserved),
         ] {
             execute(&mut connection, &statement).await?;
         }
@@ -283,8 +283,8 @@ impl Target for MySql {
 
     async fn convert(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
         let mut connection = self.connect().await?;
-        let carried = Carried::of(&mut connection, &staging.name).await?;
-        for statement in sql::convert(table, &staging.name, &carried) {
+        let preserved = PreservedAttributes::of(&mut connection, &staging.name).await?;
+        for statement in sql::convert(table, &staging.name, &preserved) {
             execute(&mut connection, &statement).await?;
         }
         close(connection).await;

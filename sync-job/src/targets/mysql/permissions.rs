@@ -19,7 +19,7 @@ const REFERENCES: &str = "REFERENCES";
 
 fn needed(tables: &[TablePlan], database: &str, is_mariadb: bool) -> Vec<&'static str> {
     // A kept table has its keys already.
-    let made = tables.iter().filter(|table| table.swap.method != SwapMethod::Replace);
+    let made = tables.iter().filter(|table| table.swap.method != SwapMethod::InPlace);
     let refers = made.flat_map(|table| &table.foreign_keys).any(|key| key.referenced.schema == database);
     NEEDED.into_iter().chain((refers && !is_mariadb).then_some(REFERENCES)).collect()
 }

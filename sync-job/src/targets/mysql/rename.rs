@@ -13,11 +13,11 @@ use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::plan::SwapMethod;
-use crate::targets::swap::refuse_new_ties;
+use crate::targets::swap::refuse_new_dependents;
 use crate::targets::{Staging, SwapItem};
 
 /// How often it is asked what became of a RENAME without a reply before giving up.
-const FATE_ATTEMPTS: u32 = 10;
+const RESOLVE_ATTEMPTS: u32 = 10;
 
 /// What the tables of one swap that change by name have behind them.
 #[derive(Debug, Default)]
@@ -69,7 +69,7 @@ impl Rename {
         let together: Vec<&TableName> = group.iter().map(|item| &item.table.target).collect();
         for (item, _) in items.iter().filter(|(_, method)| *method == SwapMethod::Rename) {
             let found = inspect::tables(connection, std::slice::from_ref(&item.table.target)).await?;
-            refuse_new_ties(item.table, &found, &together)?;
+            refuse_new_dependents(item.table, &found, &together)?;
             carry_over(connection, item).await?;
         }
         let result = execute(connection, &statement(items)).await;
@@ -87,7 +87,7 @@ impl Rename {
             return Err(error);
         }
         // Where an earlier RENAME had no reply they may have been put before the readers, and the proof dropped since.
-        let kind = if self.was_sent() { Kind::Unknown } else { Kind::Statement };
+        let kind = if self.was_sent() { Kind::CommitUnknown } else { Kind::Statement };
         let message =
             format!("{} is gone: another run of this job, or somebody, dropped it before the swap", gone.join(", "));
         Err(Error::new(Side::Target, kind, message).with_source(error.whole()))
@@ -100,7 +100,7 @@ impl Rename {
         }
         let ids = self.unanswered.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
         let under_way = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id IN ({ids})");
-        for attempt in 1..=FATE_ATTEMPTS {
+        for attempt in 1..=RESOLVE_ATTEMPTS {
             let Ok(mut connection) = target.connect().await else {
                 tokio::time::sleep(retry::backoff(attempt)).await;
                 continue;
@@ -179,7 +179,7 @@ pub(super) async fn clean_up(connection: &mut Conn, item: &SwapItem<'_>, method:
     let mut leftovers = vec![ledger(staging), proof(staging)];
     match method {
         SwapMethod::Rename => leftovers.push(old(&item.staging)),
-        SwapMethod::Replace => leftovers.push(staging.clone()),
+        SwapMethod::InPlace => leftovers.push(staging.clone()),
         SwapMethod::Create => {}
     }
     for name in leftovers {

@@ -40,12 +40,12 @@ pub fn kind(number: u16) -> Kind {
         // Lock wait timeout, also for metadata locks; NOWAIT.
         1205 | 3572 => Kind::LockTimeout,
         // Disk full, table full, temporary file.
-        1021 | 1114 | 3 | 28 => Kind::Full,
+        1021 | 1114 | 3 | 28 => Kind::StorageFull,
         // Access denied to a database, table, column or privilege.
         1044 | 1142 | 1143 | 1227 | 1370 | 1410 | 3118 => Kind::Permission,
         // Access denied for the user, unknown database, host not allowed, expired password, not supported authentication.
         1045 | 1049 | 1130 | 1698 | 1820 | 1862 | 1251 | 3159 => Kind::Login,
-        1317 | 3024 | 1969 => Kind::Stalled,
+        1317 | 3024 | 1969 => Kind::Timeout,
         // Duplicate key, NULL in a NOT NULL column, out of range, too long, wrong value, invalid JSON, wrong characters; what is no
         // geometry here, has no known SRID, or lies beyond the globe.
         1416 | 3037 | 3548 | 3616 | 3617 => Kind::Data,
@@ -66,9 +66,9 @@ fn names_objects(number: u16) -> bool {
         | Kind::Login
         | Kind::Transient
         | Kind::LockTimeout
-        | Kind::Full
+        | Kind::StorageFull
         | Kind::Connection
-        | Kind::Stalled => true,
+        | Kind::Timeout => true,
         _ => matches!(
             number,
             // NULL, range, length, JSON's own reason, foreign keys, checks, geometry.

@@ -71,7 +71,7 @@ impl Wait {
 }
 
 /// A warning where tables are renamed and this user does not see whose transactions are open.
-pub(super) async fn unseen(connection: &mut Conn, tables: &[TablePlan]) -> Result<Option<Finding>> {
+pub(super) async fn invisible(connection: &mut Conn, tables: &[TablePlan]) -> Result<Option<Finding>> {
     if tables.iter().all(|table| table.swap.method != SwapMethod::Rename) {
         return Ok(None);
     }

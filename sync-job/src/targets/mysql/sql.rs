@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::carried::{Carried, Text};
+use super::preserved::{PreservedAttributes, Text};
 use super::quote::{identifier, list, literal, qualified};
 use super::server::Collations;
 use crate::model::schema::{IndexKind, TableName};
-use crate::plan::type_map::{Form, ReadAs};
+use crate::plan::type_map::{LogicalType, ReadExpression};
 use crate::plan::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan};
 use crate::targets::MARK;
 use crate::targets::encode::load_data::LoadColumn;
@@ -19,9 +19,14 @@ pub fn columns(table: &TablePlan) -> String {
 /// `CREATE TABLE` of a staging table. InnoDB keeps rows in the order of the primary key, so that key is there from the start:
 /// adding it later would write every row again. An `AUTO_INCREMENT` column needs a key from the start, too. The limits of the plan
 /// are those of the row format.
-pub fn create_staging(table: &TablePlan, staging: &TableName, collations: &Collations, carried: &Carried) -> String {
+pub fn create_staging(
+    table: &TablePlan,
+    staging: &TableName,
+    collations: &Collations,
+    preserved: &PreservedAttributes,
+) -> String {
     let define = |column| {
-        format!("{}{}", column_definition(table, column, collations, carried), comment(&column.target, carried))
+        format!("{}{}", column_definition(table, column, collations, preserved), comment(&column.target, preserved))
     };
     let mut parts: Vec<String> = table.columns.iter().map(define).collect();
     if let Some(index) = primary_key(table) {
@@ -32,7 +37,7 @@ pub fn create_staging(table: &TablePlan, staging: &TableName, collations: &Colla
         "CREATE TABLE {} ({}) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin ROW_FORMAT = DYNAMIC {}",
         qualified(staging),
         parts.join(", "),
-        carried.options.join(" ")
+        preserved.options.join(" ")
     )
 }
 
@@ -49,14 +54,20 @@ pub fn counts_up(table: &TablePlan, column: &ColumnPlan) -> bool {
 }
 
 /// `COMMENT '…'` behind a column's definition, if the table before had one.
-fn comment(column: &str, carried: &Carried) -> String {
-    carried.comments.get(column).map_or_else(String::new, |comment| format!(" COMMENT {}", literal(comment)))
+fn comment(column: &str, preserved: &PreservedAttributes) -> String {
+    preserved.comments.get(column).map_or_else(String::new, |comment| format!(" COMMENT {}", literal(comment)))
 }
 
-fn column_definition(table: &TablePlan, column: &ColumnPlan, collations: &Collations, carried: &Carried) -> String {
+fn column_definition(
+    table: &TablePlan,
+    column: &ColumnPlan,
+    collations: &Collations,
+    preserved: &PreservedAttributes,
+) -> String {
     let planned = column.mapping.target_type.as_str();
-    let has_text = matches!(column.mapping.form, Form::Text { .. } | Form::Char { .. } | Form::Uuid);
-    let mut sql = match (carried.texts.get(&column.target), &column.collation) {
+    let has_text =
+        matches!(column.mapping.logical, LogicalType::Text { .. } | LogicalType::Char { .. } | LogicalType::Uuid);
+    let mut sql = match (preserved.texts.get(&column.target), &column.collation) {
         (Some(Text { characters, collation }), _) if has_text => {
             let bare = planned.split(" character set ").next().unwrap_or(planned);
             format!("{} {bare} CHARACTER SET {characters} COLLATE {collation}", identifier(&column.target))
@@ -95,7 +106,7 @@ pub fn load(table: &TablePlan, staging: &TableName) -> String {
 
 /// How the encoder must write a column; see [`crate::targets::encode::load_data`].
 pub fn load_column(column: &ColumnPlan) -> LoadColumn {
-    LoadColumn { form: column.mapping.form, policy: column.policy, large: is_large(&column.mapping.target_type) }
+    LoadColumn { logical: column.mapping.logical, policy: column.policy, large: is_large(&column.mapping.target_type) }
 }
 
 /// Types whose values, or several of them joined, can exceed `max_allowed_packet`.
@@ -136,13 +147,18 @@ fn canonical(column: &ColumnPlan, name: String) -> String {
     if load_column.large {
         return or_null(format!("SHA2({name}, 256)"));
     }
-    match column.mapping.form {
-        Form::Text { .. } | Form::Char { .. } | Form::Bytes | Form::Json | Form::Xml | Form::FloatArray => {
+    match column.mapping.logical {
+        LogicalType::Text { .. }
+        | LogicalType::Char { .. }
+        | LogicalType::Bytes
+        | LogicalType::Json
+        | LogicalType::Xml
+        | LogicalType::FloatArray => {
             format!("{}, CAST({name} AS BINARY)", or_null(format!("LENGTH({name})")))
         }
         // A point is kept as its SRID, byte order and type, then the bits of its coordinates (MySQL 8.0 Reference Manual,
         // 13.4.3 "Internal Geometry Storage Format"); a double's text would not show them all alike on every version.
-        Form::Float4 | Form::Float8 => or_null(format!("LOWER(HEX(SUBSTR(POINT({name}, 0), 10, 8)))")),
+        LogicalType::Float4 | LogicalType::Float8 => or_null(format!("LOWER(HEX(SUBSTR(POINT({name}, 0), 10, 8)))")),
         _ => or_null(name),
     }
 }
@@ -178,17 +194,17 @@ pub fn foreign_key(table: &TableName, key: &ForeignKeyPlan, referenced: &TableNa
 }
 
 /// The change of column types after the verification, or nothing. Each statement may be repeated after any other.
-pub fn convert(table: &TablePlan, staging: &TableName, carried: &Carried) -> Vec<String> {
+pub fn convert(table: &TablePlan, staging: &TableName, preserved: &PreservedAttributes) -> Vec<String> {
     let name = qualified(staging);
     let mut statements = Vec::new();
     for column in &table.columns {
         let Some(wanted) = &column.mapping.convert_to else { continue };
         let (own, null) = (identifier(&column.target), if column.nullable { "NULL" } else { "NOT NULL" });
-        if *column.mapping.read.mapped() == ReadAs::Ewkt {
+        if *column.mapping.read.mapped() == ReadExpression::Ewkt {
             statements.push(format!("ALTER TABLE {name} MODIFY {own} longblob {null}"));
             statements.push(format!("UPDATE {name} SET {own} = {} WHERE LEFT({own}, 5) = 'SRID='", geometry(&own)));
         }
-        let comment = comment(&column.target, carried);
+        let comment = comment(&column.target, preserved);
         statements.push(format!("ALTER TABLE {name} MODIFY {own} {wanted} {null}{comment}"));
     }
     statements

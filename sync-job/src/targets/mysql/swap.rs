@@ -9,7 +9,7 @@ use mysql_async::Conn;
 
 use super::connect::{close, execute};
 use super::rename::{Found, Rename};
-use super::{MySql, foreign_keys, replace, snapshots};
+use super::{MySql, foreign_keys, in_place, snapshots};
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result};
 use crate::plan::SwapMethod;
@@ -72,8 +72,8 @@ impl<'a> Swap<'a> {
     async fn steps(&mut self, connection: &mut Conn) -> Result<()> {
         self.choose_methods(connection).await?;
         // Whole seconds, at least one.
-        let patience = self.target.config.lock_timeout.as_secs().max(1);
-        let limits = format!("SET SESSION lock_wait_timeout = {patience}, innodb_lock_wait_timeout = {patience}");
+        let timeout = self.target.config.lock_timeout.as_secs().max(1);
+        let limits = format!("SET SESSION lock_wait_timeout = {timeout}, innodb_lock_wait_timeout = {timeout}");
         execute(connection, &limits).await?;
         if !self.have_keys {
             // Only now: a key must not lead to the staging table of one that is kept after all.
@@ -83,7 +83,7 @@ impl<'a> Swap<'a> {
         // Kept tables first: what their rows are refused for leaves no new table behind.
         let kept = self.kept();
         if !kept.is_empty() && !self.are_replaced {
-            replace::rows(self.target, connection, &kept).await?;
+            in_place::rows(self.target, connection, &kept).await?;
             self.are_replaced = true;
         }
         let by_name = self.by_name();
@@ -99,7 +99,7 @@ impl<'a> Swap<'a> {
         if !self.methods.contains(&SwapMethod::Rename) || self.rename.was_sent() {
             return Ok(());
         }
-        if self.methods.contains(&SwapMethod::Replace) {
+        if self.methods.contains(&SwapMethod::InPlace) {
             return fall_back(self.items, &mut self.methods, "another table of its group, which is kept");
         }
         if let Err(holder) = self.snapshots.until(self.target, connection, self.deadline).await? {
@@ -111,7 +111,7 @@ impl<'a> Swap<'a> {
     }
 
     fn kept(&self) -> Vec<&'a SwapItem<'a>> {
-        let kept = self.items.iter().zip(&self.methods).filter(|(_, method)| **method == SwapMethod::Replace);
+        let kept = self.items.iter().zip(&self.methods).filter(|(_, method)| **method == SwapMethod::InPlace);
         kept.map(|(item, _)| item).collect()
     }
 
@@ -119,7 +119,7 @@ impl<'a> Swap<'a> {
         self.items
             .iter()
             .zip(self.methods.iter().copied())
-            .filter(|(_, method)| *method != SwapMethod::Replace)
+            .filter(|(_, method)| *method != SwapMethod::InPlace)
             .collect()
     }
 
@@ -141,7 +141,7 @@ impl<'a> Swap<'a> {
             }
             Found::Unknown => {
                 let message = format!("whether {names} were swapped could not be found out");
-                return Err(Error::new(side, Kind::Unknown, message).with_source(error.whole()));
+                return Err(Error::new(side, Kind::CommitUnknown, message).with_source(error.whole()));
             }
             Found::NotDone => {}
         }
@@ -153,7 +153,7 @@ impl<'a> Swap<'a> {
                 kept.join(", "),
                 new.join(", ")
             );
-            return Err(Error::new(side, Kind::Unknown, message).with_source(error.whole()));
+            return Err(Error::new(side, Kind::CommitUnknown, message).with_source(error.whole()));
         }
         Err(Error::new(side, kind, format!("swapping {names} failed")).with_source(error.whole()))
     }

@@ -7,7 +7,7 @@ use super::row::{Answer, shorten};
 use super::server_message;
 use crate::config::{TargetConfig, TlsMode};
 use crate::connect::login::with_password;
-use crate::connect::password::Login;
+use crate::connect::password::Credentials;
 use crate::connect::tls::Trouble;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::rows::message::{Message, of_unknown};
@@ -17,7 +17,7 @@ pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<Pg
     with_password(&config.password, Side::Target, |login| connect_as(config, application_name, login)).await
 }
 
-async fn connect_as(config: &TargetConfig, application_name: &str, login: Login) -> Result<PgConnection> {
+async fn connect_as(config: &TargetConfig, application_name: &str, login: Credentials) -> Result<PgConnection> {
     let attempt =
         format!("could not connect to PostgreSQL at {}:{}, database {}", config.host, config.port, config.database);
     let mut options = PgConnectOptions::new_without_pgpass()
@@ -95,7 +95,7 @@ pub async fn close(connection: PgConnection) {
 pub fn classify(error: sqlx::Error, message: impl Into<Message>) -> Error {
     let kind = match &error {
         sqlx::Error::Database(database) => database.code().map_or(Kind::Statement, |code| sqlstate_kind(&code)),
-        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Kind::Stalled,
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Kind::Timeout,
         sqlx::Error::Io(error) if Trouble::within(error).is_some() => Kind::Tls,
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
             Kind::Connection
@@ -156,11 +156,11 @@ fn sqlstate_kind(code: &str) -> Kind {
         // shutting down, crashed, out of memory, connection refused by a pooler.
         "40001" | "40P01" | "25006" | "53300" | "57P01" | "57P02" | "57P03" | "53200" => Kind::Transient,
         "55P03" => Kind::LockTimeout,
-        "53100" | "53400" => Kind::Full,
+        "53100" | "53400" => Kind::StorageFull,
         "42501" => Kind::Permission,
-        "23503" => Kind::Orphans,
+        "23503" => Kind::ForeignKeyViolation,
         "3D000" => Kind::Login,
-        "57014" => Kind::Stalled,
+        "57014" => Kind::Timeout,
         _ if code.starts_with("08") => Kind::Connection,
         _ if code.starts_with("28") => Kind::Login,
         _ if code.starts_with("22") || code.starts_with("23") => Kind::Data,

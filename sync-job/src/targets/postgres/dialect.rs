@@ -2,7 +2,7 @@
 
 use crate::config::Engine;
 use crate::model::schema::{IndexKind, SourceType};
-use crate::plan::type_map::{self, Form, Mapping};
+use crate::plan::type_map::{self, LogicalType, Mapping};
 use crate::plan::{ColumnPlan, Dialect, IndexPlan, Named, TablePlan};
 
 /// See the module.
@@ -72,7 +72,9 @@ impl Dialect for PostgresDialect {
     fn refuse_index(&self, index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String> {
         let keys = index.columns.iter().filter_map(|(name, _)| columns.iter().find(|column| &column.target == name));
         keys.map(|column| &column.mapping)
-            .find(|mapping| matches!(mapping.form, Form::Json | Form::Xml) || mapping.convert_to.is_some())
+            .find(|mapping| {
+                matches!(mapping.logical, LogicalType::Json | LogicalType::Xml) || mapping.convert_to.is_some()
+            })
             .map(|mapping| format!("{} cannot be indexed by a b-tree", mapping.final_type()))
     }
 

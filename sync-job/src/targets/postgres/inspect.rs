@@ -1,13 +1,13 @@
-//! What the target has: tables, and what ties them to other objects.
+//! What the target has: tables, and what depends on them.
 
 use std::collections::{BTreeSet, HashMap};
 
 use sqlx::postgres::PgConnection;
 
 use super::connect::rows;
+use super::dependents;
 use super::quote::literal;
 use super::row::Answer;
-use super::ties;
 use crate::model::error::Result;
 use crate::model::schema::{IndexKind, TableName};
 use crate::plan::{ForeignKeyActions, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
@@ -33,7 +33,7 @@ pub async fn tables(connection: &mut PgConnection, names: &[TableName]) -> Resul
     }
     let list: Vec<String> = oids.keys().map(ToString::to_string).collect();
     let list = list.join(", ");
-    let ties = ties::query(connection).await?;
+    let dependents = dependents::query(connection).await?;
     let mut each = async |query: &str, add: fn(&mut TargetTable, &Answer) -> Result<()>| -> Result<()> {
         for row in rows(
             connection,
@@ -50,7 +50,7 @@ pub async fn tables(connection: &mut PgConnection, names: &[TableName]) -> Resul
     each(COLUMNS, |table, row| column(row).map(|column| table.columns.push(column))).await?;
     each(INDEXES, |table, row| index(row).map(|index| table.indexes.push(index))).await?;
     each(FOREIGN_KEYS, |table, row| foreign_key(row).map(|key| table.foreign_keys.push(key))).await?;
-    each(&ties, |table, row| row.text("tie").map(|tie| table.ties.push(tie))).await?;
+    each(&dependents, |table, row| row.text("dependent").map(|dependent| table.dependents.push(dependent))).await?;
     Ok(found)
 }
 

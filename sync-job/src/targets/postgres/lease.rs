@@ -8,7 +8,7 @@ use super::connect::{close, connect, rows};
 use super::quote::literal;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::targets;
-use crate::targets::lease::{Hold, Session, Taken};
+use crate::targets::lease::{Acquired, LeaseState, Session};
 
 /// First half of the lock's key: keeps clear of other programs' advisory locks ("STOP" in ASCII).
 const LOCK_CLASS: i32 = 0x5354_4F50;
@@ -16,17 +16,17 @@ const LOCK_CLASS: i32 = 0x5354_4F50;
 /// See the module.
 pub struct Lease {
     target: Postgres,
-    hold: Mutex<Hold<PgConnection>>,
+    state: Mutex<LeaseState<PgConnection>>,
 }
 
 pub(super) async fn acquire(target: &Postgres) -> Result<Lease> {
-    match take(target).await? {
-        Taken::Ours(session) => Ok(Lease { target: target.clone(), hold: Mutex::new(Hold::new(session)) }),
-        Taken::Others(_, words) => Err(Error::new(Side::Job, Kind::Refused, words)),
+    match lock(target).await? {
+        Acquired::Ours(session) => Ok(Lease { target: target.clone(), state: Mutex::new(LeaseState::new(session)) }),
+        Acquired::Others(_, words) => Err(Error::new(Side::Job, Kind::Refused, words)),
     }
 }
 
-async fn take(target: &Postgres) -> Result<Taken<PgConnection>> {
+async fn lock(target: &Postgres) -> Result<Acquired<PgConnection>> {
     let mut connection = connect(&target.config, &target.application_name).await?;
     let key = target.job_hash as i32;
     refuse_reader(&mut connection).await?;
@@ -36,11 +36,11 @@ async fn take(target: &Postgres) -> Result<Taken<PgConnection>> {
         && row.flag("locked")?
     {
         let pid: i32 = row.value("pid")?;
-        return Ok(Taken::Ours(Session { connection, id: pid.unsigned_abs().into() }));
+        return Ok(Acquired::Ours(Session { connection, id: pid.unsigned_abs().into() }));
     }
     let (id, words) = holder(&mut connection, key).await;
     close(connection).await;
-    Ok(Taken::Others(id, format!("another run of the job {} is under way on this target{words}", target.job)))
+    Ok(Acquired::Others(id, format!("another run of the job {} is under way on this target{words}", target.job)))
 }
 
 /// A reader gives the lock as well, and nobody at the writer would heed it. After a failover the name may lead to one for a while.
@@ -83,18 +83,18 @@ async fn holds(connection: &mut PgConnection, key: i32) -> Result<bool> {
 
 impl targets::Lease for Lease {
     async fn check(&self) -> Result<()> {
-        let mut hold = self.hold.lock().await;
-        hold.is_kept()?;
-        let reason = match holds(&mut hold.session.connection, self.target.job_hash as i32).await {
+        let mut state = self.state.lock().await;
+        state.check()?;
+        let reason = match holds(&mut state.session.connection, self.target.job_hash as i32).await {
             Ok(true) => return Ok(()),
-            Ok(false) => Error::new(Side::Target, Kind::Changed, "its lock is gone"),
+            Ok(false) => Error::new(Side::Target, Kind::Conflict, "its lock is gone"),
             Err(error) => error,
         };
-        hold.take_again(reason, || take(&self.target)).await
+        state.reacquire(reason, || lock(&self.target)).await
     }
 
     async fn release(self) {
-        close(self.hold.into_inner().session.connection).await;
+        close(self.state.into_inner().session.connection).await;
     }
 }
 

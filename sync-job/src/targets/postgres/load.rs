@@ -14,14 +14,14 @@ use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::plan::TablePlan;
-use crate::targets::{Loader, Weighed};
+use crate::targets::{BudgetedBuffer, Loader};
 
-/// How often the fate of a commit without a reply is asked for before giving up.
-const FATE_ATTEMPTS: u32 = 10;
+/// How often the outcome of a commit without a reply is asked for before giving up.
+const RESOLVE_ATTEMPTS: u32 = 10;
 
 /// A chunk being loaded over its own connection, by a task of its own, so that reading and sending overlap.
 pub struct ChunkLoader {
-    full: mpsc::Sender<Weighed>,
+    full: mpsc::Sender<BudgetedBuffer>,
     empty: mpsc::Receiver<Vec<u8>>,
     task: JoinHandle<Result<()>>,
     /// Rows may only be committed after the last buffer was handed over on purpose, not because the reader broke off.
@@ -64,9 +64,9 @@ struct Copy {
     statement: String,
     names: Names,
     target: Postgres,
-    /// The transaction's id, with which its fate can be found out should the reply to COMMIT be lost.
+    /// The transaction's id, with which its outcome can be resolved should the reply to COMMIT be lost.
     transaction: String,
-    incoming: mpsc::Receiver<Weighed>,
+    incoming: mpsc::Receiver<BudgetedBuffer>,
     outgoing: mpsc::Sender<Vec<u8>>,
     completed: oneshot::Receiver<()>,
 }
@@ -75,7 +75,7 @@ impl Copy {
     async fn run(mut self, mut connection: PgConnection) -> Result<()> {
         let failed = |error| self.names.refused(error);
         let mut copy = connection.copy_in_raw(&self.statement).await.map_err(failed)?;
-        while let Some(Weighed { mut bytes, share }) = self.incoming.recv().await {
+        while let Some(BudgetedBuffer { mut bytes, share }) = self.incoming.recv().await {
             copy.send(bytes.as_slice()).await.map_err(failed)?;
             drop(share);
             bytes.clear();
@@ -95,7 +95,7 @@ impl Copy {
             Err(error) if retry::is_reply_lost(error.kind) => {
                 tracing::warn!(table = %self.names.table, error = error.chain(), "the reply to COMMIT was lost; asking what became of it");
                 drop(connection);
-                fate(&self.target, &self.transaction, error).await
+                resolve_commit(&self.target, &self.transaction, error).await
             }
             Err(error) => Err(error),
         }
@@ -125,7 +125,7 @@ impl Names {
 }
 
 impl Loader for ChunkLoader {
-    async fn send(&mut self, next: Weighed) -> Result<Vec<u8>> {
+    async fn send(&mut self, next: BudgetedBuffer) -> Result<Vec<u8>> {
         if self.full.send(next).await.is_err() {
             // The task ended before its time; its result says why.
             return Err(join(&mut self.task).await.err().unwrap_or_else(Error::cancelled));
@@ -148,8 +148,8 @@ async fn join(task: &mut JoinHandle<Result<()>>) -> Result<()> {
 }
 
 /// Whether the transaction was committed after all (`pg_xact_status`, PostgreSQL documentation 9.27.7).
-pub(super) async fn fate(target: &Postgres, transaction: &str, lost: Error) -> Result<()> {
-    for attempt in 1..=FATE_ATTEMPTS {
+pub(super) async fn resolve_commit(target: &Postgres, transaction: &str, lost: Error) -> Result<()> {
+    for attempt in 1..=RESOLVE_ATTEMPTS {
         tokio::time::sleep(retry::backoff(attempt)).await;
         let Ok(mut connection) = connect(&target.config, &target.application_name).await else { continue };
         let query = format!("SELECT pg_xact_status({}::xid8) AS status", quote::literal(transaction));
@@ -165,7 +165,7 @@ pub(super) async fn fate(target: &Postgres, transaction: &str, lost: Error) -> R
     }
     Err(Error::new(
         Side::Target,
-        Kind::Unknown,
+        Kind::CommitUnknown,
         format!("whether transaction {transaction} was committed could not be found out"),
     )
     .with_source(lost))

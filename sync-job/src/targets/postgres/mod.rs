@@ -9,14 +9,16 @@ use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::TargetFacts;
 use crate::model::schema::TableName;
-use crate::plan::{ColumnPlan, Dialect, Finding, SwapMethod, TablePlan, TargetTable, UnseenReaders};
+use crate::plan::{ColumnPlan, Dialect, Finding, InvisibleSessions, SwapMethod, TablePlan, TargetTable};
 use crate::proof::witness::{Answer, Plan, Scope};
 use crate::rows::digest::{TableDigest, hash_bytes};
 use crate::targets::encode::copy_binary::CopyEncoder;
 use crate::targets::{Staging, SwapItem, Target};
 
 mod connect;
+mod dependents;
 mod dialect;
+mod in_place;
 mod indexes;
 mod inspect;
 mod lease;
@@ -25,14 +27,12 @@ mod permissions;
 mod preserved;
 mod publications;
 mod quote;
-mod readers;
-mod replace;
 mod row;
 mod server_message;
+mod sessions;
 mod slots;
 mod sql;
 mod swap;
-mod ties;
 mod witness;
 
 pub use dialect::PostgresDialect;
@@ -186,9 +186,9 @@ impl Target for Postgres {
         Ok(found)
     }
 
-    async fn unseen_readers(&self) -> Result<Option<UnseenReaders>> {
+    async fn invisible_sessions(&self) -> Result<Option<InvisibleSessions>> {
         let mut connection = self.connect().await?;
-        let found = readers::unseen(&mut connection).await?;
+        let found = sessions::invisible(&mut connection).await?;
         close(connection).await;
         Ok(found)
     }
@@ -205,7 +205,7 @@ impl Target for Postgres {
         let mut found = publications::without_identity(&mut connection, tables).await?;
         found.extend(or_nothing(publications::of_new_tables(&mut connection, tables).await)?);
         found.extend(or_nothing(slots::of_readers(&mut connection, tables).await)?);
-        found.extend(or_nothing(readers::of_replicas(&mut connection, tables).await)?);
+        found.extend(or_nothing(sessions::of_replicas(&mut connection, tables).await)?);
         close(connection).await;
         Ok(found)
     }
@@ -246,7 +246,7 @@ impl Target for Postgres {
     }
 
     fn encoder(&self, table: &TablePlan) -> CopyEncoder {
-        CopyEncoder::new(table.columns.iter().map(|column| (column.mapping.form, column.policy)))
+        CopyEncoder::new(table.columns.iter().map(|column| (column.mapping.logical, column.policy)))
     }
 
     async fn create_staging(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
@@ -275,7 +275,7 @@ impl Target for Postgres {
     }
 
     async fn end_load(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
-        if table.swap.method == SwapMethod::Replace {
+        if table.swap.method == SwapMethod::InPlace {
             // It never becomes the table itself, and the rows that it gives are proven once more.
             return Ok(());
         }
@@ -286,9 +286,9 @@ impl Target for Postgres {
     }
 
     async fn drop_staging(&self, staging: &Staging) -> Result<()> {
-        let patience = self.config.lock_timeout.as_millis();
+        let timeout = self.config.lock_timeout.as_millis();
         let name = quote::qualified(&staging.name);
-        self.run(&format!("SET lock_timeout = {patience}; DROP TABLE IF EXISTS {name} CASCADE")).await
+        self.run(&format!("SET lock_timeout = {timeout}; DROP TABLE IF EXISTS {name} CASCADE")).await
     }
 
     async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<load::ChunkLoader> {

@@ -43,7 +43,7 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
             ));
         }
     }
-    for table in tables.iter().filter(|table| table.swap.method == SwapMethod::Replace) {
+    for table in tables.iter().filter(|table| table.swap.method == SwapMethod::InPlace) {
         // CASE: the privilege of what is no sequence must not be asked for.
         let query = format!(
             "SELECT has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') AND \

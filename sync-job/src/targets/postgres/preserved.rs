@@ -31,7 +31,7 @@ pub(super) async fn at_swap(connection: &mut PgConnection, table: &TableName, st
         SAME_STORAGE.replace("$OLD", &literal(&qualified(table))).replace("$NEW", &literal(&qualified(staging)));
     if rows(connection, &query).await?.is_empty() {
         let message = format!("{table} got another tablespace or access method since the plan was made");
-        return Err(Error::new(Side::Target, Kind::Changed, message));
+        return Err(Error::new(Side::Target, Kind::Conflict, message));
     }
     Ok(())
 }

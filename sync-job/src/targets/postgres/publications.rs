@@ -75,7 +75,7 @@ async fn covers_schemas(connection: &mut PgConnection) -> Result<bool> {
 
 /// A refusal for each kept table whose rows the server would let nobody change: its subscribers could not be told which ones.
 pub(super) async fn without_identity(connection: &mut PgConnection, tables: &[TablePlan]) -> Result<Vec<Finding>> {
-    let kept: Vec<&TablePlan> = tables.iter().filter(|table| table.swap.method == SwapMethod::Replace).collect();
+    let kept: Vec<&TablePlan> = tables.iter().filter(|table| table.swap.method == SwapMethod::InPlace).collect();
     if kept.is_empty() {
         return Ok(Vec::new());
     }

@@ -32,10 +32,10 @@ pub(super) async fn of_readers(connection: &mut PgConnection, tables: &[TablePla
     for table in tables {
         match table.swap.method {
             SwapMethod::Create => findings.push(of_new(table, &slots)),
-            SwapMethod::Replace if !has_identity(connection, table).await? => {
+            SwapMethod::InPlace if !has_identity(connection, table).await? => {
                 findings.push(without_identity(table, &slots));
             }
-            SwapMethod::Replace | SwapMethod::Rename => {}
+            SwapMethod::InPlace | SwapMethod::Rename => {}
         }
     }
     Ok(findings)

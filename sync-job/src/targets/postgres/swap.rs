@@ -6,14 +6,14 @@ use sqlx::postgres::PgConnection;
 
 use super::connect::{close, execute, rows};
 use super::indexes::temporary_name;
-use super::load::fate;
+use super::load::resolve_commit;
 use super::quote;
-use super::{Postgres, inspect, preserved, replace, sql};
+use super::{Postgres, in_place, inspect, preserved, sql};
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result};
 use crate::model::schema::TableName;
 use crate::plan::{ForeignKeyPlan, SwapMethod, TablePlan};
-use crate::targets::swap::{fall_back, refuse_new_ties};
+use crate::targets::swap::{fall_back, refuse_new_dependents};
 use crate::targets::{Staging, SwapItem};
 
 /// How often old snapshots are looked for.
@@ -127,8 +127,8 @@ async fn text_of(connection: &mut PgConnection, expression: &str) -> Result<Stri
 /// The staging tables' sequences, which become the tables' own: the highest value may take a scan of the table to find, and
 /// readers wait behind the swap's locks.
 async fn set_sequences(connection: &mut PgConnection, items: &[SwapItem<'_>], methods: &[SwapMethod]) -> Result<()> {
-    for (item, _) in items.iter().zip(methods).filter(|(_, method)| **method != SwapMethod::Replace) {
-        for statement in replace::sequences(item.table, &quote::qualified(&item.staging.name)) {
+    for (item, _) in items.iter().zip(methods).filter(|(_, method)| **method != SwapMethod::InPlace) {
+        for statement in in_place::sequences(item.table, &quote::qualified(&item.staging.name)) {
             execute(connection, &statement).await?;
         }
     }
@@ -154,7 +154,7 @@ fn foreign_keys<'a>(
     items: &'a [SwapItem<'a>],
     methods: &'a [SwapMethod],
 ) -> impl Iterator<Item = (&'a SwapItem<'a>, &'a ForeignKeyPlan, (&'a SwapItem<'a>, SwapMethod))> {
-    let brought = items.iter().zip(methods).filter(|(_, method)| **method != SwapMethod::Replace);
+    let brought = items.iter().zip(methods).filter(|(_, method)| **method != SwapMethod::InPlace);
     brought.flat_map(|(item, _)| item.table.foreign_keys.iter().map(move |key| (item, key))).filter_map(
         move |(item, key)| {
             let (referenced, method) =
@@ -232,23 +232,23 @@ async fn transaction(
     methods: &[SwapMethod],
 ) -> Result<()> {
     // Readers wait from the first lock on, so all locks together have the time of one.
-    let patience = Instant::now() + target.config.lock_timeout;
+    let timeout = Instant::now() + target.config.lock_timeout;
     execute(connection, "BEGIN").await?;
     // Old tables first, children before their parents: dropping them frees the names and ends their foreign keys.
     for (item, method) in items.iter().zip(methods) {
         if *method == SwapMethod::Rename {
             let old = quote::qualified(&item.table.target);
-            let lock = format!("{}; LOCK TABLE {old} IN ACCESS EXCLUSIVE MODE", wait_until(patience));
+            let lock = format!("{}; LOCK TABLE {old} IN ACCESS EXCLUSIVE MODE", wait_until(timeout));
             execute(connection, &lock).await?;
         }
     }
-    execute(connection, &wait_until(patience)).await?;
+    execute(connection, &wait_until(timeout)).await?;
     let dropped: Vec<&SwapItem<'_>> =
         items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::Rename).map(|(item, _)| item).collect();
     let together: Vec<&TableName> = dropped.iter().map(|item| &item.table.target).collect();
     for item in &dropped {
         let found = inspect::tables(connection, std::slice::from_ref(&item.table.target)).await?;
-        refuse_new_ties(item.table, &found, &together)?;
+        refuse_new_dependents(item.table, &found, &together)?;
         preserved::at_swap(connection, &item.table.target, &item.staging.name).await?;
     }
     if !dropped.is_empty() {
@@ -256,21 +256,21 @@ async fn transaction(
         execute(connection, &format!("DROP TABLE {}", tables.join(", "))).await?;
     }
     let kept: Vec<&SwapItem<'_>> =
-        items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::Replace).map(|(item, _)| item).collect();
-    replace::rows(connection, &kept).await?;
+        items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::InPlace).map(|(item, _)| item).collect();
+    in_place::rows(connection, &kept).await?;
     for (item, method) in items.iter().zip(methods) {
-        if *method != SwapMethod::Replace {
+        if *method != SwapMethod::InPlace {
             rename(connection, item, *method).await?;
         }
     }
     for (item, key, (referenced, method)) in foreign_keys(items, methods) {
-        if method == SwapMethod::Replace {
+        if method == SwapMethod::InPlace {
             execute(connection, &sql::foreign_key(&item.table.target, key, &referenced.table.target)).await?;
         }
     }
     let id = text_of(connection, "pg_current_xact_id()").await?;
     match execute(connection, "COMMIT").await {
-        Err(error) if retry::is_reply_lost(error.kind) => fate(target, &id, error).await,
+        Err(error) if retry::is_reply_lost(error.kind) => resolve_commit(target, &id, error).await,
         result => result,
     }
 }

@@ -27,17 +27,17 @@ const FACTS: [(&str, &str, Apply); 7] = [
 ];
 
 /// Reads all of them; those that could not be read are returned.
-pub async fn read(connection: &mut Connection, patience: Duration, tables: &mut Tables) -> Result<Vec<MissingFact>> {
+pub async fn read(connection: &mut Connection, timeout: Duration, tables: &mut Tables) -> Result<Vec<MissingFact>> {
     let mut missing = Vec::new();
     for (what, sql, apply) in FACTS {
-        for row in optional(connection, what, sql, patience, &mut missing).await?.iter().flatten() {
+        for row in optional(connection, what, sql, timeout, &mut missing).await?.iter().flatten() {
             apply(tables, &Fields::new(what, row))?;
         }
     }
     spread_masks(&mut tables.found);
-    let mut found = optional(connection, "table sizes", queries::SIZES, patience, &mut missing).await?;
+    let mut found = optional(connection, "table sizes", queries::SIZES, timeout, &mut missing).await?;
     if found.is_none() {
-        found = optional(connection, "row counts", queries::ROW_COUNTS, patience, &mut missing).await?;
+        found = optional(connection, "row counts", queries::ROW_COUNTS, timeout, &mut missing).await?;
     }
     for row in found.iter().flatten() {
         size(tables, &Fields::new("table sizes", row))?;
@@ -50,10 +50,10 @@ async fn optional(
     connection: &mut Connection,
     what: &'static str,
     sql: &str,
-    patience: Duration,
+    timeout: Duration,
     missing: &mut Vec<MissingFact>,
 ) -> Result<Option<Vec<Row>>> {
-    match rows(connection, sql, patience).await {
+    match rows(connection, sql, timeout).await {
         Ok(found) => Ok(Some(found)),
         Err(error) if worth_retrying(error.kind) => Err(error),
         Err(error) => {
@@ -70,13 +70,13 @@ fn absent(what: &'static str, error: &Error) -> MissingFact {
 /// The last, since it may take too long: the server looks at each column of what the login may not read. Ids of tables.
 pub async fn unreadable(
     connection: &mut Connection,
-    patience: Duration,
+    timeout: Duration,
     missing: &mut Vec<MissingFact>,
 ) -> Result<Vec<i64>> {
     const WHAT: &str = "permissions";
-    match optional(connection, WHAT, queries::UNREADABLE, patience, missing).await {
+    match optional(connection, WHAT, queries::UNREADABLE, timeout, missing).await {
         Ok(found) => found.iter().flatten().map(|row| Fields::new(WHAT, row).int("object_id")).collect(),
-        Err(error) if error.kind == Kind::Stalled => {
+        Err(error) if error.kind == Kind::Timeout => {
             missing.push(absent(WHAT, &error));
             Ok(Vec::new())
         }

@@ -21,8 +21,8 @@ mod queries;
 pub(super) use fields::Fields;
 
 /// One of the queries, with an error that says what was looked for instead of how.
-async fn part(connection: &mut Connection, what: &str, sql: &str, patience: Duration) -> Result<Vec<Row>> {
-    rows(connection, sql, patience).await.map_err(|error| {
+async fn part(connection: &mut Connection, what: &str, sql: &str, timeout: Duration) -> Result<Vec<Row>> {
+    rows(connection, sql, timeout).await.map_err(|error| {
         let message = format!("the {what} could not be read from the source's catalog");
         let cause = error.source.map_or_else(|| error.message.to_string(), |cause| cause.to_string());
         Error::new(error.side, error.kind, message).with_source(cause)
@@ -30,20 +30,20 @@ async fn part(connection: &mut Connection, what: &str, sql: &str, patience: Dura
 }
 
 /// Reads the whole catalog over one connection.
-pub async fn read(connection: &mut Connection, patience: Duration) -> Result<Catalog> {
-    let mut tables = read_tables(connection, patience).await?;
+pub async fn read(connection: &mut Connection, timeout: Duration) -> Result<Catalog> {
+    let mut tables = read_tables(connection, timeout).await?;
     if tables.found.iter().any(|table| !table.lacking.is_empty()) {
         // Somebody may have changed a table between two of the queries.
-        tables = read_tables(connection, patience).await?;
+        tables = read_tables(connection, timeout).await?;
     }
-    let mut missing = facts::read(connection, patience, &mut tables).await?;
-    let unreadable = facts::unreadable(connection, patience, &mut missing).await?;
+    let mut missing = facts::read(connection, timeout, &mut tables).await?;
+    let unreadable = facts::unreadable(connection, timeout, &mut missing).await?;
     let unreadable = unreadable.into_iter().filter_map(|id| Some(tables.table(id)?.name.clone())).collect();
     Ok(Catalog { tables: tables.found, missing, unreadable })
 }
 
 /// The tables with columns, indexes and foreign keys, and what each lacks of them.
-async fn read_tables(connection: &mut Connection, patience: Duration) -> Result<build::Tables> {
+async fn read_tables(connection: &mut Connection, timeout: Duration) -> Result<build::Tables> {
     type Add = fn(&mut build::Tables, &Fields<'_>) -> Result<()>;
     let parts: [(&str, &str, Add); 4] = [
         ("tables", queries::TABLES, build::Tables::add_table),
@@ -53,13 +53,13 @@ async fn read_tables(connection: &mut Connection, patience: Duration) -> Result<
     ];
     let mut tables = build::Tables::default();
     for (what, sql, add) in parts {
-        for row in part(connection, what, sql, patience).await? {
+        for row in part(connection, what, sql, timeout).await? {
             add(&mut tables, &Fields::new(what, &row))?;
         }
     }
     let mut answers: [Vec<Row>; listed::QUERIES.len()] = Default::default();
     for (answer, (what, sql)) in answers.iter_mut().zip(listed::QUERIES) {
-        *answer = part(connection, what, sql, patience).await?;
+        *answer = part(connection, what, sql, timeout).await?;
     }
     listed::Inventory::new(&answers)?.compare(&mut tables);
     Ok(tables)

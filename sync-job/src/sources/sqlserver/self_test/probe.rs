@@ -1,7 +1,7 @@
 //! A read expression, the literals that it is asked for over, and what must come.
 
 use crate::model::schema::SourceType;
-use crate::plan::type_map::{Form, ReadAs};
+use crate::plan::type_map::{LogicalType, ReadExpression};
 use crate::plan::{ColumnPlan, KeyColumn};
 use crate::rows::cell::{Cell, hex};
 use crate::rows::text::utf16_lossy;
@@ -21,7 +21,7 @@ const MOST_SHOWN: usize = 48;
 pub struct Probe {
     /// For people: `nvarchar`, `varchar in Greek_CI_AS, code page 1253`.
     pub kind: String,
-    pub read: ReadAs,
+    pub read: ReadExpression,
     /// As `select::expression` takes it.
     pub bytes_of_text: &'static str,
     pub literals: Vec<Literal>,
@@ -61,7 +61,7 @@ impl Expected {
         Self::Text { text: text.to_owned(), bytes: text.encode_utf16().flat_map(u16::to_le_bytes).collect() }
     }
 
-    pub fn is(&self, cell: Cell<'_>, read: &ReadAs) -> bool {
+    pub fn is(&self, cell: Cell<'_>, read: &ReadExpression) -> bool {
         match self {
             Self::Cell(Cell::Float4(expected)) => {
                 matches!(cell, Cell::Float4(value) if value.to_bits() == expected.to_bits())
@@ -84,7 +84,7 @@ impl Expected {
     }
 
     /// For people.
-    pub fn describe(&self, read: &ReadAs) -> String {
+    pub fn describe(&self, read: &ReadExpression) -> String {
         match self {
             Self::Cell(cell) => describe(*cell),
             Self::Zero => "0".to_owned(),
@@ -123,7 +123,7 @@ impl Probe {
 #[derive(PartialEq)]
 pub struct Subject<'a> {
     pub source_type: &'a SourceType,
-    pub read: &'a ReadAs,
+    pub read: &'a ReadExpression,
     pub collation: Option<&'a str>,
     /// The target keeps the text of a time, and with it the seventh digit of its fraction.
     pub keeps_all_digits: bool,
@@ -136,7 +136,7 @@ impl<'a> Subject<'a> {
             source_type: &column.source_type,
             read: &column.mapping.read,
             collation: column.collation.as_deref(),
-            keeps_all_digits: matches!(column.mapping.form, Form::Text { .. } | Form::Char { .. }),
+            keeps_all_digits: matches!(column.mapping.logical, LogicalType::Text { .. } | LogicalType::Char { .. }),
             bytes_of_text: select::bytes_of_text(column),
         }
     }
@@ -152,8 +152,8 @@ impl<'a> Subject<'a> {
     }
 }
 
-fn is_decoded(read: &ReadAs) -> bool {
-    matches!(read, ReadAs::TextThroughDriver { .. })
+fn is_decoded(read: &ReadExpression) -> bool {
+    matches!(read, ReadExpression::TextThroughDriver { .. })
 }
 
 fn bytes_of(cell: Cell<'_>) -> Option<&[u8]> {
@@ -163,7 +163,7 @@ fn bytes_of(cell: Cell<'_>) -> Option<&[u8]> {
     }
 }
 
-fn numbers_of(cell: Cell<'_>, read: &ReadAs) -> Option<Vec<f64>> {
+fn numbers_of(cell: Cell<'_>, read: &ReadExpression) -> Option<Vec<f64>> {
     let bytes = bytes_of(cell)?;
     let text = if is_decoded(read) { String::from_utf8_lossy(bytes).into_owned() } else { utf16_lossy(bytes) };
     let numbers = text.trim_matches(['[', ']']).split(',');
@@ -191,12 +191,14 @@ mod tests {
 
     #[test]
     fn answers_are_compared_by_their_bits() {
-        let plain = ReadAs::Plain;
+        let plain = ReadExpression::Plain;
         assert!(!Expected::Cell(Cell::Float8(0.0)).is(Cell::Float8(-0.0), &plain));
         assert!(Expected::Zero.is(Cell::Float8(-0.0), &plain));
         assert!(!Expected::Cell(Cell::Int(1)).is(Cell::Bool(true), &plain));
-        let (bytes, driver) =
-            (ReadAs::Utf16Bytes { bytes: None }, ReadAs::Utf16Bytes { bytes: None }.through_driver().unwrap());
+        let (bytes, driver) = (
+            ReadExpression::Utf16Bytes { bytes: None },
+            ReadExpression::Utf16Bytes { bytes: None }.through_driver().unwrap(),
+        );
         let text = Expected::utf16("ü");
         assert!(text.is(Cell::Utf16(&[0xFC, 0]), &bytes) && !text.is(Cell::Utf16(&[0xFC]), &bytes));
         assert!(text.is(Cell::Encoded("ü".as_bytes(), CodePage::UTF_8), &driver));

@@ -5,7 +5,7 @@
 //! varbinary (Transact-SQL)": a conversion from characters keeps the bytes.
 
 use crate::model::schema::{Length, SourceType};
-use crate::plan::type_map::ReadAs;
+use crate::plan::type_map::ReadExpression;
 use crate::rows::cell::Cell;
 use crate::rows::text::CodePage;
 use crate::sources::sqlserver::quote;
@@ -53,23 +53,23 @@ pub fn of(subject: &Subject<'_>) -> Option<(String, Vec<Literal>)> {
         Length::Max => (format!("{name}(max)"), format!("{name}(max)")),
     };
     Some(match (subject.source_type, subject.read) {
-        (S::Char { .. }, ReadAs::CodePageBytes { code_page, .. }) => {
+        (S::Char { .. }, ReadExpression::CodePageBytes { code_page, .. }) => {
             encoded("char", *code_page, subject.collation, |text| cast(&text, "char(12)"), FIXED)
         }
-        (S::VarChar { bytes, .. }, ReadAs::CodePageBytes { code_page, .. }) => {
+        (S::VarChar { bytes, .. }, ReadExpression::CodePageBytes { code_page, .. }) => {
             let (kind, declared) = typed("varchar", *bytes);
             let (kind, mut literals) = encoded(&kind, *code_page, subject.collation, |text| cast(&text, &declared), 0);
             literals.extend((*bytes == Length::Max).then(|| long("varchar(max)", "varchar(max)")));
             (kind, literals)
         }
-        (S::Text { .. }, ReadAs::TextBytes { code_page }) => {
+        (S::Text { .. }, ReadExpression::TextBytes { code_page }) => {
             let declared = |text: String| cast(&text, "varchar(40)");
             let (kind, mut literals) = encoded("text", *code_page, subject.collation, declared, 0);
             literals.push(long("varchar(max)", "varchar(max)"));
             (kind, legacy(literals, subject.collation, "text"))
         }
-        (S::NChar { .. }, ReadAs::Utf16Bytes { .. }) => ("nchar".to_owned(), unicode("nchar(12)", FIXED)),
-        (S::NVarChar { units }, ReadAs::Utf16Bytes { .. }) => {
+        (S::NChar { .. }, ReadExpression::Utf16Bytes { .. }) => ("nchar".to_owned(), unicode("nchar(12)", FIXED)),
+        (S::NVarChar { units }, ReadExpression::Utf16Bytes { .. }) => {
             let (kind, declared) = typed("nvarchar", *units);
             let mut literals = unicode(&declared, 0);
             literals.extend((*units == Length::Max).then(|| long("nvarchar(max)", &declared)));

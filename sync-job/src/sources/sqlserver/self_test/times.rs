@@ -2,7 +2,7 @@
 //! and functions (Transact-SQL)".
 
 use crate::model::schema::SourceType;
-use crate::plan::type_map::ReadAs;
+use crate::plan::type_map::ReadExpression;
 use crate::rows::cell::{Cell, DAYS_TO_1900};
 
 use super::probe::{Expected, Literal, Subject};
@@ -36,7 +36,7 @@ pub fn of(subject: &Subject<'_>) -> Option<(String, Vec<Literal>)> {
             let literals = datetime2s(&declared, kept(*digits));
             (declared, literals)
         }
-        S::DateTimeOffset { .. } if *subject.read == ReadAs::OffsetMinutes => {
+        S::DateTimeOffset { .. } if *subject.read == ReadExpression::OffsetMinutes => {
             let declared = "datetimeoffset(7)".to_owned();
             let literals = offsets(&declared);
             (declared, literals)
@@ -49,7 +49,8 @@ pub fn of(subject: &Subject<'_>) -> Option<(String, Vec<Literal>)> {
         _ => return None,
     };
     literals.push(literal(&declared, None, Cell::Null));
-    let kind = if *subject.read == ReadAs::OffsetMinutes { format!("the offset of {declared}") } else { declared };
+    let kind =
+        if *subject.read == ReadExpression::OffsetMinutes { format!("the offset of {declared}") } else { declared };
     Some((kind, literals))
 }
 

@@ -4,7 +4,7 @@
 //! real, of which every number can be read back, is that of SQL Server 2016 and later: before, it gives six digits.
 
 use crate::model::schema::SourceType;
-use crate::plan::type_map::ReadAs;
+use crate::plan::type_map::ReadExpression;
 use crate::rows::cell::Cell;
 
 use super::probe::{Expected, Literal, Subject};
@@ -52,7 +52,7 @@ pub fn of(subject: &Subject<'_>) -> Option<(String, Vec<Literal>)> {
         return None;
     }
     let (kind, mut literals) = match subject.read {
-        ReadAs::VariantType => {
+        ReadExpression::VariantType => {
             let literals = TYPES.map(|(sql, name)| variant(sql, Expected::utf16(name)));
             ("the base type of sql_variant", Vec::from(literals))
         }

@@ -9,10 +9,10 @@ use super::slots;
 use crate::model::error::Result;
 use crate::targets::decisions::postgres::{CATALOGS, REFERRING};
 
-/// Asks for `oid` and `tie`, of the tables whose oids stand for `$OIDS`. `$ORDINARY`: what indexes the job itself makes.
+/// Asks for `oid` and `dependent`, of the tables whose oids stand for `$OIDS`. `$ORDINARY`: what indexes the job itself makes.
 pub(super) async fn query(connection: &mut PgConnection) -> Result<String> {
     let unknown = unknown(connection).await?;
-    Ok(TIES
+    Ok(DEPENDENTS
         .replace("$PUBLISHED", &published(connection).await?)
         .replace("$DECODED", slots::DECODED)
         .replace("$UNKNOWN", &unknown))
@@ -50,12 +50,12 @@ fn of_column(catalog: &str, column: &str) -> String {
         "pg_index" => "indrelid",
         _ => "conrelid",
     };
-    let (value, tie) =
+    let (value, dependent) =
         (literal(column), literal(&format!("{catalog}.{column}, which this version of the job does not know")));
     format!(
         "
   UNION ALL
-  SELECT DISTINCT x.{owner}::int8, {tie}
+  SELECT DISTINCT x.{owner}::int8, {dependent}
   FROM {catalog} AS x WHERE x.{owner} IN ($OIDS) AND to_jsonb(x) -> {value} NOT IN (
     SELECT to_jsonb(p) -> {value} FROM {catalog} AS p WHERE p.{owner} IN ('pg_am'::regclass, 'pg_statistic'::regclass))"
     )
@@ -63,7 +63,7 @@ fn of_column(catalog: &str, column: &str) -> String {
 
 /// Where a catalog that is not known has rows of a table. One that cannot be read may have some of any.
 fn of_catalog(catalog: &str, column: &str, may_read: bool) -> String {
-    let tie = literal(&format!("{catalog}, which this version of the job does not know"));
+    let dependent = literal(&format!("{catalog}, which this version of the job does not know"));
     let condition = if may_read {
         format!("EXISTS (SELECT FROM {catalog} AS x WHERE c.oid = ANY (ARRAY[x.{column}]::oid[]))")
     } else {
@@ -72,7 +72,7 @@ fn of_catalog(catalog: &str, column: &str, may_read: bool) -> String {
     format!(
         "
   UNION ALL
-  SELECT c.oid::int8, {tie} FROM pg_class AS c WHERE c.oid IN ($OIDS) AND {condition}"
+  SELECT c.oid::int8, {dependent} FROM pg_class AS c WHERE c.oid IN ($OIDS) AND {condition}"
     )
 }
 
@@ -85,10 +85,10 @@ WHERE f.pktable = 'pg_class'::regclass AND c.relname NOT IN ($KNOWN) ORDER BY 1,
 
 /// What no rename could carry. Ordinary indexes, foreign keys and identity sequences of the table itself may be made anew: that is
 /// for the plan to say. What else a table has of its own is preserved; see [`crate::targets::decisions`].
-const TIES: &str = "\
-SELECT r.ev_class_oid AS oid, r.tie FROM (
+const DEPENDENTS: &str = "\
+SELECT r.ev_class_oid AS oid, r.dependent FROM (
   SELECT DISTINCT d.refobjid::int8 AS ev_class_oid,
-         CASE v.relkind WHEN 'm' THEN 'materialized view ' WHEN 'v' THEN 'view ' ELSE 'a rule of ' END || v.oid::regclass::text AS tie
+         CASE v.relkind WHEN 'm' THEN 'materialized view ' WHEN 'v' THEN 'view ' ELSE 'a rule of ' END || v.oid::regclass::text AS dependent
   FROM pg_depend AS d JOIN pg_rewrite AS w ON w.oid = d.objid JOIN pg_class AS v ON v.oid = w.ev_class
   WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid IN ($OIDS)
   UNION ALL

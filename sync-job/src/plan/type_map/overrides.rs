@@ -1,20 +1,23 @@
-//! What the job file's `target_types` may ask for instead of the map's own choice: types that hold every value.
+//! The job file's `target_types` override the type map, with types that hold every value.
 
-use super::{Form, MYSQL_JSON, Mapping, ReadAs, map};
+use super::{LogicalType, MYSQL_JSON, Mapping, ReadExpression, map};
 use crate::config::Engine;
 use crate::model::schema::SourceType;
 
 /// The mapping with the job file's `target_type` instead of the default, or what is allowed.
 pub fn map_as(source: &SourceType, wanted: &str, engine: Engine) -> Result<Mapping, String> {
     let default = map(source, engine)?;
-    let wanted = Wanted::parse(wanted, engine)?;
-    let form = form(&wanted, &default).ok_or_else(|| {
+    let wanted = Override::parse(wanted, engine)?;
+    let logical = fitting(&wanted, &default).ok_or_else(|| {
         format!("{} cannot hold {} exactly; the default is {}", wanted.sql, describe(source), default.final_type())
     })?;
-    let default_form = default.form;
-    let mut mapping = Mapping { form, target_type: wanted.sql.clone(), convert_to: None, ..default };
+    let default_logical = default.logical;
+    let mut mapping = Mapping { logical, target_type: wanted.sql.clone(), convert_to: None, ..default };
     mapping.losses.retain(|loss| !loss.starts_with("json ") && !loss.starts_with("MySQL's decimals"));
-    if matches!(default_form, Form::Time { .. } | Form::Timestamp { .. } | Form::TimestampTz { .. }) {
+    if matches!(
+        default_logical,
+        LogicalType::Time { .. } | LogicalType::Timestamp { .. } | LogicalType::TimestampTz { .. }
+    ) {
         // Its text has all of its digits, and its offset.
         mapping.losses.clear();
     }
@@ -42,11 +45,11 @@ pub fn map_as(source: &SourceType, wanted: &str, engine: Engine) -> Result<Mappi
     Ok(mapping)
 }
 
-fn form(wanted: &Wanted, default: &Mapping) -> Option<Form> {
-    use Form as F;
-    let text_like = matches!(default.form, F::Text { .. } | F::Char { .. } | F::Json | F::Xml);
-    let shown_as_text = !matches!(default.form, F::Bytes | F::FloatArray);
-    Some(match (wanted.kind, default.form) {
+fn fitting(wanted: &Override, default: &Mapping) -> Option<LogicalType> {
+    use LogicalType as F;
+    let text_like = matches!(default.logical, F::Text { .. } | F::Char { .. } | F::Json | F::Xml);
+    let shown_as_text = !matches!(default.logical, F::Bytes | F::FloatArray);
+    Some(match (wanted.kind, default.logical) {
         (Kind::Text, _) if shown_as_text => F::Text { limit: wanted.first },
         (Kind::Char, _) if text_like && wanted.first > 0 => F::Char { length: wanted.first },
         (Kind::Json | Kind::Jsonb, _) if text_like => F::Json,
@@ -62,7 +65,7 @@ fn form(wanted: &Wanted, default: &Mapping) -> Option<Form> {
         {
             wanted.decimal()?
         }
-        (Kind::Spatial, F::Text { limit: 0 }) if default.read == ReadAs::Ewkt => F::Text { limit: 0 },
+        (Kind::Spatial, F::Text { limit: 0 }) if default.read == ReadExpression::Ewkt => F::Text { limit: 0 },
         (Kind::Vector, F::FloatArray) => F::FloatArray,
         _ => return None,
     })
@@ -134,14 +137,14 @@ const MYSQL: Names = &[
 ];
 
 /// A type as the job file spells it, in canonical spelling.
-struct Wanted {
+struct Override {
     kind: Kind,
     first: u32,
     second: u32,
     sql: String,
 }
 
-impl Wanted {
+impl Override {
     fn parse(text: &str, engine: Engine) -> Result<Self, String> {
         let lower = text.trim().to_lowercase();
         let (name, arguments) = match lower.split_once('(') {
@@ -203,9 +206,9 @@ impl Wanted {
         Ok(())
     }
 
-    fn decimal(&self) -> Option<Form> {
+    fn decimal(&self) -> Option<LogicalType> {
         let number = |value: u32| u8::try_from(value).ok();
-        Some(Form::Decimal { precision: number(self.first)?, scale: number(self.second)? })
+        Some(LogicalType::Decimal { precision: number(self.first)?, scale: number(self.second)? })
     }
 }
 
@@ -219,7 +222,10 @@ mod tests {
     #[test]
     fn overrides_widen_and_never_narrow() {
         let decimal = SourceType::Decimal { precision: 10, scale: 2 };
-        assert_eq!(map_as(&decimal, "numeric(12,4)", PG).unwrap().form, Form::Decimal { precision: 12, scale: 4 });
+        assert_eq!(
+            map_as(&decimal, "numeric(12,4)", PG).unwrap().logical,
+            LogicalType::Decimal { precision: 12, scale: 4 }
+        );
         assert!(map_as(&decimal, "numeric(8,2)", PG).unwrap_err().contains("numeric(10,2)"));
         assert!(map_as(&SourceType::Int, "smallint", PG).is_err());
         assert_eq!(map_as(&SourceType::Int, "int8", PG).unwrap().target_type, "bigint");

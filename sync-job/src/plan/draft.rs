@@ -12,7 +12,7 @@ use crate::config::{
 };
 use crate::model::facts::{Catalog, SourceFacts};
 use crate::model::schema::{IndexKind, Length, SourceColumn, SourceKind, SourceTable, SourceType, TableName};
-use crate::plan::type_map::{self, Form, Mapping, ReadAs};
+use crate::plan::type_map::{self, LogicalType, Mapping, ReadExpression};
 use crate::rows::encode::TextPolicy;
 
 /// The plan as far as the source alone decides it.
@@ -331,7 +331,7 @@ fn plan_columns(
 }
 
 fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings: &TableSettings) -> ColumnPlan {
-    let integer = matches!(mapping.form, Form::Int2 | Form::Int4 | Form::Int8);
+    let integer = matches!(mapping.logical, LogicalType::Int2 | LogicalType::Int4 | LogicalType::Int8);
     ColumnPlan {
         source: column.name.clone(),
         target,
@@ -373,10 +373,10 @@ fn companion(
 ) -> Option<ColumnPlan> {
     let (suffix, source_type, read) = match column.source_type {
         SourceType::DateTimeOffset { .. } if settings.offset_column => {
-            ("offset", SourceType::Int, ReadAs::OffsetMinutes)
+            ("offset", SourceType::Int, ReadExpression::OffsetMinutes)
         }
         SourceType::SqlVariant if settings.variant_type_column => {
-            ("type", SourceType::NVarChar { units: Length::Max }, ReadAs::VariantType)
+            ("type", SourceType::NVarChar { units: Length::Max }, ReadExpression::VariantType)
         }
         _ => return None,
     };

@@ -22,7 +22,7 @@ fn is_preserved(option: &str) -> bool {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Carried {
+pub(super) struct PreservedAttributes {
     /// By column.
     pub comments: HashMap<String, String>,
     /// As `CREATE TABLE` takes them.
@@ -45,7 +45,7 @@ impl Text {
     }
 }
 
-impl Carried {
+impl PreservedAttributes {
     /// What the table has; nothing where there is none.
     pub(super) async fn of(connection: &mut Conn, table: &TableName) -> Result<Self> {
         let this = format!("table_schema = {} AND table_name = {}", literal(&table.schema), literal(&table.name));
@@ -66,7 +66,7 @@ impl Carried {
     }
 
     /// What matters of a table that stays. What is loaded are bytes of utf8mb4, which would be other letters elsewhere.
-    pub(super) async fn of_kept(connection: &mut Conn, table: &TableName) -> Result<Self> {
+    pub(super) async fn of_updated_in_place(connection: &mut Conn, table: &TableName) -> Result<Self> {
         let mut texts = texts(connection, table).await?;
         texts.retain(|_, text| !text.has_other_bytes());
         Ok(Self { texts, ..Self::default() })

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::file;
 use super::names::Pattern;
+use super::raw;
 use super::{
     Auth, Consistency, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Notify, SchemaMapping, Selection,
     SourceConfig, SwapPolicy, TableConfig, TableSettings, TargetConfig, TargetName, Tls, TlsMode, logins, units,
 };
-use crate::connect::password::TokenMaker;
+use crate::connect::password::TokenProvider;
 use crate::model::schema::TableName;
 
 type Checked<T> = Result<T, String>;
@@ -39,7 +39,7 @@ const SQL_SERVER_PORT: u16 = 1433;
 const POSTGRES_PORT: u16 = 5432;
 const MYSQL_PORT: u16 = 3306;
 
-pub fn job(typed: file::JobFile, found: FoundSecrets) -> Checked<JobConfig> {
+pub fn job(typed: raw::JobFile, found: FoundSecrets) -> Checked<JobConfig> {
     let name = job_name(typed.job.name.clone())?;
     let limits = limits(&typed.job)?;
     let show_values = typed.job.show_values;
@@ -65,7 +65,7 @@ fn job_name(name: String) -> Checked<String> {
     Ok(name)
 }
 
-fn notify(typed: file::Notify) -> Checked<Notify> {
+fn notify(typed: raw::Notify) -> Checked<Notify> {
     if let Some(topic) = &typed.topic
         && !(topic.starts_with("arn:") && topic.contains(":sns:"))
     {
@@ -74,7 +74,7 @@ fn notify(typed: file::Notify) -> Checked<Notify> {
     Ok(Notify { topic: typed.topic, on: typed.on.unwrap_or_default() })
 }
 
-fn limits(job: &file::Job) -> Checked<Limits> {
+fn limits(job: &raw::Job) -> Checked<Limits> {
     Ok(Limits {
         readers: at_least_one("job.readers", job.readers.unwrap_or(DEFAULT_READERS))?,
         tables: at_least_one("job.tables", job.tables.unwrap_or(DEFAULT_TABLES))?,
@@ -95,7 +95,7 @@ fn memory(text: Option<&str>) -> Checked<u64> {
     Ok(bytes)
 }
 
-fn source(typed: file::Source, job: &str, found: Option<FoundSecret>) -> Checked<SourceConfig> {
+fn source(typed: raw::Source, job: &str, found: Option<FoundSecret>) -> Checked<SourceConfig> {
     let parts = logins::Typed {
         host: typed.host,
         port: typed.port,
@@ -108,14 +108,14 @@ fn source(typed: file::Source, job: &str, found: Option<FoundSecret>) -> Checked
         auth: Auth::Password,
         default_port: SQL_SERVER_PORT,
     };
-    let login = logins::login("source", parts, found, None)?;
-    check_source_host(&login.host, "source.host", "source.port")?;
+    let endpoint = logins::endpoint("source", parts, found, None)?;
+    check_source_host(&endpoint.host, "source.host", "source.port")?;
     Ok(SourceConfig {
-        host: login.host,
-        port: login.port,
-        database: login.database,
-        user: login.user,
-        password: login.password,
+        host: endpoint.host,
+        port: endpoint.port,
+        database: endpoint.database,
+        user: endpoint.user,
+        password: endpoint.password,
         tls: tls("source", typed.tls, typed.ca_file)?,
         intent: typed.intent,
         consistency: typed.consistency,
@@ -141,9 +141,9 @@ pub fn check_source_host(given: &str, host: &str, port: &str) -> Checked<()> {
 }
 
 fn target(
-    typed: file::Target,
+    typed: raw::Target,
     found: Option<FoundSecret>,
-    tokens: Option<Arc<dyn TokenMaker>>,
+    tokens: Option<Arc<dyn TokenProvider>>,
 ) -> Checked<TargetConfig> {
     logins::check_engine(typed.engine, found.as_ref())?;
     if typed.auth == Auth::Iam && typed.tls == TlsMode::Disable {
@@ -168,14 +168,14 @@ fn target(
         auth: typed.auth,
         default_port,
     };
-    let login = logins::login("target", parts, found, tokens)?;
+    let endpoint = logins::endpoint("target", parts, found, tokens)?;
     Ok(TargetConfig {
         engine: typed.engine,
-        host: login.host,
-        port: login.port,
-        database: login.database,
-        user: login.user,
-        password: login.password,
+        host: endpoint.host,
+        port: endpoint.port,
+        database: endpoint.database,
+        user: endpoint.user,
+        password: endpoint.password,
         auth: typed.auth,
         tls: tls("target", typed.tls, typed.ca_file)?,
         schemas: SchemaMapping {
@@ -194,12 +194,7 @@ fn target(
     })
 }
 
-fn defaults(
-    typed: &file::Tables,
-    consistency: Consistency,
-    swap: SwapPolicy,
-    readers: usize,
-) -> Checked<TableSettings> {
+fn defaults(typed: &raw::Tables, consistency: Consistency, swap: SwapPolicy, readers: usize) -> Checked<TableSettings> {
     Ok(TableSettings {
         names: typed.names.unwrap_or_default(),
         nul: typed.nul.unwrap_or_default(),
@@ -221,7 +216,7 @@ fn defaults(
     })
 }
 
-fn table(typed: file::Table, index: usize, defaults: &TableSettings) -> Checked<TableConfig> {
+fn table(typed: raw::Table, index: usize, defaults: &TableSettings) -> Checked<TableConfig> {
     let key = |name: &str| format!("table[{index}].{name}");
     let source = source_name(&key("source"), &typed.source)?;
     if typed.columns.is_some() && !typed.exclude_columns.is_empty() {
@@ -271,7 +266,7 @@ fn table(typed: file::Table, index: usize, defaults: &TableSettings) -> Checked<
     })
 }
 
-fn selection(typed: &file::Tables, tables: &[TableConfig]) -> Checked<Selection> {
+fn selection(typed: &raw::Tables, tables: &[TableConfig]) -> Checked<Selection> {
     let patterns = |key: &str, list: &[String]| -> Checked<Vec<Pattern>> {
         list.iter().enumerate().map(|(index, text)| keyed(&format!("{key}[{index}]"), Pattern::new(text))).collect()
     };

@@ -97,7 +97,7 @@ fn parents_first(count: usize, keys: &[(usize, usize)]) -> Vec<usize> {
 async fn attempt(connection: &mut PgConnection, statement: &str) -> Result<Option<Error>> {
     execute(connection, "SAVEPOINT attempt").await?;
     match execute(connection, statement).await {
-        Err(error) if matches!(error.kind, Kind::Data | Kind::Orphans) => {
+        Err(error) if matches!(error.kind, Kind::Data | Kind::ForeignKeyViolation) => {
             execute(connection, "ROLLBACK TO SAVEPOINT attempt").await?;
             Ok(Some(error))
         }

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 
 use mysql_async::Conn;
 
-use super::carried::{Text, texts};
 use super::connect::{execute, row, rows as query};
-use super::load::{fate, ledger};
+use super::load::{ledger, resolve_commit};
+use super::preserved::{Text, texts};
 use super::quote;
 use super::{MySql, digest, sql};
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
-use crate::plan::type_map::Form;
+use crate::plan::type_map::LogicalType;
 use crate::plan::{ColumnPlan, IndexPlan, TablePlan};
 use crate::targets::SwapItem;
 
@@ -59,7 +59,7 @@ async fn transaction(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'
     match execute(connection, "COMMIT").await {
         Err(error) if retry::is_reply_lost(error.kind) => {
             let committed = format!("SELECT COUNT(*) FROM {ledger} WHERE token = {token} LOCK IN SHARE MODE");
-            fate(target, &committed, error).await
+            resolve_commit(target, &committed, error).await
         }
         result => result,
     }
@@ -137,14 +137,19 @@ fn statements(table: &TablePlan, target: &TableName, staging: &TableName, texts:
 /// Equal in every bit: 'a' and 'A' differ whatever the collation, and so do -0 and 0.
 fn same_bytes(column: &ColumnPlan, texts: &Texts) -> String {
     let name = quote::identifier(&column.target);
-    match column.mapping.form {
+    match column.mapping.logical {
         _ if texts.own.get(&column.target).is_some_and(Text::has_other_bytes) => {
             format!("CAST(s.{name} AS BINARY) <=> CAST({} AS BINARY)", sql::in_utf8mb4(&format!("t.{name}")))
         }
-        Form::Text { .. } | Form::Char { .. } | Form::Json | Form::Xml | Form::FloatArray | Form::Uuid => {
+        LogicalType::Text { .. }
+        | LogicalType::Char { .. }
+        | LogicalType::Json
+        | LogicalType::Xml
+        | LogicalType::FloatArray
+        | LogicalType::Uuid => {
             format!("CAST(s.{name} AS BINARY) <=> CAST(t.{name} AS BINARY)")
         }
-        Form::Float4 | Form::Float8 => format!("POINT(s.{name}, 0) <=> POINT(t.{name}, 0)"),
+        LogicalType::Float4 | LogicalType::Float8 => format!("POINT(s.{name}, 0) <=> POINT(t.{name}, 0)"),
         _ => format!("s.{name} <=> t.{name}"),
     }
 }
@@ -205,7 +210,7 @@ pub(super) async fn refuse_orphans(
         if found > 0 {
             return Err(Error::new(
                 Side::Target,
-                Kind::Orphans,
+                Kind::ForeignKeyViolation,
                 format!(
                     "with the new rows {found} row(s) of {child} would refer to no row of {parent} (foreign key {constraint}); \
                      the old rows were kept"

@@ -5,10 +5,10 @@ use sqlx::postgres::PgConnection;
 use super::connect::rows;
 use super::quote::identifier;
 use crate::model::error::Result;
-use crate::plan::{Finding, Severity, SwapMethod, TablePlan, UnseenReaders};
+use crate::plan::{Finding, InvisibleSessions, Severity, SwapMethod, TablePlan};
 
 /// Nothing where this login sees the transactions of all sessions (PostgreSQL documentation, "Predefined Roles").
-pub(super) async fn unseen(connection: &mut PgConnection) -> Result<Option<UnseenReaders>> {
+pub(super) async fn invisible(connection: &mut PgConnection) -> Result<Option<InvisibleSessions>> {
     let query = "SELECT pg_has_role('pg_read_all_stats', 'USAGE') AS may, current_user::text AS me";
     let found = rows(connection, query).await?;
     let Some(row) = found.first() else { return Ok(None) };
@@ -16,7 +16,7 @@ pub(super) async fn unseen(connection: &mut PgConnection) -> Result<Option<Unsee
         return Ok(None);
     }
     let me: String = row.value("me")?;
-    Ok(Some(UnseenReaders {
+    Ok(Some(InvisibleSessions {
         message: format!(
             "{me} may not see the transactions of others: one that began before a swap could find a renamed table empty, so \
              tables that are there are kept and their rows replaced, which takes longer"

@@ -12,15 +12,15 @@ pub fn of(
     together: &[&TableName],
     is_copied: impl Fn(&TableName) -> bool,
 ) -> Vec<String> {
-    let outside = |tie: &&String| !together.iter().any(|other| is_foreign_key_of(tie, other));
-    let mut ties: Vec<String> = found.ties.iter().filter(outside).cloned().collect();
+    let outside = |dependent: &&String| !together.iter().any(|other| is_foreign_key_of(dependent, other));
+    let mut dependents: Vec<String> = found.dependents.iter().filter(outside).cloned().collect();
     let added = found.indexes.iter().filter(|index| !index.made_by_job && !is_made_anew(index, table));
-    ties.extend(added.map(|index| format!("index {}, which this job did not make", index.name)));
+    dependents.extend(added.map(|index| format!("index {}, which this job did not make", index.name)));
     let keys = found.foreign_keys.iter().filter(|key| !is_key_made_anew(key, table));
     for key in keys.filter(|key| !key.made_by_job || !is_copied(&key.referenced)) {
-        let tie = format!("foreign key {} to {}", key.name, key.referenced);
-        if !ties.contains(&tie) {
-            ties.push(tie);
+        let dependent = format!("foreign key {} to {}", key.name, key.referenced);
+        if !dependents.contains(&dependent) {
+            dependents.push(dependent);
         }
     }
     // One that the plan does not have at all is drift.
@@ -28,8 +28,8 @@ pub fn of(
         |name: &String| table.columns.iter().any(|column| &column.target == name && column.identity.is_none());
     let counting = found.columns.iter().filter(|column| column.counts_up && is_plain(&column.name));
     let counting = counting.filter(|_| !table.drops_identities);
-    ties.extend(counting.map(|column| format!("column {}, which counts up and would not any more", column.name)));
-    ties
+    dependents.extend(counting.map(|column| format!("column {}, which counts up and would not any more", column.name)));
+    dependents
 }
 
 /// What earlier runs made and this one does not make again: it goes away with the old table.
@@ -107,7 +107,7 @@ fn strictness(kind: IndexKind) -> u8 {
     }
 }
 
-/// Whether a tie is a foreign key of this table. The target names it `foreign key k of schema.table`.
-fn is_foreign_key_of(tie: &str, table: &TableName) -> bool {
-    tie.starts_with("foreign key ") && tie.replace('"', "").ends_with(&format!(" of {table}"))
+/// Whether a dependent is a foreign key of this table. The target names it `foreign key k of schema.table`.
+fn is_foreign_key_of(dependent: &str, table: &TableName) -> bool {
+    dependent.starts_with("foreign key ") && dependent.replace('"', "").ends_with(&format!(" of {table}"))
 }

@@ -23,20 +23,20 @@ pub async fn copy_all<S: Source, T: Target>(
     tables: &[Arc<TablePlan>],
     lease: &T::Lease,
 ) -> Vec<TableReport> {
-    let mut units: Vec<Vec<usize>> = Vec::new();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
     for (index, table) in tables.iter().enumerate() {
-        let same = |unit: &&mut Vec<usize>| table.group.is_some() && tables[unit[0]].group == table.group;
-        match units.iter_mut().find(same) {
-            Some(unit) => unit.push(index),
-            None => units.push(vec![index]),
+        let same = |group: &&mut Vec<usize>| table.group.is_some() && tables[group[0]].group == table.group;
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(index),
+            None => groups.push(vec![index]),
         }
     }
     // The largest first, so that none of them is left alone at the end.
-    let size = |unit: &Vec<usize>| unit.iter().map(|index| tables[*index].bytes.unwrap_or(0)).sum::<u64>();
-    units.sort_by_key(|unit| std::cmp::Reverse(size(unit)));
-    let done = join_all(units.into_iter().map(|unit| async move {
-        let reports = copy_unit(context, tables, &unit, lease).await;
-        unit.into_iter().zip(reports).collect::<Vec<_>>()
+    let size = |group: &Vec<usize>| group.iter().map(|index| tables[*index].bytes.unwrap_or(0)).sum::<u64>();
+    groups.sort_by_key(|group| std::cmp::Reverse(size(group)));
+    let done = join_all(groups.into_iter().map(|group| async move {
+        let reports = copy_group(context, tables, &group, lease).await;
+        group.into_iter().zip(reports).collect::<Vec<_>>()
     }))
     .await;
     let mut reports: Vec<(usize, TableReport)> = done.into_iter().flatten().collect();
@@ -45,15 +45,15 @@ pub async fn copy_all<S: Source, T: Target>(
 }
 
 /// A table on its own, or a group.
-async fn copy_unit<S: Source, T: Target>(
+async fn copy_group<S: Source, T: Target>(
     context: &Arc<Context<S, T>>,
     tables: &[Arc<TablePlan>],
-    unit: &[usize],
+    group: &[usize],
     lease: &T::Lease,
 ) -> Vec<TableReport> {
-    let stagings: Vec<Staging> = unit.iter().map(|index| context.target.staging(&tables[*index], *index)).collect();
-    let begun: Vec<AtomicBool> = unit.iter().map(|_| AtomicBool::new(false)).collect();
-    let prepared = join_all(unit.iter().zip(&stagings).zip(&begun).map(|((index, staging), begun)| async {
+    let stagings: Vec<Staging> = group.iter().map(|index| context.target.staging(&tables[*index], *index)).collect();
+    let begun: Vec<AtomicBool> = group.iter().map(|_| AtomicBool::new(false)).collect();
+    let prepared = join_all(group.iter().zip(&stagings).zip(&begun).map(|((index, staging), begun)| async {
         let table = &tables[*index];
         let mut report = blank_report(table);
         let started = Instant::now();
@@ -66,12 +66,12 @@ async fn copy_unit<S: Source, T: Target>(
     // An interruption is the cause only where nothing else is.
     let failed = results
         .iter()
-        .zip(unit)
+        .zip(group)
         .filter_map(|(result, index)| result.as_ref().err().map(|(_, error)| (&tables[*index].target, error.kind)))
         .min_by_key(|(_, kind)| *kind == Kind::Cancelled);
     let mut items = Vec::new();
     for (position, result) in results.into_iter().enumerate() {
-        let table = &tables[unit[position]];
+        let table = &tables[group[position]];
         match result {
             Ok(ticket) if failed.is_none() => {
                 items.push(SwapItem { table, staging: stagings[position].clone(), ticket });
@@ -170,12 +170,12 @@ async fn or_silence<S: Source, T: Target, R>(
     lease: &T::Lease,
     work: impl Future<Output = Result<R>>,
 ) -> Result<R> {
-    let patience = context.limits.stall_timeout;
+    let timeout = context.limits.stall_timeout;
     let silence = async {
         context.cancel.cancelled().await;
         loop {
-            tokio::time::sleep(patience).await;
-            if !matches!(tokio::time::timeout(patience, lease.check()).await, Ok(Ok(()))) {
+            tokio::time::sleep(timeout).await;
+            if !matches!(tokio::time::timeout(timeout, lease.check()).await, Ok(Ok(()))) {
                 return;
             }
         }
@@ -188,10 +188,10 @@ async fn or_silence<S: Source, T: Target, R>(
             let message = format!(
                 "interrupted, the target has not answered for {} s while it swapped {}: whether readers see the old rows or the \
                  new ones is not known; `sync-job verify` tells",
-                patience.as_secs_f32(),
+                timeout.as_secs_f32(),
                 names.join(", ")
             );
-            Err(Error::new(Side::Target, Kind::Stalled, message))
+            Err(Error::new(Side::Target, Kind::Timeout, message))
         }
     }
 }
