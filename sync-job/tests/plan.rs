@@ -16,7 +16,6 @@ use sync_job::model::schema::{
 use sync_job::plan::self_test::{self, Deviation, SelfTest, TestedColumn};
 use sync_job::plan::type_map::ReadExpression;
 use sync_job::plan::{self, Dialect, RunPlan, Severity, TablePlan, TargetColumn, TargetState, TargetTable};
-use sync_job::rows::chunk::Chunk;
 use sync_job::rows::text::CodePage;
 use sync_job::sources::Source as _;
 use sync_job::sources::sqlserver::SqlServer;
@@ -172,13 +171,9 @@ fn facts() -> SourceFacts {
     SourceFacts {
         abilities: Abilities::default(),
         version: "SQL Server 15.0".to_owned(),
-        major_version: Some(15),
         database: "erp".to_owned(),
-        snapshot_allowed: Some(true),
-        read_only: false,
         login: "stopgap".to_owned(),
         sees_definitions: Some(true),
-        data_files: Vec::new(),
     }
 }
 
@@ -202,7 +197,7 @@ fn present_table(name: &str, table: TargetTable) -> TargetState {
 /// Both forms of the plan against their golden files.
 fn compare(name: &str, config: &JobConfig, plan: &RunPlan) {
     let source = SqlServer::new(config.source.clone(), Duration::from_mins(1));
-    let select = |table: &TablePlan| source.select(table, &Chunk::whole());
+    let select = |table: &TablePlan| source.describe_read(table);
     golden(&format!("plan-{name}.txt"), &sync_job::report::plan::render(plan, &select));
     golden(&format!("plan-{name}.json"), &format!("{:#}\n", sync_job::report::plan::json(plan, &select)));
 }
@@ -387,7 +382,7 @@ fn what_the_self_test_found_changes_how_columns_are_read_or_refuses_the_run() {
     self_test::apply(&mut draft, &SelfTest { deviations, only_counted: Vec::new() });
     let orders = &draft.tables[0];
     let source = SqlServer::new(config.source.clone(), Duration::from_mins(1));
-    let sql = source.select(orders, &Chunk::whole());
+    let sql = source.describe_read(orders);
     for part in
         ["CAST([Number] AS nvarchar(max))", "CAST([Note] AS nvarchar(max))", "CAST([Payload] AS varbinary(max))"]
     {

@@ -13,7 +13,7 @@ use crate::report::plan::render_findings;
 pub async fn run(selected: &Selected) -> anyhow::Result<ExitStatus> {
     let job = WiredJob::open(selected).await?;
     let plan = match planned(&job, selected.format).await? {
-        Ok(planned) => planned.plan,
+        Ok(plan) => plan,
         Err(status) => return Ok(status),
     };
     let findings: Vec<_> = plan.all_findings().collect();

@@ -3,17 +3,16 @@
 use super::args::{Format, Selected};
 use super::output::{print, print_failure};
 use super::wiring::WiredJob;
-use crate::plan::TablePlan;
+use crate::plan::{RunPlan, TablePlan};
 use crate::report::exit::ExitStatus;
 use crate::report::plan::{json, render};
 use crate::report::{Failure, failure_status};
-use crate::run::job::Planned;
 
 /// Shows what a run would do.
 pub async fn run(selected: &Selected) -> anyhow::Result<ExitStatus> {
     let job = WiredJob::open(selected).await?;
     let plan = match planned(&job, selected.format).await? {
-        Ok(planned) => planned.plan,
+        Ok(plan) => plan,
         Err(status) => return Ok(status),
     };
     let select = |table: &TablePlan| job.select(table);
@@ -25,9 +24,9 @@ pub async fn run(selected: &Selected) -> anyhow::Result<ExitStatus> {
 }
 
 /// The plan, or the status after the failure was printed.
-pub async fn planned(job: &WiredJob, format: Format) -> anyhow::Result<Result<Planned, ExitStatus>> {
+pub async fn planned(job: &WiredJob, format: Format) -> anyhow::Result<Result<RunPlan, ExitStatus>> {
     match job.plan().await {
-        Ok(planned) => Ok(Ok(planned)),
+        Ok(plan) => Ok(Ok(plan)),
         Err(error) => {
             let failure = Failure::new("plan", &error);
             match format {

@@ -10,12 +10,11 @@ use crate::cloud::Cloud;
 use crate::config::{Engine, JobConfig, JobDraft, Pattern, Tls};
 use crate::connect::password::PasswordSource;
 use crate::model::error::Result;
-use crate::plan::TablePlan;
+use crate::plan::{RunPlan, TablePlan};
 use crate::report::RunReport;
 use crate::report::progress::Progress;
-use crate::rows::chunk::Chunk;
 use crate::run::id::new_run_id;
-use crate::run::job::{Job, Planned};
+use crate::run::job::Job;
 use crate::sources::Source as _;
 use crate::sources::sqlserver::SqlServer;
 use crate::targets::mysql::MySql;
@@ -67,13 +66,13 @@ impl WiredJob {
         with_job!(self, job => &job.run_id)
     }
 
-    pub async fn plan(&self) -> Result<Planned> {
-        with_job!(self, job => Box::pin(job.plan()).await)
+    pub async fn plan(&self) -> Result<RunPlan> {
+        with_job!(self, job => Box::pin(job.plan()).await.map(|planned| planned.plan))
     }
 
     /// As [`WiredJob::plan`], for when nobody stands by: passing failures are waited for, and the deadline holds.
-    pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<Planned> {
-        with_job!(self, job => Box::pin(job.plan_in_time(cancel)).await)
+    pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<RunPlan> {
+        with_job!(self, job => Box::pin(job.plan_in_time(cancel)).await.map(|planned| planned.plan))
     }
 
     pub async fn run(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
@@ -84,9 +83,9 @@ impl WiredJob {
         with_job!(self, job => Box::pin(job.verify(progress, cancel)).await)
     }
 
-    /// The statement that reads a whole table.
+    /// How a whole table is read: the statement that the source gets.
     pub fn select(&self, table: &TablePlan) -> String {
-        with_job!(self, job => job.source.select(table, &Chunk::whole()))
+        with_job!(self, job => job.source.describe_read(table))
     }
 }
 

@@ -7,19 +7,13 @@ use super::schema::{SourceTable, TableName};
 pub struct SourceFacts {
     /// Product and version for people.
     pub version: String,
-    pub major_version: Option<u32>,
     /// What the witness may ask it for.
     pub abilities: Abilities,
     pub database: String,
-    /// `ALLOW_SNAPSHOT_ISOLATION` is on; `None` where it cannot be told.
-    pub snapshot_allowed: Option<bool>,
-    pub read_only: bool,
     pub login: String,
-    /// It holds VIEW DEFINITION on the database: without that, policies that filter rows are not shown to it, nor tables that it
-    /// holds no permission on. `None` where it cannot be told.
+    /// The source shows it every table and policy. Where it does not, policies that filter rows go unnoticed, and so do tables that
+    /// the login holds no permission on. `None` where it cannot be told.
     pub sees_definitions: Option<bool>,
-    /// The database's logical files, needed to make a database snapshot of it.
-    pub data_files: Vec<(String, String)>,
 }
 
 /// What a server can compute.

@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::deadline::Deadline;
 use super::pipeline::{self, Context};
-use super::snapshots::Snapshots;
+use super::views::Views;
 use crate::config::{Consistency, JobConfig, Pattern, WitnessPolicy};
 use crate::connect::retry::RetryPolicy;
 use crate::model::error::{Error, Kind, Result, Side};
-use crate::model::facts::{Abilities, SourceFacts};
+use crate::model::facts::Abilities;
 use crate::model::human;
 use crate::plan::{self, RunPlan, Severity, TablePlan, precheck};
 use crate::proof::witness::Turn;
@@ -38,17 +38,17 @@ pub struct Job<S: Source, T: Target> {
 }
 
 /// The plan, and what was learnt of the source on the way.
-pub struct Planned {
+pub struct Planned<S: Source> {
     pub plan: RunPlan,
-    pub facts: SourceFacts,
+    pub facts: S::Facts,
 }
 
 impl<S: Source, T: Target> Job<S, T> {
     /// Looks at both sides and decides everything. Writes nothing.
-    pub async fn plan(&self) -> Result<Planned> {
+    pub async fn plan(&self) -> Result<Planned<S>> {
         let mut planned = self.decide().await?;
         if planned.plan.refusals().next().is_none() {
-            let refused = self.source.check_filters(&planned.plan.tables).await?;
+            let refused = self.source.check_settings(&planned.plan.tables).await?;
             planned.plan.add(refused);
         }
         if planned.plan.refusals().next().is_none() {
@@ -58,13 +58,13 @@ impl<S: Source, T: Target> Job<S, T> {
     }
 
     /// As [`Job::plan`], without what only concerns loading.
-    async fn decide(&self) -> Result<Planned> {
+    async fn decide(&self) -> Result<Planned<S>> {
         let config = &self.config;
         let (facts, target_facts) = tokio::try_join!(self.source.facts(), self.target.facts())?;
         // Which one it is depends on the server's version.
         let dialect = self.target.dialect();
         let catalog = self.source.catalog().await?;
-        let mut draft = plan::draft(config, &catalog, &facts, &self.only, dialect);
+        let mut draft = plan::draft(config, &catalog, facts.as_ref(), &self.only, dialect);
         let tested = self.source.self_test(&draft.tables, &facts).await?;
         plan::self_test::apply(&mut draft, &tested);
         let targets = draft.targets();
@@ -74,7 +74,8 @@ impl<S: Source, T: Target> Job<S, T> {
             self.target.invisible_sessions()
         )?;
         let state = plan::TargetState { tables, names, invisible_sessions };
-        let source = format!("{}:{}/{} ({})", config.source.host, config.source.port, facts.database, facts.version);
+        let known = facts.as_ref();
+        let source = format!("{}:{}/{} ({})", config.source.host, config.source.port, known.database, known.version);
         let target = format!(
             "{}:{}/{} ({})",
             config.target.host, config.target.port, config.target.database, target_facts.version
@@ -94,14 +95,7 @@ impl<S: Source, T: Target> Job<S, T> {
         if references.is_empty() {
             return Ok(());
         }
-        let answers = self.source.check_references(&references).await?;
-        for (reference, answer) in references.iter().zip(answers) {
-            let finding = plan::references::judge(reference, answer, &self.source.query_of(reference));
-            let own = plan.tables.iter_mut().find(|table| table.source == reference.child.table);
-            if let (Some(finding), Some(own)) = (finding, own) {
-                own.findings.push(finding);
-            }
-        }
+        plan.add(self.source.check_references(&references).await?);
         Ok(())
     }
 
@@ -122,7 +116,7 @@ impl<S: Source, T: Target> Job<S, T> {
     }
 
     /// As [`Job::plan`], for when nobody stands by: passing failures are waited for, and the deadline holds.
-    pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<Planned> {
+    pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<Planned<S>> {
         let deadline = self.start_deadline(cancel);
         self.plan_with_retries(cancel).await.map_err(|error| match deadline.and_then(|deadline| deadline.passed()) {
             Some(_) => Error { message: "interrupted: the job's deadline has passed".into(), ..error },
@@ -157,7 +151,7 @@ impl<S: Source, T: Target> Job<S, T> {
     async fn under_lease(
         &self,
         report: &mut RunReport,
-        planned: Planned,
+        planned: Planned<S>,
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
         lease: &T::Lease,
@@ -170,24 +164,24 @@ impl<S: Source, T: Target> Job<S, T> {
         if !leftovers.is_empty() {
             report.notes.push(format!("dropped what an earlier run left behind: {}", leftovers.join(", ")));
         }
-        let snapshots = Snapshots::new(&*self.source, &self.config.name, &self.config.target, policy);
-        report.notes.extend(snapshots.clean().await);
+        let views = Views::new(&*self.source, &self.config.name, &self.config.target, policy);
+        report.notes.extend(views.clean().await);
         let is_wanted = |table: &TablePlan| table.consistency == Consistency::DatabaseSnapshot;
-        let mut snapshot = None;
+        let mut view = None;
         if planned.plan.tables.iter().any(is_wanted) {
-            let made = snapshots.make(&self.run_id, &planned.facts).await;
-            snapshot = Some(made.map_err(|error| ("database snapshot", error))?);
+            let opened = views.open(&self.run_id, &planned.facts).await;
+            view = Some(opened.map_err(|error| (S::VIEW, error))?);
         }
         let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
         let turn = Turn::at(report.started);
-        let context = Arc::new(self.context(progress, cancel, snapshot.clone(), (planned.facts.abilities, turn)));
+        let context = Arc::new(self.context(progress, cancel, view.clone(), (planned.facts.as_ref().abilities, turn)));
         report.tables = tokio::select! {
             tables = pipeline::copy_all(&context, &tables, lease) => tables,
             never = heartbeat(lease) => match never {},
         };
         drop(context);
-        if let Some(name) = snapshot {
-            report.notes.extend(snapshots.drop_own(&name).await);
+        if let Some(name) = view {
+            report.notes.extend(views.close_own(&name).await);
         }
         Ok(())
     }
@@ -209,7 +203,7 @@ impl<S: Source, T: Target> Job<S, T> {
                 if report.refusals.is_empty() {
                     let tables: Vec<Arc<TablePlan>> =
                         planned.plan.tables.into_iter().map(witnessed_whole).map(Arc::new).collect();
-                    let asked = (planned.facts.abilities, Turn::at(report.started));
+                    let asked = (planned.facts.as_ref().abilities, Turn::at(report.started));
                     let context = Arc::new(self.context(progress.clone(), cancel, None, asked));
                     report.tables = pipeline::compare_all(&context, &tables).await;
                 } else {
@@ -225,7 +219,7 @@ impl<S: Source, T: Target> Job<S, T> {
     }
 
     /// Nobody stands by at night: what passes is waited for, as with chunks.
-    async fn plan_with_retries(&self, cancel: &CancellationToken) -> Result<Planned> {
+    async fn plan_with_retries(&self, cancel: &CancellationToken) -> Result<Planned<S>> {
         let policy = self.policy(cancel);
         interruptible(cancel, policy.retry("plan", &mut 0, || self.plan())).await
     }
@@ -238,11 +232,11 @@ impl<S: Source, T: Target> Job<S, T> {
         &self,
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
-        snapshot: Option<String>,
+        view: Option<String>,
         asked: (Abilities, Turn),
     ) -> Context<S, T> {
         let limits = self.config.limits.clone();
-        Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, snapshot, asked)
+        Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, view, asked)
     }
 
     fn blank(&self, command: &'static str) -> RunReport {

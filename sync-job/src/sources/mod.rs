@@ -1,79 +1,92 @@
 //! Where rows come from. A target never appears here.
 
+use std::fmt::Debug;
 use std::future::Future;
 
 use crate::model::error::Result;
 use crate::model::facts::{Catalog, SourceFacts};
 use crate::model::schema::TableName;
-use crate::plan::references::{Answer, Reference};
+use crate::plan::references::Reference;
 use crate::plan::self_test::SelfTest;
 use crate::plan::{Finding, KeyColumn, RunPlan, TablePlan};
 use crate::proof::witness;
-use crate::rows::chunk::{Chunk, Key, KeyValue};
+use crate::rows::chunk::KeyValue;
 use crate::rows::encode::RowEncoder;
 
 pub mod sqlserver;
 
-/// A database that tables are read from.
+/// A database, or anything else, that tables are read from.
 pub trait Source: Send + Sync + 'static {
-    type Reader: Reader;
+    /// What is known of the server and the database; beside the common facts the source keeps its own.
+    type Facts: AsRef<SourceFacts> + Send + Sync;
+
+    /// What a reader is asked for at once: a range of keys, an object, a set of changes. The source makes units and only the source
+    /// looks inside. The units of a table hold each of its rows once; a retry reads a unit again.
+    type Unit: Debug + Send + Sync + 'static;
+
+    type Reader: Reader<Unit = Self::Unit>;
+
+    /// What the source calls a [view](Source::open_view), for people.
+    const VIEW: &'static str;
 
     /// Server, database and login, found by connecting.
-    fn facts(&self) -> impl Future<Output = Result<SourceFacts>> + Send;
+    fn facts(&self) -> impl Future<Output = Result<Self::Facts>> + Send;
 
     /// Every table and view that the login can see.
     fn catalog(&self) -> impl Future<Output = Result<Catalog>> + Send;
 
-    /// A new connection with its session prepared. `snapshot` names a database snapshot to read from instead.
-    fn reader(&self, snapshot: Option<&str>) -> impl Future<Output = Result<Self::Reader>> + Send;
+    /// A new connection with its session prepared. `view` names a view to read from instead.
+    fn reader(&self, view: Option<&str>) -> impl Future<Output = Result<Self::Reader>> + Send;
 
-    /// Makes a database snapshot with this name.
-    fn create_snapshot(&self, name: &str, facts: &SourceFacts) -> impl Future<Output = Result<()>> + Send;
+    /// Opens a consistent view with this name: one state of all tables, for every reader of the run, until it is closed.
+    fn open_view(&self, name: &str, facts: &Self::Facts) -> impl Future<Output = Result<()>> + Send;
 
-    /// Drops a database snapshot that a run of this job made. Absence is no error.
-    fn drop_snapshot(&self, name: &str) -> impl Future<Output = Result<()>> + Send;
+    /// Closes a view that a run of this job opened. Absence is no error.
+    fn close_view(&self, name: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Names of the source database's snapshots whose name starts with `prefix`.
-    fn snapshots(&self, prefix: &str) -> impl Future<Output = Result<Vec<String>>> + Send;
+    /// Names of the open views whose name starts with `prefix`.
+    fn views(&self, prefix: &str) -> impl Future<Output = Result<Vec<String>>> + Send;
 
     /// What the source's facts forbid or advise against, with remedies in the source's own language. `unreadable`: tables that the
     /// login sees and may not read.
-    fn precheck(&self, plan: &RunPlan, facts: &SourceFacts, unreadable: &[TableName]) -> Vec<Finding>;
+    fn precheck(&self, plan: &RunPlan, facts: &Self::Facts, unreadable: &[TableName]) -> Vec<Finding>;
 
-    /// A refusal for each filter that the server does not take. Filters are SQL that people write: better known now than at
-    /// night. Reads no row.
-    fn check_filters(&self, tables: &[TablePlan]) -> impl Future<Output = Result<Vec<Finding>>> + Send;
+    /// A refusal for each table whose settings in the source's own language, such as a filter, the source does not take. People write
+    /// them: better known now than at night. Reads no row.
+    fn check_settings(&self, tables: &[TablePlan]) -> impl Future<Output = Result<Vec<Finding>>> + Send;
 
     /// Asks for every read expression of the plan over known values, and compares the answers with what the source's
     /// documentation says; the sums of the witness likewise. Reads no row. An error means that nothing was found out.
-    fn self_test(&self, tables: &[TablePlan], facts: &SourceFacts) -> impl Future<Output = Result<SelfTest>> + Send;
+    fn self_test(&self, tables: &[TablePlan], facts: &Self::Facts) -> impl Future<Output = Result<SelfTest>> + Send;
 
-    /// Looks at foreign keys, for a limited time.
-    fn check_references(&self, references: &[Reference]) -> impl Future<Output = Result<Vec<Answer>>> + Send;
+    /// Looks for rows that foreign keys hold at the source and would not hold on the target, for a limited time.
+    fn check_references(&self, references: &[Reference]) -> impl Future<Output = Result<Vec<Finding>>> + Send;
 
-    /// The query of [`Source::check_references`], for people.
-    fn query_of(&self, reference: &Reference) -> String;
+    /// How a whole table is read, for people: the statement that the server will get.
+    fn describe_read(&self, table: &TablePlan) -> String;
 
-    /// The SELECT that reads this chunk, as the server will get it.
-    fn select(&self, table: &TablePlan, chunk: &Chunk) -> String;
+    /// The one unit of a table that is read whole. `None` where [`Reader::units`] cuts it.
+    fn whole(&self, table: &TablePlan) -> Option<Self::Unit>;
 }
 
-/// One connection, reading one chunk at a time.
+/// One connection, reading one unit at a time.
 pub trait Reader: Send + 'static {
-    /// Starts the SNAPSHOT transaction that the following reads belong to: one state of the database for as long as it lasts.
-    fn begin_snapshot(&mut self) -> impl Future<Output = Result<()>> + Send;
+    type Unit;
+
+    /// Starts the transaction that the following reads belong to: one state of the database for as long as it lasts.
+    fn begin(&mut self) -> impl Future<Output = Result<()>> + Send;
 
     /// Ends it.
     fn commit(&mut self) -> impl Future<Output = Result<()>> + Send;
 
-    /// Bounds that split the table into about `count` chunks.
-    fn bounds(&mut self, table: &TablePlan, count: u64) -> impl Future<Output = Result<Vec<Key>>> + Send;
+    /// The units that the table is read in; [`TablePlan::chunks`] says how many are aimed at.
+    fn units(&mut self, table: &TablePlan) -> impl Future<Output = Result<Vec<Self::Unit>>> + Send;
 
-    /// Visits every row of the chunk, in any order.
+    /// Visits every row of the unit, in any order.
     fn read<S: RowSink>(
         &mut self,
         table: &TablePlan,
-        chunk: &Chunk,
+        unit: &Self::Unit,
         sink: &mut S,
     ) -> impl Future<Output = Result<()>> + Send;
 

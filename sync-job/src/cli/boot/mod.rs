@@ -189,10 +189,10 @@ async fn plan(
     cancel: &CancellationToken,
 ) -> anyhow::Result<Done> {
     match job.plan_in_time(cancel).await {
-        Ok(planned) => {
+        Ok(plan) => {
             let select = |table: &TablePlan| job.select(table);
-            let text = crate::report::plan::render(&planned.plan, &select);
-            Ok(Done::Planned(Box::new(RunSummary::of_plan(&planned.plan, run_id, began, &text))))
+            let text = crate::report::plan::render(&plan, &select);
+            Ok(Done::Planned(Box::new(RunSummary::of_plan(&plan, run_id, began, &text))))
         }
         Err(error) => Ok(Done::Run(Box::new(early(&job.config().name, run_id, "plan", &error)))),
     }

@@ -1,4 +1,4 @@
-//! One table's rows, in parallel chunks, each retried by itself.
+//! One table's rows, in parallel chunks, each a unit of the source, each retried by itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -13,7 +13,6 @@ use crate::config::WitnessPolicy;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::plan::TablePlan;
 use crate::proof::witness::Plan;
-use crate::rows::chunk::{self, Chunk};
 use crate::rows::digest::TableDigest;
 use crate::rows::encode::LossCounts;
 use crate::sources::{Reader, RowSink as _, Source};
@@ -49,7 +48,7 @@ struct Done {
     took: Duration,
 }
 
-/// Reads every chunk of the table into `staging`; without one, only for the digest. `questions`: for the witness.
+/// Reads every unit of the table into `staging`; without one, only for the digest. `questions`: for the witness.
 pub async fn load<S: Source, T: Target>(
     context: &Arc<Context<S, T>>,
     table: &Arc<TablePlan>,
@@ -57,19 +56,19 @@ pub async fn load<S: Source, T: Target>(
     questions: &Arc<Plan>,
 ) -> Result<Loaded> {
     let mut retries = 0;
-    let chunks = chunks(context, table, &mut retries).await?;
-    let total = chunks.len();
+    let units = units(context, table, &mut retries).await?;
+    let total = units.len();
     // A table's own limit, below the run's.
     let at_once = if staging.is_some() { context.target.chunks_at_once(table) } else { usize::MAX };
     let own = Arc::new(Semaphore::new(table.readers.min(at_once)));
     let mut tasks = JoinSet::new();
-    for (number, chunk) in chunks.into_iter().enumerate() {
+    for (number, unit) in units.into_iter().enumerate() {
         let work = ChunkWork {
             context: context.clone(),
             table: table.clone(),
             staging: staging.clone(),
             questions: questions.clone(),
-            chunk,
+            unit,
             name: format!("{} {}/{total}", table.target, number + 1),
             own: own.clone(),
             retries: AtomicU32::new(0),
@@ -104,28 +103,28 @@ pub async fn load<S: Source, T: Target>(
     Ok(loaded)
 }
 
-async fn chunks<S: Source, T: Target>(
+/// The units that the table is read in; only those of a table that is cut take a connection.
+async fn units<S: Source, T: Target>(
     context: &Arc<Context<S, T>>,
     table: &TablePlan,
     retries: &mut u32,
-) -> Result<Vec<Chunk>> {
-    if table.chunks < 2 || table.chunk_key.is_empty() {
-        return Ok(vec![Chunk::whole()]);
+) -> Result<Vec<S::Unit>> {
+    if let Some(whole) = context.source.whole(table) {
+        return Ok(vec![whole]);
     }
-    let bounds = context
+    context
         .policy
         .retry(&format!("{}: finding chunk bounds", table.source), retries, async || {
             let _permit = super::permit(&context.readers).await?;
             let mut reader = context.take_reader().await?;
-            let bounds = reader.bounds(table, table.chunks).await;
-            match &bounds {
+            let units = reader.units(table).await;
+            match &units {
                 Ok(_) => context.give_back(reader).await,
                 Err(error) => context.after(error).await,
             }
-            bounds
+            units
         })
-        .await?;
-    Ok(chunk::between(bounds))
+        .await
 }
 
 /// One chunk on its way.
@@ -134,7 +133,7 @@ struct ChunkWork<S: Source, T: Target> {
     table: Arc<TablePlan>,
     staging: Option<Staging>,
     questions: Arc<Plan>,
-    chunk: Chunk,
+    unit: S::Unit,
     /// "public.orders 3/12", for the log.
     name: String,
     own: Arc<Semaphore>,
@@ -186,17 +185,17 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         let in_snapshot = self.table.is_read_in_snapshot();
         let mut first = None;
         if in_snapshot {
-            reader.begin_snapshot().await?;
+            reader.begin().await?;
             if self.table.may_differ_by_itself() {
                 first = self.ask_within(&mut reader, None, None).await?;
             }
             if first.as_ref().is_some_and(witness::Said::is_refused) {
                 // The refusal has ended the transaction.
                 reader = context.take_reader().await?;
-                reader.begin_snapshot().await?;
+                reader.begin().await?;
             }
         }
-        reader.read(&self.table, &self.chunk, &mut sink).await?;
+        reader.read(&self.table, &self.unit, &mut sink).await?;
         // A full last buffer leaves while the transaction is still open; it costs nothing.
         if sink.is_full() {
             sink.flush().await?;

@@ -32,8 +32,8 @@ pub struct Context<S: Source, T: Target> {
     pub progress: Arc<dyn Progress>,
     pub cancel: CancellationToken,
     pub policy: RetryPolicy,
-    /// The database snapshot to read from, where the run made one.
-    pub snapshot: Option<String>,
+    /// The view to read from, where the run opened one.
+    pub view: Option<String>,
     /// What the source can be asked for, and which share of a large table this run asks about.
     pub abilities: Abilities,
     pub turn: Turn,
@@ -53,7 +53,7 @@ impl<S: Source, T: Target> Context<S, T> {
         limits: Limits,
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
-        snapshot: Option<String>,
+        view: Option<String>,
         (abilities, turn): (Abilities, Turn),
     ) -> Self {
         let readers = Semaphore::new(limits.readers);
@@ -61,28 +61,14 @@ impl<S: Source, T: Target> Context<S, T> {
         let policy = RetryPolicy { retries: limits.retries, cancel: cancel.clone() };
         let memory = sink::Memory::new(limits.memory, limits.readers);
         let idle = Mutex::new(Vec::new());
-        Self {
-            source,
-            target,
-            limits,
-            progress,
-            cancel,
-            policy,
-            snapshot,
-            abilities,
-            turn,
-            readers,
-            tables,
-            memory,
-            idle,
-        }
+        Self { source, target, limits, progress, cancel, policy, view, abilities, turn, readers, tables, memory, idle }
     }
 
     async fn take_reader(&self) -> Result<S::Reader> {
         let idle = self.idle.lock().await.pop();
         match idle {
             Some(reader) => Ok(reader),
-            None => self.source.reader(self.snapshot.as_deref()).await,
+            None => self.source.reader(self.view.as_deref()).await,
         }
     }
 

@@ -1,8 +1,8 @@
 //! What a SQL Server may refuse a run, and the T-SQL that mends it. No I/O.
 
+use super::facts::ServerFacts;
 use super::quote::{identifier, qualified};
 use crate::config::Consistency;
-use crate::model::facts::SourceFacts;
 use crate::model::schema::TableName;
 use crate::plan::{Finding, RunPlan, Severity, TablePlan};
 
@@ -10,14 +10,15 @@ use crate::plan::{Finding, RunPlan, Severity, TablePlan};
 const OLDEST: u32 = 11;
 
 /// Judges what is known of the source against the plan. `unreadable`: tables that the login sees and may not read.
-pub fn judge(plan: &RunPlan, source: &SourceFacts, unreadable: &[TableName]) -> Vec<Finding> {
+pub fn judge(plan: &RunPlan, source: &ServerFacts, unreadable: &[TableName]) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let common = &source.common;
     let uses = |wanted| plan.tables.iter().any(|table| table.consistency == wanted);
     if source.major_version.is_some_and(|major| major < OLDEST) {
         findings.push(Finding::new(
             "source-version",
             Severity::Refusal,
-            format!("{} is too old", source.version),
+            format!("{} is too old", common.version),
             "SQL Server 2012 or later is needed.",
         ));
     }
@@ -27,12 +28,12 @@ pub fn judge(plan: &RunPlan, source: &SourceFacts, unreadable: &[TableName]) -> 
             Severity::Refusal,
             format!(
                 "consistency = \"snapshot\", but the database {} does not allow snapshot isolation",
-                source.database
+                common.database
             ),
             format!(
                 "ALTER DATABASE {} SET ALLOW_SNAPSHOT_ISOLATION ON; or set consistency = \"none\" for a quiet window, \
                  or \"database-snapshot\".",
-                identifier(&source.database)
+                identifier(&common.database)
             ),
         ));
     }
@@ -44,8 +45,8 @@ pub fn judge(plan: &RunPlan, source: &SourceFacts, unreadable: &[TableName]) -> 
             "Grant VIEW DEFINITION and CREATE DATABASE to the login, or choose another consistency.",
         ));
     }
-    if source.sees_definitions != Some(true) {
-        let lacks = match source.sees_definitions {
+    if common.sees_definitions != Some(true) {
+        let lacks = match common.sees_definitions {
             Some(_) => "lacks VIEW DEFINITION",
             None => "may lack VIEW DEFINITION (the server does not tell)",
         };
@@ -55,17 +56,17 @@ pub fn judge(plan: &RunPlan, source: &SourceFacts, unreadable: &[TableName]) -> 
             format!(
                 "the login {} {lacks}: a security policy that hides rows from it, or masks behind a view, would not be \
                  noticed",
-                source.login
+                common.login
             ),
-            format!("GRANT VIEW DEFINITION TO {}; in the database {}.", identifier(&source.login), source.database),
+            format!("GRANT VIEW DEFINITION TO {}; in the database {}.", identifier(&common.login), common.database),
         ));
     }
     for table in plan.tables.iter().map(|table| &table.source).filter(|table| unreadable.contains(table)) {
         let finding = Finding::new(
             "source-permission",
             Severity::Refusal,
-            format!("the login {} may not read it", source.login),
-            format!("GRANT SELECT ON {} TO {}; or exclude it.", qualified(table), identifier(&source.login)),
+            format!("the login {} may not read it", common.login),
+            format!("GRANT SELECT ON {} TO {}; or exclude it.", qualified(table), identifier(&common.login)),
         );
         findings.push(finding.on(table));
     }

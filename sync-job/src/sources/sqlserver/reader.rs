@@ -34,7 +34,9 @@ impl SqlServerReader {
 }
 
 impl Reader for SqlServerReader {
-    async fn begin_snapshot(&mut self) -> Result<()> {
+    type Unit = Chunk;
+
+    async fn begin(&mut self) -> Result<()> {
         let sql = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION";
         execute(&mut self.connection, sql, self.stall_timeout).await
     }
@@ -44,28 +46,8 @@ impl Reader for SqlServerReader {
         execute(&mut self.connection, sql, self.stall_timeout).await
     }
 
-    async fn bounds(&mut self, table: &TablePlan, count: u64) -> Result<Vec<Key>> {
-        let timeout = self.bounds_timeout();
-        let Some(first) = table.chunk_key.first() else { return Ok(Vec::new()) };
-        if count < 2 {
-            return Ok(Vec::new());
-        }
-        if first.is_divisible() {
-            let found = rows(&mut self.connection, &select::extremes(table, first), timeout).await?;
-            let bounds = found.first().and_then(|row| split(first, row, count, table.chunk_key.len() == 1));
-            if let Some(bounds) = bounds {
-                return Ok(bounds);
-            }
-        }
-        let rows = match table.rows {
-            Some(rows) => rows,
-            None => self.count(table, timeout).await?,
-        };
-        let sample = self.sample(table, rows.div_ceil(count).max(1), count);
-        tokio::time::timeout(timeout, sample).await.map_err(|_| {
-            let message = format!("finding chunk bounds of {} took more than {} s", table.source, timeout.as_secs());
-            Error::new(Side::Source, Kind::Timeout, message)
-        })?
+    async fn units(&mut self, table: &TablePlan) -> Result<Vec<Chunk>> {
+        Ok(chunk::between(self.bounds(table, table.chunks).await?))
     }
 
     async fn read<S: RowSink>(&mut self, table: &TablePlan, chunk: &Chunk, sink: &mut S) -> Result<()> {
@@ -154,6 +136,31 @@ impl SqlServerReader {
     /// How long finding bounds, or adding up a table, may take.
     fn bounds_timeout(&self) -> Duration {
         self.stall_timeout * SILENT_STALLS
+    }
+
+    /// Bounds that split the table into about `count` chunks.
+    async fn bounds(&mut self, table: &TablePlan, count: u64) -> Result<Vec<Key>> {
+        let timeout = self.bounds_timeout();
+        let Some(first) = table.chunk_key.first() else { return Ok(Vec::new()) };
+        if count < 2 {
+            return Ok(Vec::new());
+        }
+        if first.is_divisible() {
+            let found = rows(&mut self.connection, &select::extremes(table, first), timeout).await?;
+            let bounds = found.first().and_then(|row| split(first, row, count, table.chunk_key.len() == 1));
+            if let Some(bounds) = bounds {
+                return Ok(bounds);
+            }
+        }
+        let rows = match table.rows {
+            Some(rows) => rows,
+            None => self.count(table, timeout).await?,
+        };
+        let sample = self.sample(table, rows.div_ceil(count).max(1), count);
+        tokio::time::timeout(timeout, sample).await.map_err(|_| {
+            let message = format!("finding chunk bounds of {} took more than {} s", table.source, timeout.as_secs());
+            Error::new(Side::Source, Kind::Timeout, message)
+        })?
     }
 
     async fn count(&mut self, table: &TablePlan, timeout: Duration) -> Result<u64> {
