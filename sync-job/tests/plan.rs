@@ -10,15 +10,16 @@ use std::time::Duration;
 use sync_job::config::JobConfig;
 use sync_job::model::facts::{Abilities, Catalog, SourceFacts};
 use sync_job::model::schema::{
-    CodePageOrName, Identity, IndexColumn, IndexKind, Length, Listed, SourceColumn, SourceForeignKey, SourceIndex,
-    SourceKind, SourceTable, SourceType, TableName,
+    Identity, IndexColumn, IndexKind, Listed, SourceColumn, SourceForeignKey, SourceIndex, SourceKind, SourceTable,
+    TableName,
 };
-use sync_job::plan::self_test::{self, Deviation, SelfTest, TestedColumn};
-use sync_job::plan::type_map::ReadExpression;
+use sync_job::plan::self_test::{self, TestedColumn};
 use sync_job::plan::{self, Dialect, RunPlan, Severity, TablePlan, TargetColumn, TargetState, TargetTable};
 use sync_job::rows::text::CodePage;
 use sync_job::sources::Source as _;
-use sync_job::sources::sqlserver::SqlServer;
+use sync_job::sources::sqlserver::self_test::{Deviation, findings_of};
+use sync_job::sources::sqlserver::types::{CodePageOrName, Length, SourceType};
+use sync_job::sources::sqlserver::{SqlServer, column_type};
 use sync_job::targets::mysql::MySqlDialect;
 use sync_job::targets::postgres::PostgresDialect;
 
@@ -46,7 +47,7 @@ fn config(tables: &str) -> JobConfig {
 fn column(name: &str, declared: &str, source_type: SourceType, nullable: bool) -> SourceColumn {
     SourceColumn {
         name: name.to_owned(),
-        source_type,
+        column_type: column_type(&source_type),
         declared: declared.to_owned(),
         nullable,
         collation: None,
@@ -223,7 +224,7 @@ fn two_tables_that_are_new() {
     let kept: Vec<&str> = orders
         .columns
         .iter()
-        .filter(|column| orders.keeps_offset(column) && column.mapping.read == ReadExpression::Plain)
+        .filter(|column| orders.keeps_offset(column) && column.companion.is_none())
         .map(|column| column.target.as_str())
         .collect();
     assert_eq!(kept, ["shipped_at"], "its offset lies beside it and is no loss");
@@ -319,11 +320,11 @@ fn columns_that_the_target_has_already_are_refused_by_name() {
 #[test]
 fn keys_that_lose_a_digit_are_warned_of() {
     let mut events = lines();
-    events.columns[1].source_type = SourceType::DateTime2 { digits: 7 };
+    events.columns[1].column_type = column_type(&SourceType::DateTime2 { digits: 7 });
     let warned = |tables: &str, digits: u8| {
         let config = config(&format!("[tables]\ninclude = [\"sales.*\"]\n{tables}"));
         let mut events = events.clone();
-        events.columns[1].source_type = SourceType::DateTime2 { digits };
+        events.columns[1].column_type = column_type(&SourceType::DateTime2 { digits });
         let plan = planned(&config, vec![events], &TargetState::default());
         plan.all_findings().filter(|finding| finding.id == "key-cut").map(|finding| finding.message.clone()).next()
     };
@@ -362,7 +363,7 @@ fn what_the_self_test_found_changes_how_columns_are_read_or_refuses_the_run() {
             .map(|column| TestedColumn {
                 table: TableName::new("Sales", "Orders"),
                 column: column.source.clone(),
-                read: column.mapping.read.clone(),
+                read: column.read.clone(),
             })
             .collect()
     };
@@ -379,7 +380,7 @@ fn what_the_self_test_found_changes_how_columns_are_read_or_refuses_the_run() {
         deviation("nvarchar(max)", &["Note"], true),
         deviation("money", &["Total"], false),
     ];
-    self_test::apply(&mut draft, &SelfTest { deviations, only_counted: Vec::new() });
+    self_test::apply(&mut draft, findings_of(&deviations, &[]));
     let orders = &draft.tables[0];
     let source = SqlServer::new(config.source.clone(), Duration::from_mins(1));
     let sql = source.describe_read(orders);
@@ -389,7 +390,7 @@ fn what_the_self_test_found_changes_how_columns_are_read_or_refuses_the_run() {
         assert!(sql.contains(part), "{part} is missing in {sql}");
     }
     // The chunk key's bounds are read as the column is.
-    assert_eq!(orders.chunk_key[0].read, orders.columns[1].mapping.read);
+    assert_eq!(orders.chunk_key[0].read, orders.columns[1].read);
     let found: Vec<(&str, Severity, &str)> =
         draft.findings.iter().map(|finding| (finding.id, finding.severity, finding.message.as_str())).collect();
     let [(driver, Severity::Warning, why), (refused, Severity::Refusal, money)] = found.as_slice() else {

@@ -3,5 +3,7 @@
 pub mod error;
 pub mod facts;
 pub mod human;
+pub mod logical;
+pub mod read;
 pub mod schema;
 pub mod secret;

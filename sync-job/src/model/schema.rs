@@ -1,6 +1,7 @@
 //! Names, columns, keys and indexes, as the source has them.
 
-use crate::rows::text::CodePage;
+use super::logical::{LogicalType, Unmapped};
+use super::read::ReadPlan;
 
 /// `schema.name`, spelt as in the database that has it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
@@ -21,108 +22,6 @@ impl std::fmt::Display for TableName {
     }
 }
 
-/// Longest length of a variable-length type; characters are UTF-16 units or bytes as the type says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Length {
-    Limited(u16),
-    Max,
-}
-
-/// A SQL Server type, alias types already resolved to their base type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceType {
-    Bit,
-    TinyInt,
-    SmallInt,
-    Int,
-    BigInt,
-    Decimal {
-        precision: u8,
-        scale: u8,
-    },
-    Money,
-    SmallMoney,
-    Real,
-    Float,
-    Date,
-    Time {
-        digits: u8,
-    },
-    DateTime,
-    SmallDateTime,
-    DateTime2 {
-        digits: u8,
-    },
-    DateTimeOffset {
-        digits: u8,
-    },
-    Char {
-        bytes: u16,
-        code_page: CodePageOrName,
-    },
-    VarChar {
-        bytes: Length,
-        code_page: CodePageOrName,
-    },
-    Text {
-        code_page: CodePageOrName,
-    },
-    NChar {
-        units: u16,
-    },
-    NVarChar {
-        units: Length,
-    },
-    NText,
-    Binary {
-        bytes: u16,
-    },
-    VarBinary {
-        bytes: Length,
-    },
-    Image,
-    UniqueIdentifier,
-    Xml,
-    RowVersion,
-    SqlVariant,
-    HierarchyId,
-    Geometry,
-    Geography,
-    Json,
-    Vector {
-        dimensions: Option<u16>,
-    },
-    /// A CLR type that is none of the above.
-    Clr(String),
-    /// A type whose name nobody here knows.
-    Unknown(String),
-    /// A type that the server does not show to this login, with its id (`sys.types.user_type_id`).
-    NotShown(i32),
-}
-
-/// A collation's code page, or why there is none.
-#[derive(Debug, Clone)]
-pub enum CodePageOrName {
-    Known(CodePage),
-    /// The collation's name and the number that the server gave, if any.
-    Unknown {
-        collation: String,
-        number: Option<i32>,
-    },
-}
-
-impl PartialEq for CodePageOrName {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Known(a), Self::Known(b)) => a == b,
-            (Self::Unknown { collation: a, .. }, Self::Unknown { collation: b, .. }) => a == b,
-            _ => false,
-        }
-    }
-}
-
-impl Eq for CodePageOrName {}
-
 /// Start and step of an identity column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
@@ -130,16 +29,45 @@ pub struct Identity {
     pub increment: i128,
 }
 
+/// What a column holds, and how the source reads it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnType {
+    pub holds: Result<LogicalType, Unmapped>,
+    pub read: ReadPlan,
+    /// What is lost before a value leaves the source, in words, for the plan.
+    pub losses: Vec<String>,
+    /// Ranges of its values mean the same to the source and to a literal.
+    pub ranges: bool,
+    /// What else can be read of it, into a column beside.
+    pub companion: Option<Companion>,
+}
+
+/// A second column that keeps what the column's own type on the target loses.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Companion {
+    pub kind: CompanionKind,
+    pub holds: LogicalType,
+    pub read: ReadPlan,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompanionKind {
+    /// The offset of an instant, in minutes.
+    Offset,
+    /// The name of a variant's own type.
+    VariantType,
+}
+
 /// A column of the source.
 #[derive(Debug, Clone)]
 pub struct SourceColumn {
     pub name: String,
-    pub source_type: SourceType,
+    pub column_type: ColumnType,
     /// The type as declared, for people: `dbo.Phone (nvarchar(20))`.
     pub declared: String,
     pub nullable: bool,
     pub collation: Option<String>,
-    /// The server does not show its alias type to this login; `source_type` is the base type, which holds the same values.
+    /// The server does not show its alias type to this login; it is copied by its base type, which holds the same values.
     pub by_base_type: bool,
     /// It is an identity column.
     pub counts_up: bool,

@@ -1,16 +1,17 @@
 //! What the plan must know of a kind of target. Implemented beside each target; pure.
 
 use super::{ColumnPlan, IndexPlan, Named, TablePlan};
-use crate::model::schema::{IndexKind, SourceType};
+use crate::model::logical::LogicalType;
+use crate::model::schema::IndexKind;
 use crate::plan::type_map::Mapping;
 
 /// Types, names and limits of a kind of target.
 pub trait Dialect: Send + Sync {
-    /// The mapping of a source type, or why it is refused.
-    fn mapping(&self, source: &SourceType) -> Result<Mapping, String>;
+    /// How it stores a logical type.
+    fn mapping(&self, holds: LogicalType) -> Mapping;
 
     /// The mapping to a type that the job file asks for, or what is allowed.
-    fn mapping_as(&self, source: &SourceType, wanted: &str) -> Result<Mapping, String>;
+    fn mapping_as(&self, holds: LogicalType, wanted: &str) -> Result<Mapping, String>;
 
     /// Where tables of the source's schema `dbo` go, unless the job file says otherwise.
     fn default_schema<'a>(&self, database: &'a str) -> &'a str;

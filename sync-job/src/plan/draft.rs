@@ -11,8 +11,9 @@ use crate::config::{
     UndecodablePolicy,
 };
 use crate::model::facts::{Catalog, SourceFacts};
-use crate::model::schema::{IndexKind, Length, SourceColumn, SourceKind, SourceTable, SourceType, TableName};
-use crate::plan::type_map::{self, LogicalType, Mapping, ReadExpression};
+use crate::model::logical::{LogicalType, Unmapped};
+use crate::model::schema::{CompanionKind, IndexKind, SourceColumn, SourceKind, SourceTable, TableName};
+use crate::plan::type_map::{self, Mapping, StoredType};
 use crate::rows::encode::TextPolicy;
 
 /// The plan as far as the source alone decides it.
@@ -132,7 +133,7 @@ fn plan_table(
         not_created.push(format!("{defaults} column default(s): the copy is filled by this job alone"));
     }
     not_created.extend(lost_identities(source, &columns, settings));
-    let chunking = keys::choose(source, &columns, settings, own, dialect).unwrap_or_else(|problem| {
+    let chunking = keys::choose(source, &columns, settings, own).unwrap_or_else(|problem| {
         findings.push(
             Finding::new(
                 "chunk-key",
@@ -275,9 +276,8 @@ fn plan_columns(
             );
             continue;
         }
-        if let SourceType::NotShown(id) = column.source_type {
-            let (message, remedy) = findings::type_not_shown(column, id);
-            refuse(findings::TYPE_NOT_SHOWN, message, &remedy);
+        if let Err(Unmapped::NotShown { remedy }) = &column.column_type.holds {
+            refuse(findings::TYPE_NOT_SHOWN, findings::type_not_shown(column), remedy);
             continue;
         }
         // A view shows a table's column as its own, without the seed, and nothing counts up there.
@@ -295,21 +295,13 @@ fn plan_columns(
             continue;
         }
         let wanted = own.and_then(|own| own.target_types.iter().find(|(name, _)| same(name, &column.name)));
-        let mapping = match wanted {
-            Some((_, wanted)) => dialect.mapping_as(&column.source_type, wanted),
-            None => dialect.mapping(&column.source_type),
-        };
-        match mapping {
-            Ok(mapping) => {
+        match mapping(column, wanted.map(|(_, wanted)| wanted.as_str()), dialect) {
+            Ok((holds, mapping)) => {
                 let renamed = own.and_then(|own| own.rename.iter().find(|(name, _)| same(name, &column.name)));
                 let name = renamed.map_or_else(|| settings.names.apply(&column.name), |(_, name)| name.clone());
-                let mut plan = column_plan(column, name, mapping, settings);
+                let mut plan = column_plan(column, name, holds, mapping, settings);
                 if source.may_show_masks {
                     plan.masked = true;
-                }
-                if let Some(read) = plan.mapping.read.through_driver().filter(|_| plan.masked) {
-                    // An expression over a masked column shows the mask of the expression's own type.
-                    plan.mapping.read = read;
                 }
                 let companion = companion(column, &plan, settings, dialect);
                 if companion.is_some() {
@@ -330,13 +322,40 @@ fn plan_columns(
     planned
 }
 
-fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings: &TableSettings) -> ColumnPlan {
-    let integer = matches!(mapping.logical, LogicalType::Int2 | LogicalType::Int4 | LogicalType::Int8);
+/// What the column holds, and how the target stores it; or why it cannot be copied.
+fn mapping(
+    column: &SourceColumn,
+    wanted: Option<&str>,
+    dialect: &dyn Dialect,
+) -> Result<(LogicalType, Mapping), String> {
+    let holds = match &column.column_type.holds {
+        Ok(holds) => *holds,
+        Err(Unmapped::Unknown(why)) => return Err(why.clone()),
+        Err(Unmapped::NotShown { .. }) => return Err(findings::type_not_shown(column)),
+    };
+    let mut mapping = match wanted {
+        Some(wanted) => dialect.mapping_as(holds, wanted)?,
+        None => dialect.mapping(holds),
+    };
+    mapping.losses.splice(0..0, column.column_type.losses.iter().cloned());
+    Ok((holds, mapping))
+}
+
+fn column_plan(
+    column: &SourceColumn,
+    target: String,
+    holds: LogicalType,
+    mapping: Mapping,
+    settings: &TableSettings,
+) -> ColumnPlan {
+    let integer = matches!(mapping.stored, StoredType::Int2 | StoredType::Int4 | StoredType::Int8);
     ColumnPlan {
         source: column.name.clone(),
         target,
         declared: column.declared.clone(),
-        source_type: column.source_type.clone(),
+        holds,
+        read: column.column_type.read.clone(),
+        companion: None,
         nullable: column.nullable,
         masked: column.masked,
         only_counted: false,
@@ -364,26 +383,24 @@ fn lost_identities(source: &SourceTable, columns: &[ColumnPlan], settings: &Tabl
         .collect()
 }
 
-/// The column beside a datetimeoffset or sql_variant that keeps what its own column loses.
+/// The column beside, where the job file asks for it, that keeps what its own column loses.
 fn companion(
     column: &SourceColumn,
     beside: &ColumnPlan,
     settings: &TableSettings,
     dialect: &dyn Dialect,
 ) -> Option<ColumnPlan> {
-    let (suffix, source_type, read) = match column.source_type {
-        SourceType::DateTimeOffset { .. } if settings.offset_column => {
-            ("offset", SourceType::Int, ReadExpression::OffsetMinutes)
-        }
-        SourceType::SqlVariant if settings.variant_type_column => {
-            ("type", SourceType::NVarChar { units: Length::Max }, ReadExpression::VariantType)
-        }
-        _ => return None,
+    let companion = column.column_type.companion.as_ref()?;
+    let (suffix, is_wanted) = match companion.kind {
+        CompanionKind::Offset => ("offset", settings.offset_column),
+        CompanionKind::VariantType => ("type", settings.variant_type_column),
     };
-    let mapping = dialect.mapping(&source_type).ok()?;
-    Some(ColumnPlan {
+    is_wanted.then(|| ColumnPlan {
         target: format!("{}_{suffix}", beside.target),
-        mapping: Mapping { read, ..mapping },
+        holds: companion.holds,
+        read: companion.read.clone(),
+        companion: Some(companion.kind),
+        mapping: dialect.mapping(companion.holds),
         identity: None,
         collation: None,
         ..beside.clone()

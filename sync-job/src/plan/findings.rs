@@ -3,8 +3,9 @@
 use super::{ColumnPlan, Dialect, Finding, IndexPlan, Severity};
 use crate::config::{Consistency, MaskedPolicy, TableSettings};
 use crate::model::facts::MissingFact;
-use crate::model::schema::{IndexKind, SourceColumn, SourceTable, SourceType};
-use crate::plan::type_map::LogicalType;
+use crate::model::logical::LogicalType;
+use crate::model::schema::{IndexKind, SourceColumn, SourceTable};
+use crate::plan::type_map::StoredType;
 
 /// The id of what concerns types that the source does not show.
 pub const TYPE_NOT_SHOWN: &str = "type-not-shown";
@@ -24,19 +25,13 @@ pub(super) fn of_missing_fact(missing: &MissingFact) -> Finding {
     )
 }
 
-/// Why a column is refused whose type the server does not show, and the remedy. Only a type of a CLR assembly has no base type
-/// to be taken by.
-pub(super) fn type_not_shown(column: &SourceColumn, id: i32) -> (String, String) {
-    let message = format!(
+/// Why a column is refused whose type the source does not show.
+pub(super) fn type_not_shown(column: &SourceColumn) -> String {
+    format!(
         "column {} is of a user-defined type that the server does not show to this login: how its values are to be read is \
          not known",
         column.name
-    );
-    let remedy = format!(
-        "GRANT VIEW DEFINITION ON TYPE::… to the login (SELECT SCHEMA_NAME(schema_id), name FROM sys.types WHERE user_type_id = \
-         {id} tells an administrator its name), or list the column in exclude_columns."
-    );
-    (message, remedy)
+    )
 }
 
 /// Warnings and notes about one table.
@@ -132,7 +127,7 @@ pub(super) fn of_table(
         let cut: Vec<&str> = index
             .columns
             .iter()
-            .filter(|(name, _)| columns.iter().any(|column| &column.target == name && is_cut(source, column)))
+            .filter(|(name, _)| columns.iter().any(|column| &column.target == name && is_cut(column)))
             .map(|(name, _)| name.as_str())
             .collect();
         if !cut.is_empty() {
@@ -161,13 +156,11 @@ pub(super) fn of_table(
 }
 
 /// Whether the seventh fraction digit of its times is lost.
-fn is_cut(source: &SourceTable, column: &ColumnPlan) -> bool {
-    use SourceType as S;
-    let has_seven = |source_type: &S| {
-        matches!(source_type, S::Time { digits: 7 } | S::DateTime2 { digits: 7 } | S::DateTimeOffset { digits: 7 })
-    };
-    matches!(
-        column.mapping.logical,
-        LogicalType::Time { .. } | LogicalType::Timestamp { .. } | LogicalType::TimestampTz { .. }
-    ) && source.columns.iter().any(|found| found.name == column.source && has_seven(&found.source_type))
+fn is_cut(column: &ColumnPlan) -> bool {
+    use LogicalType as L;
+    matches!(column.holds, L::Time { digits: 7 } | L::Timestamp { digits: 7 } | L::TimestampTz { digits: 7 })
+        && matches!(
+            column.mapping.stored,
+            StoredType::Time { .. } | StoredType::Timestamp { .. } | StoredType::TimestampTz { .. }
+        )
 }

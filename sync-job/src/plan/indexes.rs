@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use super::{ColumnPlan, Dialect, ForeignKeyPlan, IndexPlan, TablePlan, names, tally::Tally};
 use crate::config::{ForeignKeyPolicy, IndexPolicy, TableSettings};
-use crate::model::schema::{IndexKind, Length, SourceIndex, SourceTable, SourceType, TableName};
-use crate::plan::type_map::LogicalType;
+use crate::model::logical::LogicalType;
+use crate::model::schema::{IndexKind, SourceIndex, SourceTable, TableName};
+use crate::plan::type_map::StoredType;
 
 /// Names of indexes and keys that are given away already, by schema or by table as the target wants them.
 pub type Taken = HashSet<String>;
@@ -32,7 +33,7 @@ pub fn plan(
                         .not_created
                         .push(format!("included columns of index {}: its key alone is indexed", index.name));
                 }
-                for column in leave_out_long(&mut plan, source, columns, dialect.most_index_bytes()) {
+                for column in leave_out_long(&mut plan, columns, dialect.most_index_bytes()) {
                     tally.not_created.push(format!(
                         "included column {column} of index {}: its values may be longer than a row of an index on the target",
                         index.name
@@ -116,12 +117,8 @@ fn ascend(plan: &mut IndexPlan, dialect: &dyn Dialect) -> Option<String> {
 
 /// Takes included columns out whose longest values would not fit into the index, and names them. One row that did not fit
 /// would make the whole table fail, whereas the index does its work without them.
-fn leave_out_long(plan: &mut IndexPlan, source: &SourceTable, columns: &[ColumnPlan], most: u32) -> Vec<String> {
-    let longest = |name: &String| {
-        let column = columns.iter().find(|column| &column.target == name)?;
-        let of_source = source.columns.iter().find(|found| found.name == column.source)?;
-        longest_value(column, &of_source.source_type)
-    };
+fn leave_out_long(plan: &mut IndexPlan, columns: &[ColumnPlan], most: u32) -> Vec<String> {
+    let longest = |name: &String| columns.iter().find(|column| &column.target == name).and_then(longest_value);
     let mut row: u32 = plan.columns.iter().filter_map(|(name, _)| longest(name)).sum();
     let (kept, left_out) = std::mem::take(&mut plan.included).into_iter().partition(|name| {
         let with = longest(name).map(|bytes| row.saturating_add(bytes)).filter(|bytes| *bytes <= most);
@@ -133,24 +130,16 @@ fn leave_out_long(plan: &mut IndexPlan, source: &SourceTable, columns: &[ColumnP
 }
 
 /// Bytes of the longest value in UTF-8, with its length and alignment; nothing where there is no limit.
-fn longest_value(column: &ColumnPlan, source_type: &SourceType) -> Option<u32> {
+fn longest_value(column: &ColumnPlan) -> Option<u32> {
     /// Length word and alignment.
     const BESIDE: u32 = 8;
     /// Of the numbers, dates and the like: the largest is a decimal of 38 digits.
     const LARGEST_NUMBER: u32 = 32;
-    let bytes = match (column.mapping.logical, source_type) {
-        (LogicalType::Text { limit: limit @ 1.. } | LogicalType::Char { length: limit }, _) => limit.saturating_mul(3),
+    let bytes = match (column.mapping.stored, column.holds) {
+        (StoredType::Text { limit: limit @ 1.. } | StoredType::Char { length: limit }, _) => limit.saturating_mul(3),
+        (StoredType::Bytes, LogicalType::Bytes { limit: limit @ 1.., .. }) => limit,
         (
-            LogicalType::Bytes,
-            SourceType::Binary { bytes } | SourceType::VarBinary { bytes: Length::Limited(bytes) },
-        ) => u32::from(*bytes),
-        (LogicalType::Bytes, SourceType::RowVersion) => LARGEST_NUMBER,
-        (
-            LogicalType::Text { .. }
-            | LogicalType::Bytes
-            | LogicalType::Json
-            | LogicalType::Xml
-            | LogicalType::FloatArray,
+            StoredType::Text { .. } | StoredType::Bytes | StoredType::Json | StoredType::Xml | StoredType::FloatArray,
             _,
         ) => return None,
         _ => LARGEST_NUMBER,

@@ -1,9 +1,10 @@
 //! By which key a table is cut into chunks.
 
-use super::{ColumnPlan, Dialect, KeyColumn};
+use super::{ColumnPlan, KeyColumn};
 use crate::config::{Consistency, TableConfig, TableSettings};
-use crate::model::schema::{IndexKind, Length, SourceIndex, SourceKind, SourceTable, SourceType};
-use crate::plan::type_map::LogicalType;
+use crate::model::logical::LogicalType;
+use crate::model::schema::{ColumnType, IndexKind, SourceIndex, SourceKind, SourceTable};
+use crate::plan::type_map::StoredType;
 
 /// The chunk key, how many chunks are aimed at, and why.
 pub struct Chunking {
@@ -23,13 +24,12 @@ pub fn choose(
     columns: &[ColumnPlan],
     settings: &TableSettings,
     table: Option<&TableConfig>,
-    dialect: &dyn Dialect,
 ) -> Result<Chunking, String> {
     let one = |reason: &str| Ok(Chunking { key: Vec::new(), chunks: 1, reason: format!("one reader: {reason}") });
     let forced = table.and_then(|table| table.chunk_key.as_ref());
     let key = match forced {
-        Some(names) => Some(named_key(source, names, dialect)?),
-        None => best_key(source, dialect),
+        Some(names) => Some(named_key(source, names)?),
+        None => best_key(source),
     };
     if settings.consistency == Consistency::Snapshot {
         return one(if source.memory_optimized {
@@ -57,45 +57,21 @@ pub fn choose(
     Ok(Chunking { key, chunks, reason })
 }
 
-/// Whether ranges over the type mean the same to the source and to a literal.
-fn usable(source_type: &SourceType) -> bool {
-    use SourceType as S;
-    matches!(
-        source_type,
-        S::TinyInt
-            | S::SmallInt
-            | S::Int
-            | S::BigInt
-            | S::Decimal { .. }
-            | S::Date
-            | S::DateTime
-            | S::SmallDateTime
-            | S::DateTime2 { .. }
-            | S::UniqueIdentifier
-            | S::Char { .. }
-            | S::VarChar { bytes: Length::Limited(_), .. }
-            | S::NChar { .. }
-            | S::NVarChar { units: Length::Limited(_) }
-    )
-}
-
-fn key_column(source: &SourceTable, name: &str, dialect: &dyn Dialect) -> Option<KeyColumn> {
+fn key_column(source: &SourceTable, name: &str) -> Option<KeyColumn> {
     let column = source.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))?;
-    if !usable(&column.source_type) || column.encrypted || column.masked {
-        return None;
-    }
-    Some(KeyColumn {
+    let ColumnType { holds: Ok(holds), read, ranges: true, .. } = &column.column_type else { return None };
+    (!column.encrypted && !column.masked).then(|| KeyColumn {
         name: column.name.clone(),
-        source_type: column.source_type.clone(),
-        read: dialect.mapping(&column.source_type).ok()?.read,
+        holds: *holds,
+        read: read.clone(),
         nullable: column.nullable,
     })
 }
 
-fn named_key(source: &SourceTable, names: &[String], dialect: &dyn Dialect) -> Result<Vec<KeyColumn>, String> {
+fn named_key(source: &SourceTable, names: &[String]) -> Result<Vec<KeyColumn>, String> {
     let mut key = Vec::new();
     for name in names {
-        let column = key_column(source, name, dialect).ok_or_else(|| {
+        let column = key_column(source, name).ok_or_else(|| {
             format!("chunk_key: {name} is not a column of {} that ranges can be made of", source.name)
         })?;
         key.push(column);
@@ -130,43 +106,38 @@ fn candidates(source: &SourceTable) -> Vec<&SourceIndex> {
 /// The leading column of an index that cuts the table alike on both sides: of a type that both order by its value, and copied as what
 /// it is. Digits of a moment that the target cuts do not matter, since ranges begin at whole minutes.
 pub fn for_witness(source: &SourceTable, columns: &[ColumnPlan]) -> Option<KeyColumn> {
-    use SourceType as S;
+    use LogicalType as L;
     candidates(source).into_iter().find_map(|index| {
         let leading = &index.columns.first()?.name;
         let column = source.column(leading)?;
         let planned = columns.iter().find(|planned| &planned.source == leading)?;
-        let alike = match column.source_type {
-            S::TinyInt | S::SmallInt | S::Int | S::BigInt => {
-                matches!(
-                    planned.mapping.logical,
-                    LogicalType::Int2 | LogicalType::Int4 | LogicalType::Int8 | LogicalType::Decimal { .. }
-                )
+        let stored = planned.mapping.stored;
+        let alike = match planned.holds {
+            L::Bytes { limit: 1.., .. } => stored == StoredType::Bytes,
+            _ if !column.column_type.ranges => false,
+            L::UInt1 | L::Int2 | L::Int4 | L::Int8 => {
+                matches!(stored, StoredType::Int2 | StoredType::Int4 | StoredType::Int8 | StoredType::Decimal { .. })
             }
-            S::Decimal { .. } => matches!(planned.mapping.logical, LogicalType::Decimal { .. }),
-            S::Date => planned.mapping.logical == LogicalType::Date,
-            S::DateTime | S::SmallDateTime | S::DateTime2 { .. } => {
-                matches!(planned.mapping.logical, LogicalType::Timestamp { .. })
-            }
-            S::Binary { .. } | S::VarBinary { bytes: Length::Limited(_) } | S::RowVersion => {
-                planned.mapping.logical == LogicalType::Bytes
-            }
+            L::Decimal { .. } => matches!(stored, StoredType::Decimal { .. }),
+            L::Date => stored == StoredType::Date,
+            L::Timestamp { .. } => matches!(stored, StoredType::Timestamp { .. }),
             _ => false,
         };
         (alike && !column.encrypted && !column.masked).then(|| KeyColumn {
             name: column.name.clone(),
-            source_type: column.source_type.clone(),
-            read: planned.mapping.read.clone(),
+            holds: planned.holds,
+            read: planned.read.clone(),
             nullable: column.nullable || source.kind == SourceKind::View,
         })
     })
 }
 
 /// A key of several columns ends before its first nullable one, since NULL compares with nothing.
-fn best_key(source: &SourceTable, dialect: &dyn Dialect) -> Option<Vec<KeyColumn>> {
+fn best_key(source: &SourceTable) -> Option<Vec<KeyColumn>> {
     candidates(source).into_iter().find_map(|index| {
         let mut key: Vec<KeyColumn> = Vec::new();
         for column in index.columns.iter().take(MOST_COLUMNS) {
-            match key_column(source, &column.name, dialect) {
+            match key_column(source, &column.name) {
                 Some(column) if key.is_empty() || !column.nullable => {
                     let ends = column.nullable;
                     key.push(column);

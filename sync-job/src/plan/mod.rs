@@ -1,8 +1,10 @@
 //! The plan: for each table everything that will happen, decided before anything is written. No I/O.
 
 use crate::config::{Consistency, WitnessPolicy};
-use crate::model::schema::{Identity, IndexKind, SourceKind, SourceType, TableName};
-use crate::plan::type_map::{Mapping, ReadExpression};
+use crate::model::logical::LogicalType;
+use crate::model::read::ReadPlan;
+use crate::model::schema::{CompanionKind, Identity, IndexKind, SourceKind, TableName};
+use crate::plan::type_map::Mapping;
 use crate::rows::encode::TextPolicy;
 
 mod dependents;
@@ -85,26 +87,16 @@ pub struct SwapPlan {
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeyColumn {
     pub name: String,
-    pub source_type: SourceType,
-    pub read: ReadExpression,
+    pub holds: LogicalType,
+    pub read: ReadPlan,
     pub nullable: bool,
 }
 
 impl KeyColumn {
     /// Whether even steps between the smallest and the largest value make sense.
     pub fn is_divisible(&self) -> bool {
-        use SourceType as S;
-        matches!(
-            self.source_type,
-            S::TinyInt
-                | S::SmallInt
-                | S::Int
-                | S::BigInt
-                | S::Date
-                | S::DateTime
-                | S::SmallDateTime
-                | S::DateTime2 { .. }
-        )
+        use LogicalType as L;
+        matches!(self.holds, L::UInt1 | L::Int2 | L::Int4 | L::Int8 | L::Date | L::Timestamp { .. })
     }
 }
 
@@ -113,9 +105,12 @@ impl KeyColumn {
 pub struct ColumnPlan {
     pub source: String,
     pub target: String,
-    /// The source's type as declared.
+    /// The source's type as declared, for people.
     pub declared: String,
-    pub source_type: SourceType,
+    pub holds: LogicalType,
+    pub read: ReadPlan,
+    /// It is beside the column of the same name at the source, and keeps this of it.
+    pub companion: Option<CompanionKind>,
     pub mapping: Mapping,
     pub nullable: bool,
     /// The login sees a mask of its values, or may.
@@ -229,7 +224,7 @@ impl TablePlan {
     /// Whether the offset of this datetimeoffset travels in a column beside it.
     pub fn keeps_offset(&self, column: &ColumnPlan) -> bool {
         let beside =
-            |other: &ColumnPlan| other.source == column.source && other.mapping.read == ReadExpression::OffsetMinutes;
+            |other: &ColumnPlan| other.source == column.source && other.companion == Some(CompanionKind::Offset);
         self.columns.iter().any(beside)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{ColumnPlan, Dialect, Finding, ForeignKeyPlan, Severity, TablePlan};
 use crate::model::schema::TableName;
-use crate::plan::type_map::LogicalType;
+use crate::plan::type_map::StoredType;
 
 /// One side of a foreign key, at the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,9 +70,9 @@ fn side(table: &TablePlan, columns: &[&ColumnPlan]) -> Side {
 }
 
 fn compare(own: &ColumnPlan, other: &ColumnPlan) -> Compares {
-    match (own.mapping.logical, other.mapping.logical) {
-        (LogicalType::Char { .. }, LogicalType::Char { .. }) => Compares::Padded,
-        (LogicalType::Text { .. } | LogicalType::Char { .. }, _) if own.collation.is_some() => Compares::Exactly,
+    match (own.mapping.stored, other.mapping.stored) {
+        (StoredType::Char { .. }, StoredType::Char { .. }) => Compares::Padded,
+        (StoredType::Text { .. } | StoredType::Char { .. }, _) if own.collation.is_some() => Compares::Exactly,
         _ => Compares::AsTheSource,
     }
 }

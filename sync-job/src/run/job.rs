@@ -66,7 +66,7 @@ impl<S: Source, T: Target> Job<S, T> {
         let catalog = self.source.catalog().await?;
         let mut draft = plan::draft(config, &catalog, facts.as_ref(), &self.only, dialect);
         let tested = self.source.self_test(&draft.tables, &facts).await?;
-        plan::self_test::apply(&mut draft, &tested);
+        plan::self_test::apply(&mut draft, tested);
         let targets = draft.targets();
         let (tables, names, invisible_sessions) = tokio::try_join!(
             self.target.inspect(&targets),

@@ -1,23 +1,21 @@
 //! The job file's `target_types` override the type map, with types that hold every value.
 
-use super::{LogicalType, MYSQL_JSON, Mapping, ReadExpression, map};
+use super::{MYSQL_JSON, Mapping, StoredType, map};
 use crate::config::Engine;
-use crate::model::schema::SourceType;
+use crate::model::logical::LogicalType;
 
 /// The mapping with the job file's `target_type` instead of the default, or what is allowed.
-pub fn map_as(source: &SourceType, wanted: &str, engine: Engine) -> Result<Mapping, String> {
-    let default = map(source, engine)?;
+pub fn map_as(holds: LogicalType, wanted: &str, engine: Engine) -> Result<Mapping, String> {
+    let default = map(holds, engine);
     let wanted = Override::parse(wanted, engine)?;
-    let logical = fitting(&wanted, &default).ok_or_else(|| {
-        format!("{} cannot hold {} exactly; the default is {}", wanted.sql, describe(source), default.final_type())
+    let stored = fitting(&wanted, holds, &default).ok_or_else(|| {
+        format!("{} cannot hold every value exactly; the default is {}", wanted.sql, default.final_type())
     })?;
-    let default_logical = default.logical;
-    let mut mapping = Mapping { logical, target_type: wanted.sql.clone(), convert_to: None, ..default };
+    let default_stored = default.stored;
+    let mut mapping = Mapping { stored, target_type: wanted.sql.clone(), convert_to: None, ..default };
     mapping.losses.retain(|loss| !loss.starts_with("json ") && !loss.starts_with("MySQL's decimals"));
-    if matches!(
-        default_logical,
-        LogicalType::Time { .. } | LogicalType::Timestamp { .. } | LogicalType::TimestampTz { .. }
-    ) {
+    if matches!(default_stored, StoredType::Time { .. } | StoredType::Timestamp { .. } | StoredType::TimestampTz { .. })
+    {
         // Its text has all of its digits, and its offset.
         mapping.losses.clear();
     }
@@ -45,11 +43,11 @@ pub fn map_as(source: &SourceType, wanted: &str, engine: Engine) -> Result<Mappi
     Ok(mapping)
 }
 
-fn fitting(wanted: &Override, default: &Mapping) -> Option<LogicalType> {
-    use LogicalType as F;
-    let text_like = matches!(default.logical, F::Text { .. } | F::Char { .. } | F::Json | F::Xml);
-    let shown_as_text = !matches!(default.logical, F::Bytes | F::FloatArray);
-    Some(match (wanted.kind, default.logical) {
+fn fitting(wanted: &Override, holds: LogicalType, default: &Mapping) -> Option<StoredType> {
+    use StoredType as F;
+    let text_like = matches!(default.stored, F::Text { .. } | F::Char { .. } | F::Json | F::Xml);
+    let shown_as_text = !matches!(default.stored, F::Bytes | F::FloatArray);
+    Some(match (wanted.kind, default.stored) {
         (Kind::Text, _) if shown_as_text => F::Text { limit: wanted.first },
         (Kind::Char, _) if text_like && wanted.first > 0 => F::Char { length: wanted.first },
         (Kind::Json | Kind::Jsonb, _) if text_like => F::Json,
@@ -65,14 +63,10 @@ fn fitting(wanted: &Override, default: &Mapping) -> Option<LogicalType> {
         {
             wanted.decimal()?
         }
-        (Kind::Spatial, F::Text { limit: 0 }) if default.read == ReadExpression::Ewkt => F::Text { limit: 0 },
+        (Kind::Spatial, F::Text { limit: 0 }) if holds == LogicalType::Geometry => F::Text { limit: 0 },
         (Kind::Vector, F::FloatArray) => F::FloatArray,
         _ => return None,
     })
-}
-
-fn describe(source: &SourceType) -> String {
-    format!("{source:?}").split([' ', '{', '(']).next().unwrap_or_default().to_lowercase()
 }
 
 /// What a type is, whatever its engine calls it.
@@ -206,55 +200,53 @@ impl Override {
         Ok(())
     }
 
-    fn decimal(&self) -> Option<LogicalType> {
+    fn decimal(&self) -> Option<StoredType> {
         let number = |value: u32| u8::try_from(value).ok();
-        Some(LogicalType::Decimal { precision: number(self.first)?, scale: number(self.second)? })
+        Some(StoredType::Decimal { precision: number(self.first)?, scale: number(self.second)? })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::schema::Length;
-
     const PG: Engine = Engine::Postgres;
 
     #[test]
     fn overrides_widen_and_never_narrow() {
-        let decimal = SourceType::Decimal { precision: 10, scale: 2 };
+        let decimal = LogicalType::Decimal { precision: 10, scale: 2 };
         assert_eq!(
-            map_as(&decimal, "numeric(12,4)", PG).unwrap().logical,
-            LogicalType::Decimal { precision: 12, scale: 4 }
+            map_as(decimal, "numeric(12,4)", PG).unwrap().stored,
+            StoredType::Decimal { precision: 12, scale: 4 }
         );
-        assert!(map_as(&decimal, "numeric(8,2)", PG).unwrap_err().contains("numeric(10,2)"));
-        assert!(map_as(&SourceType::Int, "smallint", PG).is_err());
-        assert_eq!(map_as(&SourceType::Int, "int8", PG).unwrap().target_type, "bigint");
-        assert!(map_as(&SourceType::Int, "serial", PG).unwrap_err().contains("not one of"));
-        assert!(map_as(&SourceType::Int, "text", Engine::Mysql).unwrap_err().contains("longtext"));
-        assert!(map_as(&decimal, "decimal(40,31)", Engine::Mysql).unwrap_err().contains("30"));
-        assert!(map_as(&SourceType::Int, "geometry", Engine::Mysql).is_err());
-        assert!(map_as(&SourceType::Geography, "geometry(Point,4326)", Engine::Mysql).unwrap_err().contains("alone"));
+        assert!(map_as(decimal, "numeric(8,2)", PG).unwrap_err().contains("numeric(10,2)"));
+        assert!(map_as(LogicalType::Int4, "smallint", PG).is_err());
+        assert_eq!(map_as(LogicalType::Int4, "int8", PG).unwrap().target_type, "bigint");
+        assert!(map_as(LogicalType::Int4, "serial", PG).unwrap_err().contains("not one of"));
+        assert!(map_as(LogicalType::Int4, "text", Engine::Mysql).unwrap_err().contains("longtext"));
+        assert!(map_as(decimal, "decimal(40,31)", Engine::Mysql).unwrap_err().contains("30"));
+        assert!(map_as(LogicalType::Int4, "geometry", Engine::Mysql).is_err());
+        assert!(map_as(LogicalType::Geometry, "geometry(Point,4326)", Engine::Mysql).unwrap_err().contains("alone"));
     }
 
     #[test]
     fn what_the_text_of_a_time_holds_is_not_lost() {
-        for source in [SourceType::DateTime2 { digits: 7 }, SourceType::DateTimeOffset { digits: 7 }] {
-            assert!(!map(&source, PG).unwrap().losses.is_empty());
-            assert_eq!(map_as(&source, "text", PG).unwrap().losses, Vec::<String>::new());
+        for source in [LogicalType::Timestamp { digits: 7 }, LogicalType::TimestampTz { digits: 7 }] {
+            assert!(!map(source, PG).losses.is_empty());
+            assert_eq!(map_as(source, "text", PG).unwrap().losses, Vec::<String>::new());
         }
     }
 
     #[test]
     fn json_is_made_after_the_verification_where_it_is_not_kept_as_text() {
-        let source = SourceType::NVarChar { units: Length::Max };
+        let source = LogicalType::Text { limit: 0 };
         let names = |wanted, engine| {
-            let mapping = map_as(&source, wanted, engine).unwrap();
+            let mapping = map_as(source, wanted, engine).unwrap();
             (mapping.target_type.clone(), mapping.final_type().to_owned(), mapping.losses.len())
         };
         assert_eq!(names("jsonb", PG), ("json".to_owned(), "jsonb".to_owned(), 1));
         assert_eq!(names("json", PG), ("json".to_owned(), "json".to_owned(), 0));
         assert_eq!(names("json", Engine::Mysql), ("longtext".to_owned(), "json".to_owned(), 1));
-        let losses = map(&SourceType::Json, Engine::Mysql).unwrap().losses;
-        assert!(losses[0].contains("as doubles") && losses == map_as(&source, "json", Engine::Mysql).unwrap().losses);
+        let losses = map(LogicalType::Json, Engine::Mysql).losses;
+        assert!(losses[0].contains("as doubles") && losses == map_as(source, "json", Engine::Mysql).unwrap().losses);
     }
 }

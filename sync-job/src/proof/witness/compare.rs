@@ -204,20 +204,16 @@ mod tests {
     use super::*;
     use crate::config::Engine;
     use crate::model::facts::Abilities;
-    use crate::model::schema::{Length, SourceType};
-    use crate::plan::type_map::map;
+    use crate::model::logical::LogicalType;
     use crate::proof::witness::Scope;
-    use crate::proof::witness::fixture::{column, table};
+    use crate::proof::witness::fixture::{of_type, table};
 
     fn orders() -> (TablePlan, Plan) {
-        let of = |name: &str, source_type: SourceType| {
-            let mapping = map(&source_type, Engine::Postgres).unwrap();
-            column(name, source_type, mapping)
-        };
+        let of = |name: &str, holds| of_type(name, holds, Engine::Postgres);
         let table = table(vec![
-            of("Amount", SourceType::Money),
-            of("Note", SourceType::NVarChar { units: Length::Max }),
-            of("Shape", SourceType::Vector { dimensions: None }),
+            of("Amount", LogicalType::Decimal { precision: 19, scale: 4 }),
+            of("Note", LogicalType::Text { limit: 0 }),
+            of("Shape", LogicalType::FloatArray),
         ]);
         let plan = Plan::of(&table, Abilities { utf8: true, long_hash: true });
         (table, plan)

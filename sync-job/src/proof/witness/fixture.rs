@@ -1,16 +1,25 @@
 //! Plans for this folder's tests.
 
-use crate::config::{Consistency, WitnessPolicy};
-use crate::model::schema::{SourceKind, SourceType, TableName};
-use crate::plan::type_map::Mapping;
+use crate::config::{Consistency, Engine, WitnessPolicy};
+use crate::model::logical::LogicalType;
+use crate::model::read::ReadPlan;
+use crate::model::schema::{SourceKind, TableName};
+use crate::plan::type_map::{Mapping, map};
 use crate::plan::{ColumnPlan, SwapMethod, SwapPlan, TablePlan};
 use crate::rows::encode::TextPolicy;
 
-pub fn column(name: &str, source_type: SourceType, mapping: Mapping) -> ColumnPlan {
+/// A column as the type map has it.
+pub fn of_type(name: &str, holds: LogicalType, engine: Engine) -> ColumnPlan {
+    column(name, holds, map(holds, engine))
+}
+
+pub fn column(name: &str, holds: LogicalType, mapping: Mapping) -> ColumnPlan {
     ColumnPlan {
         source: name.to_owned(),
         target: name.to_lowercase(),
-        source_type,
+        holds,
+        read: ReadPlan::new(()),
+        companion: None,
         declared: String::new(),
         mapping,
         nullable: true,

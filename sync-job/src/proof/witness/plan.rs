@@ -1,8 +1,8 @@
 //! What is asked of which column: decided from its source type and its form on the target.
 
 use crate::model::facts::Abilities;
-use crate::model::schema::SourceType;
-use crate::plan::type_map::{LogicalType, ReadExpression};
+use crate::model::logical::LogicalType;
+use crate::plan::type_map::StoredType;
 use crate::plan::{ColumnPlan, TablePlan};
 
 /// How the content of a value becomes a number.
@@ -147,51 +147,44 @@ pub fn aggregates(subject: Subject) -> &'static [Aggregate] {
 
 /// How a column is asked about.
 pub fn subject(column: &ColumnPlan, abilities: Abilities) -> Subject {
-    use SourceType as S;
-    let logical = column.mapping.logical;
+    use LogicalType as L;
+    let stored = column.mapping.stored;
     let text = |trimmed: bool| Subject::Text {
-        trimmed: trimmed || matches!(logical, LogicalType::Char { .. }),
+        trimmed: trimmed || matches!(stored, StoredType::Char { .. }),
         content: if abilities.utf8 { Content::Hash } else { Content::CodePoints },
     };
-    match (&column.source_type, logical) {
+    match (column.holds, stored) {
         // Of an expression over a masked column the login sees the default mask, not what the column's own mask makes of it, and a mask
         // may be random ("Dynamic data masking").
         _ if column.masked => Subject::Skipped { why: "the login sees a mask of its values" },
         _ if column.only_counted => {
             Subject::Counted { why: "the source does not add up its values as SQL Server documents" }
         }
-        _ if column.mapping.read == ReadExpression::OffsetMinutes => Subject::Integer,
-        (S::Vector { .. }, LogicalType::FloatArray) => {
+        (L::FloatArray, StoredType::FloatArray) => {
             Subject::Counted { why: "the source shows a vector as text, and the target keeps an array of floats" }
         }
-        (S::Char { .. } | S::NChar { .. }, _) => text(true),
+        (L::Char { .. }, _) => text(true),
         // A number, date or id that the job file asks to keep as text.
-        (S::Real | S::Float, LogicalType::Text { .. }) => {
+        (L::Float4 | L::Float8, StoredType::Text { .. }) => {
             Subject::Counted { why: "the source and the job write floats as different texts" }
         }
-        (_, LogicalType::Text { .. } | LogicalType::Char { .. } | LogicalType::Json | LogicalType::Xml) => text(false),
-        (S::Bit | S::TinyInt | S::SmallInt | S::Int | S::BigInt, _) => Subject::Integer,
-        (S::Decimal { precision, scale }, _) => Subject::Decimal { precision: *precision, scale: *scale },
-        (S::Money, _) => Subject::Decimal { precision: 19, scale: 4 },
-        (S::SmallMoney, _) => Subject::Decimal { precision: 10, scale: 4 },
-        (S::Real | S::Float, _) => Subject::Float,
-        (S::Date, _) => Subject::Date,
-        (_, LogicalType::Time { digits }) => Subject::Time { digits },
-        (_, LogicalType::Timestamp { digits }) => Subject::Timestamp { digits },
-        (_, LogicalType::TimestampTz { digits }) => Subject::Instant { digits },
-        (_, LogicalType::Uuid) => Subject::Uuid,
-        (_, LogicalType::Bytes) => Subject::Bytes { content: of_bytes(&column.source_type, abilities) },
+        (_, StoredType::Text { .. } | StoredType::Char { .. } | StoredType::Json | StoredType::Xml) => text(false),
+        (L::Bool | L::UInt1 | L::Int2 | L::Int4 | L::Int8 | L::UInt8, _) => Subject::Integer,
+        (L::Decimal { precision, scale }, _) => Subject::Decimal { precision, scale },
+        (L::Float4 | L::Float8, _) => Subject::Float,
+        (L::Date, _) => Subject::Date,
+        (_, StoredType::Time { digits }) => Subject::Time { digits },
+        (_, StoredType::Timestamp { digits }) => Subject::Timestamp { digits },
+        (_, StoredType::TimestampTz { digits }) => Subject::Instant { digits },
+        (_, StoredType::Uuid) => Subject::Uuid,
+        (holds, StoredType::Bytes) => Subject::Bytes { content: of_bytes(holds, abilities) },
         _ => Subject::Counted { why: "no aggregate of both engines fits its types" },
     }
 }
 
 /// Values that cannot be longer are hashed whole by every server.
-fn of_bytes(source: &SourceType, abilities: Abilities) -> Content {
-    use crate::model::schema::Length;
-    let is_short = matches!(
-        source,
-        SourceType::Binary { .. } | SourceType::VarBinary { bytes: Length::Limited(_) } | SourceType::RowVersion
-    );
+fn of_bytes(holds: LogicalType, abilities: Abilities) -> Content {
+    let is_short = matches!(holds, LogicalType::Bytes { limit: 1.., .. });
     if is_short || abilities.long_hash { Content::Hash } else { Content::HashOfBeginning }
 }
 
@@ -199,113 +192,94 @@ fn of_bytes(source: &SourceType, abilities: Abilities) -> Content {
 mod tests {
     use super::*;
     use crate::config::Engine;
-    use crate::model::schema::{CodePageOrName, Length};
-    use crate::plan::type_map::{map, map_as};
-    use crate::proof::witness::fixture::column;
-    use crate::rows::text::CodePage;
+    use crate::plan::type_map::map_as;
+    use crate::proof::witness::fixture::{column, of_type};
 
     const NEW: Abilities = Abilities { utf8: true, long_hash: true };
     const OLD: Abilities = Abilities { utf8: false, long_hash: false };
 
-    fn planned(source_type: SourceType, engine: Engine, abilities: Abilities) -> Subject {
-        let mapping = map(&source_type, engine).unwrap();
-        subject(&column("c", source_type, mapping), abilities)
-    }
-
-    fn latin() -> CodePageOrName {
-        CodePageOrName::Known(CodePage::new(1252).unwrap())
+    fn planned(holds: LogicalType, engine: Engine, abilities: Abilities) -> Subject {
+        subject(&of_type("c", holds, engine), abilities)
     }
 
     #[test]
     fn nothing_is_asked_about_a_masked_column() {
-        let mapping = map(&SourceType::Int, Engine::Postgres).unwrap();
-        let masked = ColumnPlan { masked: true, ..column("c", SourceType::Int, mapping) };
+        let masked = ColumnPlan { masked: true, ..of_type("c", LogicalType::Int4, Engine::Postgres) };
         assert!(matches!(subject(&masked, NEW), Subject::Skipped { .. }));
         assert_eq!(aggregates(subject(&masked, NEW)), &[]);
     }
 
     #[test]
     fn every_type_has_its_sums() {
-        use SourceType as S;
+        use LogicalType as L;
         let text = |trimmed| Subject::Text { trimmed, content: Content::Hash };
         let bytes = Subject::Bytes { content: Content::Hash };
-        let alike: Vec<(SourceType, Subject)> = vec![
-            (S::Bit, Subject::Integer),
-            (S::TinyInt, Subject::Integer),
-            (S::SmallInt, Subject::Integer),
-            (S::Int, Subject::Integer),
-            (S::BigInt, Subject::Integer),
-            (S::Decimal { precision: 18, scale: 2 }, Subject::Decimal { precision: 18, scale: 2 }),
-            (S::Money, Subject::Decimal { precision: 19, scale: 4 }),
-            (S::SmallMoney, Subject::Decimal { precision: 10, scale: 4 }),
-            (S::Real, Subject::Float),
-            (S::Float, Subject::Float),
-            (S::Date, Subject::Date),
-            (S::Time { digits: 7 }, Subject::Time { digits: 6 }),
-            (S::DateTime, Subject::Timestamp { digits: 3 }),
-            (S::SmallDateTime, Subject::Timestamp { digits: 0 }),
-            (S::DateTime2 { digits: 7 }, Subject::Timestamp { digits: 6 }),
-            (S::DateTimeOffset { digits: 2 }, Subject::Instant { digits: 2 }),
-            (S::Char { bytes: 300, code_page: latin() }, text(true)),
-            (S::NChar { units: 5 }, text(true)),
-            (S::VarChar { bytes: Length::Limited(20), code_page: latin() }, text(false)),
-            (S::VarChar { bytes: Length::Max, code_page: latin() }, text(false)),
-            (S::NVarChar { units: Length::Max }, text(false)),
-            (S::Text { code_page: latin() }, text(false)),
-            (S::NText, text(false)),
-            (S::Xml, text(false)),
-            (S::Json, text(false)),
-            (S::SqlVariant, text(false)),
-            (S::HierarchyId, text(false)),
-            (S::Geometry, text(false)),
-            (S::Geography, text(false)),
-            (S::Binary { bytes: 4 }, bytes),
-            (S::VarBinary { bytes: Length::Max }, bytes),
-            (S::Image, bytes),
-            (S::RowVersion, bytes),
-            (S::Clr("dbo.Point".to_owned()), bytes),
-            (S::UniqueIdentifier, Subject::Uuid),
+        let alike: Vec<(LogicalType, Subject)> = vec![
+            (L::Bool, Subject::Integer),
+            (L::UInt1, Subject::Integer),
+            (L::Int2, Subject::Integer),
+            (L::Int4, Subject::Integer),
+            (L::Int8, Subject::Integer),
+            (L::UInt8, Subject::Integer),
+            (L::Decimal { precision: 18, scale: 2 }, Subject::Decimal { precision: 18, scale: 2 }),
+            (L::Float4, Subject::Float),
+            (L::Float8, Subject::Float),
+            (L::Date, Subject::Date),
+            (L::Time { digits: 7 }, Subject::Time { digits: 6 }),
+            (L::Timestamp { digits: 3 }, Subject::Timestamp { digits: 3 }),
+            (L::Timestamp { digits: 7 }, Subject::Timestamp { digits: 6 }),
+            (L::TimestampTz { digits: 2 }, Subject::Instant { digits: 2 }),
+            (L::Char { length: 300 }, text(true)),
+            (L::Char { length: 5 }, text(true)),
+            (L::Text { limit: 20 }, text(false)),
+            (L::Text { limit: 0 }, text(false)),
+            (L::Xml, text(false)),
+            (L::Json, text(false)),
+            (L::Variant, text(false)),
+            (L::Path, text(false)),
+            (L::Geometry, text(false)),
+            (L::Bytes { limit: 4, fixed: true }, bytes),
+            (L::Bytes { limit: 0, fixed: false }, bytes),
+            (L::Uuid, Subject::Uuid),
         ];
         for engine in [Engine::Postgres, Engine::Mysql] {
-            for (source_type, expected) in &alike {
-                assert_eq!(planned(source_type.clone(), engine, NEW), *expected, "{source_type:?} on {engine:?}");
+            for (holds, expected) in &alike {
+                assert_eq!(planned(*holds, engine, NEW), *expected, "{holds:?} on {engine:?}");
             }
         }
-        let vector = S::Vector { dimensions: Some(3) };
-        assert!(matches!(planned(vector.clone(), Engine::Postgres, NEW), Subject::Counted { .. }));
-        assert_eq!(planned(vector, Engine::Mysql, NEW), text(false), "there it is text until it is converted");
+        assert!(matches!(planned(L::FloatArray, Engine::Postgres, NEW), Subject::Counted { .. }));
+        assert_eq!(planned(L::FloatArray, Engine::Mysql, NEW), text(false), "there it is text until it is converted");
         // MySQL's decimals end before this one does.
-        let wide = S::Decimal { precision: 38, scale: 31 };
+        let wide = L::Decimal { precision: 38, scale: 31 };
         assert_eq!(planned(wide, Engine::Mysql, NEW), text(false));
     }
 
     #[test]
     fn what_an_older_server_lacks_is_not_asked() {
         let points = Subject::Text { trimmed: false, content: Content::CodePoints };
-        assert_eq!(planned(SourceType::NVarChar { units: Length::Max }, Engine::Postgres, OLD), points);
-        let of = |source_type| planned(source_type, Engine::Postgres, OLD);
-        assert_eq!(of(SourceType::Image), Subject::Bytes { content: Content::HashOfBeginning });
-        assert_eq!(of(SourceType::VarBinary { bytes: Length::Max }), of(SourceType::Image));
-        assert_eq!(of(SourceType::Binary { bytes: 8_000 }), Subject::Bytes { content: Content::Hash });
+        assert_eq!(planned(LogicalType::Text { limit: 0 }, Engine::Postgres, OLD), points);
+        let of = |limit, fixed| planned(LogicalType::Bytes { limit, fixed }, Engine::Postgres, OLD);
+        assert_eq!(of(0, false), Subject::Bytes { content: Content::HashOfBeginning });
+        assert_eq!(of(8_000, true), Subject::Bytes { content: Content::Hash });
     }
 
     #[test]
     fn types_of_the_job_file_are_taken_into_account() {
-        let asked = |source_type: SourceType, wanted: &str, engine: Engine| {
-            let mapping = map_as(&source_type, wanted, engine).unwrap();
-            subject(&column("c", source_type, mapping), NEW)
+        let asked = |holds: LogicalType, wanted: &str, engine: Engine| {
+            subject(&column("c", holds, map_as(holds, wanted, engine).unwrap()), NEW)
         };
         let text = Subject::Text { trimmed: false, content: Content::Hash };
-        assert_eq!(asked(SourceType::Int, "numeric(12,2)", Engine::Postgres), Subject::Integer);
-        assert_eq!(asked(SourceType::Bit, "int", Engine::Mysql), Subject::Integer);
-        assert_eq!(asked(SourceType::Real, "double precision", Engine::Postgres), Subject::Float);
-        assert!(matches!(asked(SourceType::Float, "text", Engine::Postgres), Subject::Counted { .. }));
-        for source_type in [SourceType::Date, SourceType::DateTime, SourceType::Money, SourceType::UniqueIdentifier] {
-            assert_eq!(asked(source_type, "text", Engine::Postgres), text);
+        assert_eq!(asked(LogicalType::Int4, "numeric(12,2)", Engine::Postgres), Subject::Integer);
+        assert_eq!(asked(LogicalType::Bool, "int", Engine::Mysql), Subject::Integer);
+        assert_eq!(asked(LogicalType::Float4, "double precision", Engine::Postgres), Subject::Float);
+        assert!(matches!(asked(LogicalType::Float8, "text", Engine::Postgres), Subject::Counted { .. }));
+        let money = LogicalType::Decimal { precision: 19, scale: 4 };
+        for holds in [LogicalType::Date, LogicalType::Timestamp { digits: 3 }, money, LogicalType::Uuid] {
+            assert_eq!(asked(holds, "text", Engine::Postgres), text);
         }
-        let padded = asked(SourceType::NVarChar { units: Length::Limited(5) }, "char(5)", Engine::Postgres);
+        let padded = asked(LogicalType::Text { limit: 5 }, "char(5)", Engine::Postgres);
         assert_eq!(padded, Subject::Text { trimmed: true, content: Content::Hash });
-        assert_eq!(asked(SourceType::NVarChar { units: Length::Max }, "jsonb", Engine::Postgres), text);
+        assert_eq!(asked(LogicalType::Text { limit: 0 }, "jsonb", Engine::Postgres), text);
     }
 
     #[test]

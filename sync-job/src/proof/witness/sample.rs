@@ -7,7 +7,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::config::WitnessPolicy;
-use crate::model::schema::{SourceType, TableName};
+use crate::model::logical::LogicalType;
+use crate::model::schema::TableName;
 use crate::plan::{KeyColumn, TablePlan};
 use crate::rows::chunk::{self, Chunk, Key, KeyValue};
 use crate::rows::digest::hash_bytes;
@@ -78,7 +79,7 @@ pub enum Scope {
 
 /// The bounds of keys that need no look at the table: the first two bytes tell.
 pub fn needs_no_extremes(key: &KeyColumn) -> bool {
-    matches!(key.source_type, SourceType::Binary { .. } | SourceType::VarBinary { .. } | SourceType::RowVersion)
+    matches!(key.holds, LogicalType::Bytes { .. })
 }
 
 /// This turn's ranges of a key between its extremes, or nothing where the keys are too few to be cut.
@@ -135,10 +136,10 @@ fn bounds_of_bytes() -> Vec<Key> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::type_map::ReadExpression;
+    use crate::model::read::ReadPlan;
 
-    fn key(source_type: SourceType) -> KeyColumn {
-        KeyColumn { name: "k".to_owned(), source_type, read: ReadExpression::Plain, nullable: false }
+    fn key(holds: LogicalType) -> KeyColumn {
+        KeyColumn { name: "k".to_owned(), holds, read: ReadPlan::new(()), nullable: false }
     }
 
     fn turn(hour: i64) -> Turn {
@@ -147,7 +148,7 @@ mod tests {
 
     fn chunks(turn: Turn) -> Vec<Chunk> {
         let extremes = Some((KeyValue::Int(1), KeyValue::Int(1_000_000)));
-        match ranges(turn, &key(SourceType::Int), extremes) {
+        match ranges(turn, &key(LogicalType::Int4), extremes) {
             Some(Scope::Ranges { ranges, of }) => {
                 assert_eq!(of as u64, RANGES);
                 ranges
@@ -184,19 +185,19 @@ mod tests {
 
     #[test]
     fn ranges_are_of_keys_that_both_sides_order_alike() {
-        let of = |source_type, extremes| ranges(turn(7), &key(source_type), extremes);
+        let of = |holds, extremes| ranges(turn(7), &key(holds), extremes);
         let is_cut = |scope: Option<Scope>| matches!(scope, Some(Scope::Ranges { .. }));
-        assert!(is_cut(of(SourceType::Date, Some((KeyValue::Date(0), KeyValue::Date(3_652_058))))));
+        assert!(is_cut(of(LogicalType::Date, Some((KeyValue::Date(0), KeyValue::Date(3_652_058))))));
         let moment = |days| KeyValue::Timestamp { days, ticks: 1 };
-        assert!(is_cut(of(SourceType::DateTime2 { digits: 7 }, Some((moment(0), moment(3_652_058))))));
+        assert!(is_cut(of(LogicalType::Timestamp { digits: 7 }, Some((moment(0), moment(3_652_058))))));
         let decimal = |value| KeyValue::Decimal { value, scale: 2 };
         let widest = 10_i128.pow(38) - 1;
-        let decimals = SourceType::Decimal { precision: 38, scale: 2 };
+        let decimals = LogicalType::Decimal { precision: 38, scale: 2 };
         assert!(is_cut(of(decimals, Some((decimal(-widest), decimal(widest))))));
-        assert!(is_cut(of(SourceType::RowVersion, None)));
+        assert!(is_cut(of(LogicalType::Bytes { limit: 8, fixed: true }, None)));
         let few = Some((KeyValue::Int(1), KeyValue::Int(TURNS as i64 - 2)));
-        assert_eq!(of(SourceType::TinyInt, few), None, "most turns would have no range");
-        assert_eq!(of(SourceType::Int, None), None, "an empty table has no extremes");
+        assert_eq!(of(LogicalType::UInt1, few), None, "most turns would have no range");
+        assert_eq!(of(LogicalType::Int4, None), None, "an empty table has no extremes");
     }
 
     #[test]

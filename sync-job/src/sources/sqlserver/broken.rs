@@ -10,6 +10,7 @@ compile_error!("the feature broken-decoders is for tests alone");
 use tiberius::Row;
 
 use super::decode::cell;
+use super::field::HasField as _;
 use crate::plan::TablePlan;
 use crate::rows::cell::{Cell, TICKS_PER_DAY};
 use crate::rows::encode::{CellError, RowEncoder};
@@ -54,7 +55,7 @@ fn spoil<'a>(
         ("cut_to_32_bits", Cell::Int(value)) => Cell::Int(i64::from(value as i32)),
         ("dropped", _) => Cell::Null,
         ("of_another_column", _) => match (row.cells().nth(index - 1), table.columns.get(index - 1)) {
-            (Some((_, data)), Some(column)) => cell(data, &column.mapping.read)?,
+            (Some((_, data)), Some(column)) => cell(data, column.read_as())?,
             _ => own,
         },
         ("code_page_swapped", Cell::Encoded(bytes, page)) => Cell::Encoded(bytes, CodePage::new(1252).unwrap_or(page)),

@@ -2,7 +2,7 @@
 
 use tiberius::ColumnData;
 
-use crate::plan::type_map::ReadExpression;
+use super::field::ReadExpression;
 use crate::rows::cell::{Cell, DAYS_TO_1900, TICKS_PER_DAY, datetime_ticks};
 use crate::rows::encode::CellError;
 use crate::rows::message::Message;

@@ -19,19 +19,21 @@ mod catalog;
 mod connect;
 mod decode;
 mod facts;
+mod field;
 mod planned;
 mod precheck;
 mod quote;
 mod reader;
 mod select;
-mod self_test;
+pub mod self_test;
 mod server_message;
 mod snapshot;
 mod stream;
-mod types;
+pub mod types;
 mod witness;
 
 pub use facts::ServerFacts;
+pub use field::column_type;
 pub use reader::SqlServerReader;
 
 /// A SQL Server database to read from.

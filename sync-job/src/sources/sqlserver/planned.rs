@@ -2,9 +2,9 @@
 
 use tiberius::{Column, ColumnType};
 
+use super::field::{HasField as _, ReadExpression};
 use super::select;
 use crate::model::error::{Error, Kind, Result, Side};
-use crate::plan::type_map::ReadExpression;
 use crate::plan::{ColumnPlan, TablePlan};
 
 /// What the server tells of a table's columns before it sends the rows, compared with the plan.
@@ -68,7 +68,7 @@ impl<'a> Planned<'a> {
 /// Bytes of nvarchar read as varchar, or of a number read as text, would make other text of them, and no digest could tell.
 fn expect_text(table: &TablePlan, found: &[Column]) -> Result<()> {
     for (planned, found) in select::text_columns(table).zip(found) {
-        let is_planned = match planned.mapping.read.mapped() {
+        let is_planned = match planned.read_as().mapped() {
             ReadExpression::Utf16Bytes { .. } => {
                 matches!(found.column_type(), ColumnType::NVarchar | ColumnType::NChar)
             }

@@ -7,6 +7,7 @@ use tiberius::{ColumnData, QueryItem};
 
 use super::connect::{Connection, classify, execute, results, rows};
 use super::decode::cell;
+use super::field::{HasField, ReadExpression};
 use super::planned::{Planned, changed};
 use super::select;
 use crate::model::error::{Error, Kind, Result, Side};
@@ -52,6 +53,8 @@ impl Reader for SqlServerReader {
 
     async fn read<S: RowSink>(&mut self, table: &TablePlan, chunk: &Chunk, sink: &mut S) -> Result<()> {
         let mut planned = Planned::new(table);
+        // Looked up once, not for each cell.
+        let reads: Vec<&ReadExpression> = table.columns.iter().map(HasField::read_as).collect();
         let sql = planned.before(&select::chunk(table, chunk));
         // The bounds of a chunk are values of rows.
         tracing::debug!(table = %table.source, sql = select::chunk(table, &Chunk::whole()), "reading, or a part of it");
@@ -76,7 +79,7 @@ impl Reader for SqlServerReader {
                 Some(Ok(QueryItem::Metadata(found))) => planned.begin(found.result_index(), found.columns())?,
                 Some(Ok(QueryItem::Row(row))) if planned.is_about_columns() => planned.compare(&row)?,
                 Some(Ok(QueryItem::Row(row))) => {
-                    visit(table, &row, sink)?;
+                    visit(table, &reads, &row, sink)?;
                     if sink.is_full() {
                         sink.flush().await?;
                     }
@@ -96,7 +99,7 @@ impl Reader for SqlServerReader {
         let found = rows(&mut self.connection, &select::extremes(table, key), timeout).await?;
         let value = |index: usize| {
             let (_, data) = found.first()?.cells().nth(index)?;
-            key_value(cell(data, &key.read).ok()?)
+            key_value(cell(data, key.read_as()).ok()?)
         };
         Ok(value(0).zip(value(1)))
     }
@@ -186,12 +189,12 @@ impl SqlServerReader {
 }
 
 /// Hands one row to the encoder.
-fn visit<S: RowSink>(table: &TablePlan, row: &tiberius::Row, sink: &mut S) -> Result<()> {
+fn visit<S: RowSink>(table: &TablePlan, reads: &[&ReadExpression], row: &tiberius::Row, sink: &mut S) -> Result<()> {
     let encoder = sink.encoder();
     let number = encoder.rows() + 1;
     encoder.begin_row();
-    for (index, ((_, data), column)) in row.cells().zip(&table.columns).enumerate() {
-        whole_cell(data, column)
+    for (index, (((_, data), column), read)) in row.cells().zip(&table.columns).zip(reads).enumerate() {
+        whole_cell(data, column, read)
             .and_then(|cell| {
                 #[cfg(feature = "broken-decoders")]
                 return super::broken::encode(encoder, table, row, index, cell);
@@ -209,7 +212,7 @@ fn bad_cell(table: &TablePlan, row: &tiberius::Row, number: u64, column: &Column
     let key = table.row_key.iter().filter_map(|name| {
         let (index, column) = table.columns.iter().enumerate().find(|(_, column)| &column.source == name)?;
         let (_, data) = row.cells().nth(index)?;
-        let value = cell(data, &column.mapping.read).ok()?.describe();
+        let value = cell(data, column.read_as()).ok()?.describe();
         Some(Message::from(format!("{name} = ")).value(value))
     });
     let key = message::join(key, ", ");
@@ -228,19 +231,23 @@ fn bad_cell(table: &TablePlan, row: &tiberius::Row, number: u64, column: &Column
 
 /// As [`cell`], unless the source may have cut the value.
 #[inline]
-fn whole_cell<'a>(data: &'a ColumnData<'static>, column: &ColumnPlan) -> std::result::Result<Cell<'a>, CellError> {
+fn whole_cell<'a>(
+    data: &'a ColumnData<'static>,
+    column: &ColumnPlan,
+    read: &ReadExpression,
+) -> std::result::Result<Cell<'a>, CellError> {
     match data {
-        ColumnData::Binary(Some(bytes)) if select::may_be_cut(column, bytes.len()) => Err(CellError::Mismatch {
+        ColumnData::Binary(Some(bytes)) if select::may_be_cut(column, read, bytes.len()) => Err(CellError::Mismatch {
             expected: column.declared.clone(),
             cell: format!("{} bytes of text", bytes.len()).into(),
         }),
-        _ => cell(data, &column.mapping.read),
+        _ => cell(data, read),
     }
 }
 
 /// Even bounds between the extremes, or `None` where the values are too few for that and the keys are better sampled.
 fn split(column: &KeyColumn, row: &tiberius::Row, count: u64, alone: bool) -> Option<Vec<Key>> {
-    let value = |index: usize| row.cells().nth(index).and_then(|(_, data)| cell(data, &column.read).ok());
+    let value = |index: usize| row.cells().nth(index).and_then(|(_, data)| cell(data, column.read_as()).ok());
     let enough = |min: i64, max: i64| alone || i128::from(max) - i128::from(min) >= i128::from(count) * 4;
     match (value(0)?, value(1)?) {
         (Cell::Int(min), Cell::Int(max)) => enough(min, max).then(|| chunk::split_integers(min, max, count)),
@@ -264,7 +271,7 @@ fn split(column: &KeyColumn, row: &tiberius::Row, count: u64, alone: bool) -> Op
 }
 
 fn key_of(columns: &[KeyColumn], row: &tiberius::Row) -> Option<Key> {
-    row.cells().zip(columns).map(|((_, data), column)| key_value(cell(data, &column.read).ok()?)).collect()
+    row.cells().zip(columns).map(|((_, data), column)| key_value(cell(data, column.read_as()).ok()?)).collect()
 }
 
 fn key_value(cell: Cell<'_>) -> Option<KeyValue> {

@@ -1,9 +1,10 @@
 //! The T-SQL that reads a table.
 
+use super::field::{HasField as _, ReadExpression};
 use super::quote::{identifier, literal, qualified};
-use crate::model::schema::SourceType;
+use super::types::SourceType;
 use crate::plan::references::{Compares, Reference, Side};
-use crate::plan::type_map::{LogicalType, ReadExpression};
+use crate::plan::type_map::StoredType;
 use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
 use crate::rows::cell::{date_text, hex, time_text, uuid_text};
 use crate::rows::chunk::{Chunk, Key, KeyValue};
@@ -19,12 +20,12 @@ const SEEN_WHEN_CUT: u32 = 2_000;
 /// encoder refuses what is longer. It does not where it takes characters away before it counts them, the spaces of a char(n)
 /// or U+0000: there a column whose own values are shorter shows by its length that it was cut. Everything else is read whole.
 pub fn bytes_of_text(column: &ColumnPlan) -> &'static str {
-    let (fits, refused_when_cut) = match column.mapping.logical {
-        LogicalType::Text { limit } => ((1..SEEN_WHEN_CUT).contains(&limit), !column.policy.strip_nul),
-        LogicalType::Char { length } => ((1..SEEN_WHEN_CUT).contains(&length), false),
+    let (fits, refused_when_cut) = match column.mapping.stored {
+        StoredType::Text { limit } => ((1..SEEN_WHEN_CUT).contains(&limit), !column.policy.strip_nul),
+        StoredType::Char { length } => ((1..SEEN_WHEN_CUT).contains(&length), false),
         _ => (false, false),
     };
-    if fits && (refused_when_cut || is_shorter_than_cut(&column.mapping.read)) { "8000" } else { "max" }
+    if fits && (refused_when_cut || is_shorter_than_cut(column.read_as())) { "8000" } else { "max" }
 }
 
 fn is_shorter_than_cut(read: &ReadExpression) -> bool {
@@ -33,8 +34,8 @@ fn is_shorter_than_cut(read: &ReadExpression) -> bool {
 
 /// Whether a value of this length may be a part of what is stored; see [`bytes_of_text`].
 #[inline]
-pub fn may_be_cut(column: &ColumnPlan, bytes: usize) -> bool {
-    bytes == usize::from(MOST_BYTES) && is_shorter_than_cut(&column.mapping.read) && bytes_of_text(column) == "8000"
+pub fn may_be_cut(column: &ColumnPlan, read: &ReadExpression, bytes: usize) -> bool {
+    bytes == usize::from(MOST_BYTES) && is_shorter_than_cut(read) && bytes_of_text(column) == "8000"
 }
 
 /// As [`bytes_of_text`], for a key's column: a bound that is cut is as good a bound.
@@ -64,7 +65,7 @@ pub fn expression(column: &str, read: &ReadExpression, bytes_of_text: &str) -> S
 /// The expression that reads a column for its rows. A masked column is read by its name alone: of an expression over it the server
 /// shows the default mask of the expression's type ("Dynamic data masking"), which as bytes is no text.
 fn read_of(column: &ColumnPlan) -> String {
-    let read = &column.mapping.read;
+    let read = column.read_as();
     match read.mapped() {
         ReadExpression::CodePageBytes { .. } | ReadExpression::Utf16Bytes { .. } | ReadExpression::TextBytes { .. }
             if column.masked =>
@@ -125,7 +126,7 @@ pub fn text_columns(table: &TablePlan) -> impl Iterator<Item = &ColumnPlan> {
     let of_text = |read: &ReadExpression| {
         matches!(read, ReadExpression::CodePageBytes { .. } | ReadExpression::Utf16Bytes { .. })
     };
-    table.columns.iter().filter(move |column| of_text(column.mapping.read.mapped()))
+    table.columns.iter().filter(move |column| of_text(column.read_as().mapped()))
 }
 
 /// The column of [`code_pages`].
@@ -148,9 +149,9 @@ pub fn code_pages(table: &TablePlan) -> Option<String> {
 
 /// The columns of [`code_pages`], each with its planned code page.
 pub fn columns_with_code_page(table: &TablePlan) -> impl Iterator<Item = (&ColumnPlan, CodePage)> {
-    table.columns.iter().filter_map(|column| match column.mapping.read {
+    table.columns.iter().filter_map(|column| match column.read_as() {
         ReadExpression::CodePageBytes { code_page, .. } | ReadExpression::TextBytes { code_page } => {
-            Some((column, code_page))
+            Some((column, *code_page))
         }
         _ => None,
     })
@@ -228,10 +229,10 @@ fn key_literal(column: &KeyColumn, value: &KeyValue) -> String {
         KeyValue::Date(days) => format!("CAST('{}' AS date)", date_text(*days)),
         KeyValue::Timestamp { days, ticks } => {
             let time = time_text(*ticks);
-            match column.source_type {
+            match column.source_type() {
                 // Three digits are all that these types read; bounds are made from whole milliseconds.
                 SourceType::DateTime | SourceType::SmallDateTime => {
-                    let name = if column.source_type == SourceType::DateTime { "datetime" } else { "smalldatetime" };
+                    let name = if *column.source_type() == SourceType::DateTime { "datetime" } else { "smalldatetime" };
                     format!("CAST('{}T{}' AS {name})", date_text(*days), &time[..12])
                 }
                 SourceType::DateTime2 { digits } => {
@@ -242,7 +243,7 @@ fn key_literal(column: &KeyColumn, value: &KeyValue) -> String {
         }
         KeyValue::Uuid(bytes) => format!("CAST('{}' AS uniqueidentifier)", uuid_text(bytes)),
         KeyValue::Bytes(bytes) => format!("0x{}", hex(bytes)),
-        KeyValue::Text(text) => match column.source_type {
+        KeyValue::Text(text) => match column.source_type() {
             SourceType::NChar { .. } | SourceType::NVarChar { .. } => literal(text),
             _ => literal(text)[1..].to_owned(),
         },
@@ -312,7 +313,7 @@ pub fn sample(table: &TablePlan, step: u64) -> String {
     let names: Vec<String> = table.chunk_key.iter().map(|column| identifier(&column.name)).collect();
     let names = names.join(", ");
     let read: Vec<String> =
-        table.chunk_key.iter().map(|column| expression(&column.name, &column.read, BYTES_OF_KEY)).collect();
+        table.chunk_key.iter().map(|column| expression(&column.name, column.read_as(), BYTES_OF_KEY)).collect();
     let mut conditions: Vec<String> = table.filter.iter().map(|filter| format!("({filter})")).collect();
     conditions.extend(
         table

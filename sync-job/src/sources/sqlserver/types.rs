@@ -1,7 +1,108 @@
-//! Type names of `sys.types` into [`SourceType`], by name.
+//! SQL Server's types, told by the names in `sys.types`.
 
-use crate::model::schema::{CodePageOrName, Length, SourceType};
 use crate::rows::text::CodePage;
+
+/// Longest length of a variable-length type; characters are UTF-16 units or bytes as the type says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    Limited(u16),
+    Max,
+}
+
+/// A SQL Server type, alias types already resolved to their base type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceType {
+    Bit,
+    TinyInt,
+    SmallInt,
+    Int,
+    BigInt,
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
+    Money,
+    SmallMoney,
+    Real,
+    Float,
+    Date,
+    Time {
+        digits: u8,
+    },
+    DateTime,
+    SmallDateTime,
+    DateTime2 {
+        digits: u8,
+    },
+    DateTimeOffset {
+        digits: u8,
+    },
+    Char {
+        bytes: u16,
+        code_page: CodePageOrName,
+    },
+    VarChar {
+        bytes: Length,
+        code_page: CodePageOrName,
+    },
+    Text {
+        code_page: CodePageOrName,
+    },
+    NChar {
+        units: u16,
+    },
+    NVarChar {
+        units: Length,
+    },
+    NText,
+    Binary {
+        bytes: u16,
+    },
+    VarBinary {
+        bytes: Length,
+    },
+    Image,
+    UniqueIdentifier,
+    Xml,
+    RowVersion,
+    SqlVariant,
+    HierarchyId,
+    Geometry,
+    Geography,
+    Json,
+    Vector {
+        dimensions: Option<u16>,
+    },
+    /// A CLR type that is none of the above.
+    Clr(String),
+    /// A type whose name nobody here knows.
+    Unknown(String),
+    /// A type that the server does not show to this login, with its id (`sys.types.user_type_id`).
+    NotShown(i32),
+}
+
+/// A collation's code page, or why there is none.
+#[derive(Debug, Clone)]
+pub enum CodePageOrName {
+    Known(CodePage),
+    /// The collation's name and the number that the server gave, if any.
+    Unknown {
+        collation: String,
+        number: Option<i32>,
+    },
+}
+
+impl PartialEq for CodePageOrName {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Known(a), Self::Known(b)) => a == b,
+            (Self::Unknown { collation: a, .. }, Self::Unknown { collation: b, .. }) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for CodePageOrName {}
 
 /// What the catalog says of a column's type.
 pub struct TypeFacts {

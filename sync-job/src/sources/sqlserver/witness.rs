@@ -2,10 +2,11 @@
 
 use tiberius::ColumnData;
 
+use super::field::{HasField as _, ReadExpression};
 use super::quote::{identifier, qualified};
 use super::select;
-use crate::model::schema::{Length, SourceType};
-use crate::plan::type_map::{LogicalType, ReadExpression};
+use super::types::{Length, SourceType};
+use crate::plan::type_map::StoredType;
 use crate::plan::{ColumnPlan, TablePlan};
 use crate::proof::witness::{
     Aggregate, Answer, Content, HASHED_BYTES, PLACES, Question, Scope, Subject, canonical, canonical_float, modulus,
@@ -72,7 +73,7 @@ pub fn aggregate(column: &ColumnPlan, subject: Subject, aggregate: Aggregate) ->
 /// COUNT takes no text, ntext or image ("COUNT_BIG (Transact-SQL)").
 fn not_null(column: &ColumnPlan) -> String {
     let name = identifier(&column.source);
-    match column.source_type {
+    match column.source_type() {
         SourceType::Text { .. } | SourceType::NText | SourceType::Image => format!("COUNT_BIG(DATALENGTH({name}))"),
         _ => format!("COUNT_BIG({name})"),
     }
@@ -81,8 +82,8 @@ fn not_null(column: &ColumnPlan) -> String {
 /// What a smallest or largest one is looked for of. MIN takes no bit; money would lose its last digits as a double in the driver.
 fn base(column: &ColumnPlan) -> String {
     let name = identifier(&column.source);
-    match column.source_type {
-        _ if column.mapping.read == ReadExpression::OffsetMinutes => format!("DATEPART(tzoffset, {name})"),
+    match column.source_type() {
+        _ if *column.read_as() == ReadExpression::OffsetMinutes => format!("DATEPART(tzoffset, {name})"),
         SourceType::Bit => format!("CAST({name} AS int)"),
         SourceType::Money => format!("CAST({name} AS decimal(19,4))"),
         SourceType::SmallMoney => format!("CAST({name} AS decimal(10,4))"),
@@ -154,7 +155,7 @@ fn hash(value: &str) -> String {
 
 fn bytes(column: &ColumnPlan) -> String {
     let name = identifier(&column.source);
-    match column.source_type {
+    match column.source_type() {
         SourceType::Binary { .. } | SourceType::VarBinary { .. } => name,
         SourceType::RowVersion => format!("CAST({name} AS binary(8))"),
         _ => format!("CAST({name} AS varbinary(max))"),
@@ -163,7 +164,7 @@ fn bytes(column: &ColumnPlan) -> String {
 
 fn text(column: &ColumnPlan, trimmed: bool) -> String {
     let name = identifier(&column.source);
-    let read = column.mapping.read.mapped();
+    let read = column.read_as().mapped();
     let text = match read {
         ReadExpression::HierarchyPath => format!("CAST({} AS nvarchar(max))", select::text(&name, read)),
         ReadExpression::Ewkt | ReadExpression::VariantType | ReadExpression::ThroughNVarchar => {
@@ -179,7 +180,7 @@ fn text(column: &ColumnPlan, trimmed: bool) -> String {
         | ReadExpression::RawBytes
         | ReadExpression::TextThroughDriver { .. } => format!("CAST({name} AS nvarchar(max))"),
         ReadExpression::Plain | ReadExpression::Money { .. } | ReadExpression::OffsetMinutes => {
-            shown(&column.source_type, &name)
+            shown(column.source_type(), &name)
         }
     };
     if trimmed { format!("RTRIM({text})") } else { text }
@@ -187,13 +188,13 @@ fn text(column: &ColumnPlan, trimmed: bool) -> String {
 
 /// Values may be longer than the type that a view was made with. What the target's own limit lets through is not.
 fn is_short(column: &ColumnPlan) -> bool {
-    let (LogicalType::Text { limit } | LogicalType::Char { length: limit }) = column.mapping.logical else {
+    let (StoredType::Text { limit } | StoredType::Char { length: limit }) = column.mapping.stored else {
         return false;
     };
     if !(1..u32::from(SHORT_UNITS)).contains(&limit) {
         return false;
     }
-    match &column.source_type {
+    match column.source_type() {
         SourceType::Char { bytes, .. } | SourceType::VarChar { bytes: Length::Limited(bytes), .. } => {
             *bytes < SHORT_UNITS
         }

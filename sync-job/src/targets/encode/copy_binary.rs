@@ -4,7 +4,7 @@
 //! `src/backend/utils/adt`. Each cell is written once; its hash is taken from the bytes written.
 
 use super::{cut, narrow, write_text};
-use crate::plan::type_map::LogicalType;
+use crate::plan::type_map::StoredType;
 use crate::rows::cell::Cell;
 use crate::rows::digest::{RowHash, TableDigest, hash_bytes, hash_u32};
 use crate::rows::encode::{CellError, Loss, LossCounts, RowEncoder, TextPolicy};
@@ -35,7 +35,7 @@ enum HashAs {
 }
 
 struct Column {
-    logical: LogicalType,
+    stored: StoredType,
     hash_as: HashAs,
     policy: TextPolicy,
 }
@@ -51,11 +51,9 @@ pub struct CopyEncoder {
 
 impl CopyEncoder {
     /// An encoder for columns of these forms, in this order. The policy says what to do with text that cannot be stored.
-    pub fn new(columns: impl IntoIterator<Item = (LogicalType, TextPolicy)>) -> Self {
-        let columns: Vec<Column> = columns
-            .into_iter()
-            .map(|(logical, policy)| Column { logical, hash_as: hash_as(logical), policy })
-            .collect();
+    pub fn new(columns: impl IntoIterator<Item = (StoredType, TextPolicy)>) -> Self {
+        let columns: Vec<Column> =
+            columns.into_iter().map(|(stored, policy)| Column { stored, hash_as: hash_as(stored), policy }).collect();
         let losses = LossCounts::new(columns.len());
         let mut encoder =
             Self { columns, buffer: Vec::new(), row: RowHash::default(), digest: TableDigest::default(), losses };
@@ -64,10 +62,10 @@ impl CopyEncoder {
     }
 }
 
-fn hash_as(logical: LogicalType) -> HashAs {
-    match logical {
-        LogicalType::Bool | LogicalType::Int2 | LogicalType::Int4 | LogicalType::Date => HashAs::Int,
-        LogicalType::Char { .. } => HashAs::Trimmed,
+fn hash_as(stored: StoredType) -> HashAs {
+    match stored {
+        StoredType::Bool | StoredType::Int2 | StoredType::Int4 | StoredType::Date => HashAs::Int,
+        StoredType::Char { .. } => HashAs::Trimmed,
         _ => HashAs::Bytes,
     }
 }
@@ -149,59 +147,59 @@ fn write_payload(
     index: usize,
 ) -> Result<(), CellError> {
     let start = out.len();
-    match (column.logical, cell) {
-        (LogicalType::Bool, Cell::Bool(value)) => out.push(u8::from(value)),
-        (LogicalType::Int2, Cell::Int(value)) => out.extend_from_slice(&narrow::<i16>(value)?.to_be_bytes()),
-        (LogicalType::Int4, Cell::Int(value)) => out.extend_from_slice(&narrow::<i32>(value)?.to_be_bytes()),
-        (LogicalType::Int8, Cell::Int(value)) => out.extend_from_slice(&value.to_be_bytes()),
-        (LogicalType::Int2, Cell::Bool(value)) => out.extend_from_slice(&i16::from(value).to_be_bytes()),
-        (LogicalType::Int4, Cell::Bool(value)) => out.extend_from_slice(&i32::from(value).to_be_bytes()),
-        (LogicalType::Float4, Cell::Float4(value)) => out.extend_from_slice(&value.to_be_bytes()),
-        (LogicalType::Float8, Cell::Float8(value)) => out.extend_from_slice(&value.to_be_bytes()),
-        (LogicalType::Float8, Cell::Float4(value)) => out.extend_from_slice(&f64::from(value).to_be_bytes()),
-        (LogicalType::Decimal { scale, .. }, Cell::Decimal { value, scale: from }) => {
+    match (column.stored, cell) {
+        (StoredType::Bool, Cell::Bool(value)) => out.push(u8::from(value)),
+        (StoredType::Int2, Cell::Int(value)) => out.extend_from_slice(&narrow::<i16>(value)?.to_be_bytes()),
+        (StoredType::Int4, Cell::Int(value)) => out.extend_from_slice(&narrow::<i32>(value)?.to_be_bytes()),
+        (StoredType::Int8, Cell::Int(value)) => out.extend_from_slice(&value.to_be_bytes()),
+        (StoredType::Int2, Cell::Bool(value)) => out.extend_from_slice(&i16::from(value).to_be_bytes()),
+        (StoredType::Int4, Cell::Bool(value)) => out.extend_from_slice(&i32::from(value).to_be_bytes()),
+        (StoredType::Float4, Cell::Float4(value)) => out.extend_from_slice(&value.to_be_bytes()),
+        (StoredType::Float8, Cell::Float8(value)) => out.extend_from_slice(&value.to_be_bytes()),
+        (StoredType::Float8, Cell::Float4(value)) => out.extend_from_slice(&f64::from(value).to_be_bytes()),
+        (StoredType::Decimal { scale, .. }, Cell::Decimal { value, scale: from }) => {
             write_numeric(out, value, from, scale)?;
         }
-        (LogicalType::Decimal { scale, .. }, Cell::Int(value)) => write_numeric(out, i128::from(value), 0, scale)?,
-        (LogicalType::Date, Cell::Date(days)) => out.extend_from_slice(&(days - DAYS_TO_2000).to_be_bytes()),
-        (LogicalType::Time { digits }, Cell::Time(ticks)) => {
+        (StoredType::Decimal { scale, .. }, Cell::Int(value)) => write_numeric(out, i128::from(value), 0, scale)?,
+        (StoredType::Date, Cell::Date(days)) => out.extend_from_slice(&(days - DAYS_TO_2000).to_be_bytes()),
+        (StoredType::Time { digits }, Cell::Time(ticks)) => {
             let microseconds = cut(ticks, digits, losses, index);
             out.extend_from_slice(&microseconds.to_be_bytes());
         }
-        (LogicalType::Timestamp { digits }, Cell::Timestamp { days, ticks }) => {
+        (StoredType::Timestamp { digits }, Cell::Timestamp { days, ticks }) => {
             let microseconds = cut(ticks, digits, losses, index);
             out.extend_from_slice(&timestamp(days, microseconds).to_be_bytes());
         }
-        (LogicalType::TimestampTz { digits }, Cell::TimestampTz { days, ticks, offset }) => {
+        (StoredType::TimestampTz { digits }, Cell::TimestampTz { days, ticks, offset }) => {
             let microseconds = cut(ticks, digits, losses, index);
             if offset != 0 {
                 losses.count(index, Loss::OffsetDropped, 1);
             }
             out.extend_from_slice(&timestamp(days, microseconds).to_be_bytes());
         }
-        (LogicalType::Uuid, Cell::Uuid(bytes)) => out.extend_from_slice(&bytes),
-        (LogicalType::Bytes, Cell::Bytes(bytes)) => out.extend_from_slice(bytes),
+        (StoredType::Uuid, Cell::Uuid(bytes)) => out.extend_from_slice(&bytes),
+        (StoredType::Bytes, Cell::Bytes(bytes)) => out.extend_from_slice(bytes),
         (
-            LogicalType::Text { limit } | LogicalType::Char { length: limit @ 1.. },
+            StoredType::Text { limit } | StoredType::Char { length: limit @ 1.. },
             text @ (Cell::Utf16(_) | Cell::Encoded(..)),
         ) => {
             write_text(out, text, column.policy, false, losses, index)?;
-            finish_text(out, start, column.logical, limit)?;
+            finish_text(out, start, column.stored, limit)?;
         }
-        (LogicalType::Text { limit }, other) if !matches!(other, Cell::Bytes(_)) => {
+        (StoredType::Text { limit }, other) if !matches!(other, Cell::Bytes(_)) => {
             out.extend_from_slice(other.to_text().as_bytes());
-            finish_text(out, start, column.logical, limit)?;
+            finish_text(out, start, column.stored, limit)?;
         }
-        (LogicalType::Json | LogicalType::Xml, text @ (Cell::Utf16(_) | Cell::Encoded(..))) => {
+        (StoredType::Json | StoredType::Xml, text @ (Cell::Utf16(_) | Cell::Encoded(..))) => {
             write_text(out, text, column.policy, false, losses, index)?;
         }
-        (LogicalType::FloatArray, text @ Cell::Utf16(_)) => {
+        (StoredType::FloatArray, text @ Cell::Utf16(_)) => {
             write_text(out, text, column.policy, false, losses, index)?;
             float_array(out, start)?;
         }
-        (logical, cell) => {
+        (stored, cell) => {
             return Err(CellError::Mismatch {
-                expected: format!("{logical:?}"),
+                expected: format!("{stored:?}"),
                 cell: Message::default().value(cell.describe()),
             });
         }
@@ -214,13 +212,13 @@ fn timestamp(days: i32, microseconds: i64) -> i64 {
 }
 
 /// Pads `character(n)` as PostgreSQL stores it, and refuses what a limited column would refuse.
-fn finish_text(out: &mut Vec<u8>, start: usize, logical: LogicalType, limit: u32) -> Result<(), CellError> {
+fn finish_text(out: &mut Vec<u8>, start: usize, stored: StoredType, limit: u32) -> Result<(), CellError> {
     if limit == 0 {
         return Ok(());
     }
     let limit = limit as usize;
     // Characters are never more than bytes, so the count is only needed where the bytes exceed the limit, or to pad.
-    let pad = matches!(logical, LogicalType::Char { .. });
+    let pad = matches!(stored, StoredType::Char { .. });
     if out.len() - start <= limit && !pad {
         return Ok(());
     }
@@ -312,8 +310,8 @@ mod tests {
     use super::*;
     use crate::rows::cell::TICKS_PER_DAY;
 
-    fn payload(logical: LogicalType, cell: Cell<'_>) -> Result<Vec<u8>, CellError> {
-        let column = Column { logical, hash_as: hash_as(logical), policy: TextPolicy::default() };
+    fn payload(stored: StoredType, cell: Cell<'_>) -> Result<Vec<u8>, CellError> {
+        let column = Column { stored, hash_as: hash_as(stored), policy: TextPolicy::default() };
         let mut out = Vec::new();
         write_payload(&mut out, &column, cell, &mut LossCounts::new(1), 0).map(|()| out)
     }
@@ -361,7 +359,7 @@ mod tests {
                 -(10_i128.pow(37)),
             ] {
                 let bytes =
-                    payload(LogicalType::Decimal { precision: 38, scale }, Cell::Decimal { value, scale }).unwrap();
+                    payload(StoredType::Decimal { precision: 38, scale }, Cell::Decimal { value, scale }).unwrap();
                 assert_eq!(numeric_text(&bytes), crate::rows::cell::decimal_text(value, scale), "{value} {scale}");
                 let count = i16::from_be_bytes([bytes[0], bytes[1]]) as usize;
                 assert_eq!(bytes.len(), 8 + 2 * count);
@@ -384,31 +382,28 @@ mod tests {
 
     #[test]
     fn character_n_is_padded_by_characters() {
-        assert_eq!(payload(LogicalType::Char { length: 3 }, Cell::Utf16(&utf16("é"))).unwrap(), "é  ".as_bytes());
+        assert_eq!(payload(StoredType::Char { length: 3 }, Cell::Utf16(&utf16("é"))).unwrap(), "é  ".as_bytes());
         // nchar(4) holds two astral characters and nothing else.
-        assert_eq!(payload(LogicalType::Char { length: 4 }, Cell::Utf16(&utf16("🦀🦀"))).unwrap(), "🦀🦀  ".as_bytes());
+        assert_eq!(payload(StoredType::Char { length: 4 }, Cell::Utf16(&utf16("🦀🦀"))).unwrap(), "🦀🦀  ".as_bytes());
     }
 
     #[test]
     fn nul_and_lone_surrogates_are_errors_by_default() {
-        assert!(matches!(payload(LogicalType::Text { limit: 0 }, Cell::Utf16(&[0, 0])), Err(CellError::Nul)));
-        assert!(matches!(
-            payload(LogicalType::Text { limit: 0 }, Cell::Utf16(&[0, 0xD8])),
-            Err(CellError::Undecodable)
-        ));
+        assert!(matches!(payload(StoredType::Text { limit: 0 }, Cell::Utf16(&[0, 0])), Err(CellError::Nul)));
+        assert!(matches!(payload(StoredType::Text { limit: 0 }, Cell::Utf16(&[0, 0xD8])), Err(CellError::Undecodable)));
     }
 
     #[test]
     fn values_that_do_not_fit_are_refused() {
-        assert!(payload(LogicalType::Int2, Cell::Int(40_000)).is_err());
-        assert!(payload(LogicalType::Text { limit: 2 }, Cell::Utf16(&utf16("abc"))).is_err());
-        assert!(payload(LogicalType::Bool, Cell::Int(1)).is_err());
+        assert!(payload(StoredType::Int2, Cell::Int(40_000)).is_err());
+        assert!(payload(StoredType::Text { limit: 2 }, Cell::Utf16(&utf16("abc"))).is_err());
+        assert!(payload(StoredType::Bool, Cell::Int(1)).is_err());
     }
 
     #[test]
     fn float_arrays_are_binary_arrays() {
-        let bytes = payload(LogicalType::FloatArray, Cell::Utf16(&utf16("[1.0, -2.5e0]"))).unwrap();
+        let bytes = payload(StoredType::FloatArray, Cell::Utf16(&utf16("[1.0, -2.5e0]"))).unwrap();
         assert_eq!(bytes.len(), 20 + 16);
-        assert_eq!(payload(LogicalType::FloatArray, Cell::Utf16(&utf16("[]"))).unwrap().len(), 12);
+        assert_eq!(payload(StoredType::FloatArray, Cell::Utf16(&utf16("[]"))).unwrap().len(), 12);
     }
 }

@@ -10,7 +10,7 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{cut, narrow, write_text};
-use crate::plan::type_map::LogicalType;
+use crate::plan::type_map::StoredType;
 use crate::rows::cell::{Cell, civil, decimal_text, uuid_text};
 use crate::rows::digest::TableDigest;
 use crate::rows::encode::{CellError, Loss, LossCounts, RowEncoder, TextPolicy};
@@ -22,7 +22,7 @@ const MAX_FIELD: usize = 1 << 30;
 /// A column, as far as its cells' bytes depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadColumn {
-    pub logical: LogicalType,
+    pub stored: StoredType,
     pub policy: TextPolicy,
     /// Its values are hashed by themselves first: those of LONGTEXT and the like may exceed what the server can join.
     pub large: bool,
@@ -71,15 +71,13 @@ impl LoadDataEncoder {
 }
 
 fn hash_as(column: LoadColumn) -> HashAs {
-    match column.logical {
+    match column.stored {
         _ if column.large => HashAs::Large,
-        LogicalType::Float4 | LogicalType::Float8 => HashAs::Double,
-        LogicalType::Char { .. } => HashAs::Trimmed,
-        LogicalType::Text { .. }
-        | LogicalType::Bytes
-        | LogicalType::Json
-        | LogicalType::Xml
-        | LogicalType::FloatArray => HashAs::Sized,
+        StoredType::Float4 | StoredType::Float8 => HashAs::Double,
+        StoredType::Char { .. } => HashAs::Trimmed,
+        StoredType::Text { .. } | StoredType::Bytes | StoredType::Json | StoredType::Xml | StoredType::FloatArray => {
+            HashAs::Sized
+        }
         _ => HashAs::Text,
     }
 }
@@ -205,30 +203,30 @@ fn write_payload(
     losses: &mut LossCounts,
     index: usize,
 ) -> Result<(), CellError> {
-    match (column.logical, cell) {
-        (LogicalType::Bool | LogicalType::Int2 | LogicalType::Int4 | LogicalType::Int8, Cell::Bool(value)) => {
+    match (column.stored, cell) {
+        (StoredType::Bool | StoredType::Int2 | StoredType::Int4 | StoredType::Int8, Cell::Bool(value)) => {
             out.push(b'0' + u8::from(value));
         }
-        (LogicalType::Int2, Cell::Int(value)) => push_integer(i64::from(narrow::<i16>(value)?), out),
-        (LogicalType::Int4, Cell::Int(value)) => push_integer(i64::from(narrow::<i32>(value)?), out),
-        (LogicalType::Int8, Cell::Int(value)) => push_integer(value, out),
+        (StoredType::Int2, Cell::Int(value)) => push_integer(i64::from(narrow::<i16>(value)?), out),
+        (StoredType::Int4, Cell::Int(value)) => push_integer(i64::from(narrow::<i32>(value)?), out),
+        (StoredType::Int8, Cell::Int(value)) => push_integer(value, out),
         // Shortest digits that give the same double; MySQL's own parser reads them exactly.
-        (LogicalType::Float8, Cell::Float8(value)) => out.extend_from_slice(format!("{value:e}").as_bytes()),
-        (LogicalType::Float4 | LogicalType::Float8, Cell::Float4(value)) => {
+        (StoredType::Float8, Cell::Float8(value)) => out.extend_from_slice(format!("{value:e}").as_bytes()),
+        (StoredType::Float4 | StoredType::Float8, Cell::Float4(value)) => {
             out.extend_from_slice(format!("{:e}", f64::from(value)).as_bytes());
         }
-        (LogicalType::Decimal { scale, .. }, Cell::Decimal { value, scale: from }) => {
+        (StoredType::Decimal { scale, .. }, Cell::Decimal { value, scale: from }) => {
             write_decimal(out, value, from, scale)?;
         }
-        (LogicalType::Decimal { scale, .. }, Cell::Int(value)) => write_decimal(out, i128::from(value), 0, scale)?,
-        (LogicalType::Date, Cell::Date(days)) => push_date(days, out),
-        (LogicalType::Time { digits }, Cell::Time(ticks)) => push_time(cut(ticks, digits, losses, index), digits, out),
-        (LogicalType::Timestamp { digits }, Cell::Timestamp { days, ticks }) => {
+        (StoredType::Decimal { scale, .. }, Cell::Int(value)) => write_decimal(out, i128::from(value), 0, scale)?,
+        (StoredType::Date, Cell::Date(days)) => push_date(days, out),
+        (StoredType::Time { digits }, Cell::Time(ticks)) => push_time(cut(ticks, digits, losses, index), digits, out),
+        (StoredType::Timestamp { digits }, Cell::Timestamp { days, ticks }) => {
             push_date(days, out);
             out.push(b' ');
             push_time(cut(ticks, digits, losses, index), digits, out);
         }
-        (LogicalType::TimestampTz { digits }, Cell::TimestampTz { days, ticks, offset }) => {
+        (StoredType::TimestampTz { digits }, Cell::TimestampTz { days, ticks, offset }) => {
             if offset != 0 {
                 losses.count(index, Loss::OffsetDropped, 1);
             }
@@ -236,26 +234,26 @@ fn write_payload(
             out.push(b' ');
             push_time(cut(ticks, digits, losses, index), digits, out);
         }
-        (LogicalType::Uuid, Cell::Uuid(bytes)) => out.extend_from_slice(uuid_text(&bytes).as_bytes()),
-        (LogicalType::Bytes, Cell::Bytes(bytes)) => out.extend_from_slice(bytes),
+        (StoredType::Uuid, Cell::Uuid(bytes)) => out.extend_from_slice(uuid_text(&bytes).as_bytes()),
+        (StoredType::Bytes, Cell::Bytes(bytes)) => out.extend_from_slice(bytes),
         (
-            LogicalType::Text { .. }
-            | LogicalType::Char { .. }
-            | LogicalType::Json
-            | LogicalType::Xml
-            | LogicalType::FloatArray,
+            StoredType::Text { .. }
+            | StoredType::Char { .. }
+            | StoredType::Json
+            | StoredType::Xml
+            | StoredType::FloatArray,
             text @ (Cell::Utf16(_) | Cell::Encoded(..)),
         ) => {
             write_text(out, text, column.policy, true, losses, index)?;
-            check_characters(out, column.logical)?;
+            check_characters(out, column.stored)?;
         }
-        (LogicalType::Text { .. }, other) if !matches!(other, Cell::Bytes(_)) => {
+        (StoredType::Text { .. }, other) if !matches!(other, Cell::Bytes(_)) => {
             out.extend_from_slice(other.to_text().as_bytes());
-            check_characters(out, column.logical)?;
+            check_characters(out, column.stored)?;
         }
-        (logical, cell) => {
+        (stored, cell) => {
             return Err(CellError::Mismatch {
-                expected: format!("{logical:?}"),
+                expected: format!("{stored:?}"),
                 cell: Message::default().value(cell.describe()),
             });
         }
@@ -264,10 +262,10 @@ fn write_payload(
 }
 
 /// Refuses what a limited column would cut; spaces at the end of CHAR do not count.
-fn check_characters(out: &[u8], logical: LogicalType) -> Result<(), CellError> {
-    let (text, limit) = match logical {
-        LogicalType::Text { limit } => (out, limit as usize),
-        LogicalType::Char { length } => {
+fn check_characters(out: &[u8], stored: StoredType) -> Result<(), CellError> {
+    let (text, limit) = match stored {
+        StoredType::Text { limit } => (out, limit as usize),
+        StoredType::Char { length } => {
             let end = out.iter().rposition(|&byte| byte != b' ').map_or(0, |last| last + 1);
             (&out[..end], length as usize)
         }

@@ -1,7 +1,8 @@
 //! What the plan must know of MySQL.
 
 use crate::config::Engine;
-use crate::model::schema::{IndexKind, SourceType};
+use crate::model::logical::LogicalType;
+use crate::model::schema::IndexKind;
 use crate::plan::type_map::{self, Mapping};
 use crate::plan::{ColumnPlan, Dialect, IndexPlan, Named, TablePlan};
 
@@ -18,12 +19,12 @@ pub struct MySqlDialect {
 }
 
 impl Dialect for MySqlDialect {
-    fn mapping(&self, source: &SourceType) -> Result<Mapping, String> {
-        type_map::map(source, Engine::Mysql)
+    fn mapping(&self, holds: LogicalType) -> Mapping {
+        type_map::map(holds, Engine::Mysql)
     }
 
-    fn mapping_as(&self, source: &SourceType, wanted: &str) -> Result<Mapping, String> {
-        type_map::map_as(source, wanted, Engine::Mysql)
+    fn mapping_as(&self, holds: LogicalType, wanted: &str) -> Result<Mapping, String> {
+        type_map::map_as(holds, wanted, Engine::Mysql)
     }
 
     fn default_schema<'a>(&self, database: &'a str) -> &'a str {

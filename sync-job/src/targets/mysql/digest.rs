@@ -11,7 +11,7 @@ use super::{MySql, sql};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::plan::TablePlan;
-use crate::plan::type_map::LogicalType;
+use crate::plan::type_map::StoredType;
 use crate::rows::digest::TableDigest;
 
 /// Parts of a table, each with a connection of its own.
@@ -59,8 +59,7 @@ async fn part(connection: &mut Conn, digest: &str, relation: &TableName, range: 
 fn number_key(table: &TablePlan) -> Option<&str> {
     let (first, _) = sql::primary_key(table)?.columns.first()?;
     let column = table.columns.iter().find(|column| &column.target == first)?;
-    matches!(column.mapping.logical, LogicalType::Int2 | LogicalType::Int4 | LogicalType::Int8)
-        .then_some(first.as_str())
+    matches!(column.mapping.stored, StoredType::Int2 | StoredType::Int4 | StoredType::Int8).then_some(first.as_str())
 }
 
 async fn ranges(connection: &mut Conn, key: &str, staging: &TableName) -> Result<Vec<String>> {

@@ -13,7 +13,7 @@ use super::{MySql, digest, sql};
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
-use crate::plan::type_map::LogicalType;
+use crate::plan::type_map::StoredType;
 use crate::plan::{ColumnPlan, IndexPlan, TablePlan};
 use crate::targets::SwapItem;
 
@@ -137,19 +137,19 @@ fn statements(table: &TablePlan, target: &TableName, staging: &TableName, texts:
 /// Equal in every bit: 'a' and 'A' differ whatever the collation, and so do -0 and 0.
 fn same_bytes(column: &ColumnPlan, texts: &Texts) -> String {
     let name = quote::identifier(&column.target);
-    match column.mapping.logical {
+    match column.mapping.stored {
         _ if texts.own.get(&column.target).is_some_and(Text::has_other_bytes) => {
             format!("CAST(s.{name} AS BINARY) <=> CAST({} AS BINARY)", sql::in_utf8mb4(&format!("t.{name}")))
         }
-        LogicalType::Text { .. }
-        | LogicalType::Char { .. }
-        | LogicalType::Json
-        | LogicalType::Xml
-        | LogicalType::FloatArray
-        | LogicalType::Uuid => {
+        StoredType::Text { .. }
+        | StoredType::Char { .. }
+        | StoredType::Json
+        | StoredType::Xml
+        | StoredType::FloatArray
+        | StoredType::Uuid => {
             format!("CAST(s.{name} AS BINARY) <=> CAST(t.{name} AS BINARY)")
         }
-        LogicalType::Float4 | LogicalType::Float8 => format!("POINT(s.{name}, 0) <=> POINT(t.{name}, 0)"),
+        StoredType::Float4 | StoredType::Float8 => format!("POINT(s.{name}, 0) <=> POINT(t.{name}, 0)"),
         _ => format!("s.{name} <=> t.{name}"),
     }
 }

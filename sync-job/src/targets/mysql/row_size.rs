@@ -1,7 +1,7 @@
 //! What a row may take: the server's limit over all columns, and InnoDB's for the part of a row that stays in its page.
 
 use super::sql;
-use crate::plan::type_map::LogicalType;
+use crate::plan::type_map::StoredType;
 use crate::plan::{ColumnPlan, Finding, Severity, TablePlan};
 
 /// The row's limit over all columns but the contents of BLOB and TEXT (MySQL 8.0 Reference Manual, 10.4.7 "Limits on Table
@@ -72,12 +72,12 @@ fn widen(table: &mut TablePlan, most: u64, total: fn(&TablePlan) -> u64, taken: 
         let widest = table
             .columns
             .iter_mut()
-            .filter(|column| matches!(column.mapping.logical, LogicalType::Text { .. } | LogicalType::Bytes))
+            .filter(|column| matches!(column.mapping.stored, StoredType::Text { .. } | StoredType::Bytes))
             .filter(|column| shape(column) != Shape::Outside && !keyed.contains(&column.target))
             .filter(|column| taken(column) > MOVABLE_BYTES)
             .max_by_key(|column| taken(column));
         let Some(column) = widest else { return };
-        let wide = if column.mapping.logical == LogicalType::Bytes { "blob" } else { "text" };
+        let wide = if column.mapping.stored == StoredType::Bytes { "blob" } else { "text" };
         let narrow = std::mem::replace(&mut column.mapping.target_type, wide.to_owned());
         let note = format!("{narrow} becomes {wide}, since a row takes {most} bytes; no value is changed");
         table.not_created.push(format!("{}: {note}", column.target));

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use super::preserved::{PreservedAttributes, Text};
 use super::quote::{identifier, list, literal, qualified};
 use super::server::Collations;
+use crate::model::logical::LogicalType;
 use crate::model::schema::{IndexKind, TableName};
-use crate::plan::type_map::{LogicalType, ReadExpression};
+use crate::plan::type_map::StoredType;
 use crate::plan::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan};
 use crate::targets::MARK;
 use crate::targets::encode::load_data::LoadColumn;
@@ -66,7 +67,7 @@ fn column_definition(
 ) -> String {
     let planned = column.mapping.target_type.as_str();
     let has_text =
-        matches!(column.mapping.logical, LogicalType::Text { .. } | LogicalType::Char { .. } | LogicalType::Uuid);
+        matches!(column.mapping.stored, StoredType::Text { .. } | StoredType::Char { .. } | StoredType::Uuid);
     let mut sql = match (preserved.texts.get(&column.target), &column.collation) {
         (Some(Text { characters, collation }), _) if has_text => {
             let bare = planned.split(" character set ").next().unwrap_or(planned);
@@ -106,7 +107,7 @@ pub fn load(table: &TablePlan, staging: &TableName) -> String {
 
 /// How the encoder must write a column; see [`crate::targets::encode::load_data`].
 pub fn load_column(column: &ColumnPlan) -> LoadColumn {
-    LoadColumn { logical: column.mapping.logical, policy: column.policy, large: is_large(&column.mapping.target_type) }
+    LoadColumn { stored: column.mapping.stored, policy: column.policy, large: is_large(&column.mapping.target_type) }
 }
 
 /// Types whose values, or several of them joined, can exceed `max_allowed_packet`.
@@ -147,18 +148,18 @@ fn canonical(column: &ColumnPlan, name: String) -> String {
     if load_column.large {
         return or_null(format!("SHA2({name}, 256)"));
     }
-    match column.mapping.logical {
-        LogicalType::Text { .. }
-        | LogicalType::Char { .. }
-        | LogicalType::Bytes
-        | LogicalType::Json
-        | LogicalType::Xml
-        | LogicalType::FloatArray => {
+    match column.mapping.stored {
+        StoredType::Text { .. }
+        | StoredType::Char { .. }
+        | StoredType::Bytes
+        | StoredType::Json
+        | StoredType::Xml
+        | StoredType::FloatArray => {
             format!("{}, CAST({name} AS BINARY)", or_null(format!("LENGTH({name})")))
         }
         // A point is kept as its SRID, byte order and type, then the bits of its coordinates (MySQL 8.0 Reference Manual,
         // 13.4.3 "Internal Geometry Storage Format"); a double's text would not show them all alike on every version.
-        LogicalType::Float4 | LogicalType::Float8 => or_null(format!("LOWER(HEX(SUBSTR(POINT({name}, 0), 10, 8)))")),
+        StoredType::Float4 | StoredType::Float8 => or_null(format!("LOWER(HEX(SUBSTR(POINT({name}, 0), 10, 8)))")),
         _ => or_null(name),
     }
 }
@@ -200,7 +201,7 @@ pub fn convert(table: &TablePlan, staging: &TableName, preserved: &PreservedAttr
     for column in &table.columns {
         let Some(wanted) = &column.mapping.convert_to else { continue };
         let (own, null) = (identifier(&column.target), if column.nullable { "NULL" } else { "NOT NULL" });
-        if *column.mapping.read.mapped() == ReadExpression::Ewkt {
+        if column.holds == LogicalType::Geometry {
             statements.push(format!("ALTER TABLE {name} MODIFY {own} longblob {null}"));
             statements.push(format!("UPDATE {name} SET {own} = {} WHERE LEFT({own}, 5) = 'SRID='", geometry(&own)));
         }

@@ -1,8 +1,9 @@
 //! What the plan must know of PostgreSQL.
 
 use crate::config::Engine;
-use crate::model::schema::{IndexKind, SourceType};
-use crate::plan::type_map::{self, LogicalType, Mapping};
+use crate::model::logical::LogicalType;
+use crate::model::schema::IndexKind;
+use crate::plan::type_map::{self, Mapping, StoredType};
 use crate::plan::{ColumnPlan, Dialect, IndexPlan, Named, TablePlan};
 
 /// See the module.
@@ -10,12 +11,12 @@ use crate::plan::{ColumnPlan, Dialect, IndexPlan, Named, TablePlan};
 pub struct PostgresDialect;
 
 impl Dialect for PostgresDialect {
-    fn mapping(&self, source: &SourceType) -> Result<Mapping, String> {
-        type_map::map(source, Engine::Postgres)
+    fn mapping(&self, holds: LogicalType) -> Mapping {
+        type_map::map(holds, Engine::Postgres)
     }
 
-    fn mapping_as(&self, source: &SourceType, wanted: &str) -> Result<Mapping, String> {
-        type_map::map_as(source, wanted, Engine::Postgres)
+    fn mapping_as(&self, holds: LogicalType, wanted: &str) -> Result<Mapping, String> {
+        type_map::map_as(holds, wanted, Engine::Postgres)
     }
 
     fn default_schema<'a>(&self, _database: &'a str) -> &'a str {
@@ -73,7 +74,7 @@ impl Dialect for PostgresDialect {
         let keys = index.columns.iter().filter_map(|(name, _)| columns.iter().find(|column| &column.target == name));
         keys.map(|column| &column.mapping)
             .find(|mapping| {
-                matches!(mapping.logical, LogicalType::Json | LogicalType::Xml) || mapping.convert_to.is_some()
+                matches!(mapping.stored, StoredType::Json | StoredType::Xml) || mapping.convert_to.is_some()
             })
             .map(|mapping| format!("{} cannot be indexed by a b-tree", mapping.final_type()))
     }

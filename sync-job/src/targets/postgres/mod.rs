@@ -246,7 +246,7 @@ impl Target for Postgres {
     }
 
     fn encoder(&self, table: &TablePlan) -> CopyEncoder {
-        CopyEncoder::new(table.columns.iter().map(|column| (column.mapping.logical, column.policy)))
+        CopyEncoder::new(table.columns.iter().map(|column| (column.mapping.stored, column.policy)))
     }
 
     async fn create_staging(&self, table: &TablePlan, staging: &Staging) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use super::quote::{identifier, list, literal, qualified};
 use crate::model::schema::{IndexKind, TableName};
-use crate::plan::type_map::LogicalType;
+use crate::plan::type_map::StoredType;
 use crate::plan::{ColumnPlan, ForeignKeyPlan, IndexPlan, TablePlan};
 use crate::targets::MARK;
 
@@ -43,9 +43,9 @@ fn sequence_bounds(column: &ColumnPlan, increment: i128) -> String {
     if increment > 0 {
         return String::new();
     }
-    let (low, high) = match column.mapping.logical {
-        LogicalType::Int2 => (i64::from(i16::MIN), i64::from(i16::MAX)),
-        LogicalType::Int4 => (i64::from(i32::MIN), i64::from(i32::MAX)),
+    let (low, high) = match column.mapping.stored {
+        StoredType::Int2 => (i64::from(i16::MIN), i64::from(i16::MAX)),
+        StoredType::Int4 => (i64::from(i32::MIN), i64::from(i32::MAX)),
         _ => (i64::MIN, i64::MAX),
     };
     format!(" MINVALUE {low} MAXVALUE {high}")
@@ -79,24 +79,24 @@ pub fn digest<'a>(
 /// 0; xml and json have no hash function.
 fn hashed(column: &ColumnPlan) -> String {
     let name = identifier(&column.target);
-    match column.mapping.logical {
-        LogicalType::Int8 => format!("int8send({name})"),
-        LogicalType::Float4 => format!("float4send({name})"),
-        LogicalType::Float8 => format!("float8send({name})"),
-        LogicalType::Decimal { .. } => format!("numeric_send({name})"),
-        LogicalType::Time { .. } => format!("time_send({name})"),
-        LogicalType::Timestamp { .. } => format!("timestamp_send({name})"),
-        LogicalType::TimestampTz { .. } => format!("timestamptz_send({name})"),
-        LogicalType::FloatArray => format!("array_send({name})"),
-        LogicalType::Json | LogicalType::Xml => format!("{name}::text"),
+    match column.mapping.stored {
+        StoredType::Int8 => format!("int8send({name})"),
+        StoredType::Float4 => format!("float4send({name})"),
+        StoredType::Float8 => format!("float8send({name})"),
+        StoredType::Decimal { .. } => format!("numeric_send({name})"),
+        StoredType::Time { .. } => format!("time_send({name})"),
+        StoredType::Timestamp { .. } => format!("timestamp_send({name})"),
+        StoredType::TimestampTz { .. } => format!("timestamptz_send({name})"),
+        StoredType::FloatArray => format!("array_send({name})"),
+        StoredType::Json | StoredType::Xml => format!("{name}::text"),
         // Where somebody gave the column a collation that calls different texts equal, so would their hashes be.
-        LogicalType::Text { .. } | LogicalType::Char { .. } => format!("{name} COLLATE \"C\""),
-        LogicalType::Bool
-        | LogicalType::Int2
-        | LogicalType::Int4
-        | LogicalType::Date
-        | LogicalType::Bytes
-        | LogicalType::Uuid => name,
+        StoredType::Text { .. } | StoredType::Char { .. } => format!("{name} COLLATE \"C\""),
+        StoredType::Bool
+        | StoredType::Int2
+        | StoredType::Int4
+        | StoredType::Date
+        | StoredType::Bytes
+        | StoredType::Uuid => name,
     }
 }
 

@@ -7,7 +7,7 @@ use super::quote::{identifier, literal as quoted, qualified};
 use super::sql::only;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
-use crate::plan::type_map::LogicalType;
+use crate::plan::type_map::StoredType;
 use crate::plan::{ColumnPlan, TablePlan};
 use crate::proof::witness::{self, Aggregate, Answer, Content, HASHED_BYTES, PLACES, Plan, Question, Scope, Subject};
 use crate::rows::cell::{date_text, decimal_text, hex, time_text};
@@ -78,9 +78,9 @@ fn expression(table: &TablePlan, plan: &Plan, question: Question) -> String {
 /// What a smallest or largest one is looked for of; a float4 is shown whole as the double that it is.
 fn base(column: &ColumnPlan) -> String {
     let name = identifier(&column.target);
-    match column.mapping.logical {
-        LogicalType::Bool => format!("{name}::int4"),
-        LogicalType::Float4 => format!("{name}::float8"),
+    match column.mapping.stored {
+        StoredType::Bool => format!("{name}::int4"),
+        StoredType::Float4 => format!("{name}::float8"),
         _ => name,
     }
 }

@@ -7,6 +7,7 @@ use crate::model::error::Result;
 use crate::model::schema::{
     IndexColumn, IndexKind, Listed, SourceColumn, SourceForeignKey, SourceIndex, SourceKind, SourceTable, TableName,
 };
+use crate::sources::sqlserver::field::column_type;
 use crate::sources::sqlserver::types::{TypeFacts, declared, source_type};
 
 /// Stands for the condition of a filtered index that the server keeps to itself.
@@ -166,7 +167,7 @@ fn new_column(fields: &Fields<'_>) -> Result<SourceColumn> {
     };
     Ok(SourceColumn {
         name: fields.text("column_name")?,
-        source_type: source_type(&facts),
+        column_type: column_type(&source_type(&facts)),
         declared: declared(&facts),
         by_base_type: facts.name.is_none() && facts.base.is_some(),
         nullable: fields.flag("is_nullable")?,

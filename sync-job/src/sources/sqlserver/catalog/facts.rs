@@ -12,6 +12,7 @@ use crate::model::error::{Error, Kind, Result};
 use crate::model::facts::MissingFact;
 use crate::model::schema::{Identity, SourceKind, SourceTable};
 use crate::sources::sqlserver::connect::{Connection, rows};
+use crate::sources::sqlserver::field::Field;
 
 type Apply = fn(&mut Tables, &Fields<'_>) -> Result<()>;
 
@@ -35,6 +36,7 @@ pub async fn read(connection: &mut Connection, timeout: Duration, tables: &mut T
         }
     }
     spread_masks(&mut tables.found);
+    read_masks(&mut tables.found);
     let mut found = optional(connection, "table sizes", queries::SIZES, timeout, &mut missing).await?;
     if found.is_none() {
         found = optional(connection, "row counts", queries::ROW_COUNTS, timeout, &mut missing).await?;
@@ -118,6 +120,18 @@ fn spread_masks(tables: &mut [SourceTable]) {
             table.columns.iter_mut().filter(|column| column.computed).for_each(|column| column.masked = true);
         }
         table.may_show_masks = any && table.kind == SourceKind::View;
+    }
+}
+
+/// An expression over a masked column shows the mask of the expression's own type: its text is read by its name alone.
+fn read_masks(tables: &mut [SourceTable]) {
+    for table in tables {
+        for column in table.columns.iter_mut().filter(|column| column.masked || table.may_show_masks) {
+            let own = &mut column.column_type.read;
+            if let Some(read) = Field::through_driver(own) {
+                *own = read;
+            }
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub fn of(tables: &[TablePlan]) -> Vec<(Probe, Vec<TestedColumn>)> {
         let columns = columns.map(|column| (column.source.as_str(), Subject::column(column)));
         let keys = table.chunk_key.iter().map(|key| (key.name.as_str(), Subject::key(key)));
         for (name, subject) in columns.chain(keys) {
-            let read = subject.read.clone();
+            let read = subject.plan.clone();
             let place_of = known.iter().find(|(other, _)| *other == subject).map(|(_, index)| *index);
             let index = place_of.unwrap_or_else(|| {
                 let index = place(&mut found, subject.probe());
@@ -63,21 +63,27 @@ fn place(found: &mut Vec<(Probe, Vec<TestedColumn>)>, probe: Probe) -> usize {
 mod tests {
     use super::*;
     use crate::config::Engine;
-    use crate::model::schema::{CodePageOrName, Length, SourceType};
+    use crate::model::schema::ColumnType;
     use crate::plan::ColumnPlan;
     use crate::plan::type_map::map;
     use crate::rows::cell::Cell;
     use crate::rows::encode::TextPolicy;
     use crate::rows::text::CodePage;
+    use crate::sources::sqlserver::column_type;
     use crate::sources::sqlserver::self_test::probe::Expected;
+    use crate::sources::sqlserver::types::{CodePageOrName, Length, SourceType};
 
     fn column(source_type: SourceType) -> ColumnPlan {
+        let ColumnType { holds, read, .. } = column_type(&source_type);
+        let holds = holds.unwrap();
         ColumnPlan {
             source: "c".to_owned(),
             target: "c".to_owned(),
             declared: String::new(),
-            mapping: map(&source_type, Engine::Postgres).unwrap(),
-            source_type,
+            mapping: map(holds, Engine::Postgres),
+            holds,
+            read,
+            companion: None,
             nullable: true,
             masked: false,
             only_counted: false,

@@ -10,7 +10,7 @@ use crate::connect::retry::worth_retrying;
 use crate::model::error::{Error, Result};
 use crate::model::facts::Abilities;
 use crate::plan::TablePlan;
-use crate::plan::self_test::{Deviation, SelfTest, TestedColumn};
+use crate::plan::self_test::{SelfTest, TestedColumn};
 use crate::rows::cell::Cell;
 use crate::rows::encode::CellError;
 use crate::rows::message::Message;
@@ -18,8 +18,10 @@ use crate::sources::Source as _;
 
 use super::SqlServer;
 use super::decode::cell;
+pub use findings::{Deviation, judge as findings_of};
 use probe::{Literal, Probe};
 
+mod findings;
 mod kinds;
 mod numbers;
 mod others;
@@ -51,7 +53,7 @@ pub async fn run(source: &SqlServer, tables: &[TablePlan], abilities: Abilities)
     wrong.sort_by_key(|(probe, ..)| probe.through_driver().is_none());
     let others: Vec<Probe> = wrong.iter().filter_map(|(probe, ..)| probe.through_driver()).collect();
     let mut others = ask(source, &others.iter().collect::<Vec<_>>()).await?.into_iter();
-    let deviations = wrong
+    let deviations: Vec<Deviation> = wrong
         .into_iter()
         .map(|(probe, columns, Wrong { asked, expected, got })| Deviation {
             kind: probe.kind.clone(),
@@ -62,9 +64,9 @@ pub async fn run(source: &SqlServer, tables: &[TablePlan], abilities: Abilities)
             right_through_driver: others.next().is_some_and(|wrong| wrong.is_none()),
         })
         .collect();
-    let only_counted = sums::run(source, tables, abilities).await?;
+    let sums = sums::run(source, tables, abilities).await?;
     tracing::debug!(kinds = uses.len(), seconds = began.elapsed().as_secs_f32(), "the self-test of the source");
-    Ok(SelfTest { deviations, only_counted })
+    Ok(findings_of(&deviations, &sums))
 }
 
 /// For each probe what was wrong, if anything was.

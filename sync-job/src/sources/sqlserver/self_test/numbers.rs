@@ -1,7 +1,7 @@
 //! Literals of numbers at the ends of their types' ranges, from the pages of each type below "Data types (Transact-SQL)".
 
-use crate::model::schema::SourceType;
 use crate::rows::cell::Cell;
+use crate::sources::sqlserver::types::SourceType;
 
 use super::probe::{Expected, Literal, Subject};
 

@@ -1,7 +1,7 @@
 //! Literals of the remaining types: bytes, uniqueidentifier, hierarchyid, spatial types, and what else the CLR stores.
 
-use crate::model::schema::{Length, SourceType};
 use crate::rows::cell::Cell;
+use crate::sources::sqlserver::types::{Length, SourceType};
 
 use super::probe::{Expected, LONG, Literal, Subject};
 

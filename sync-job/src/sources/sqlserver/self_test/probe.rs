@@ -1,11 +1,13 @@
 //! A read expression, the literals that it is asked for over, and what must come.
 
-use crate::model::schema::SourceType;
-use crate::plan::type_map::{LogicalType, ReadExpression};
+use crate::model::read::ReadPlan;
+use crate::plan::type_map::StoredType;
 use crate::plan::{ColumnPlan, KeyColumn};
 use crate::rows::cell::{Cell, hex};
 use crate::rows::text::utf16_lossy;
+use crate::sources::sqlserver::field::{HasField as _, ReadExpression};
 use crate::sources::sqlserver::select;
+use crate::sources::sqlserver::types::SourceType;
 
 /// What the derived table of literals is called.
 const LITERALS: &str = "stopgap_literals";
@@ -122,6 +124,7 @@ impl Probe {
 /// What of a column decides how it is probed.
 #[derive(PartialEq)]
 pub struct Subject<'a> {
+    pub plan: &'a ReadPlan,
     pub source_type: &'a SourceType,
     pub read: &'a ReadExpression,
     pub collation: Option<&'a str>,
@@ -133,18 +136,20 @@ pub struct Subject<'a> {
 impl<'a> Subject<'a> {
     pub fn column(column: &'a ColumnPlan) -> Self {
         Self {
-            source_type: &column.source_type,
-            read: &column.mapping.read,
+            plan: &column.read,
+            source_type: column.source_type(),
+            read: column.read_as(),
             collation: column.collation.as_deref(),
-            keeps_all_digits: matches!(column.mapping.logical, LogicalType::Text { .. } | LogicalType::Char { .. }),
+            keeps_all_digits: matches!(column.mapping.stored, StoredType::Text { .. } | StoredType::Char { .. }),
             bytes_of_text: select::bytes_of_text(column),
         }
     }
 
     pub fn key(key: &'a KeyColumn) -> Self {
         Self {
-            source_type: &key.source_type,
-            read: &key.read,
+            plan: &key.read,
+            source_type: key.source_type(),
+            read: key.read_as(),
             collation: None,
             keeps_all_digits: false,
             bytes_of_text: select::BYTES_OF_KEY,

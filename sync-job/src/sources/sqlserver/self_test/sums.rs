@@ -6,13 +6,14 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::findings::Deviation;
 use super::probe::{Expected, LITERALS_OF_SUMS, Literal, Subject as Read};
 use super::reason;
 use crate::config::WitnessPolicy;
 use crate::connect::retry::worth_retrying;
 use crate::model::error::Result;
 use crate::model::facts::Abilities;
-use crate::plan::self_test::{Deviation, TestedColumn};
+use crate::plan::self_test::TestedColumn;
 use crate::plan::{ColumnPlan, TablePlan};
 use crate::proof::witness::plan::aggregates;
 use crate::proof::witness::{self as sums, Aggregate, Answer, Content, Subject};
@@ -65,11 +66,8 @@ fn kinds(tables: &[TablePlan], abilities: Abilities) -> Vec<(&ColumnPlan, Subjec
             if matches!(subject, Subject::Counted { .. } | Subject::Skipped { .. }) {
                 continue;
             }
-            let tested = TestedColumn {
-                table: table.source.clone(),
-                column: column.source.clone(),
-                read: column.mapping.read.clone(),
-            };
+            let tested =
+                TestedColumn { table: table.source.clone(), column: column.source.clone(), read: column.read.clone() };
             let alike = |(other, others, _): &&mut (&ColumnPlan, Subject, Vec<TestedColumn>)| {
                 *others == subject && Read::column(other) == Read::column(column)
             };
@@ -295,10 +293,11 @@ fn code_points(text: &str) -> u64 {
 mod tests {
     use super::*;
     use crate::config::Engine;
-    use crate::model::schema::{CodePageOrName, Length, SourceType};
-    use crate::plan::type_map::map;
-    use crate::proof::witness::fixture::column;
+    use crate::model::schema::ColumnType;
+    use crate::proof::witness::fixture::of_type;
     use crate::rows::text::CodePage;
+    use crate::sources::sqlserver::column_type;
+    use crate::sources::sqlserver::types::{CodePageOrName, Length, SourceType};
 
     fn types() -> Vec<SourceType> {
         use SourceType as S;
@@ -342,7 +341,8 @@ mod tests {
         for (engine, modern) in [(Engine::Postgres, true), (Engine::Postgres, false), (Engine::Mysql, true)] {
             let abilities = Abilities { utf8: modern, long_hash: modern };
             for source_type in types() {
-                let column = column("c", source_type.clone(), map(&source_type, engine).unwrap());
+                let ColumnType { holds, read, .. } = column_type(&source_type);
+                let column = ColumnPlan { read, ..of_type("c", holds.unwrap(), engine) };
                 let subject = sums::plan::subject(&column, abilities);
                 let probes = probes(&column, subject);
                 let is_null = |probe: &&Probe| probe.literal.expected == Expected::Cell(Cell::Null);

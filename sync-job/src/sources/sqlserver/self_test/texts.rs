@@ -4,11 +4,11 @@
 //! are UTF-16LE; "Collation and Unicode support": `char` and `varchar` are in the code page of their collation; "binary and
 //! varbinary (Transact-SQL)": a conversion from characters keeps the bytes.
 
-use crate::model::schema::{Length, SourceType};
-use crate::plan::type_map::ReadExpression;
 use crate::rows::cell::Cell;
 use crate::rows::text::CodePage;
+use crate::sources::sqlserver::field::ReadExpression;
 use crate::sources::sqlserver::quote;
+use crate::sources::sqlserver::types::{Length, SourceType};
 
 use super::probe::{Expected, LONG, Literal, Subject};
 

@@ -1,9 +1,9 @@
 //! Literals of dates and times at the ends of their types' ranges, from the pages of each type below "Date and time data types
 //! and functions (Transact-SQL)".
 
-use crate::model::schema::SourceType;
-use crate::plan::type_map::ReadExpression;
 use crate::rows::cell::{Cell, DAYS_TO_1900};
+use crate::sources::sqlserver::field::ReadExpression;
+use crate::sources::sqlserver::types::SourceType;
 
 use super::probe::{Expected, Literal, Subject};
 

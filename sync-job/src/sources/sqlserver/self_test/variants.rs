@@ -3,9 +3,9 @@
 //! The texts are those of the styles that the expression asks for, from "CAST and CONVERT (Transact-SQL)". Style 3 of float and
 //! real, of which every number can be read back, is that of SQL Server 2016 and later: before, it gives six digits.
 
-use crate::model::schema::SourceType;
-use crate::plan::type_map::ReadExpression;
 use crate::rows::cell::Cell;
+use crate::sources::sqlserver::field::ReadExpression;
+use crate::sources::sqlserver::types::SourceType;
 
 use super::probe::{Expected, Literal, Subject};
 
