@@ -90,7 +90,7 @@ fn table(name: &str, columns: Vec<SourceColumn>, indexes: Vec<SourceIndex>) -> S
         bytes: Some(400 << 20),
         temporal: None,
         row_level_security: false,
-        memory_optimized: false,
+        outside_transactions: false,
         may_show_masks: false,
     }
 }

@@ -70,6 +70,7 @@ mod cases {
     mod readme;
     mod regressions;
     mod row_values;
+    mod second_source;
     mod self_test;
     mod slots;
     mod source_catalog;

@@ -16,6 +16,12 @@ pub struct SourceFacts {
     pub sees_definitions: Option<bool>,
 }
 
+impl AsRef<SourceFacts> for SourceFacts {
+    fn as_ref(&self) -> &SourceFacts {
+        self
+    }
+}
+
 /// What a server can compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Abilities {

@@ -108,7 +108,7 @@ pub struct SourceIndex {
     pub structure: String,
     pub columns: Vec<IndexColumn>,
     pub included: Vec<String>,
-    /// The predicate of a filtered index in T-SQL.
+    /// The predicate of a filtered index, in the source's language.
     pub filter: Option<String>,
     pub disabled: bool,
 }
@@ -168,8 +168,8 @@ pub struct SourceTable {
     pub temporal: Option<String>,
     /// An enabled security policy filters this table's rows.
     pub row_level_security: bool,
-    /// In-Memory OLTP, which takes no part in SNAPSHOT transactions.
-    pub memory_optimized: bool,
+    /// It takes no part in transactions of several statements, and one statement sees one state of it: In-Memory OLTP.
+    pub outside_transactions: bool,
     /// A view of a database with columns whose masks this login does not see through: it may show the masks, and no catalog says so.
     pub may_show_masks: bool,
 }

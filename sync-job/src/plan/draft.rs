@@ -156,7 +156,7 @@ fn plan_table(
         kind: source.kind,
         filter: own.and_then(|own| own.filter.clone()),
         consistency: settings.consistency,
-        memory_optimized: source.memory_optimized,
+        outside_transactions: source.outside_transactions,
         readers: settings.readers,
         chunk_key: chunking.key,
         chunks: chunking.chunks,

@@ -32,7 +32,7 @@ pub fn choose(
         None => best_key(source),
     };
     if settings.consistency == Consistency::Snapshot {
-        return one(if source.memory_optimized {
+        return one(if source.outside_transactions {
             "of a memory-optimized table one statement sees one state"
         } else {
             "a SNAPSHOT transaction belongs to one connection"

@@ -157,7 +157,7 @@ pub struct TablePlan {
     pub columns: Vec<ColumnPlan>,
     pub filter: Option<String>,
     pub consistency: Consistency,
-    pub memory_optimized: bool,
+    pub outside_transactions: bool,
     pub readers: usize,
     pub chunk_key: Vec<KeyColumn>,
     /// How many chunks are aimed at.
@@ -188,10 +188,9 @@ pub struct TablePlan {
 }
 
 impl TablePlan {
-    /// Whether its rows are read in a SNAPSHOT transaction. SQL Server keeps memory-optimized tables out of those (error 41332), but
-    /// a statement of its own sees one state of such a table ("Transactions with Memory-Optimized Tables" in its documentation).
-    pub fn is_read_in_snapshot(&self) -> bool {
-        self.consistency == Consistency::Snapshot && !self.memory_optimized
+    /// Whether its rows are read in a transaction that sees one state of the source. A table outside of those is read by one statement.
+    pub fn is_read_in_transaction(&self) -> bool {
+        self.consistency == Consistency::Snapshot && !self.outside_transactions
     }
 
     /// Whether two SELECTs may differ although no row was changed between them: a filter, a view or a computed column may ask for the
@@ -221,7 +220,7 @@ impl TablePlan {
         self.swap.method == SwapMethod::Rename || self.merge_key().is_some_and(|key| key.staging_only)
     }
 
-    /// Whether the offset of this datetimeoffset travels in a column beside it.
+    /// Whether the offset of this instant travels in a column beside it.
     pub fn keeps_offset(&self, column: &ColumnPlan) -> bool {
         let beside =
             |other: &ColumnPlan| other.source == column.source && other.companion == Some(CompanionKind::Offset);

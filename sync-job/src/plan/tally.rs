@@ -77,7 +77,7 @@ mod tests {
             bytes: None,
             temporal: None,
             row_level_security: false,
-            memory_optimized: false,
+            outside_transactions: false,
             may_show_masks: false,
         }
     }

@@ -141,7 +141,7 @@ fn swap(method: SwapMethod) -> &'static str {
 
 fn consistency(table: &TablePlan) -> &'static str {
     match table.consistency {
-        Consistency::Snapshot if !table.is_read_in_snapshot() => "one statement",
+        Consistency::Snapshot if !table.is_read_in_transaction() => "one statement",
         Consistency::Snapshot => "one SNAPSHOT transaction",
         Consistency::DatabaseSnapshot => "a database snapshot",
         Consistency::None => "the live table",

@@ -40,7 +40,7 @@ pub fn table(columns: Vec<ColumnPlan>) -> TablePlan {
         columns,
         filter: None,
         consistency: Consistency::None,
-        memory_optimized: false,
+        outside_transactions: false,
         readers: 1,
         chunk_key: Vec::new(),
         chunks: 1,

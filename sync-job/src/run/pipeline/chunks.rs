@@ -97,7 +97,7 @@ pub async fn load<S: Source, T: Target>(
         loaded.waiting += result.waited;
         let apart = result.waited + witness.as_ref().map_or(Duration::ZERO, |said| said.took);
         loaded.reading += took.saturating_sub(apart);
-        // A SNAPSHOT transaction reads the table whole, so that there is no other.
+        // A transaction reads the table whole, so that there is no other.
         loaded.witness = witness.or(loaded.witness);
     }
     Ok(loaded)
@@ -182,9 +182,9 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         let encoder = context.target.encoder(&self.table);
         let mut sink = Sink::new(encoder, loader, &context.memory, &tell);
         let began = Instant::now();
-        let in_snapshot = self.table.is_read_in_snapshot();
+        let in_transaction = self.table.is_read_in_transaction();
         let mut first = None;
-        if in_snapshot {
+        if in_transaction {
             reader.begin().await?;
             if self.table.may_differ_by_itself() {
                 first = self.ask_within(&mut reader, None, None).await?;
@@ -201,10 +201,10 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
             sink.flush().await?;
         }
         let rows = Some(sink.rows());
-        let witness = if in_snapshot { self.ask_within(&mut reader, first, rows).await? } else { None };
+        let witness = if in_transaction { self.ask_within(&mut reader, first, rows).await? } else { None };
         // A statement that the server refuses ends the transaction and leaves nothing to read with.
         let is_usable = !witness.as_ref().is_some_and(witness::Said::is_refused);
-        if in_snapshot && is_usable {
+        if in_transaction && is_usable {
             reader.commit().await?;
         }
         let result = sink.finish().await?;

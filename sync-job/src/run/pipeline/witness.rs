@@ -35,16 +35,16 @@ impl Said {
     }
 }
 
-/// Whether the rows may change between two statements. In a SNAPSHOT transaction those that may are asked about by [`ask_again`].
+/// Whether the rows may change between two statements. In a transaction those that may are asked about by [`ask_again`].
 fn is_live(table: &TablePlan) -> bool {
     match table.consistency {
-        _ if table.is_read_in_snapshot() => false,
+        _ if table.is_read_in_transaction() => false,
         Consistency::DatabaseSnapshot => table.may_differ_by_itself(),
         Consistency::Snapshot | Consistency::None => true,
     }
 }
 
-/// Asks over a reader that sees the rows now; in its SNAPSHOT transaction where it has one. `rows`: how many it read, if it did.
+/// Asks over a reader that sees the rows now; in its transaction where it has one. `rows`: how many it read, if it did.
 pub async fn ask<R: Reader>(
     reader: &mut R,
     table: &TablePlan,

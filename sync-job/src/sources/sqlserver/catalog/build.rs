@@ -80,7 +80,7 @@ impl Tables {
             bytes: None,
             temporal: None,
             row_level_security: false,
-            memory_optimized: false,
+            outside_transactions: false,
             may_show_masks: false,
         };
         if !named {
