@@ -1,4 +1,4 @@
-//! Writes a commented job file for a source that was looked at: `sync-job init`.
+//! Writes a commented job file for the source that `sync-job init` inspects.
 
 use std::fmt::Write as _;
 
