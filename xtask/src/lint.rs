@@ -1,18 +1,53 @@
 //! `cargo xtask lint`: what CI checks before it tests.
 
-use crate::architecture;
-use crate::workspace::{self, cargo, on_path, run};
-use anyhow::Result;
+use crate::{
+    architecture,
+    build::{self, TEST_EDGES},
+    phases::Phases,
+    setup,
+    workspace::{self, cargo, root},
+};
+use anyhow::{Result, ensure};
+use std::{path::Path, process::Command};
 
-/// Format, the architecture, lints, and licences where the tool for it is installed.
+/// Format, the module layout, lints, and what is depended upon.
 pub fn run_all() -> Result<()> {
-    run(&mut cargo(["fmt", "--all", "--check"]))?;
-    architecture::check(workspace::root())?;
-    run(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    if on_path("cargo-deny") {
-        run(&mut cargo(["deny", "check"]))?;
-    } else {
-        println!("cargo-deny is not installed: licences and advisories were not checked (cargo install cargo-deny)");
+    let mut checks = Phases::begin();
+    let result = phases(&mut checks);
+    println!("\n{}", checks.table());
+    result
+}
+
+/// The same as phases of something longer.
+pub fn phases(phases: &mut Phases) -> Result<()> {
+    phases.run("format", || workspace::run(&mut cargo(["fmt", "--all", "--check"])))?;
+    phases.run("architecture", || architecture::check(root()))?;
+    phases.run("dependencies", dependencies)?;
+    phases.run("lint", || {
+        let mut clippy = build::command(&["clippy", "--workspace", "--all-targets"]);
+        clippy.args(["--", "-D", "warnings"]);
+        build::run(clippy, &[&["--workspace"], TEST_EDGES].concat()).map(drop)
+    })
+}
+
+/// Licences, sources, versions, and what is known to be wrong with any of them, as `deny.toml` says.
+fn dependencies() -> Result<()> {
+    let program = setup::cargo_deny()?;
+    workspace::run(&mut deny(&program, &["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))?;
+    let fetched = deny(&program, &["fetch", "db"]).output()?;
+    if fetched.status.success() {
+        return workspace::run(&mut deny(&program, &["check", "--disable-fetch", "advisories"]));
     }
+    let said = String::from_utf8_lossy(&fetched.stderr);
+    let reason = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no reason was given");
+    // There it can be had.
+    ensure!(std::env::var_os("GITHUB_ACTIONS").is_none(), "the database of advisories cannot be fetched: {reason}");
+    println!("\nAdvisories were NOT checked, their database cannot be fetched: {reason}");
     Ok(())
+}
+
+fn deny(program: &Path, arguments: &[&str]) -> Command {
+    let mut deny = Command::new(program);
+    deny.args(["--log-level", "warn"]).args(arguments).current_dir(root());
+    deny
 }

@@ -4,12 +4,15 @@ mod actionlint;
 mod architecture;
 mod bench;
 mod boot_test;
+mod build;
 mod certificates;
+mod ci;
 mod demo;
 mod lint;
 mod mysql;
 mod package;
 mod packages;
+mod phases;
 mod programs;
 mod setup;
 mod terraform;
@@ -38,13 +41,15 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// What must pass before a change lands: format, lints, dependencies, and every test; says how long each part took
+    Ci,
     /// Boots the machine image in an emulator and runs the job in it, well and badly; part of `test`
     BootTest,
     /// Measures a copy of TPC-H tables against its unavoidable parts, and keeps the result in docs/benchmarks.md
     Bench(bench::Options),
     /// Builds what is deployed into dist/: static programs, the launcher's zip, checksums, a bill of materials
     Package(package::Options),
-    /// Checks format, lints, the architecture and, where cargo-deny is installed, licences and advisories
+    /// Checks format, lints, the architecture, and what is depended upon
     Lint,
 }
 
@@ -53,6 +58,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(setup::ALL).and_then(|_| setup::checkers()).map(drop),
         Task::Demo(options) => demo::run(&options),
         Task::Test { arguments } => test::run(&arguments),
+        Task::Ci => ci::run(),
         Task::BootTest => boot_test::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Package(options) => package::run(&options),

@@ -1,6 +1,6 @@
 //! `cargo xtask package`: what is deployed, into `dist/`: the static job, the launcher's zip, checksums, what they are made of.
 
-use crate::workspace;
+use crate::{build, workspace};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::{
@@ -34,8 +34,8 @@ const PROGRAMS: [&str; 2] = ["sync-job", "launcher-fn"];
 
 pub fn run(options: &Options) -> Result<()> {
     println!("Building the static programs (the launcher's SDK of EC2 takes minutes)");
-    let job = workspace::build_static("sync-job", &options.profile)?;
-    let launcher = workspace::build_static("launcher-fn", &options.profile)?;
+    let job = build::deployed("sync-job", &options.profile)?;
+    let launcher = build::deployed("bootstrap", &options.profile)?;
     let dist = workspace::root().join("dist");
     println!("{}", assemble(&job, &launcher, &dist)?);
     println!("In {}; `cd dist && sha256sum --check SHA256SUMS` checks them", dist.display());

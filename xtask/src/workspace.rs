@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result, ensure};
 use std::{
-    io::IsTerminal as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -40,60 +39,6 @@ pub fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Builds with a profile. Whoever watches sees how far it is, and nobody's log is filled with it.
-pub fn build_command(profile: &str) -> Command {
-    let mut command = cargo(["build", "--profile", profile]);
-    if !std::io::stderr().is_terminal() {
-        command.arg("--quiet");
-    }
-    command
-}
-
-/// Builds binaries of the workspace with a profile and returns their paths in the same order.
-pub fn build(packages: &[&str], profile: &str) -> Result<Vec<PathBuf>> {
-    let mut command = build_command(profile);
-    for package in packages {
-        command.args(["--package", package]);
-    }
-    run(&mut command)?;
-    // Cargo's one irregularity: the profile `dev` builds into `debug`.
-    let directory = target().join(if profile == "dev" { "debug" } else { profile });
-    // The launcher's program has the name that Lambda wants.
-    let program = |package| if package == "launcher-fn" { "bootstrap" } else { package };
-    Ok(packages.iter().map(|package| directory.join(program(*package))).collect())
-}
-
-/// Builds a program that needs nothing of the machine on which it runs, and returns its path.
-///
-/// `name-lookup` keeps glibc from loading modules of that machine. Naming the target keeps the flag away from build scripts and
-/// procedural macros, which cannot be static.
-pub fn build_static(package: &str, profile: &str) -> Result<PathBuf> {
-    let name = if package == "launcher-fn" { "bootstrap" } else { package };
-    build_static_bin(package, &[], name, profile)
-}
-
-/// Builds the job whose decoders are wrong on purpose, beside the ordinary one and under a name of its own.
-pub fn build_broken(profile: &str) -> Result<PathBuf> {
-    let name = "sync-job-broken";
-    build_static_bin("sync-job", &["--features", "broken-decoders", "--bin", name], name, profile)
-}
-
-fn build_static_bin(package: &str, more: &[&str], name: &str, profile: &str) -> Result<PathBuf> {
-    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", triple.replace('-', "_").to_uppercase());
-    let mut command = build_command(profile);
-    command.args(["--target", &triple, "--package", package]).args(more);
-    // No paths of the machine that builds: the same sources give the same bytes anywhere.
-    let home = std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
-    let remap = |from: &str, to: &str| format!(" --remap-path-prefix={from}={to}");
-    let mut value = "-C target-feature=+crt-static".to_owned();
-    value.push_str(&remap(&root().display().to_string(), "/stopgap"));
-    value.push_str(&home.map(|home| remap(&home, "/cargo")).unwrap_or_default());
-    run(command.env(flags, value))?;
-    let directory = if profile == "dev" { "debug" } else { profile };
-    Ok(target().join(triple).join(directory).join(name))
-}
-
 /// Whether a program of this name is on `PATH`.
 pub fn on_path(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
@@ -120,7 +65,8 @@ pub fn write(path: &Path, content: &str) -> Result<()> {
     write().with_context(|| format!("writing {}", path.display()))
 }
 
-fn display(command: &Command) -> String {
+/// A command as it would be typed.
+pub fn display(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

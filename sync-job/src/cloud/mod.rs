@@ -7,6 +7,7 @@ use stopgap_runs::store::{Store, StoreError};
 mod iam;
 pub mod instance;
 pub mod notify;
+mod parameters;
 mod secrets;
 
 /// Region, credentials and endpoints of this machine.
@@ -33,20 +34,6 @@ impl Cloud {
 
     /// A parameter of SSM Parameter Store; `None` if there is none of this name.
     pub async fn parameter(&self, name: &str) -> anyhow::Result<Option<String>> {
-        let client = aws_sdk_ssm::Client::new(&self.config);
-        match client.get_parameter().name(name).with_decryption(true).send().await {
-            Ok(found) => Ok(found.parameter.and_then(|parameter| parameter.value)),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(aws_sdk_ssm::operation::get_parameter::GetParameterError::is_parameter_not_found) =>
-            {
-                Ok(None)
-            }
-            Err(error) => {
-                let reason = stopgap_runs::cloud::reason(&error);
-                Err(anyhow::anyhow!("the parameter {name} of SSM cannot be read: {reason}"))
-            }
-        }
+        parameters::get(&self.config, name).await
     }
 }

@@ -48,6 +48,28 @@ fn workflows_are_sound() {
     assert!(!lint(&[wrong]).is_empty());
 }
 
+/// A tag can be moved to other code, a commit cannot.
+#[test]
+fn actions_are_pinned_by_commit() {
+    let folder = root().parent().unwrap().join(".github/workflows");
+    let files = fs::read_dir(folder).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+    let text: Vec<String> = files.collect();
+    let uses: Vec<&str> = text
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter_map(|line| line.split_once("uses: "))
+        .map(|(_, action)| action)
+        .collect();
+    assert!(uses.len() > 10, "{uses:?}");
+    for action in uses {
+        let (_, pin) = action.split_once('@').unwrap();
+        let (commit, version) =
+            pin.split_once(" # ").unwrap_or_else(|| panic!("{action} has no version beside its commit"));
+        let is_commit = commit.len() == 40 && commit.chars().all(|digit| digit.is_ascii_hexdigit());
+        assert!(is_commit && version.starts_with('v'), "{action}");
+    }
+}
+
 /// What EC2 lets one do to things that are there.
 const CHANGES: [&str; 6] =
     ["ec2:CreateTags", "ec2:Delete", "ec2:Deregister", "ec2:Modify", "ec2:StopInstances", "ec2:TerminateInstances"];

@@ -7,7 +7,11 @@ mod process;
 mod result;
 mod target;
 
-use crate::{demo::Engine, setup, workspace};
+use crate::{
+    build::{self, BUILD_EDGES},
+    demo::Engine,
+    setup, workspace,
+};
 use anyhow::{Context, Result, ensure};
 use process::{Cost, Server, measure};
 use result::{Run, Stages};
@@ -20,6 +24,7 @@ const SOURCE_PASSWORD: &str = "STOPGAP_BENCH_SOURCE_PASSWORD";
 const TARGET_PASSWORD: &str = "STOPGAP_BENCH_TARGET_PASSWORD";
 /// What is measured is what is shipped.
 const PROFILE: &str = "release";
+const PROGRAMS: [&str; 3] = ["sync-job", "mssql-simulator", "read_discard"];
 const TPCH: &[&str] = &["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"];
 
 #[derive(Debug, clap::Args)]
@@ -55,16 +60,21 @@ pub fn run(options: &Options) -> Result<()> {
     let parts = engines.iter().filter_map(|engine| engine.part()).collect::<Vec<_>>();
     setup::run(&parts)?;
     println!("Building as for a release (the first time takes a while: everything is optimised together)");
-    let programs = workspace::build(&["sync-job", "mssql-simulator"], PROFILE)?;
-    let [sync_job, simulator] = &programs[..] else { anyhow::bail!("expected two programs, built {}", programs.len()) };
-    let mut reader = workspace::build_command(PROFILE);
-    workspace::run(reader.args(["--package", "stopgap-tests", "--bin", "read_discard"]))?;
+    let selection = ["--package", "sync-job", "--package", "mssql-simulator", "--package", "stopgap-tests"];
+    let mut command = build::command(&["build", "--profile", PROFILE]);
+    command.args(selection).args(PROGRAMS.iter().flat_map(|program| ["--bin", program]));
+    let built = build::run(command, &[&selection[..], BUILD_EDGES].concat())?;
+    let program = |name: &str| {
+        let found = built.iter().find(|made| made.path.ends_with(name)).map(|made| made.path.clone());
+        found.with_context(|| format!("{name} was not built"))
+    };
+    let [sync_job, simulator, reader] = [program(PROGRAMS[0])?, program(PROGRAMS[1])?, program(PROGRAMS[2])?];
     for engine in engines {
         let bench = Bench {
-            source: Simulator::start(simulator, &simulator::Options { tpch: Some(options.sf), ..Default::default() })?,
+            source: Simulator::start(&simulator, &simulator::Options { tpch: Some(options.sf), ..Default::default() })?,
             target: Target::start(engine)?,
             sync_job: sync_job.clone(),
-            reader: sync_job.with_file_name("read_discard"),
+            reader: reader.clone(),
             tls: options.tls,
         };
         let text = bench.run(engine, options)?;

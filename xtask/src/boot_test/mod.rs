@@ -20,7 +20,7 @@ pub fn run() -> Result<()> {
     let tools = setup::run(setup::ALL)?;
     let programs = programs::build()?;
     let image = image(&programs.job).map_err(no_image)?;
-    let mut tests = programs::tests(&tools, &programs)?;
+    let mut tests = programs::tests(programs::environment(&tools, &programs)?);
     // The whole workspace has the features with which everything is built already.
     tests.args(["--workspace", "--test", "boot"]).env(IMAGE, image);
     workspace::run(&mut tests).context("the boot test failed")?;

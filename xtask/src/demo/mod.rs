@@ -4,6 +4,7 @@ mod aws;
 mod target;
 
 use crate::{
+    build,
     certificates::{self, Certificates},
     packages::Part,
     setup::{self, Tools},
@@ -80,10 +81,12 @@ impl Clock {
 pub fn run(options: &Options) -> Result<()> {
     let parts: Vec<Part> = options.target.part().into_iter().chain(options.aws.then_some(Part::Clients)).collect();
     let tools = setup::run(&parts)?;
-    println!("Building sync-job and mssql-simulator (the first time takes a while: every dependency is optimised)");
-    let mut programs = workspace::build(&["sync-job", "mssql-simulator"], "quick")?;
-    // Optimised it would take minutes to build, and the launcher waits for EC2 anyway.
-    programs.extend(if options.aws { workspace::build(&["launcher-fn"], "dev")? } else { vec![PathBuf::new()] });
+    let names: &[&str] =
+        if options.aws { &["sync-job", "mssql-simulator", "bootstrap"] } else { &["sync-job", "mssql-simulator"] };
+    println!("Building what the demo runs: {} (the first time takes some minutes)", names.join(", "));
+    let mut programs = build::programs(names, &[])?;
+    // Without AWS nobody starts it.
+    programs.resize_with(3, PathBuf::new);
     let [job, simulator, launcher] = &programs[..] else { anyhow::bail!("built {} programs", programs.len()) };
     show(options, &tools, [job, simulator, launcher])
 }

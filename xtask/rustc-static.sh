@@ -1,0 +1,10 @@
+#!/bin/sh
+# rustc for the packages of the workspace, as cargo calls it (RUSTC_WORKSPACE_WRAPPER): the programs that are deployed are linked
+# statically, everything else is as it would be without this. Naming a target and the flag for all of it would build every
+# dependency a second time.
+rustc=$1
+shift
+case ${CARGO_BIN_NAME-} in
+    sync-job | sync-job-broken | bootstrap) exec "$rustc" "$@" -C target-feature=+crt-static ;;
+    *) exec "$rustc" "$@" ;;
+esac
