@@ -40,7 +40,7 @@ enum Task {
         arguments: Vec<String>,
     },
     /// What must pass before a change lands: format, lints, dependencies, and every test; says how long each part took
-    Ci,
+    Ci(ci::Options),
     /// Boots the machine image in an emulator and runs the job in it, well and badly; part of `test`
     BootTest,
     /// Measures a copy of TPC-H tables against its unavoidable parts, and keeps the result in docs/benchmarks.md
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(setup::ALL).and_then(|_| setup::checkers()).map(drop),
         Task::Demo(options) => demo::run(&options),
         Task::Test { arguments } => test::run(&arguments),
-        Task::Ci => ci::run(),
+        Task::Ci(options) => ci::run(&options),
         Task::BootTest => boot_test::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Package(options) => package::run(&options),

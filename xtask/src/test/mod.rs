@@ -9,7 +9,7 @@ use crate::{
     workspace,
 };
 use anyhow::{Context, Result, anyhow};
-use std::{ffi::OsString, path::PathBuf, process::Command};
+use std::{ffi::OsString, path::PathBuf, process::Command, time::Instant};
 use stopgap_servers::{
     machine::{IMAGE, NO_IMAGE},
     mysql::UNPACKED,
@@ -35,7 +35,16 @@ pub fn run(arguments: &[String]) -> Result<()> {
 
 /// Every test, in phases; then packing and the commands that the README begins with.
 pub fn everything(phases: &mut Phases) -> Result<()> {
-    let (tools, checkers) = phases.run("set-up", set_up)?;
+    // It waits for networks and disks, the compiler for processors.
+    let set_up = std::thread::spawn(|| {
+        let start = Instant::now();
+        let ready = set_up();
+        match &ready {
+            Ok(_) => boot_test::prepare(),
+            Err(error) => eprintln!("error: the set-up failed: {error:#}"),
+        }
+        (ready, start.elapsed())
+    });
     let built = phases.run("build of the tests", build::tests)?;
     let programs = phases.run("build of the launcher", || {
         Ok(Programs {
@@ -45,6 +54,9 @@ pub fn everything(phases: &mut Phases) -> Result<()> {
         })
     })?;
     let broken = phases.run("build of the broken job", broken)?;
+    let (ready, took) = phases.run("waiting for the set-up", || set_up.join().map_err(|_| anyhow!("it panicked")))?;
+    phases.add("set-up, beside the builds", took, ready.is_err());
+    let (tools, checkers) = ready?;
     let image = phases.run("image to boot", || image(&programs))?;
     let mut environment = environment(&tools, &programs)?;
     environment.extend(of_all_tests(&checkers, broken, &image));
