@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # As rustc-static.sh, but a crate in which clippy finds anything is not compiled. Where everything is built from nothing this saves
 # `cargo clippy` its own look at every dependency. What clippy makes is thrown away: it is not rustc ("clippy-driver is designed for
 # running Clippy and should not be used as a general replacement for rustc", its README).
