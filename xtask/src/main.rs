@@ -42,7 +42,7 @@ enum Task {
         arguments: Vec<String>,
     },
     /// What must pass before a change lands: format, lints, dependencies, and every test; says how long each part took
-    Ci,
+    Ci(ci::Options),
     /// Boots the machine image in an emulator and runs the job in it, with and without faults; part of `test`
     BootTest,
     /// Measures a copy of TPC-H tables against the parts that every copy needs; writes docs/benchmarks.md
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(setup::ALL).and_then(|_| setup::checkers()).map(drop),
         Task::Demo(options) => demo::run(&options),
         Task::Test { arguments } => test::run(&arguments),
-        Task::Ci => ci::run(),
+        Task::Ci(options) => ci::run(&options),
         Task::BootTest => boot_test::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Package(options) => package::run(&options),
