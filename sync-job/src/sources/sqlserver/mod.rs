@@ -46,7 +46,7 @@ pub struct SqlServer {
 /// Catalog statements on servers with many thousands of tables take a while.
 const CATALOG_TIMEOUT: Duration = Duration::from_mins(5);
 
-/// All foreign keys together: they are looked at before each run.
+/// For all foreign keys together: each run checks them first.
 const REFERENCES_TIMEOUT: Duration = Duration::from_mins(1);
 
 impl SqlServer {
