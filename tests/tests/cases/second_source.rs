@@ -330,7 +330,8 @@ impl Fixture<'_> {
     fn config(&self, consistency: &str) -> JobConfig {
         let password = self.directory.path().join("password");
         std::fs::write(&password, self.target.password()).unwrap();
-        let side = format!("password_file = {password:?}\ntls = \"disable\"\n");
+        let file = toml::Value::String(password.display().to_string());
+        let side = format!("password_file = {file}\ntls = \"disable\"\n");
         let text = format!(
             "[job]\nname = \"memory\"\nreaders = 3\n[source]\nhost = \"memory\"\ndatabase = \"meters\"\nuser = \"nobody\"\n\
              consistency = \"{consistency}\"\n{side}[target]\nengine = \"{}\"\nhost = \"{}\"\nport = {}\n\
