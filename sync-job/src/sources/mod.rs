@@ -65,7 +65,8 @@ pub trait Source: Send + Sync + 'static {
     /// How a whole table is read, for people: the statement that the server will get.
     fn describe_read(&self, table: &TablePlan) -> String;
 
-    /// The one unit of a table that is read whole. `None` where [`Reader::units`] cuts it.
+    /// The one unit of a table that is read whole, as every table is that [is read in a transaction](TablePlan::is_read_in_transaction).
+    /// `None` where [`Reader::units`] cuts it.
     fn whole(&self, table: &TablePlan) -> Option<Self::Unit>;
 }
 

@@ -440,7 +440,18 @@ async fn a_value_that_differs_by_one_is_found(engine: Engine) {
     assert_eq!(report.exit_status(), ExitStatus::TablesFailed);
 }
 
+/// Batches that are read over several connections are not of one moment.
+async fn a_source_that_cuts_a_transaction_is_stopped(engine: Engine) {
+    let target = TestTarget::on(engine).unwrap();
+    let fixture = Fixture { store: store(batches()), target: &target, directory: ScratchDir::new("memory").unwrap() };
+    let report = fixture.run("snapshot").await;
+    let failure = only_table(&report).failure.as_ref().unwrap();
+    assert!(failure.message.to_string().contains("cuts a table"), "{failure:?}");
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
+}
+
 on_each_engine! {
+    a_source_that_cuts_a_transaction_is_stopped,
     rows_from_memory_are_loaded_proven_and_swapped_in,
     a_value_that_differs_by_one_is_found,
 }

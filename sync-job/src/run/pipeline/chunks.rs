@@ -112,7 +112,7 @@ async fn units<S: Source, T: Target>(
     if let Some(whole) = context.source.whole(table) {
         return Ok(vec![whole]);
     }
-    context
+    let units = context
         .policy
         .retry(&format!("{}: finding chunk bounds", table.source), retries, async || {
             let _permit = super::permit(&context.readers).await?;
@@ -124,7 +124,13 @@ async fn units<S: Source, T: Target>(
             }
             units
         })
-        .await
+        .await?;
+    // Each unit has a connection of its own, and with it a transaction: several would not be of one moment.
+    if table.is_read_in_transaction() && units.len() > 1 {
+        let message = format!("{}: the source cuts a table that is read in one transaction", table.source);
+        return Err(Error::new(Side::Job, Kind::Internal, message));
+    }
+    Ok(units)
 }
 
 /// One chunk on its way.
