@@ -91,7 +91,7 @@ fn table(name: &str, columns: Vec<SourceColumn>, indexes: Vec<SourceIndex>) -> S
         temporal: None,
         row_level_security: false,
         outside_transactions: false,
-        may_show_masks: false,
+        may_show_masks: None,
     }
 }
 

@@ -171,7 +171,8 @@ pub struct SourceTable {
     /// It takes no part in transactions of several statements, and one statement sees one state of it: In-Memory OLTP.
     pub outside_transactions: bool,
     /// A view of a database with columns whose masks this login does not see through: it may show the masks, and no catalog says so.
-    pub may_show_masks: bool,
+    /// One of these columns.
+    pub may_show_masks: Option<String>,
 }
 
 impl SourceTable {

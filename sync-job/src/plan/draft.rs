@@ -268,10 +268,7 @@ fn plan_columns(
         if column.masked && settings.masked == MaskedPolicy::Refuse {
             refuse(
                 "masked-column",
-                format!(
-                    "column {} is masked for this login, or may be: what would be copied is not what is stored",
-                    column.name
-                ),
+                findings::masked(column),
                 "GRANT UNMASK to the login, list the column in exclude_columns, or set masked = \"allow\".",
             );
             continue;
@@ -300,8 +297,8 @@ fn plan_columns(
                 let renamed = own.and_then(|own| own.rename.iter().find(|(name, _)| same(name, &column.name)));
                 let name = renamed.map_or_else(|| settings.names.apply(&column.name), |(_, name)| name.clone());
                 let mut plan = column_plan(column, name, holds, mapping, settings);
-                if source.may_show_masks {
-                    plan.masked = true;
+                if source.may_show_masks.is_some() {
+                    plan.unwitnessed = Some(super::Unwitnessed::MayBeMasked);
                 }
                 let companion = companion(column, &plan, settings, dialect);
                 if companion.is_some() {
@@ -358,7 +355,7 @@ fn column_plan(
         companion: None,
         nullable: column.nullable,
         masked: column.masked,
-        only_counted: false,
+        unwitnessed: None,
         computed: column.computed,
         identity: column.identity.filter(|_| settings.identity == IdentityPolicy::Keep && integer),
         policy: TextPolicy {

@@ -123,7 +123,7 @@ pub fn for_witness(source: &SourceTable, columns: &[ColumnPlan]) -> Option<KeyCo
             L::Timestamp { .. } => matches!(stored, StoredType::Timestamp { .. }),
             _ => false,
         };
-        (alike && !column.encrypted && !column.masked).then(|| KeyColumn {
+        (alike && !column.encrypted && !column.masked && planned.unwitnessed.is_none()).then(|| KeyColumn {
             name: column.name.clone(),
             holds: planned.holds,
             read: planned.read.clone(),

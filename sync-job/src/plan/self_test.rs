@@ -1,6 +1,6 @@
 //! What the plan makes of the source's self-test: columns are read as they were, in another way, or not at all.
 
-use super::{ColumnPlan, Draft, Finding, TablePlan};
+use super::{ColumnPlan, Draft, Finding, TablePlan, Unwitnessed};
 use crate::model::read::ReadPlan;
 use crate::model::schema::TableName;
 
@@ -10,7 +10,7 @@ pub struct SelfTest {
     /// Columns that are read right in this way alone.
     pub instead: Vec<(TestedColumn, ReadPlan)>,
     /// Columns whose sums the source gives otherwise than it documents. Rows may be right all the same.
-    pub only_counted: Vec<TestedColumn>,
+    pub sums: Vec<(TestedColumn, Unwitnessed)>,
     /// For people. They belong to the run, not to tables: `verify` must not compare such columns either.
     pub findings: Vec<Finding>,
 }
@@ -25,9 +25,9 @@ pub struct TestedColumn {
 
 /// Reads columns another way where that was right, and takes the findings over: refusals where none was.
 pub fn apply(draft: &mut Draft, tested: SelfTest) {
-    for column in &tested.only_counted {
+    for (column, unwitnessed) in &tested.sums {
         for planned in columns_of(&mut draft.tables, column) {
-            planned.only_counted = true;
+            planned.unwitnessed.get_or_insert(*unwitnessed);
         }
     }
     for (column, read) in &tested.instead {

@@ -171,7 +171,7 @@ impl Source for Memory {
             temporal: None,
             row_level_security: false,
             outside_transactions: false,
-            may_show_masks: false,
+            may_show_masks: None,
         };
         Ok(Catalog { tables: vec![table], ..Catalog::default() })
     }

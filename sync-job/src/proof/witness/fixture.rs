@@ -24,7 +24,7 @@ pub fn column(name: &str, holds: LogicalType, mapping: Mapping) -> ColumnPlan {
         mapping,
         nullable: true,
         masked: false,
-        only_counted: false,
+        unwitnessed: None,
         computed: false,
         identity: None,
         policy: TextPolicy::default(),

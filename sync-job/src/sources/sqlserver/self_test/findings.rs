@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use crate::model::schema::TableName;
 use crate::plan::self_test::{SelfTest, TestedColumn};
-use crate::plan::{Finding, Severity};
+use crate::plan::{Finding, Severity, Unwitnessed};
 use crate::sources::sqlserver::field::Field;
 
-/// More tables than this are counted, not named.
+/// More tables, and more columns of a table, than this are counted, not named.
 const MOST_NAMED: usize = 10;
 
 /// An expression that the server did not answer as documented: what was asked, what was expected, and what came.
@@ -26,7 +26,7 @@ pub struct Deviation {
 }
 
 /// Reads columns another way where that was right, and refuses the run where none was. `sums`: those of the witness.
-pub fn judge(deviations: &[Deviation], sums: &[Deviation]) -> SelfTest {
+pub fn judge(deviations: &[Deviation], sums: &[(Deviation, Unwitnessed)]) -> SelfTest {
     let (right, wrong): (Vec<&Deviation>, Vec<&Deviation>) =
         deviations.iter().partition(|deviation| deviation.right_through_driver);
     let through = right.iter().flat_map(|deviation| &deviation.columns);
@@ -34,20 +34,22 @@ pub fn judge(deviations: &[Deviation], sums: &[Deviation]) -> SelfTest {
     let mut findings: Vec<Finding> = only_counted(sums).into_iter().collect();
     findings.extend(through_driver(&right));
     findings.extend(wrong.into_iter().map(refusal));
-    let only_counted = sums.iter().flat_map(|deviation| &deviation.columns).cloned().collect();
-    SelfTest { instead, only_counted, findings }
+    let of_columns = |(deviation, unwitnessed): &(Deviation, Unwitnessed)| {
+        deviation.columns.iter().map(|column| (column.clone(), *unwitnessed)).collect::<Vec<_>>()
+    };
+    SelfTest { instead, sums: sums.iter().flat_map(of_columns).collect(), findings }
 }
 
 /// One warning for all of them, with the first answer that was wrong.
-fn only_counted(deviations: &[Deviation]) -> Option<Finding> {
+fn only_counted(sums: &[(Deviation, Unwitnessed)]) -> Option<Finding> {
+    let deviations: Vec<&Deviation> = sums.iter().map(|(deviation, _)| deviation).collect();
     let first = deviations.first()?;
-    let deviations: Vec<&Deviation> = deviations.iter().collect();
     let message = format!(
-        "the source does not add up {} as SQL Server documents it ({}): the witness only counts the values of these columns. \
-         The digests compare them as ever. Columns: {}",
+        "the source does not add up {} as SQL Server documents it: the witness at most counts the values of these columns. The \
+         digests compare them as ever. Columns: {}. The first sum that differs: {}",
         kinds(&deviations),
-        answer(first),
-        named(&columns(&deviations))
+        named(&columns(&deviations)),
+        answer(first)
     );
     let remedy = "Nothing needs to be done. What the witness alone would find, a value that the job reads wrongly, stays \
                   unnoticed in these columns.";
@@ -115,8 +117,13 @@ fn named(columns: &[&TestedColumn]) -> String {
             names.push(&column.column);
         }
     }
+    let columns = |names: &[&str]| {
+        let more =
+            if names.len() > MOST_NAMED { format!(", and {} more", names.len() - MOST_NAMED) } else { String::new() };
+        format!("{}{more}", names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", "))
+    };
     let shown: Vec<String> =
-        tables.iter().take(MOST_NAMED).map(|(table, names)| format!("{table} ({})", names.join(", "))).collect();
+        tables.iter().take(MOST_NAMED).map(|(table, names)| format!("{table} ({})", columns(names))).collect();
     let mut text = shown.join(", ");
     if tables.len() > MOST_NAMED {
         // Writing to a String cannot fail.

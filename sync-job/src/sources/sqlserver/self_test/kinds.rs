@@ -86,7 +86,7 @@ mod tests {
             companion: None,
             nullable: true,
             masked: false,
-            only_counted: false,
+            unwitnessed: None,
             computed: false,
             identity: None,
             policy: TextPolicy::default(),
