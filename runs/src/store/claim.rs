@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use object_store::{PutMode, UpdateVersion};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use stopgap_retry::{Backoff, Limit, RetryPolicy};
 
 use super::{Result, Store, StoreError, run_key};
 use crate::record::{Launch, Notification, Sent};
@@ -15,9 +16,14 @@ const LAUNCHER_PATIENCE: TimeDelta = TimeDelta::minutes(5);
 /// EC2 may take a while to list an instance that it has started ("Eventual consistency in the Amazon EC2 API"), and that comes
 /// after the slowest of the launcher's attempts, each of which claims anew.
 const LAUNCH_PATIENCE: TimeDelta = TimeDelta::minutes(4);
-/// How often a claim is tried that others change at the same moment, and how long to wait in between.
-const TAKE_TRIES: u32 = 5;
-const TAKE_WAIT: Duration = Duration::from_millis(100);
+/// A claim that others change at this very moment is tried again; every other failure comes back as what the try gave.
+const RETRY: RetryPolicy<StoreError> = RetryPolicy {
+    limit: Limit::Retries(4),
+    backoff: Backoff::every(Duration::from_millis(100)),
+    is_passing: |_| true,
+    cancel: None,
+    say: |waiting| tracing::debug!(key = waiting.what, attempt = waiting.retry, "another claims it at the same moment"),
+};
 
 /// Whether the caller is the one.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,31 +86,28 @@ impl Store {
         own: &T,
         is_free: impl Fn(&T) -> bool,
     ) -> Result<Claim<T>> {
-        let mut tries = 0;
-        loop {
+        let take = async || {
             let refused = match self.put(key, own, PutMode::Create).await {
                 Err(error @ StoreError::Access { source: object_store::Error::AlreadyExists { .. }, .. }) => error,
-                other => return other.map(|()| Claim::Ours),
+                other => return Ok(other.map(|()| Claim::Ours)),
             };
-            if let Some((found, version)) = self.get_version::<T>(key).await? {
-                if found == *own {
-                    return Ok(Claim::Ours);
-                }
-                if !is_free(&found) {
-                    return Ok(Claim::Taken(found));
-                }
-                match self.replace(key, own, version).await {
-                    Err(StoreError::Access { source: object_store::Error::Precondition { .. }, .. }) => {}
-                    other => return other.map(|()| Claim::Ours),
-                }
+            let (found, version) = match self.get_version::<T>(key).await {
+                Ok(Some(found)) => found,
+                Ok(None) => return Err(refused),
+                Err(error) => return Ok(Err(error)),
+            };
+            if found == *own {
+                return Ok(Ok(Claim::Ours));
             }
-            // Somebody else is at it this very moment.
-            tries += 1;
-            if tries == TAKE_TRIES {
-                return Err(refused);
+            if !is_free(&found) {
+                return Ok(Ok(Claim::Taken(found)));
             }
-            tokio::time::sleep(TAKE_WAIT).await;
-        }
+            match self.replace(key, own, version).await {
+                Err(StoreError::Access { source: object_store::Error::Precondition { .. }, .. }) => Err(refused),
+                other => Ok(other.map(|()| Claim::Ours)),
+            }
+        };
+        RETRY.retry(key, &mut 0, take).await?
     }
 
     /// Writes over the version that was read, and over no other. A directory knows no versions.

@@ -13,6 +13,7 @@ use crate::rows::digest::TableDigest;
 use crate::rows::encode::RowEncoder;
 
 mod buffer;
+mod commit;
 pub mod decisions;
 pub mod encode;
 mod lease;

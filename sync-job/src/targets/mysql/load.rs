@@ -18,10 +18,9 @@ use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::plan::TablePlan;
 use crate::rows::message;
+use crate::targets::commit::{self, CommitState};
 use crate::targets::{BudgetedBuffer, Loader};
 
-/// How often the outcome of a commit without a reply is asked for before giving up.
-const RESOLVE_ATTEMPTS: u32 = 10;
 /// The driver sends what it is given as one packet: larger ones gain nothing.
 const MOST_IN_A_PACKET: usize = 1 << 20;
 /// Warnings that a message shows.
@@ -194,17 +193,11 @@ async fn join(task: &mut JoinHandle<Result<()>>) -> Result<()> {
 
 /// Whether a transaction was committed after all: `query` counts a row that it wrote, and waits while it is undecided.
 pub(super) async fn resolve_commit(target: &MySql, query: &str, lost: Error) -> Result<()> {
-    for attempt in 1..=RESOLVE_ATTEMPTS {
-        tokio::time::sleep(retry::backoff(attempt)).await;
-        let Ok(mut connection) = target.connect().await else { continue };
-        let Ok(found) = row::<u64>(&mut connection, query).await else { continue };
+    commit::resolve_commit("a transaction", lost, async || {
+        let mut connection = target.connect().await?;
+        let found = row::<u64>(&mut connection, query).await?;
         close(connection).await;
-        return if found == Some(1) { Ok(()) } else { Err(lost) };
-    }
-    Err(Error::new(
-        Side::Target,
-        Kind::CommitUnknown,
-        "whether a transaction was committed could not be found out".to_owned(),
-    )
-    .with_source(lost))
+        Ok(if found == Some(1) { CommitState::Committed } else { CommitState::RolledBack })
+    })
+    .await
 }

@@ -1,6 +1,6 @@
 //! Transactions whose snapshot is older than the new table would get error 1412 from it: a rename waits for them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mysql_async::Conn;
 
@@ -8,6 +8,7 @@ use super::MySql;
 use super::connect::row;
 use super::permissions::account;
 use super::quote;
+use crate::connect::retry::Deadline;
 use crate::model::error::{Kind, Result};
 use crate::plan::{Finding, Severity, SwapMethod, TablePlan};
 
@@ -32,7 +33,7 @@ impl Wait {
         &mut self,
         target: &MySql,
         connection: &mut Conn,
-        deadline: Instant,
+        deadline: &Deadline,
     ) -> Result<std::result::Result<(), String>> {
         let now = self.since(connection).await?;
         let own = target.own_connections();
@@ -46,7 +47,7 @@ impl Wait {
         loop {
             match row::<(String, String)>(connection, &query).await {
                 Ok(None) => return Ok(Ok(())),
-                Ok(Some((id, since))) if Instant::now() >= deadline => {
+                Ok(Some((id, since))) if deadline.has_passed() => {
                     return Ok(Err(format!("a transaction of connection {id}, open since {since} UTC")));
                 }
                 Ok(Some(_)) => tokio::time::sleep(LOOK_AGAIN).await,

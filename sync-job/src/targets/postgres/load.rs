@@ -14,10 +14,8 @@ use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::plan::TablePlan;
+use crate::targets::commit::{self, CommitState};
 use crate::targets::{BudgetedBuffer, Loader};
-
-/// How often the outcome of a commit without a reply is asked for before giving up.
-const RESOLVE_ATTEMPTS: u32 = 10;
 
 /// A chunk being loaded over its own connection, by a task of its own, so that reading and sending overlap.
 pub struct ChunkLoader {
@@ -149,24 +147,17 @@ async fn join(task: &mut JoinHandle<Result<()>>) -> Result<()> {
 
 /// Whether the transaction was committed after all (`pg_xact_status`, PostgreSQL documentation 9.27.7).
 pub(super) async fn resolve_commit(target: &Postgres, transaction: &str, lost: Error) -> Result<()> {
-    for attempt in 1..=RESOLVE_ATTEMPTS {
-        tokio::time::sleep(retry::backoff(attempt)).await;
-        let Ok(mut connection) = connect(&target.config, &target.application_name).await else { continue };
-        let query = format!("SELECT pg_xact_status({}::xid8) AS status", quote::literal(transaction));
-        let Ok(found) = rows(&mut connection, &query).await else { continue };
-        let Some(Ok(status)) = found.first().map(|row| row.value::<Option<String>, _>("status")) else { continue };
+    let query = format!("SELECT pg_xact_status({}::xid8) AS status", quote::literal(transaction));
+    commit::resolve_commit(&format!("transaction {transaction}"), lost, async || {
+        let mut connection = target.connect().await?;
+        let found = rows(&mut connection, &query).await?;
+        let status = found.first().map(|row| row.value::<Option<String>, _>("status")).transpose()?.flatten();
         close(connection).await;
-        match status.as_deref() {
-            Some("committed") => return Ok(()),
-            Some("aborted") => return Err(lost),
-            // Still in progress: the old session has not noticed yet.
-            _ => {}
-        }
-    }
-    Err(Error::new(
-        Side::Target,
-        Kind::CommitUnknown,
-        format!("whether transaction {transaction} was committed could not be found out"),
-    )
-    .with_source(lost))
+        Ok(match status.as_deref() {
+            Some("committed") => CommitState::Committed,
+            Some("aborted") => CommitState::RolledBack,
+            _ => CommitState::Open,
+        })
+    })
+    .await
 }
