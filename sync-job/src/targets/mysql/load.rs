@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::MySql;
-use super::connect::{classify, close, execute, row, rows};
+use super::connect::{classify, close, execute, only_row, rows};
 use super::insert::Inserter;
 use super::quote;
 use super::server_message;
@@ -195,9 +195,9 @@ async fn join(task: &mut JoinHandle<Result<()>>) -> Result<()> {
 pub(super) async fn resolve_commit(target: &MySql, query: &str, lost: Error) -> Result<()> {
     commit::resolve_commit("a transaction", lost, async || {
         let mut connection = target.connect().await?;
-        let found = row::<u64>(&mut connection, query).await?;
+        let found: u64 = only_row(&mut connection, query).await?;
         close(connection).await;
-        Ok(if found == Some(1) { CommitState::Committed } else { CommitState::RolledBack })
+        Ok(if found == 1 { CommitState::Committed } else { CommitState::RolledBack })
     })
     .await
 }

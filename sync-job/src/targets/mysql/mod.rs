@@ -43,7 +43,7 @@ mod witness;
 
 pub use dialect::MySqlDialect;
 
-use connect::{close, connect, execute, row, rows};
+use connect::{close, connect, execute, only_row, rows};
 use preserved::PreservedAttributes;
 
 /// Tables of every run start with this.
@@ -297,9 +297,9 @@ impl Target for MySql {
 
     async fn count(&self, relation: &TableName) -> Result<u64> {
         let mut connection = self.connect().await?;
-        let found = row(&mut connection, &format!("SELECT COUNT(*) FROM {}", quote::qualified(relation))).await?;
+        let count = only_row(&mut connection, &format!("SELECT COUNT(*) FROM {}", quote::qualified(relation))).await?;
         close(connection).await;
-        found.ok_or_else(|| Error::new(Side::Target, Kind::Internal, format!("no count came back for {relation}")))
+        Ok(count)
     }
 
     async fn swap(&self, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {

@@ -5,7 +5,7 @@
 
 use mysql_async::Conn;
 
-use super::connect::{close, execute, row};
+use super::connect::{close, execute, only_row, row};
 use super::load::ledger;
 use super::quote;
 use super::{MySql, inspect};
@@ -101,7 +101,7 @@ impl Rename {
         let ask = async || {
             let mut connection = target.connect().await.map_err(drop)?;
             // Asked for before the proof: what has ended by now has left it. One sees one's own sessions without any privilege.
-            let ended = matches!(row::<u64>(&mut connection, &under_way).await, Ok(Some(0)));
+            let ended = matches!(only_row::<u64>(&mut connection, &under_way).await, Ok(0));
             let is_done = is_done(&mut connection, items).await;
             if matches!(is_done, Ok(true)) {
                 return Ok(Found::Done(connection));

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::Postgres;
-use super::connect::{classify, close, connect, execute, rows};
+use super::connect::{classify, close, connect, execute, only_row};
 use super::quote;
 use super::{server_message, sql};
 use crate::connect::retry;
@@ -29,9 +29,7 @@ pub struct ChunkLoader {
 pub(super) async fn open(target: &Postgres, table: &TablePlan, staging: &TableName) -> Result<ChunkLoader> {
     let mut connection = connect(&target.config, &target.application_name).await?;
     execute(&mut connection, "BEGIN").await?;
-    let found = rows(&mut connection, "SELECT pg_current_xact_id()::text AS id").await?;
-    let none = || Error::new(Side::Target, Kind::Internal, "the target gave no transaction id");
-    let transaction: String = found.first().ok_or_else(none)?.value("id")?;
+    let transaction = only_row(&mut connection, "SELECT pg_current_xact_id()::text AS id").await?.text("id")?;
     let (full, incoming) = mpsc::channel(1);
     let (outgoing, empty) = mpsc::channel(4);
     let (complete, completed) = oneshot::channel();
@@ -150,8 +148,8 @@ pub(super) async fn resolve_commit(target: &Postgres, transaction: &str, lost: E
     let query = format!("SELECT pg_xact_status({}::xid8) AS status", quote::literal(transaction));
     commit::resolve_commit(&format!("transaction {transaction}"), lost, async || {
         let mut connection = target.connect().await?;
-        let found = rows(&mut connection, &query).await?;
-        let status = found.first().map(|row| row.value::<Option<String>, _>("status")).transpose()?.flatten();
+        // NULL: too old to be known.
+        let status: Option<String> = only_row(&mut connection, &query).await?.value("status")?;
         close(connection).await;
         Ok(match status.as_deref() {
             Some("committed") => CommitState::Committed,

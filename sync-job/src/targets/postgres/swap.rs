@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnection;
 use tokio::sync::Mutex;
 
-use super::connect::{close, execute, rows};
+use super::connect::{close, execute, only_row, rows};
 use super::indexes::temporary_name;
 use super::load::resolve_commit;
 use super::quote;
@@ -117,8 +117,7 @@ impl Swap<'_> {
 }
 
 async fn text_of(connection: &mut PgConnection, expression: &str) -> Result<String> {
-    let found = rows(connection, &format!("SELECT {expression}::text AS value")).await?;
-    found.first().map_or(Ok(String::new()), |row| row.text("value"))
+    only_row(connection, &format!("SELECT {expression}::text AS value")).await?.text("value")
 }
 
 /// The staging tables' sequences, which become the tables' own: the highest value may take a scan of the table to find, and
@@ -314,8 +313,7 @@ async fn rename_sequence(connection: &mut PgConnection, table: &TablePlan, targe
         quote::literal(column),
         quote::literal(&format!("{}.{}", quote::identifier(&table.target.schema), quote::identifier(&name))),
     );
-    let found = rows(connection, &query).await?;
-    let Some(row) = found.first() else { return Ok(()) };
+    let row = only_row(connection, &query).await?;
     let sequence: Option<String> = row.value("seq")?;
     let free = row.flag("free")?;
     match sequence {
