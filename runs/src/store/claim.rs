@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use stopgap_retry::{Backoff, Limit, RetryPolicy};
 
 use super::{Result, Store, StoreError, run_key};
+use crate::notify::Speaker;
 use crate::record::{Launch, Notification, Sent};
 
 /// A launcher that claimed and is not heard of for so long has died: it is given less time to run.
@@ -33,19 +34,19 @@ pub enum Claim<T> {
 }
 
 impl Store {
-    /// Asks to be the one that tells people of a run. The launcher, which speaks when the instance is gone, takes over
-    /// (`take_over`) from a job that claimed and did not publish, and from a launcher that has died.
-    pub async fn claim(&self, job: &str, run_id: &str, by: &str, take_over: bool) -> Result<Claim<Notification>> {
-        let own = Notification { state: Sent::Claimed, by: by.to_owned(), at: Utc::now(), detail: None };
+    /// Asks to be the one that tells people of a run.
+    pub(crate) async fn claim(&self, job: &str, run_id: &str, by: Speaker) -> Result<Claim<Notification>> {
+        let name = by.name();
+        let own = Notification { state: Sent::Claimed, by: name.to_owned(), at: Utc::now(), detail: None };
         let is_free = |found: &Notification| {
-            let at_it = found.state == Sent::Claimed && found.by == by && is_recent(found.at, LAUNCHER_PATIENCE);
-            take_over && !found.state.is_final() && !at_it
+            let at_it = found.state == Sent::Claimed && found.by == name && is_recent(found.at, LAUNCHER_PATIENCE);
+            by == Speaker::Launcher && !found.state.is_final() && !at_it
         };
         self.take(&run_key(job, run_id, "notification.json"), &own, is_free).await
     }
 
     /// Writes down what became of the claim.
-    pub async fn settle(&self, job: &str, run_id: &str, outcome: &Notification) -> Result<()> {
+    pub(crate) async fn settle(&self, job: &str, run_id: &str, outcome: &Notification) -> Result<()> {
         self.put(&run_key(job, run_id, "notification.json"), outcome, PutMode::Overwrite).await
     }
 
@@ -141,12 +142,12 @@ mod tests {
     async fn one_tells_and_the_launcher_takes_over_from_one_that_could_not() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().to_str().unwrap(), None).unwrap();
-        assert_eq!(store.claim("erp", "a", "sync-job", false).await.unwrap(), Claim::Ours);
-        assert!(matches!(store.claim("erp", "a", "sync-job", false).await.unwrap(), Claim::Taken(_)));
-        assert_eq!(store.claim("erp", "a", "launcher", true).await.unwrap(), Claim::Ours);
+        assert_eq!(store.claim("erp", "a", Speaker::Job).await.unwrap(), Claim::Ours);
+        assert!(matches!(store.claim("erp", "a", Speaker::Job).await.unwrap(), Claim::Taken(_)));
+        assert_eq!(store.claim("erp", "a", Speaker::Launcher).await.unwrap(), Claim::Ours);
         let published = sent(Sent::Published, "launcher", 0);
         store.settle("erp", "a", &published).await.unwrap();
-        assert_eq!(store.claim("erp", "a", "launcher", true).await.unwrap(), Claim::Taken(published));
+        assert_eq!(store.claim("erp", "a", Speaker::Launcher).await.unwrap(), Claim::Taken(published));
     }
 
     #[tokio::test]
@@ -160,7 +161,7 @@ mod tests {
             (sent(Sent::Unwanted, "sync-job", 600), false),
         ] {
             store.settle("erp", "a", &earlier).await.unwrap();
-            let claim = store.claim("erp", "a", "launcher", true).await.unwrap();
+            let claim = store.claim("erp", "a", Speaker::Launcher).await.unwrap();
             assert_eq!(claim == Claim::Ours, free, "{earlier:?}");
         }
     }
