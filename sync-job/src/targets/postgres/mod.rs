@@ -13,7 +13,7 @@ use crate::plan::{ColumnPlan, Dialect, Finding, InvisibleSessions, SwapMethod, T
 use crate::proof::witness::{Answer, Plan, Scope};
 use crate::rows::digest::{TableDigest, hash_bytes};
 use crate::targets::encode::copy_binary::CopyEncoder;
-use crate::targets::{Staging, SwapItem, Target};
+use crate::targets::{ChunkLoader, Staging, SwapItem, Target};
 
 mod connect;
 mod dependents;
@@ -136,7 +136,7 @@ async fn digest_of(
 impl Target for Postgres {
     type Encoder = CopyEncoder;
     type Lease = lease::Lease;
-    type Loader = load::ChunkLoader;
+    type Loader = ChunkLoader;
 
     fn dialect(&self) -> &'static dyn Dialect {
         &PostgresDialect
@@ -287,7 +287,7 @@ impl Target for Postgres {
         self.run(&format!("SET lock_timeout = {timeout}; DROP TABLE IF EXISTS {name} CASCADE")).await
     }
 
-    async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<load::ChunkLoader> {
+    async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<ChunkLoader> {
         load::open(self, table, &staging.name).await
     }
 
