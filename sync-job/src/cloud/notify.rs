@@ -1,4 +1,4 @@
-//! Before and after a run: its record, and its one notification.
+//! Writes a run's record when it begins and ends, and publishes its one notification.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use crate::report::{RunReport, headline, render};
 /// Failures that the form for programs names; the rest is in the report.
 const FAILURES_NAMED: usize = 10;
 
-/// What there is to tell.
+/// How a run ended, for its record and its notification.
 #[derive(Debug, Clone)]
 pub struct RunSummary {
     pub job: String,
@@ -140,7 +140,7 @@ impl Notifier {
         }
     }
 
-    /// Writes down how it ended, and tells people once.
+    /// Writes the record of how it ended, and notifies people once.
     pub async fn end(&self, done: &RunSummary) {
         let wanted = self.is_wanted(done).await;
         if let Some(store) = &self.store {

@@ -138,7 +138,7 @@ pub struct IndexPlan {
     /// Target column and whether it descends.
     pub columns: Vec<(String, bool)>,
     pub included: Vec<String>,
-    /// The kept table does without; on the staging table it finds rows.
+    /// A table updated in place does without it; the staging table needs it to find rows.
     pub staging_only: bool,
 }
 
@@ -221,7 +221,7 @@ impl TablePlan {
     }
 
     /// Whether the table that is there may hold the merge key twice: where it lacks such a key. Of one that was to be renamed over,
-    /// and is kept only for a reader's sake, that is not known.
+    /// and is updated in place only for a reader's sake, that is not known.
     pub fn may_hold_a_key_twice(&self) -> bool {
         self.swap.method == SwapMethod::Rename || self.merge_key().is_some_and(|key| key.staging_only)
     }
