@@ -120,14 +120,25 @@ pub struct ColumnPlan {
     pub nullable: bool,
     /// The login sees a mask of its values, or may.
     pub masked: bool,
-    /// The self-test found that the source does not give its sums as documented: the witness counts its values and no more.
-    pub only_counted: bool,
+    /// Why the witness cannot compare it, whatever its type.
+    pub unwitnessed: Option<Unwitnessed>,
     /// The source computes its values when they are read, perhaps of the time of day.
     pub computed: bool,
     pub identity: Option<Identity>,
     pub policy: TextPolicy,
     /// The source's collation, for text.
     pub collation: Option<String>,
+}
+
+/// Why the witness compares no sums of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwitnessed {
+    /// The self-test found that the source does not give its sums as documented; it counts rightly.
+    SumsDiffer,
+    /// Nor does it count rightly.
+    CountDiffers,
+    /// A column of a view that may show masks.
+    MayBeMasked,
 }
 
 /// An index that is created on the target.
