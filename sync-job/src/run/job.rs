@@ -11,7 +11,7 @@ use super::deadline::Deadline;
 use super::pipeline::{self, Context};
 use super::snapshots::Snapshots;
 use crate::config::{Consistency, JobConfig, Pattern, WitnessPolicy};
-use crate::connect::retry::RetryPolicy;
+use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::{Abilities, SourceFacts};
 use crate::model::human;
@@ -231,7 +231,7 @@ impl<S: Source, T: Target> Job<S, T> {
     }
 
     fn policy(&self, cancel: &CancellationToken) -> RetryPolicy {
-        RetryPolicy { retries: self.config.limits.retries, cancel: cancel.clone() }
+        retry::of_job(self.config.limits.retries, cancel.clone())
     }
 
     fn context(

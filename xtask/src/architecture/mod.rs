@@ -5,6 +5,7 @@
 
 mod document;
 mod graph;
+mod quoting;
 mod source;
 
 use anyhow::{Context, Result, ensure};
@@ -31,6 +32,7 @@ pub fn check(root: &Path) -> Result<()> {
         violations.extend(cycles(name, &modules));
         if name == "sync-job" {
             violations.extend(broken_rules(&modules, &Rules::parse(&document)?));
+            violations.extend(quoting::by_hand(&modules));
         }
     }
     ensure!(violations.is_empty(), "the code breaks its architecture:\n  {}", violations.join("\n  "));

@@ -18,6 +18,8 @@ pub struct Module {
     pub uses: BTreeSet<Vec<String>>,
     /// Every identifier and keyword, tests left out.
     pub words: BTreeSet<String>,
+    /// Every text, tests left out, without the quotes around it and the backslashes in it.
+    pub texts: Vec<String>,
 }
 
 /// The modules below a crate's `src`.
@@ -54,12 +56,23 @@ pub fn parse(files: &[(String, String)]) -> Result<Vec<Module>> {
     for (name, text) in files {
         let tokens: TokenStream = text.parse().map_err(|error| anyhow!("{name} cannot be read as Rust: {error}"))?;
         let path = module_path(name);
-        let mut reading =
-            Reading { known: &known, uses: BTreeSet::new(), words: BTreeSet::new(), of_tests: BTreeSet::new() };
+        let mut reading = Reading {
+            known: &known,
+            uses: BTreeSet::new(),
+            words: BTreeSet::new(),
+            texts: Vec::new(),
+            of_tests: BTreeSet::new(),
+        };
         reading.tokens(tokens, &path);
         reading.uses.remove(&path);
         of_tests.extend(reading.of_tests);
-        modules.push(Module { file: name.clone(), path, uses: reading.uses, words: reading.words });
+        modules.push(Module {
+            file: name.clone(),
+            path,
+            uses: reading.uses,
+            words: reading.words,
+            texts: reading.texts,
+        });
     }
     modules.retain(|module| !of_tests.contains(&module.path));
     Ok(modules)
@@ -78,6 +91,7 @@ struct Reading<'a> {
     known: &'a BTreeSet<Vec<String>>,
     uses: BTreeSet<Vec<String>>,
     words: BTreeSet<String>,
+    texts: Vec<String>,
     /// Files that only tests have.
     of_tests: BTreeSet<Vec<String>>,
 }
@@ -112,6 +126,10 @@ impl Reading<'_> {
                 }
                 [TokenTree::Group(group), ..] => {
                     self.tokens(group.stream(), at);
+                    1
+                }
+                [TokenTree::Literal(literal), ..] => {
+                    self.texts.extend(text(&literal.to_string()));
                     1
                 }
                 _ => 1,
@@ -190,6 +208,13 @@ impl Reading<'_> {
             self.uses.insert(base);
         }
     }
+}
+
+/// What a literal holds, if it is a text.
+fn text(literal: &str) -> Option<String> {
+    let (before, rest) = literal.split_once('"')?;
+    let (inner, _) = rest.rsplit_once('"')?;
+    (before != "b" && before != "br").then(|| inner.replace('\\', ""))
 }
 
 /// The path that begins here: `crate::a::b`.

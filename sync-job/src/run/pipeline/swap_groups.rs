@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 
 use super::Context;
 use super::table::{Staged, blank_report, prepare};
+use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::plan::TablePlan;
 use crate::proof::ticket::SwapTicket;
@@ -16,6 +17,9 @@ use crate::report::progress::Stage;
 use crate::report::{Failure, Standing, TableOutcome, TableReport};
 use crate::sources::Source;
 use crate::targets::{Lease, Staging, SwapItem, Target};
+
+/// How often dropping a staging table is tried again.
+const DROP_RETRIES: u32 = 2;
 
 /// Copies every table of the plan and reports on each, in the plan's order.
 pub async fn copy_all<S: Source, T: Target>(
@@ -206,17 +210,23 @@ fn fail(report: &mut TableReport, table: &TablePlan, stage: &str, error: &Error)
 async fn drop_staging<S: Source, T: Target>(context: &Context<S, T>, staging: &Staging) {
     // Before one, a permit would come after all tables that have not begun.
     let _permit = if context.cancel.is_cancelled() { Some(context.tables.acquire().await) } else { None };
-    for attempt in 1..=3 {
-        match tokio::time::timeout(context.limits.stall_timeout, context.target.drop_staging(staging)).await {
-            Ok(Ok(())) => return,
-            Err(_) => {
-                tracing::warn!(staging = %staging.name, "the target does not answer: the next run will drop the staging table");
-                return;
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(staging = %staging.name, attempt, error = error.chain(), "the staging table could not be dropped");
-            }
-        }
-        tokio::time::sleep(crate::connect::retry::backoff(attempt)).await;
+    let drop = async || {
+        let dropped = tokio::time::timeout(context.limits.stall_timeout, context.target.drop_staging(staging)).await;
+        dropped.unwrap_or_else(|_| {
+            tracing::warn!(staging = %staging.name, "the target does not answer: the next run will drop the staging table");
+            Ok(())
+        })
+    };
+    let policy = retry::of_any(DROP_RETRIES, |waiting: &retry::Waiting<'_>| {
+        let error = waiting.error.chain();
+        tracing::warn!(
+            staging = waiting.what,
+            attempt = waiting.retry,
+            error,
+            "the staging table could not be dropped"
+        );
+    });
+    if let Err(error) = policy.retry(&staging.name.to_string(), &mut 0, drop).await {
+        tracing::warn!(staging = %staging.name, error = error.chain(), "the next run will drop the staging table");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use mysql_async::Conn;
 
-use super::connect::{execute, row, rows};
+use super::connect::{execute, only_row, row, rows};
 use super::definition;
 use super::quote::{literal, qualified};
 use crate::model::error::{Kind, Result};
@@ -124,7 +124,7 @@ async fn defined(connection: &mut Conn, name: &TableName) -> Result<Vec<String>>
 async fn has_histograms(connection: &mut Conn) -> Result<bool> {
     let query = "SELECT COUNT(*) FROM information_schema.tables \
                  WHERE table_schema = 'information_schema' AND table_name = 'COLUMN_STATISTICS'";
-    Ok(row::<u64>(connection, query).await?.unwrap_or(0) > 0)
+    Ok(only_row::<u64>(connection, query).await? > 0)
 }
 
 /// Columns come in the order of the index, one by one.

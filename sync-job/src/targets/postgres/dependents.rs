@@ -86,7 +86,7 @@ WHERE f.pktable = 'pg_class'::regclass AND c.relname NOT IN ($KNOWN) ORDER BY 1,
 /// What no rename could carry. Ordinary indexes, foreign keys and identity sequences of the table itself may be made anew: that is
 /// for the plan to say. What else a table has of its own is preserved; see [`crate::targets::decisions`].
 const DEPENDENTS: &str = "\
-SELECT r.ev_class_oid AS oid, r.dependent FROM (
+SELECT r.ev_class_oid AS oid, coalesce(r.dependent, 'an object that is being dropped') AS dependent FROM (
   SELECT DISTINCT d.refobjid::int8 AS ev_class_oid,
          CASE v.relkind WHEN 'm' THEN 'materialized view ' WHEN 'v' THEN 'view ' ELSE 'a rule of ' END || v.oid::regclass::text AS dependent
   FROM pg_depend AS d JOIN pg_rewrite AS w ON w.oid = d.objid JOIN pg_class AS v ON v.oid = w.ev_class

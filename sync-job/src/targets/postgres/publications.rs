@@ -4,7 +4,7 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::connect::{execute, rows};
+use super::connect::{execute, only_row, rows};
 use super::quote::{literal, qualified};
 use super::slots;
 use crate::model::error::Result;
@@ -66,11 +66,8 @@ WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'",
 }
 
 async fn covers_schemas(connection: &mut PgConnection) -> Result<bool> {
-    let version = rows(connection, "SELECT current_setting('server_version_num')::int4 AS number").await?;
-    Ok(match version.first() {
-        Some(row) => row.value::<i32, _>("number")? >= SCHEMAS_SINCE,
-        None => false,
-    })
+    let version = only_row(connection, "SELECT current_setting('server_version_num')::int4 AS number").await?;
+    Ok(version.value::<i32, _>("number")? >= SCHEMAS_SINCE)
 }
 
 /// A refusal for each table to be updated in place whose rows the server would let nobody change: its subscribers could not be told which ones.
