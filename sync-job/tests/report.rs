@@ -7,6 +7,7 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta};
 use sync_job::model::error::{Error, Kind, Side};
+use sync_job::plan::not_created::{NotCreated, What, Why};
 use sync_job::plan::{Finding, Severity, SwapMethod};
 use sync_job::proof::witness::compare::Unwitnessed;
 use sync_job::proof::witness::{Outcome, Silence, Summary};
@@ -92,10 +93,8 @@ fn all_well() -> RunReport {
         "public.customerrelationshipmanagementcontacthistory",
         250_000_000,
     );
-    long.not_created = vec![
-        "index IX_Open: it is filtered: ([ClosedAt] IS NULL AND [Region] IN ('north', 'south', 'east', 'west'))"
-            .to_owned(),
-    ];
+    let predicate = "([ClosedAt] IS NULL AND [Region] IN ('north', 'south', 'east', 'west'))";
+    long.not_created = vec![NotCreated::new(What::Index, "IX_Open", Why::Filtered(predicate.to_owned()))];
     long.warnings =
         vec!["a security policy filters this table: only the rows that this login sees are copied".to_owned()];
     long.witness = Some(WitnessReport::of(&Outcome::Silent(Silence::NotItsTurn)));

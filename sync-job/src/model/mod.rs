@@ -1,5 +1,6 @@
 //! What every other module speaks of: schemas, facts about servers, failures. Pure.
 
+pub(crate) mod code;
 pub mod error;
 pub mod facts;
 pub mod human;

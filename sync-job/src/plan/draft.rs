@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::not_created::{NotCreated, What, Why};
 use super::{
-    ColumnPlan, Dialect, Finding, Named, Severity, SwapMethod, SwapPlan, TablePlan, findings, indexes, keys, names,
-    selection, tally::Tally,
+    ColumnPlan, Dialect, Finding, Named, Severity, SwapMethod, SwapPlan, SwapReason, TablePlan, findings, indexes,
+    keys, names, selection, tally::Tally,
 };
 use crate::config::{
     ColumnPolicy, IdentityPolicy, JobConfig, MaskedPolicy, NulPolicy, Pattern, TableConfig, TableSettings,
@@ -12,7 +13,7 @@ use crate::config::{
 };
 use crate::model::facts::{Catalog, SourceFacts};
 use crate::model::schema::{IndexKind, Length, SourceColumn, SourceKind, SourceTable, SourceType, TableName};
-use crate::plan::type_map::{self, LogicalType, Mapping, ReadExpression};
+use crate::plan::type_map::{LogicalType, Mapping, PlannedLoss, ReadExpression};
 use crate::rows::encode::TextPolicy;
 
 /// The plan as far as the source alone decides it.
@@ -90,7 +91,8 @@ fn leave_out_keys_to_absent(tables: &mut [TablePlan]) {
         foreign_keys.retain(|key| {
             let is_copied = targets.contains(&key.referenced);
             if !is_copied {
-                not_created.push(format!("foreign key {}: {} is not copied in this run", key.name, key.referenced));
+                let why = Why::TableNotCopied(key.referenced.clone());
+                not_created.push(NotCreated::new(What::ForeignKey, &key.name, why));
             }
             is_copied
         });
@@ -129,7 +131,7 @@ fn plan_table(
     let mut not_created = std::mem::take(&mut tally.not_created);
     let defaults = source.columns.iter().filter(|column| column.has_default).count();
     if defaults > 0 {
-        not_created.push(format!("{defaults} column default(s): the copy is filled by this job alone"));
+        not_created.push(NotCreated::new(What::ColumnDefaults, defaults.to_string(), Why::FilledByJob));
     }
     not_created.extend(lost_identities(source, &columns, settings));
     let chunking = keys::choose(source, &columns, settings, own, dialect).unwrap_or_else(|problem| {
@@ -168,7 +170,7 @@ fn plan_table(
         drops_identities: settings.identity == IdentityPolicy::Plain,
         losses,
         drift: Vec::new(),
-        swap: SwapPlan { method: SwapMethod::Create, reason: String::new() },
+        swap: SwapPlan { method: SwapMethod::Create, reason: SwapReason::New },
         max_shrink_percent: settings.max_shrink_percent,
         witness: settings.witness,
         witness_key: keys::for_witness(source, &columns),
@@ -313,7 +315,7 @@ fn plan_columns(
                 }
                 let companion = companion(column, &plan, settings, dialect);
                 if companion.is_some() {
-                    plan.mapping.losses.retain(|loss| loss != type_map::OFFSET_LOSS);
+                    plan.mapping.losses.retain(|loss| *loss != PlannedLoss::Offset);
                 }
                 tally.refused.remove(&column.name);
                 tally.planned.insert(column.name.clone());
@@ -352,14 +354,15 @@ fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings
 }
 
 /// Identities of columns that are no integers on the target.
-fn lost_identities(source: &SourceTable, columns: &[ColumnPlan], settings: &TableSettings) -> Vec<String> {
+fn lost_identities(source: &SourceTable, columns: &[ColumnPlan], settings: &TableSettings) -> Vec<NotCreated> {
     let counts_up = |name: &str| source.columns.iter().any(|column| column.name == name && column.counts_up);
     columns
         .iter()
         .filter(|column| settings.identity == IdentityPolicy::Keep && column.identity.is_none())
         .filter(|column| counts_up(&column.source))
         .map(|column| {
-            format!("identity of {}: only integers count up, and it is {}", column.target, column.mapping.final_type())
+            let why = Why::NotAnInteger(column.mapping.final_type().to_owned());
+            NotCreated::new(What::Identity, &column.target, why)
         })
         .collect()
 }

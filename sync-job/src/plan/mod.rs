@@ -2,9 +2,10 @@
 
 use crate::config::{Consistency, WitnessPolicy};
 use crate::model::schema::{Identity, IndexKind, SourceKind, SourceType, TableName};
-use crate::plan::type_map::{Mapping, ReadExpression};
+use crate::plan::type_map::{Mapping, PlannedLoss, ReadExpression};
 use crate::rows::encode::TextPolicy;
 
+pub mod dependent;
 mod dependents;
 mod dialect;
 mod draft;
@@ -13,7 +14,9 @@ mod findings;
 mod finish;
 mod indexes;
 mod keys;
+pub mod method;
 mod names;
+pub mod not_created;
 pub mod precheck;
 pub mod references;
 mod selection;
@@ -21,12 +24,15 @@ pub mod self_test;
 mod tally;
 pub mod type_map;
 
+pub use dependent::{Dependent, DependentKind};
 pub use dependents::of as dependents;
 pub use dialect::Dialect;
 pub use draft::{Draft, draft};
 pub use drift::{Drift, ForeignKeyActions, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
 pub use finish::{InvisibleSessions, TargetState, finish};
+pub use method::{SwapMethod, SwapPlan, SwapReason};
 pub use names::Named;
+pub use not_created::NotCreated;
 
 /// What a run would do.
 #[derive(Debug, Clone)]
@@ -59,26 +65,6 @@ pub struct Finding {
     pub table: Option<String>,
     pub message: String,
     pub remedy: String,
-}
-
-/// How the new rows come to the readers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SwapMethod {
-    /// The table is new.
-    Create,
-    /// The staging table takes the old one's name; the old one is dropped.
-    Rename,
-    /// The table stays; its rows are replaced in one transaction.
-    #[serde(rename = "replace")]
-    InPlace,
-}
-
-/// The method and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SwapPlan {
-    pub method: SwapMethod,
-    pub reason: String,
 }
 
 /// A column of the table's chunk key.
@@ -176,11 +162,11 @@ pub struct TablePlan {
     pub indexes: Vec<IndexPlan>,
     pub foreign_keys: Vec<ForeignKeyPlan>,
     /// Indexes, keys and defaults of the source that the target will not have, with the reason.
-    pub not_created: Vec<String>,
+    pub not_created: Vec<NotCreated>,
     /// The job file wants plain columns where the source has identities.
     pub drops_identities: bool,
     /// Planned losses: column and what is lost.
-    pub losses: Vec<(String, String)>,
+    pub losses: Vec<(String, PlannedLoss)>,
     pub drift: Vec<Drift>,
     pub swap: SwapPlan,
     pub max_shrink_percent: Option<u8>,

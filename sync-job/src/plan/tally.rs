@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::not_created::NotCreated;
 use super::{Finding, Severity};
 use crate::model::schema::SourceTable;
 
@@ -18,8 +19,8 @@ pub struct Tally {
     /// Indexes and foreign keys that are created, or listed as not created.
     pub indexes: HashSet<String>,
     pub foreign_keys: HashSet<String>,
-    /// Why those of them that are not created are not, for people.
-    pub not_created: Vec<String>,
+    /// Those of them that are not created.
+    pub not_created: Vec<NotCreated>,
 }
 
 impl Tally {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::model::error::{Error, Kind, Side};
-use crate::plan::{Finding, SwapMethod};
+use crate::plan::{Finding, NotCreated, SwapMethod};
 use crate::rows::message::Message;
 use exit::ExitStatus;
 
@@ -160,7 +160,7 @@ pub struct TableReport {
     pub retries: u32,
     pub warnings: Vec<String>,
     pub losses: Vec<LossLine>,
-    pub not_created: Vec<String>,
+    pub not_created: Vec<NotCreated>,
     pub failure: Option<Failure>,
 }
 

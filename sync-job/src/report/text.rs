@@ -194,6 +194,6 @@ fn details(report: &RunReport, out: &mut String) {
         "Retried:",
         each(&|table| if table.retries > 0 { vec![format!("{} times", table.retries)] } else { Vec::new() }),
     );
-    section("Not created on the target:", each(&|table| table.not_created.clone()));
+    section("Not created on the target:", each(&|table| table.not_created.iter().map(ToString::to_string).collect()));
     section("Notes:", report.notes.clone());
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
-use crate::plan::{SwapMethod, TablePlan, TargetTable, dependents};
+use crate::plan::{SwapMethod, TablePlan, TargetTable, dependent, dependents};
 use crate::targets::SwapItem;
 
 /// An error where something depends on the table that did not when the plan was made. `found`: what the target has now. Those among
@@ -19,7 +19,8 @@ pub fn refuse_new_dependents(
     if dependents.is_empty() {
         return Ok(());
     }
-    let message = format!("{} got new dependents since the plan was made: {}", table.target, dependents.join(", "));
+    let message =
+        format!("{} got new dependents since the plan was made: {}", table.target, dependent::list(&dependents));
     Err(Error::new(Side::Target, Kind::Conflict, message))
 }
 

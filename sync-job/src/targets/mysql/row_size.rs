@@ -1,6 +1,7 @@
 //! What a row may take: the server's limit over all columns, and InnoDB's for the part of a row that stays in its page.
 
 use super::sql;
+use crate::plan::not_created::{NotCreated, What, Why};
 use crate::plan::type_map::LogicalType;
 use crate::plan::{ColumnPlan, Finding, Severity, TablePlan};
 
@@ -79,8 +80,8 @@ fn widen(table: &mut TablePlan, most: u64, total: fn(&TablePlan) -> u64, taken: 
         let Some(column) = widest else { return };
         let wide = if column.mapping.logical == LogicalType::Bytes { "blob" } else { "text" };
         let narrow = std::mem::replace(&mut column.mapping.target_type, wide.to_owned());
-        let note = format!("{narrow} becomes {wide}, since a row takes {most} bytes; no value is changed");
-        table.not_created.push(format!("{}: {note}", column.target));
+        let why = Why::Widened { from: narrow, to: wide.to_owned(), most };
+        table.not_created.push(NotCreated::new(What::ColumnType, &column.target, why));
     }
 }
 

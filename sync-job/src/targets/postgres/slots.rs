@@ -9,10 +9,10 @@ use crate::model::error::Result;
 use crate::model::schema::IndexKind;
 use crate::plan::{Finding, Severity, SwapMethod, TablePlan};
 
-/// What such slots tell of: `oid` of the table, and `slot` in words. The plugin `pgoutput` sends what its reader's publications hold. A
+/// What such slots tell of: `oid` of the table, `slot` and its `plugin`. The plugin `pgoutput` sends what its reader's publications hold. A
 /// slot that is lost cannot be read any more ("pg_replication_slots" in PostgreSQL's documentation).
 pub(super) const DECODED: &str = "\
-SELECT c.oid, 'logical replication slot ' || quote_ident(s.slot_name) || ' (' || s.plugin || ')' AS slot
+SELECT c.oid, quote_ident(s.slot_name) AS slot, s.plugin::text AS plugin
 FROM pg_replication_slots AS s CROSS JOIN pg_class AS c
 WHERE s.slot_type = 'logical' AND s.database = current_database() AND s.plugin <> 'pgoutput' AND s.wal_status IS DISTINCT FROM 'lost'
       AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'";
