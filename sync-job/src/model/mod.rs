@@ -6,3 +6,4 @@ pub mod facts;
 pub mod human;
 pub mod schema;
 pub mod secret;
+pub mod stage;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::not_created::{NotCreated, What, Why};
 use super::{
-    ColumnPlan, Dialect, Finding, Named, Severity, SwapMethod, SwapPlan, SwapReason, TablePlan, findings, indexes,
-    keys, names, selection, tally::Tally,
+    ColumnPlan, Dialect, Finding, FindingId, Named, Severity, SwapMethod, SwapPlan, SwapReason, TablePlan, findings,
+    indexes, keys, names, selection, tally::Tally,
 };
 use crate::config::{
     ColumnPolicy, IdentityPolicy, JobConfig, MaskedPolicy, NulPolicy, Pattern, TableConfig, TableSettings,
@@ -41,6 +41,7 @@ pub fn draft(
     dialect: &dyn Dialect,
 ) -> Draft {
     let mut findings: Vec<Finding> = catalog.missing.iter().map(findings::of_missing_fact).collect();
+    findings.extend(config.outdated.iter().map(findings::of_outdated_word));
     let selected = selection::select(config, catalog, facts, only, &mut findings);
     let mut taken = names_of_tables(config, &selected, dialect);
     let mut tallies: Vec<Tally> = selected.iter().map(|_| Tally::default()).collect();
@@ -118,7 +119,7 @@ fn plan_table(
     if columns.is_empty() || columns.len() > most {
         findings.push(
             Finding::new(
-                "column-count",
+                FindingId::ColumnCount,
                 Severity::Refusal,
                 format!("{} columns would be copied; 1 to {most} can be", columns.len()),
                 "Choose columns in the job file.",
@@ -137,7 +138,7 @@ fn plan_table(
     let chunking = keys::choose(source, &columns, settings, own, dialect).unwrap_or_else(|problem| {
         findings.push(
             Finding::new(
-                "chunk-key",
+                FindingId::ChunkKey,
                 Severity::Refusal,
                 problem,
                 "Name columns of an integer, date, uuid or short text type.",
@@ -236,7 +237,7 @@ fn plan_columns(
             if !source.columns.iter().any(|column| same(&column.name, name)) {
                 let known: Vec<&str> = source.columns.iter().map(|column| column.name.as_str()).collect();
                 refuse(
-                    "missing-column",
+                    FindingId::MissingColumn,
                     format!("there is no column {name}; the columns are {}", known.join(", ")),
                     "Correct the name in the job file.",
                 );
@@ -260,7 +261,7 @@ fn plan_columns(
         tally.refused.insert(column.name.clone());
         if column.encrypted {
             refuse(
-                "encrypted-column",
+                FindingId::EncryptedColumn,
                 format!("column {} is encrypted (Always Encrypted); only ciphertext could be read", column.name),
                 "List it in exclude_columns.",
             );
@@ -268,7 +269,7 @@ fn plan_columns(
         }
         if column.masked && settings.masked == MaskedPolicy::Refuse {
             refuse(
-                "masked-column",
+                FindingId::MaskedColumn,
                 format!(
                     "column {} is masked for this login, or may be: what would be copied is not what is stored",
                     column.name
@@ -279,14 +280,14 @@ fn plan_columns(
         }
         if let SourceType::NotShown(id) = column.source_type {
             let (message, remedy) = findings::type_not_shown(column, id);
-            refuse(findings::TYPE_NOT_SHOWN, message, &remedy);
+            refuse(FindingId::TypeNotShown, message, &remedy);
             continue;
         }
         // A view shows a table's column as its own, without the seed, and nothing counts up there.
         let is_view = source.kind == SourceKind::View;
         if column.counts_up && !is_view && column.identity.is_none() && settings.identity == IdentityPolicy::Keep {
             refuse(
-                "unknown-identity",
+                FindingId::UnknownIdentity,
                 format!(
                     "column {} is an identity column whose seed and increment could not be read: on the target it would \
                      count otherwise",
@@ -323,7 +324,7 @@ fn plan_columns(
                 planned.extend(companion);
             }
             Err(problem) => refuse(
-                "unmapped-type",
+                FindingId::UnmappedType,
                 format!("column {} ({}): {problem}", column.name, column.declared),
                 "Give it another target_type, or list it in exclude_columns.",
             ),

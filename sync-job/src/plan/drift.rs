@@ -3,6 +3,7 @@
 use super::dependent::Dependent;
 use super::method::{SwapMethod, SwapPlan, SwapReason};
 use super::{ColumnPlan, Dialect};
+use crate::model::code::coded;
 use crate::model::schema::{IndexKind, TableName};
 
 /// A column that the target has now.
@@ -62,15 +63,17 @@ pub struct TargetTable {
     pub foreign_keys: Vec<TargetForeignKey>,
 }
 
-/// A difference between the target's column and the plan's.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(tag = "change", rename_all = "lowercase")]
-pub enum Drift {
-    New { column: String, column_type: String },
-    Dropped { column: String, column_type: String },
-    Retyped { column: String, from: String, to: String },
-    Nullability { column: String, nullable: bool },
-    Reordered,
+coded! {
+    /// A difference between the target's column and the plan's. Serialized with its code as `change`.
+    #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+    #[serde(tag = "change", rename_all = "lowercase")]
+    pub enum Drift {
+        New { column: String, column_type: String } = "new",
+        Dropped { column: String, column_type: String } = "dropped",
+        Retyped { column: String, from: String, to: String } = "retyped",
+        Nullability { column: String, nullable: bool } = "nullability",
+        Reordered = "reordered",
+    }
 }
 
 impl std::fmt::Display for Drift {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::drift::{self, TargetTable};
 use super::not_created::{NotCreated, What, Why};
 use super::{
-    Dialect, Draft, Drift, Finding, IndexPlan, RunPlan, Severity, SwapMethod, SwapPlan, SwapReason, TablePlan,
-    dependents, names,
+    Dialect, Draft, Drift, Finding, FindingId, IndexPlan, RunPlan, Severity, SwapMethod, SwapPlan, SwapReason,
+    TablePlan, dependents, names,
 };
 use crate::config::{JobConfig, OnDrift, SwapPolicy};
 use crate::model::schema::{IndexKind, TableName};
@@ -100,7 +100,7 @@ fn warn_of_invisible_sessions(tables: &[TablePlan], state: &TargetState) -> Opti
         .invisible_sessions
         .as_ref()
         .filter(|_| tables.iter().any(|table| table.swap.reason == SwapReason::InvisibleSessions))?;
-    Some(Finding::new("readers-not-seen", Severity::Warning, &invisible.message, &invisible.remedy))
+    Some(Finding::new(FindingId::InvisibleSessions, Severity::Warning, &invisible.message, &invisible.remedy))
 }
 
 fn finish_table(
@@ -112,7 +112,7 @@ fn finish_table(
 ) {
     if let Some(what) = &found.not_a_table {
         let finding = Finding::new(
-            "target-not-a-table",
+            FindingId::TargetNotATable,
             Severity::Refusal,
             format!("the target's {} is {what}", table.target),
             "Give the table another target name, or drop what is there.",
@@ -137,7 +137,7 @@ fn refuse_drift(config: &JobConfig, table: &TablePlan, state: &TargetState) -> O
     let changes = table.drift.iter().map(Drift::to_string).collect::<Vec<_>>().join("; ");
     if config.target.on_drift == OnDrift::Fail {
         return Some(Finding::new(
-            "drift",
+            FindingId::Drift,
             Severity::Refusal,
             format!("the columns differ: {changes}"),
             "Set [target] on_drift = \"apply\" to let the swap carry the changes.",
@@ -150,7 +150,7 @@ fn refuse_drift(config: &JobConfig, table: &TablePlan, state: &TargetState) -> O
     );
     (table.swap.method == SwapMethod::InPlace).then(|| {
         Finding::new(
-            "drift-kept-table",
+            FindingId::DriftInPlace,
             Severity::Refusal,
             format!("the columns differ ({changes}), but the table must be kept: {}", table.swap.reason),
             remedy,

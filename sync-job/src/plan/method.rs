@@ -1,20 +1,19 @@
 //! How a table is swapped, and why so.
 
 use super::dependent::{self, Dependent};
-use crate::model::code::coded;
+use crate::model::code::{coded, plain_coded};
 use crate::model::schema::TableName;
 
-/// How the new rows come to the readers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SwapMethod {
-    /// The table is new.
-    Create,
-    /// The staging table takes the old one's name; the old one is dropped.
-    Rename,
-    /// The table stays; its rows are replaced in one transaction.
-    #[serde(rename = "replace")]
-    InPlace,
+plain_coded! {
+    /// How the new rows come to the readers.
+    pub enum SwapMethod {
+        /// The table is new.
+        Create = "create",
+        /// The staging table takes the old one's name; the old one is dropped.
+        Rename = "rename",
+        /// The table stays; its rows are replaced in one transaction.
+        InPlace = "replace",
+    }
 }
 
 /// The method and why.
@@ -58,7 +57,7 @@ impl std::fmt::Display for SwapReason {
             SwapReason::NoDependents => f.write_str("nothing depends on the old table"),
             SwapReason::Dependents(dependents) => write!(f, "kept because of {}", dependent::list(dependents)),
             SwapReason::NotOwned => f.write_str("the target's user does not own the table"),
-            SwapReason::JobFile => f.write_str("kept because the job file has swap = \"replace\""),
+            SwapReason::JobFile => f.write_str("kept because the job file has swap = \"in-place\""),
             SwapReason::InvisibleSessions => f.write_str("kept because readers with older snapshots cannot be seen"),
             SwapReason::Group(other) => {
                 write!(f, "kept because it changes together with {other}, which must be kept")

@@ -10,6 +10,7 @@ mod dependents;
 mod dialect;
 mod draft;
 mod drift;
+pub mod finding;
 mod findings;
 mod finish;
 mod indexes;
@@ -29,6 +30,7 @@ pub use dependents::of as dependents;
 pub use dialect::Dialect;
 pub use draft::{Draft, draft};
 pub use drift::{Drift, ForeignKeyActions, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
+pub use finding::{Finding, FindingId, Severity};
 pub use finish::{InvisibleSessions, TargetState, finish};
 pub use method::{SwapMethod, SwapPlan, SwapReason};
 pub use names::Named;
@@ -43,28 +45,6 @@ pub struct RunPlan {
     pub tables: Vec<TablePlan>,
     /// Facts about the run as a whole, and catalog facts that could not be had.
     pub findings: Vec<Finding>,
-}
-
-/// How much a finding matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    Note,
-    Warning,
-    /// Nothing is written while one of these stands.
-    Refusal,
-}
-
-/// Something found before anything is written.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Finding {
-    /// Stable name for programs, such as `unknown-type`.
-    pub id: &'static str,
-    pub severity: Severity,
-    /// The table, or nothing for the run as a whole.
-    pub table: Option<String>,
-    pub message: String,
-    pub remedy: String,
 }
 
 /// A column of the table's chunk key.
@@ -250,22 +230,5 @@ impl RunPlan {
 
     pub fn refusals(&self) -> impl Iterator<Item = &Finding> {
         self.all_findings().filter(|finding| finding.severity == Severity::Refusal)
-    }
-}
-
-impl Finding {
-    pub fn new(id: &'static str, severity: Severity, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { id, severity, table: None, message: message.into(), remedy: remedy.into() }
-    }
-
-    /// Whether the plan lacks a part of the table because the source does not show it: a comparison by this plan would pass over
-    /// that part and agree.
-    pub fn hides_a_part(&self) -> bool {
-        self.severity == Severity::Refusal && [tally::INCOMPLETE, findings::TYPE_NOT_SHOWN].contains(&self.id)
-    }
-
-    pub fn on(mut self, table: &TableName) -> Self {
-        self.table = Some(table.to_string());
-        self
     }
 }

@@ -3,11 +3,8 @@
 use std::collections::HashSet;
 
 use super::not_created::NotCreated;
-use super::{Finding, Severity};
+use super::{Finding, FindingId, Severity};
 use crate::model::schema::SourceTable;
-
-/// The id of the refusal.
-pub const INCOMPLETE: &str = "incomplete-catalog";
 
 /// Names of what the plan has decided on.
 #[derive(Debug, Default)]
@@ -51,7 +48,7 @@ impl Tally {
             self.refused.len(),
         );
         let remedy = "Grant VIEW DEFINITION on the table, and on the types of its columns, to the job's login; or exclude the table.";
-        Some(Finding::new(INCOMPLETE, Severity::Refusal, message, remedy).on(&source.name))
+        Some(Finding::new(FindingId::IncompleteCatalog, Severity::Refusal, message, remedy).on(&source.name))
     }
 }
 

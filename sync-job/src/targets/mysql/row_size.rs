@@ -3,7 +3,7 @@
 use super::sql;
 use crate::plan::not_created::{NotCreated, What, Why};
 use crate::plan::type_map::LogicalType;
-use crate::plan::{ColumnPlan, Finding, Severity, TablePlan};
+use crate::plan::{ColumnPlan, Finding, FindingId, Severity, TablePlan};
 
 /// The row's limit over all columns but the contents of BLOB and TEXT (MySQL 8.0 Reference Manual, 10.4.7 "Limits on Table
 /// Column Count and Row Size"), in bytes.
@@ -50,7 +50,7 @@ pub(super) fn fit(table: &mut TablePlan) {
     };
     if let Some(message) = found {
         let remedy = "Leave columns out (exclude_columns), or copy them into two tables by way of views.";
-        let finding = Finding::new("row-too-wide", Severity::Refusal, message, remedy);
+        let finding = Finding::new(FindingId::RowTooWide, Severity::Refusal, message, remedy);
         table.findings.push(finding.on(&table.source));
         return;
     }
@@ -61,7 +61,7 @@ pub(super) fn fit(table: &mut TablePlan) {
              takes {MOST_PAGE_BYTES}"
         );
         let remedy = "A run fails should there be such a row. Leave columns out (exclude_columns) to be sure.";
-        let finding = Finding::new("row-may-be-too-long", Severity::Warning, message, remedy);
+        let finding = Finding::new(FindingId::RowMayBeTooLong, Severity::Warning, message, remedy);
         table.findings.push(finding.on(&table.source));
     }
 }
