@@ -91,7 +91,7 @@ fn table(name: &str, columns: Vec<SourceColumn>, indexes: Vec<SourceIndex>) -> S
         temporal: None,
         row_level_security: false,
         memory_optimized: false,
-        may_show_masks: false,
+        may_show_masks: None,
     }
 }
 
@@ -395,7 +395,7 @@ fn what_the_self_test_found_changes_how_columns_are_read_or_refuses_the_run() {
         deviation("nvarchar(max)", &["Note"], true),
         deviation("money", &["Total"], false),
     ];
-    self_test::apply(&mut draft, &SelfTest { deviations, only_counted: Vec::new() });
+    self_test::apply(&mut draft, &SelfTest { deviations, sums: Vec::new() });
     let orders = &draft.tables[0];
     let source = SqlServer::new(config.source.clone(), Duration::from_mins(1));
     let sql = source.select(orders, &Chunk::whole());

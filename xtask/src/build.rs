@@ -9,7 +9,10 @@ use std::{
     io::{BufRead, BufReader, IsTerminal as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
     time::{Duration, Instant},
 };
 use stopgap_servers::guard::Guarded;
@@ -148,9 +151,17 @@ fn package_of(program: &str) -> &str {
     }
 }
 
+static LINTS: AtomicBool = AtomicBool::new(false);
+
+/// From now on clippy looks at what tests and programs are built of. What was built before it does not look at.
+pub fn lint_what_is_built() {
+    LINTS.store(true, Ordering::Relaxed);
+}
+
 /// What is deployed needs nothing of the machine on which it runs; `name-lookup` keeps glibc from loading modules of that machine.
 pub fn statically(build: &mut Command) -> &mut Command {
-    build.env("RUSTC_WORKSPACE_WRAPPER", root().join("xtask/rustc-static.sh"))
+    let wrapper = if LINTS.load(Ordering::Relaxed) { "xtask/rustc-static-linted.sh" } else { "xtask/rustc-static.sh" };
+    build.env("RUSTC_WORKSPACE_WRAPPER", root().join(wrapper))
 }
 
 /// A copy that no other build replaces while it is run.

@@ -32,7 +32,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Installs what the tests and the demo need and is missing: PostgreSQL, FreeTDS, a Python environment
+    /// Installs what the tests and the demo lack: PostgreSQL, FreeTDS, a Python environment
     Setup,
     /// Copies a sample business database from the SQL Server simulator into a private PostgreSQL
     Demo(demo::Options),
@@ -42,12 +42,12 @@ enum Task {
         arguments: Vec<String>,
     },
     /// What must pass before a change lands: format, lints, dependencies, and every test; says how long each part took
-    Ci,
-    /// Boots the machine image in an emulator and runs the job in it, well and badly; part of `test`
+    Ci(ci::Options),
+    /// Boots the machine image in an emulator and runs the job in it, with and without faults; part of `test`
     BootTest,
-    /// Measures a copy of TPC-H tables against its unavoidable parts, and keeps the result in docs/benchmarks.md
+    /// Measures a copy of TPC-H tables against the parts that every copy needs; writes docs/benchmarks.md
     Bench(bench::Options),
-    /// Builds what is deployed into dist/: static programs, the launcher's zip, checksums, a bill of materials
+    /// Builds dist/: static programs, the launcher's zip, checksums, a bill of materials
     Package(package::Options),
     /// Checks format, lints, the architecture, and what is depended upon
     Lint,
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::run(setup::ALL).and_then(|_| setup::checkers()).map(drop),
         Task::Demo(options) => demo::run(&options),
         Task::Test { arguments } => test::run(&arguments),
-        Task::Ci => ci::run(),
+        Task::Ci(options) => ci::run(&options),
         Task::BootTest => boot_test::run(),
         Task::Bench(options) => bench::run(&options),
         Task::Package(options) => package::run(&options),

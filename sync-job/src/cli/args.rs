@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::report::exit::ExitStatus;
 
-/// Copies SQL Server tables to PostgreSQL or MySQL, proves that they are right, and swaps them in.
+/// Copy SQL Server tables to PostgreSQL or MySQL, prove the copies, and swap them in.
 #[derive(Debug, Parser)]
 #[command(name = "sync-job", version, max_term_width = 100, after_help = after_help())]
 pub struct Cli {
@@ -18,13 +18,13 @@ pub struct Cli {
 
 #[derive(Debug, Args)]
 pub struct Global {
-    /// How log lines look on standard error.
+    /// Format of log lines on standard error.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// More log lines; twice for every statement. RUST_LOG overrides.
+    /// More log lines; repeat it to see every statement. RUST_LOG overrides it.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// No progress, and only warnings in the log.
+    /// No progress output, and only warnings in the log.
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }
@@ -49,24 +49,24 @@ pub struct Selected {
     /// The job file; docs/job-file.md describes it.
     #[arg(short, long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Only tables that match this glob on the source's schema.table; may be repeated.
+    /// Only tables whose source schema.table matches this glob; repeatable.
     #[arg(short, long = "table", value_name = "GLOB")]
     pub tables: Vec<String>,
-    /// How the answer looks on standard output.
+    /// Format of the output.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Copy the tables, verify each, and swap them in.
+    /// Copy the tables, verify each and swap it in.
     ///
-    /// Readers of the target see the old rows or the new ones, never a mixture. A table that fails keeps its old rows
-    /// and does not stop the others.
+    /// Readers of the target see the old rows or the new ones, never a mixture. A table that fails keeps its old rows and
+    /// does not stop the others.
     Run {
         #[command(flatten)]
         selected: Selected,
-        /// Show the plan and stop before anything is written.
+        /// Show the plan and write nothing.
         #[arg(long)]
         dry_run: bool,
         /// Also write the report as JSON to this file.
@@ -76,26 +76,26 @@ pub enum Command {
         #[arg(long)]
         notify: bool,
     },
-    /// Show what a run would do: columns, types, chunks, what is lossy, what is not created, how each table is swapped.
+    /// Show what a run would do: columns, types, chunks, losses, what is not created, how each table is swapped.
     Plan {
         #[command(flatten)]
         selected: Selected,
     },
-    /// Connect to both sides and run every precheck; say what is missing and how to grant it.
+    /// Connect to both sides and run every precheck; name what is missing and the GRANT for it.
     Check {
         #[command(flatten)]
         selected: Selected,
     },
-    /// Compare source and target, cell by cell, without writing anything.
+    /// Compare source and target cell by cell; write nothing.
     Verify {
         #[command(flatten)]
         selected: Selected,
     },
-    /// Look at a source and write a commented job file for it.
+    /// Write a commented job file for a source.
     Init(Init),
-    /// List the runs that were written down, or show one.
+    /// List recorded runs, or show one.
     History(History),
-    /// What an instance runs when it boots: finds its job, runs it, tells people once.
+    /// What an instance runs at boot: find its job, run it, send one notification.
     ///
     /// Settings come from the instance's tags, then its user data, then the environment; docs/aws.md lists them.
     Boot(Boot),
@@ -103,48 +103,48 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct History {
-    /// The job file whose [history] says where.
+    /// The job file whose [history] says where runs are recorded.
     #[arg(short, long, value_name = "FILE", conflicts_with = "at")]
     pub config: Option<PathBuf>,
-    /// Where runs are written down: a directory, or s3://bucket/prefix.
+    /// Where runs are recorded: a directory, or s3://bucket/prefix.
     #[arg(long, value_name = "PLACE")]
     pub at: Option<String>,
     /// Only runs of this job.
     #[arg(long, value_name = "NAME")]
     pub job: Option<String>,
-    /// At most so many, the latest first.
+    /// At most this many, the latest first.
     #[arg(short = 'n', long, default_value_t = 20)]
     pub last: usize,
     /// Show this run's report.
     #[arg(value_name = "RUN")]
     pub run_id: Option<String>,
-    /// How the answer looks on standard output.
+    /// Format of the output.
     #[arg(short, long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
 
 #[derive(Debug, Args)]
 pub struct Boot {
-    /// Job files of the machine image, where neither the bucket nor SSM has one.
+    /// Job files on the machine image, used if neither the bucket nor SSM has one.
     #[arg(long, value_name = "DIRECTORY", default_value = "/etc/stopgap/jobs")]
     pub jobs: PathBuf,
-    /// Where a file says that the machine shall stay up ([job] keep_alive).
+    /// Directory of the file that keeps the machine up ([job] keep_alive).
     #[arg(long, value_name = "DIRECTORY", env = "RUNTIME_DIRECTORY", default_value = "/run/stopgap")]
     pub runtime: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub struct Init {
-    /// The SQL Server's host name, as its certificate has it.
+    /// The SQL Server's host name, as in its certificate.
     #[arg(long)]
     pub host: String,
-    /// Where it listens; of a named instance, the port that the SQL Server Configuration Manager shows.
+    /// Its port; for a named instance, the one that SQL Server Configuration Manager shows.
     #[arg(long, default_value_t = 1433)]
     pub port: u16,
     /// The database whose tables are copied.
     #[arg(long)]
     pub database: String,
-    /// A SQL Server login that may read it.
+    /// A SQL Server login that may read the database.
     #[arg(long)]
     pub user: String,
     /// The environment variable that holds the password.
@@ -156,7 +156,7 @@ pub struct Init {
     /// Certificates to trust, as PEM.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
-    /// Where to write the job file; standard output if left out. An existing file is not overwritten.
+    /// Where to write the job file; default: standard output. Never overwrites a file.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }

@@ -27,7 +27,7 @@ pub async fn run(
     let notifier = Notifier::of_command(job.config(), notify).await?;
     notifier.begin(&job.config().name, job.run_id()).await;
     let done = job.run(display.start(), cancel).await;
-    // People are told even where the report cannot be written any more.
+    // People are notified even where the report cannot be written any more.
     notifier.end(&RunSummary::of(&done)?).await;
     let status = print_report(&done, selected.format)?;
     if let Some(path) = report {

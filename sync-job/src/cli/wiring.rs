@@ -1,4 +1,4 @@
-//! Puts a job together: the source and target that its file names, with their secrets. The one place that tells engines apart.
+//! Puts a job together: the source and target that its file names, with their secrets. The one place that knows every engine.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Before and after a run: its record, and its one notification.
+//! Writes a run's record when it begins and ends, and publishes its one notification.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ const NAME: &str = "sync-job";
 /// Failures that the form for programs names; the rest is in the report.
 const FAILURES_NAMED: usize = 10;
 
-/// What there is to tell.
+/// How a run ended, for its record and its notification.
 #[derive(Debug, Clone)]
 pub struct RunSummary {
     pub job: String,
@@ -141,7 +141,7 @@ impl Notifier {
         }
     }
 
-    /// Writes down how it ended, and tells people once.
+    /// Writes the record of how it ended, and notifies people once.
     pub async fn end(&self, done: &RunSummary) {
         let wanted = self.is_wanted(done).await;
         if let Some(store) = &self.store {
@@ -181,7 +181,7 @@ impl Notifier {
         self.settle(done, &Notification { state, by: NAME.to_owned(), at: Utc::now(), detail }).await;
     }
 
-    /// Without records, or if they cannot be reached, it is better to tell twice than never.
+    /// Delivery is at least once: without records, or if they cannot be reached, duplicates are possible and silence is not.
     async fn is_ours(&self, done: &RunSummary) -> bool {
         let Some(store) = &self.store else { return true };
         match store.claim(&done.job, &done.run_id, NAME, false).await {

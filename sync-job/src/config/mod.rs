@@ -48,7 +48,7 @@ pub struct JobConfig {
     pub outdated: Vec<OutdatedWord>,
 }
 
-/// Who is told of a run, and when.
+/// Who is notified of a run, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Notify {
     /// The SNS topic's ARN.
@@ -387,7 +387,7 @@ impl JobDraft {
         Ok(Self { file: file.to_owned(), typed })
     }
 
-    /// Who is told of its runs, also of those for which the rest of the file cannot be used.
+    /// Who is notified of its runs, also of those for which the rest of the file cannot be used.
     pub fn notify(&self) -> Notify {
         Notify { topic: self.typed.notify.topic.clone(), on: self.typed.notify.on.unwrap_or_default() }
     }

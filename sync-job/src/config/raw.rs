@@ -146,7 +146,7 @@ pub struct SecretKeys {
     pub password: Option<String>,
 }
 
-/// Who is told of a run.
+/// Who is notified of a run.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Notify {

@@ -28,7 +28,7 @@ const LEAST_MEMORY: u64 = 16 << 20;
 /// Five tries span about six seconds of backoff and a failover.
 const DEFAULT_RETRIES: u32 = 5;
 const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_mins(1);
-/// Longer than most writers hold a lock, shorter than anyone's patience.
+/// Longer than most writers hold a lock, shorter than anyone waits.
 const DEFAULT_SOURCE_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Readers of the target queue behind the swap for at most this long.
 const DEFAULT_TARGET_LOCK_TIMEOUT: Duration = Duration::from_secs(2);

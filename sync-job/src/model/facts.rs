@@ -2,7 +2,7 @@
 
 use super::schema::{SourceTable, TableName};
 
-/// What is known of the source server and database before any table is looked at.
+/// What is known of the source server and database before any table is read.
 #[derive(Debug, Clone)]
 pub struct SourceFacts {
     /// Product and version for people.

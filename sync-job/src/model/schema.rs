@@ -242,8 +242,8 @@ pub struct SourceTable {
     pub row_level_security: bool,
     /// In-Memory OLTP, which takes no part in SNAPSHOT transactions.
     pub memory_optimized: bool,
-    /// A view of a database with columns whose masks this login does not see through: it may show the masks, and no catalog says so.
-    pub may_show_masks: bool,
+    /// A view of a database with columns whose masks this login does not see through: it may show the masks, and no catalog says so. One of these columns.
+    pub may_show_masks: Option<String>,
 }
 
 impl SourceTable {

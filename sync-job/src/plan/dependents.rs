@@ -1,4 +1,4 @@
-//! What a rename would lose of the table that is there, what goes away with it, and what a kept table lacks.
+//! What a rename would lose of the table that is there, what goes away with it, and what a table updated in place lacks.
 
 use super::dependent::{Dependent, DependentKind};
 use super::drift::{TargetForeignKey, TargetIndex, TargetTable};

@@ -270,10 +270,7 @@ fn plan_columns(
         if column.masked && settings.masked == MaskedPolicy::Refuse {
             refuse(
                 FindingId::MaskedColumn,
-                format!(
-                    "column {} is masked for this login, or may be: what would be copied is not what is stored",
-                    column.name
-                ),
+                findings::masked(column),
                 "GRANT UNMASK to the login, list the column in exclude_columns, or set masked = \"allow\".",
             );
             continue;
@@ -307,11 +304,12 @@ fn plan_columns(
                 let renamed = own.and_then(|own| own.rename.iter().find(|(name, _)| same(name, &column.name)));
                 let name = renamed.map_or_else(|| settings.names.apply(&column.name), |(_, name)| name.clone());
                 let mut plan = column_plan(column, name, mapping, settings);
-                if source.may_show_masks {
-                    plan.masked = true;
+                if source.may_show_masks.is_some() {
+                    plan.unwitnessed = Some(super::Unwitnessed::MayBeMasked);
                 }
-                if let Some(read) = plan.mapping.read.through_driver().filter(|_| plan.masked) {
-                    // An expression over a masked column shows the mask of the expression's own type.
+                let may_be_masked = plan.masked || plan.unwitnessed.is_some();
+                if let Some(read) = plan.mapping.read.through_driver().filter(|_| may_be_masked) {
+                    // The mask of an expression of bytes is no text.
                     plan.mapping.read = read;
                 }
                 let companion = companion(column, &plan, settings, dialect);
@@ -342,7 +340,7 @@ fn column_plan(column: &SourceColumn, target: String, mapping: Mapping, settings
         source_type: column.source_type.clone(),
         nullable: column.nullable,
         masked: column.masked,
-        only_counted: false,
+        unwitnessed: None,
         computed: column.computed,
         identity: column.identity.filter(|_| settings.identity == IdentityPolicy::Keep && integer),
         policy: TextPolicy {

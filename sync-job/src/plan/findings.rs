@@ -44,6 +44,16 @@ pub(super) fn type_not_shown(column: &SourceColumn, id: i32) -> (String, String)
     (message, remedy)
 }
 
+/// Why a masked column is refused. A computed column's own catalog row does not say that it shows masks.
+pub(super) fn masked(column: &SourceColumn) -> String {
+    let why = if column.computed {
+        "is computed in a table with masked columns, and shows a mask if it depends on one"
+    } else {
+        "is masked for this login, or may be"
+    };
+    format!("column {} {why}: what would be copied is not what is stored", column.name)
+}
+
 /// Warnings and notes about one table.
 pub(super) fn of_table(
     source: &SourceTable,
@@ -64,17 +74,22 @@ pub(super) fn of_table(
             "Use a login that the policy exempts, if all rows are wanted.",
         );
     }
-    if source.may_show_masks && settings.masked == MaskedPolicy::Refuse {
+    if let Some(masked) = &source.may_show_masks {
+        let severity = match settings.masked {
+            MaskedPolicy::Refuse => Severity::Refusal,
+            MaskedPolicy::Allow => Severity::Warning,
+        };
         say(
             FindingId::MaskedView,
-            Severity::Refusal,
-            "the database has columns that are masked for this login, or may be: this view may show their masks"
-                .to_owned(),
-            "GRANT UNMASK to the login, or set masked = \"allow\" for the view if it shows no masked column.",
+            severity,
+            format!(
+                "this view may show masks: the login does not see through all of this database's, such as {masked}'s"
+            ),
+            "GRANT UNMASK to the login, or set masked = \"allow\" for the view: its values are then copied as the login sees them, and the \
+             source's own sums are not compared.",
         );
     }
-    let shows_masks = source.may_show_masks || source.columns.iter().any(|column| column.masked);
-    if shows_masks && settings.masked == MaskedPolicy::Allow {
+    if columns.iter().any(|column| column.masked) && settings.masked == MaskedPolicy::Allow {
         say(
             FindingId::MaskedColumn,
             Severity::Warning,

@@ -1,4 +1,4 @@
-//! Finishes a drafted plan once the target was looked at: how each table is swapped, and how its columns differ.
+//! Finishes a drafted plan once the target was inspected: how each table is swapped, and how its columns differ.
 
 use std::collections::HashMap;
 
@@ -56,7 +56,7 @@ pub fn finish(
     RunPlan { job: config.name.clone(), source, target, tables, findings }
 }
 
-/// How each table is swapped. Tables that change together are all kept, or none is: rows and names do not change hands at the
+/// How each table is swapped. Tables that change together are all updated in place, or none is: rows and names do not change hands at the
 /// same moment, and a foreign key refers to a table, not to a name.
 fn choose_methods(config: &JobConfig, tables: &mut [TablePlan], state: &TargetState) {
     let names: Vec<(TableName, Option<String>)> =
@@ -74,20 +74,20 @@ fn choose_methods(config: &JobConfig, tables: &mut [TablePlan], state: &TargetSt
             table.swap = SwapPlan { method: SwapMethod::InPlace, reason };
         }
     }
-    let kept: Vec<(String, TableName)> = tables
+    let in_place: Vec<(String, TableName)> = tables
         .iter()
         .filter(|table| table.swap.method == SwapMethod::InPlace)
         .filter_map(|table| Some((table.group.clone()?, table.target.clone())))
         .collect();
     for table in tables.iter_mut().filter(|table| table.swap.method == SwapMethod::Rename) {
-        let other = kept.iter().find(|(group, _)| table.group.as_ref() == Some(group));
+        let other = in_place.iter().find(|(group, _)| table.group.as_ref() == Some(group));
         if let Some((_, other)) = other {
             table.swap = SwapPlan { method: SwapMethod::InPlace, reason: SwapReason::Group(other.clone()) };
         }
     }
 }
 
-/// Why a table is kept that could be renamed over.
+/// Why a table is updated in place that could be renamed over.
 fn chosen_in_place(config: &JobConfig, table: &TablePlan, state: &TargetState) -> Option<SwapReason> {
     if config.settings(&table.source).swap == SwapPolicy::InPlace {
         return Some(SwapReason::JobFile);
@@ -158,7 +158,7 @@ fn refuse_drift(config: &JobConfig, table: &TablePlan, state: &TargetState) -> O
     })
 }
 
-/// A kept table stays as it is: of what was planned it gets its rows alone.
+/// A table that is updated in place stays as it is: it gets new rows and nothing else of the plan.
 fn leave_out_what_is_lacking(table: &mut TablePlan, found: &TargetTable) {
     let merge_key = table.merge_key().cloned();
     let mut lacking = Vec::new();
@@ -199,17 +199,17 @@ fn subject(index: &IndexPlan) -> (What, String) {
     (what, index.name.clone())
 }
 
-/// A new table's foreign key needs a key of the table that it refers to, and a right to it. A kept table gets neither.
+/// A new table's foreign key needs a key of the table that it refers to, and a right to it. A table that is updated in place gets neither.
 fn leave_out_impossible_keys(tables: &mut [TablePlan], state: &HashMap<TableName, TargetTable>) {
-    let is_kept = |table: &&TablePlan| table.swap.method == SwapMethod::InPlace;
-    let kept: Vec<TableName> = tables.iter().filter(is_kept).map(|table| table.target.clone()).collect();
+    let is_in_place = |table: &&TablePlan| table.swap.method == SwapMethod::InPlace;
+    let in_place: Vec<TableName> = tables.iter().filter(is_in_place).map(|table| table.target.clone()).collect();
     for table in tables.iter_mut().filter(|table| table.swap.method == SwapMethod::Create) {
         let TablePlan { foreign_keys, not_created, .. } = table;
         foreign_keys.retain(|key| {
             let can_be_referenced = state
                 .get(&key.referenced)
                 .is_none_or(|found| dependents::can_be_referenced(found, &key.referenced_columns));
-            let possible = !kept.contains(&key.referenced) || can_be_referenced;
+            let possible = !in_place.contains(&key.referenced) || can_be_referenced;
             if !possible {
                 let why = Why::ReferencedInPlace(key.referenced.clone());
                 not_created.push(NotCreated::new(What::ForeignKey, &key.name, why));

@@ -152,7 +152,7 @@ pub fn for_witness(source: &SourceTable, columns: &[ColumnPlan]) -> Option<KeyCo
             }
             _ => false,
         };
-        (alike && !column.encrypted && !column.masked).then(|| KeyColumn {
+        (alike && !column.encrypted && !column.masked && planned.unwitnessed.is_none()).then(|| KeyColumn {
             name: column.name.clone(),
             source_type: column.source_type.clone(),
             read: planned.mapping.read.clone(),

@@ -86,14 +86,25 @@ pub struct ColumnPlan {
     pub nullable: bool,
     /// The login sees a mask of its values, or may.
     pub masked: bool,
-    /// The self-test found that the source does not give its sums as documented: the witness counts its values and no more.
-    pub only_counted: bool,
+    /// Why the witness cannot compare it, whatever its type.
+    pub unwitnessed: Option<Unwitnessed>,
     /// The source computes its values when they are read, perhaps of the time of day.
     pub computed: bool,
     pub identity: Option<Identity>,
     pub policy: TextPolicy,
     /// The source's collation, for text.
     pub collation: Option<String>,
+}
+
+/// Why the witness compares no sums of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwitnessed {
+    /// The self-test found that the source does not give its sums as documented; it counts rightly.
+    SumsDiffer,
+    /// Nor does it count rightly.
+    CountDiffers,
+    /// A column of a view that may show masks.
+    MayBeMasked,
 }
 
 /// An index that is created on the target.
@@ -104,7 +115,7 @@ pub struct IndexPlan {
     /// Target column and whether it descends.
     pub columns: Vec<(String, bool)>,
     pub included: Vec<String>,
-    /// The kept table does without; on the staging table it finds rows.
+    /// A table updated in place does without it; the staging table needs it to find rows.
     pub staging_only: bool,
 }
 
@@ -187,7 +198,7 @@ impl TablePlan {
     }
 
     /// Whether the table that is there may hold the merge key twice: where it lacks such a key. Of one that was to be renamed over,
-    /// and is kept only for a reader's sake, that is not known.
+    /// and is updated in place only for a reader's sake, that is not known.
     pub fn may_hold_a_key_twice(&self) -> bool {
         self.swap.method == SwapMethod::Rename || self.merge_key().is_some_and(|key| key.staging_only)
     }

@@ -12,7 +12,7 @@ pub struct Side {
     pub filter: Option<String>,
 }
 
-/// A foreign key to look at.
+/// A foreign key to check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     pub name: String,

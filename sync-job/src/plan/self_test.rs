@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use super::{ColumnPlan, Draft, Finding, FindingId, Severity, TablePlan};
+use super::{ColumnPlan, Draft, Finding, FindingId, Severity, TablePlan, Unwitnessed};
 use crate::model::schema::TableName;
 use crate::plan::type_map::ReadExpression;
 
-/// More tables than this are counted, not named.
+/// More tables, and more columns of a table, than this are counted, not named.
 const MOST_NAMED: usize = 10;
 
 /// The read expressions that the source did not answer as it documents them.
@@ -14,7 +14,7 @@ const MOST_NAMED: usize = 10;
 pub struct SelfTest {
     pub deviations: Vec<Deviation>,
     /// The sums of the witness that were answered otherwise. Rows may be right all the same.
-    pub only_counted: Vec<Deviation>,
+    pub sums: Vec<(Deviation, Unwitnessed)>,
 }
 
 /// One of them: what was asked, what was expected, and what came.
@@ -43,12 +43,14 @@ pub struct TestedColumn {
 /// Reads columns another way where that was right, and refuses the run where none was. The findings belong to the run, not to
 /// tables: `verify` must not compare such columns either.
 pub fn apply(draft: &mut Draft, tested: &SelfTest) {
-    for column in tested.only_counted.iter().flat_map(|deviation| &deviation.columns) {
-        for planned in columns_of(&mut draft.tables, column) {
-            planned.only_counted = true;
+    for (deviation, unwitnessed) in &tested.sums {
+        for column in &deviation.columns {
+            for planned in columns_of(&mut draft.tables, column) {
+                planned.unwitnessed.get_or_insert(*unwitnessed);
+            }
         }
     }
-    draft.findings.extend(only_counted(&tested.only_counted));
+    draft.findings.extend(only_counted(&tested.sums));
     let (right, wrong): (Vec<&Deviation>, Vec<&Deviation>) =
         tested.deviations.iter().partition(|deviation| deviation.right_through_driver);
     for deviation in &right {
@@ -78,15 +80,15 @@ fn read_through_driver(tables: &mut [TablePlan], tested: &TestedColumn) {
 }
 
 /// One warning for all of them, with the first answer that was wrong.
-fn only_counted(deviations: &[Deviation]) -> Option<Finding> {
+fn only_counted(sums: &[(Deviation, Unwitnessed)]) -> Option<Finding> {
+    let deviations: Vec<&Deviation> = sums.iter().map(|(deviation, _)| deviation).collect();
     let first = deviations.first()?;
-    let deviations: Vec<&Deviation> = deviations.iter().collect();
     let message = format!(
-        "the source does not add up {} as SQL Server documents it ({}): the witness only counts the values of these columns. \
-         The digests compare them as ever. Columns: {}",
+        "the source does not add up {} as SQL Server documents it: the witness at most counts the values of these columns. The \
+         digests compare them as ever. Columns: {}. The first sum that differs: {}",
         kinds(&deviations),
-        answer(first),
-        named(&columns(&deviations))
+        named(&columns(&deviations)),
+        answer(first)
     );
     let remedy = "Nothing needs to be done. What the witness alone would find, a value that the job reads wrongly, stays \
                   unnoticed in these columns.";
@@ -154,8 +156,13 @@ fn named(columns: &[&TestedColumn]) -> String {
             names.push(&column.column);
         }
     }
+    let columns = |names: &[&str]| {
+        let more =
+            if names.len() > MOST_NAMED { format!(", and {} more", names.len() - MOST_NAMED) } else { String::new() };
+        format!("{}{more}", names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", "))
+    };
     let shown: Vec<String> =
-        tables.iter().take(MOST_NAMED).map(|(table, names)| format!("{table} ({})", names.join(", "))).collect();
+        tables.iter().take(MOST_NAMED).map(|(table, names)| format!("{table} ({})", columns(names))).collect();
     let mut text = shown.join(", ");
     if tables.len() > MOST_NAMED {
         // Writing to a String cannot fail.

@@ -76,7 +76,7 @@ mod tests {
             temporal: None,
             row_level_security: false,
             memory_optimized: false,
-            may_show_masks: false,
+            may_show_masks: None,
         }
     }
 

@@ -59,16 +59,16 @@ impl ExitStatus {
 
     pub fn describe(self) -> &'static str {
         match self {
-            ExitStatus::Ok => "all well",
+            ExitStatus::Ok => "success",
             ExitStatus::TablesFailed => {
-                "some tables failed, or differ; they have their old rows, or the report says otherwise"
+                "some tables failed or differ; they keep their old rows unless the report says otherwise"
             }
             ExitStatus::Configuration => "the job file or the command line cannot be used",
-            ExitStatus::PrecheckRefused => "a precheck refused; nothing was written",
-            ExitStatus::CouldNotConnect => "the source or the target could not be connected to",
+            ExitStatus::PrecheckRefused => "a precheck refused the run; nothing was written",
+            ExitStatus::CouldNotConnect => "no connection to the source or the target",
             ExitStatus::Interrupted => "interrupted by a signal or the deadline; nothing is left behind",
-            ExitStatus::LeaseHeld => "another run of this job is under way",
-            ExitStatus::Internal => "a mistake in this program",
+            ExitStatus::LeaseHeld => "another run of this job is in progress",
+            ExitStatus::Internal => "a bug in this program",
         }
     }
 

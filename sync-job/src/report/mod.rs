@@ -135,7 +135,8 @@ fn remedy(standing: Standing, stage: Stage, error: &Error) -> String {
         ),
         (Stage::Witness, Kind::Mismatch) => (
             standing.words(),
-            "The job read or stored a value that differs from the source's. Run again; if it happens again, please report it with \
+            "The job read or stored a value that differs from the source's, or the table changed while it was read without a snapshot and \
+             changed back. Run again; if it happens again, please report it with \
              the column's type and collation. witness = \"off\" in the table's entry copies it all the same.",
         ),
         // Of these the kind alone does not tell that nothing was done.

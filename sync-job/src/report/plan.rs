@@ -125,7 +125,7 @@ fn witness(table: &TablePlan) -> String {
         _ if table.witness == WitnessPolicy::Full => "of every row".to_owned(),
         (Some(Share::Sample), Some(key)) => format!("of a share of the ranges of {}, another in each run", key.name),
         (Some(Share::Sample), None) => {
-            format!("of every row, in one of {} runs: it has no key for ranges", sample::TURNS)
+            format!("of every row, in one of {} runs: no key cuts it into ranges", sample::TURNS)
         }
         (Some(_), _) => "of every row".to_owned(),
         (None, _) => format!("of every row where it has {} at most, else of a share", count(sample::SMALL_ROWS)),

@@ -67,7 +67,7 @@ impl WitnessReport {
     }
 }
 
-/// Of more tables than this with the same to say, their number is said.
+/// Of more tables than this with the same to say, the others are counted.
 const MOST_NAMED: usize = 3;
 
 /// One line for all tables that were witnessed whole, one for each of the others; where many others have the same to say, one for them.
@@ -98,7 +98,10 @@ fn lines_of<'a>(tables: impl Iterator<Item = (&'a str, &'a WitnessReport)>) -> V
     let of_all = (whole > 0).then(|| format!("{whole} {plural} witnessed: every column, every row"));
     let others = groups.into_iter().flat_map(|(said, tables)| match tables.len() {
         0..=MOST_NAMED => tables.iter().map(|(name, witness)| format!("{name}: {}", witness.line())).collect(),
-        many => vec![format!("{many} tables, each {said}")],
+        many => {
+            let names: Vec<&str> = tables.iter().take(MOST_NAMED).map(|(name, _)| *name).collect();
+            vec![format!("{} and {} more: {said}", names.join(", "), many - MOST_NAMED)]
+        }
     });
     of_all.into_iter().chain(others).collect()
 }
@@ -130,7 +133,7 @@ mod tests {
         assert_eq!(few.len(), 5, "{few:?}");
         tables.push(("f", &sampled));
         let many = lines_of(tables.iter().copied());
-        assert_eq!(many[1], "4 tables, each witnessed: every column, the rows in 2 of 62 ranges of its key");
+        assert_eq!(many[1], "a, b, c and 1 more: witnessed: every column, the rows in 2 of 62 ranges of its key");
         assert_eq!(many[2..], ["d: not witnessed: why"]);
     }
 }

@@ -23,7 +23,7 @@ use crate::report::{Command, Failure, RunReport};
 use crate::sources::Source;
 use crate::targets::{Lease, Target};
 
-/// How often the lease is looked after while tables are copied: no firewall between takes its connection for a dead one.
+/// How often the lease's heartbeat goes over its connection while tables are copied, so that no firewall drops it as idle.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How long the target may take to give the lease back.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -138,6 +138,25 @@ async fn masks_are_noticed_behind_views_and_computed_columns() {
     assert_eq!(rows, ["ada@example.com|ada|ADA@EXAMPLE.COM"]);
 }
 
+/// A login that may read the view alone does not see what is masked behind it, and is told so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_whose_masks_are_not_shown_is_named() {
+    let source = TestSource::with(
+        "CREATE TABLE dbo.people (id int NOT NULL PRIMARY KEY, \
+           mail varchar(40) MASKED WITH (FUNCTION = 'default()') NOT NULL);\nGO\n\
+         INSERT INTO dbo.people (id, mail) VALUES (1, 'ada@example.com');\nGO\n\
+         CREATE VIEW dbo.mails AS SELECT id, mail FROM dbo.people",
+    )
+    .await
+    .unwrap();
+    let login = reader(&source, "GRANT SELECT ON dbo.mails TO $LOGIN").await;
+    let target = TestTarget::on(Engine::Postgres).unwrap();
+    let job = job(&source, &target, &login, "views = true");
+    let plan = job.command("check", &[]).unwrap().expect_code(0).unwrap();
+    let said = "masks behind a view (dbo.mails), would not be noticed";
+    assert!(words(&plan).contains(said), "{}", plan.stdout);
+}
+
 /// Before SQL Server 2022 UNMASK is of the database alone, and the others are not known.
 #[tokio::test(flavor = "multi_thread")]
 async fn masks_are_noticed_on_servers_that_unmask_whole_databases() {

@@ -1,5 +1,7 @@
 //! Who may do what, and who sees what: "Permissions hierarchy", "Metadata visibility configuration" and "Dynamic data masking".
 
+use std::collections::HashMap;
+
 use rusqlite::{OptionalExtension, params};
 
 use crate::bind::text_literal;
@@ -121,19 +123,19 @@ impl Env<'_> {
 
     /// The columns of a table whose masks this login does not see through, and the computed ones that depend on them: "if the computed
     /// column depends on a column with a MASK, then the computed column returns masked data" ("Dynamic data masking").
-    pub fn masked_columns(&self, at: &str, table: i64) -> Result<Vec<i64>, SqlError> {
+    pub fn masked_columns(&self, at: &str, table: i64) -> Result<HashMap<i64, String>, SqlError> {
         // Before SQL Server 2022 UNMASK was of the database alone.
         let narrow = !self.quirks().unmask_of_database_only;
         let object = narrow.then_some(("c.object_id", "o.schema_id", "c.column_id"));
         let mut statement = self.connection.prepare(&format!(
-            "WITH own AS (SELECT c.column_id, c.name FROM {at}\"$columns\" c JOIN {at}\"$objects\" o USING (object_id)
+            "WITH own AS (SELECT c.column_id, c.name, c.masked FROM {at}\"$columns\" c JOIN {at}\"$objects\" o USING (object_id)
                           WHERE c.object_id = ?1 AND c.masked IS NOT NULL AND NOT {})
-             SELECT column_id FROM own
-             UNION SELECT d.column_id FROM {at}\"$columns\" d, own
+             SELECT column_id, masked FROM own
+             UNION SELECT d.column_id, 'default()' FROM {at}\"$columns\" d, own
                    WHERE d.object_id = ?1 AND instr(lower(d.computed), lower(own.name)) > 0",
             self.holds(at, "UNMASK", object)
         ))?;
-        Ok(statement.query_map(params![table], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        Ok(statement.query_map(params![table], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
     }
 
     /// What of the database at a place this login sees in the catalog.

@@ -30,14 +30,22 @@ const DISK: &str = "1G";
 const CHECK_UNITS: &str = "said=$(systemd-analyze verify --man=no stopgap.service stopgap-log.service stopgap-limit.timer 2>&1); \
      [ -z \"$said\" ] || { echo \"$said\"; exit 1; }";
 
-pub fn make(root: &Root, job: &Path) -> Result<PathBuf> {
+/// The bare system.
+pub fn base(root: &Root) -> Result<PathBuf> {
     let place = Place { root, directory: workspace::tools().join("boot") };
     fs::create_dir_all(&place.directory).with_context(|| format!("making {}", place.directory.display()))?;
     let own = workspace::root().join("tests/boot");
-    let base = place.kept("base", &fingerprint(&[&own.join("kernel.sh"), &own.join("init")], RELEASE)?, |new| {
+    place.kept("base", &fingerprint(&[&own.join("kernel.sh"), &own.join("init")], RELEASE)?, |new| {
         println!("Making a system to boot in {} with debootstrap", place.directory.display());
         place.make_base(new)
-    })?;
+    })
+}
+
+/// The image for this job.
+pub fn make(root: &Root, job: &Path) -> Result<PathBuf> {
+    let base = base(root)?;
+    let place = Place { root, directory: workspace::tools().join("boot") };
+    let own = workspace::root().join("tests/boot");
     let ami = workspace::root().join("ami");
     let inputs = [&ami.join("rootfs"), &ami.join("provisioners"), &own, job];
     place.kept("image", &fingerprint(&inputs, &base.display().to_string())?, |new| {

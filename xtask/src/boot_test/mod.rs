@@ -28,6 +28,14 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
+/// Makes what every image begins with, if that is possible; [`image`] says why it is not.
+pub fn prepare() {
+    let _ = root().map_err(anyhow::Error::msg).and_then(|root| {
+        packages::install_for_boot_test()?;
+        disk::base(&root)
+    });
+}
+
 /// The directory with the image for this job, made if it is missing; otherwise why there is none, for people.
 pub fn image(job: &Path) -> Result<PathBuf, String> {
     let root = root()?;

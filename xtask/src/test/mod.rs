@@ -9,8 +9,8 @@ use crate::{
     setup::{self, Checkers, Tools},
     workspace,
 };
-use anyhow::{Context, Result};
-use std::path::PathBuf;
+use anyhow::{Context, Result, anyhow};
+use std::{path::PathBuf, time::Instant};
 use stopgap_servers::machine::{IMAGE, NO_IMAGE};
 
 /// Sets up, builds the programs that the tests run, and tests: everything, or what `arguments` of `cargo test` choose.
@@ -23,7 +23,16 @@ pub fn run(arguments: &[String]) -> Result<()> {
 
 /// Every test, in phases; then packing and the commands that the README begins with.
 pub fn everything(phases: &mut Phases) -> Result<()> {
-    let (tools, checkers) = phases.run("set-up", set_up)?;
+    // It waits for networks and disks, the compiler for processors.
+    let set_up = std::thread::spawn(|| {
+        let start = Instant::now();
+        let ready = set_up();
+        match &ready {
+            Ok(_) => boot_test::prepare(),
+            Err(error) => eprintln!("error: the set-up failed: {error:#}"),
+        }
+        (ready, start.elapsed())
+    });
     let built = phases.run("build of the tests", build::tests)?;
     let programs = phases.run("build of the launcher", || {
         Ok(Programs {
@@ -33,6 +42,9 @@ pub fn everything(phases: &mut Phases) -> Result<()> {
         })
     })?;
     let broken = phases.run("build of the broken job", broken)?;
+    let (ready, took) = phases.run("waiting for the set-up", || set_up.join().map_err(|_| anyhow!("it panicked")))?;
+    phases.add("set-up, beside the builds", took, ready.is_err());
+    let (tools, checkers) = ready?;
     let image = phases.run("image to boot", || image(&programs))?;
     let mut environment = environment(&tools, &programs)?;
     environment.extend(of_all_tests(&checkers, broken, &image));

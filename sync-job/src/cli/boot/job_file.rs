@@ -8,7 +8,7 @@ use super::settings::Settings;
 use crate::cloud::Cloud;
 use crate::config::JobDraft;
 
-/// The job of an instance that is told of none.
+/// The job of an instance whose settings name none.
 const DEFAULT_JOB: &str = "default";
 
 /// A job file, and the places before it that could not be read.

@@ -1,4 +1,4 @@
-//! What an instance runs when it boots: finds its job, runs it, and tells people once, whatever happened.
+//! What an instance runs when it boots: finds its job, runs it, and notifies people once, whatever happened.
 
 mod job_file;
 mod settings;
@@ -58,7 +58,7 @@ pub async fn run(arguments: &Boot, display: &Display, cancel: CancellationToken)
             (RunSummary::of(&report)?, Some(metrics::line(&report, environment)))
         }
     };
-    // People are told even where nothing can be printed any more.
+    // People are notified even where nothing can be printed any more.
     notifier.end(&summary).await;
     let lines = metrics.map(|line| format!("{line}\n")).unwrap_or_default();
     if let Err(error) = print(&format!("{lines}{}", summary.body)) {
@@ -87,7 +87,7 @@ enum Done {
     Planned(Box<RunSummary>),
 }
 
-/// Whom to tell is found out first, so that all that fails afterwards is told.
+/// Finds out first whom to notify, so that every later failure reaches people.
 async fn prepare(arguments: &Boot, cloud: &Cloud, identity: Option<&Identity>) -> Prepared {
     let (settings, problem) = Settings::gather(identity, |name| std::env::var(name).ok());
     let instance = settings.instance.clone();

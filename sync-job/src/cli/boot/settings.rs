@@ -1,4 +1,4 @@
-//! What an instance is told: by its tags, then its user data, then the environment of its unit.
+//! An instance's settings: from its tags, then its user data, then the environment of its unit.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ struct UserData {
 }
 
 impl Settings {
-    /// What can be understood, and what cannot: the rest still says whom to tell.
+    /// What can be understood, and what cannot: the rest still says whom to notify.
     pub fn gather(
         identity: Option<&Identity>,
         variable: impl Fn(&str) -> Option<String>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::report::exit::ExitStatus;
 
 /// Ends the program after `limit`, unless it is dropped first. A thread of its own: a runtime that hangs cannot hold it up. The
-/// unit that runs the program switches the machine off then, and the launcher tells people.
+/// unit that runs the program switches the machine off then, and the launcher notifies people.
 pub fn start(limit: Duration) -> Watchdog {
     let (alive, ended) = channel();
     std::thread::spawn(move || {

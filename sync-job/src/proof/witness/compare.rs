@@ -39,7 +39,7 @@ impl std::fmt::Display for Silence {
             Self::Off => f.write_str("not witnessed: witness = \"off\""),
             Self::NotItsTurn => write!(
                 f,
-                "not witnessed in this run: the table is large and has no key for ranges, so that it is witnessed whole in one of {} runs",
+                "not witnessed in this run: the table is large and no key cuts it into ranges, so it is witnessed whole in one of {} runs",
                 super::sample::TURNS
             ),
             Self::EmptyRanges => {

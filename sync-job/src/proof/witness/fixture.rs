@@ -15,7 +15,7 @@ pub fn column(name: &str, source_type: SourceType, mapping: Mapping) -> ColumnPl
         mapping,
         nullable: true,
         masked: false,
-        only_counted: false,
+        unwitnessed: None,
         computed: false,
         identity: None,
         policy: TextPolicy::default(),

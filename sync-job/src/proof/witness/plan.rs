@@ -3,7 +3,7 @@
 use crate::model::facts::Abilities;
 use crate::model::schema::SourceType;
 use crate::plan::type_map::{LogicalType, ReadExpression};
-use crate::plan::{ColumnPlan, TablePlan};
+use crate::plan::{ColumnPlan, TablePlan, Unwitnessed};
 
 /// How the content of a value becomes a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl Plan {
 }
 
 /// Sums of decimals with more digits could exceed SQL Server's 38 within 10¹⁰ rows.
-const MOST_SUMMED_DIGITS: u8 = 28;
+pub const MOST_SUMMED_DIGITS: u8 = 28;
 
 /// What is asked of a column of this subject.
 pub fn aggregates(subject: Subject) -> &'static [Aggregate] {
@@ -157,7 +157,13 @@ pub fn subject(column: &ColumnPlan, abilities: Abilities) -> Subject {
         // Of an expression over a masked column the login sees the default mask, not what the column's own mask makes of it, and a mask
         // may be random ("Dynamic data masking").
         _ if column.masked => Subject::Skipped { why: "the login sees a mask of its values" },
-        _ if column.only_counted => {
+        _ if column.unwitnessed == Some(Unwitnessed::MayBeMasked) => {
+            Subject::Skipped { why: "the view may show a mask of its values" }
+        }
+        _ if column.unwitnessed == Some(Unwitnessed::CountDiffers) => {
+            Subject::Skipped { why: "the source does not count its values as SQL Server documents" }
+        }
+        _ if column.unwitnessed == Some(Unwitnessed::SumsDiffer) => {
             Subject::Counted { why: "the source does not add up its values as SQL Server documents" }
         }
         _ if column.mapping.read == ReadExpression::OffsetMinutes => Subject::Integer,

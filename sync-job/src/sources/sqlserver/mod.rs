@@ -43,7 +43,7 @@ const CATALOG_TIMEOUT: Duration = Duration::from_mins(5);
 /// Making a database snapshot waits for a checkpoint.
 const SNAPSHOT_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// All foreign keys together: they are looked at before each run.
+/// For all foreign keys together: each run checks them first.
 const REFERENCES_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// `DATABASEPROPERTYEX` takes a database's name as it is; `HAS_PERMS_BY_NAME` takes a name apart at its points.

@@ -3,7 +3,7 @@
 use super::quote::{identifier, qualified};
 use crate::config::Consistency;
 use crate::model::facts::SourceFacts;
-use crate::model::schema::TableName;
+use crate::model::schema::{SourceKind, TableName};
 use crate::plan::{Finding, FindingId, RunPlan, Severity, TablePlan};
 
 /// The oldest SQL Server whose catalog this job reads: 2012.
@@ -49,11 +49,12 @@ pub fn judge(plan: &RunPlan, source: &SourceFacts, unreadable: &[TableName]) -> 
             Some(_) => "lacks VIEW DEFINITION",
             None => "may lack VIEW DEFINITION (the server does not tell)",
         };
+        let views = views(plan);
         findings.push(Finding::new(
             FindingId::ViewDefinition,
             Severity::Warning,
             format!(
-                "the login {} {lacks}: a security policy that hides rows from it, or masks behind a view, would not be \
+                "the login {} {lacks}: a security policy that hides rows from it, or masks behind a view{views}, would not be \
                  noticed",
                 source.login
             ),
@@ -77,4 +78,11 @@ pub fn refused_filter(table: &TablePlan, problem: &str) -> Finding {
     let message = format!("filter: the source does not take {:?}: {problem}", table.filter.as_deref().unwrap_or(""));
     let remedy = "Correct filter in the [[table]] entry: it is a T-SQL condition on the source's columns.";
     Finding::new(FindingId::Filter, Severity::Refusal, message, remedy).on(&table.source)
+}
+
+/// The views of the plan, in brackets; nothing where there are none.
+fn views(plan: &RunPlan) -> String {
+    let views = plan.tables.iter().filter(|table| table.kind == SourceKind::View);
+    let names: Vec<String> = views.map(|table| table.source.to_string()).collect();
+    if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
 }

@@ -61,19 +61,27 @@ pub fn expression(column: &str, read: &ReadExpression, bytes_of_text: &str) -> S
     }
 }
 
-/// The expression that reads a column for its rows. A masked column is read by its name alone: of an expression over it the server
-/// shows the default mask of the expression's type ("Dynamic data masking"), which as bytes is no text.
+/// The expression that reads a column for its rows. Of an expression over a masked column the server shows the default mask of the
+/// expression's type ("Dynamic data masking"), so that its own mask comes by its name alone. That is left to the driver where it decodes
+/// text as Windows does.
 fn read_of(column: &ColumnPlan) -> String {
     let read = &column.mapping.read;
-    match read.mapped() {
-        ReadExpression::CodePageBytes { .. } | ReadExpression::Utf16Bytes { .. } | ReadExpression::TextBytes { .. }
-            if column.masked =>
-        {
-            identifier(&column.source)
+    let is_decoded_alike = match read.mapped() {
+        ReadExpression::Utf16Bytes { .. } => true,
+        ReadExpression::CodePageBytes { code_page, .. } | ReadExpression::TextBytes { code_page } => {
+            DECODED_ALIKE.contains(&code_page.number())
         }
-        _ => expression(&column.source, read, bytes_of_text(column)),
+        _ => false,
+    };
+    if column.masked && is_decoded_alike {
+        identifier(&column.source)
+    } else {
+        expression(&column.source, read, bytes_of_text(column))
     }
 }
+
+/// Single-byte code pages that the driver and Windows decode alike.
+const DECODED_ALIKE: std::ops::RangeInclusive<u16> = 1250..=1258;
 
 /// A column's text as nvarchar.
 pub fn text(name: &str, read: &ReadExpression) -> String {

@@ -19,10 +19,10 @@ pub(super) async fn add(connection: &mut Conn, items: &[SwapItem<'_>], methods: 
     execute(connection, "SET SESSION foreign_key_checks = 0").await?;
     let added = add_unchecked(connection, items, methods).await;
     execute(connection, "SET SESSION foreign_key_checks = 1").await?;
-    // The rows that a kept table will have are still in its staging table.
-    let kept = items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::InPlace);
+    // The new rows of a table that is updated in place are still in its staging table.
+    let in_place_items = items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::InPlace);
     let stand_ins: Vec<(&TableName, &TableName)> =
-        kept.map(|(item, _)| (&item.table.target, &item.staging.name)).collect();
+        in_place_items.map(|(item, _)| (&item.table.target, &item.staging.name)).collect();
     for staging in added? {
         let looked = in_place::refuse_orphans(connection, &staging, &stand_ins).await;
         looked.map_err(|error| in_final_names(error, items))?;

@@ -77,7 +77,7 @@ async fn holds_what_was_read(connection: &mut Conn, item: &SwapItem<'_>) -> Resu
     Ok(digest::whole(connection, &proven, target).await? == digest::whole(connection, &proven, staging).await?)
 }
 
-/// How the columns of a kept table and of its staging table keep text.
+/// How the columns of a table and of its staging table store text.
 struct Texts {
     own: HashMap<String, Text>,
     staged: HashMap<String, Text>,

@@ -18,7 +18,7 @@ const NEEDED: [&str; 9] = ["SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DR
 const REFERENCES: &str = "REFERENCES";
 
 fn needed(tables: &[TablePlan], database: &str, is_mariadb: bool) -> Vec<&'static str> {
-    // A kept table has its keys already.
+    // A table that is updated in place has its keys already.
     let made = tables.iter().filter(|table| table.swap.method != SwapMethod::InPlace);
     let refers = made.flat_map(|table| &table.foreign_keys).any(|key| key.referenced.schema == database);
     NEEDED.into_iter().chain((refers && !is_mariadb).then_some(REFERENCES)).collect()

@@ -1,5 +1,5 @@
 //! What people gave a table, and the new one gets when it is made. Where a rename replaces theirs: comments of columns, collations of
-//! somebody's choice, and options of the table; the table's own comment follows at the swap, and grants go by name. Where theirs is kept: how its texts compare, since
+//! somebody's choice, and options of the table; the table's own comment follows at the swap, and grants go by name. Where the table is updated in place: how its texts compare, since
 //! the rows of both are compared at the swap.
 
 use std::collections::HashMap;

@@ -76,14 +76,14 @@ impl<'a> Swap<'a> {
         let limits = format!("SET SESSION lock_wait_timeout = {timeout}, innodb_lock_wait_timeout = {timeout}");
         execute(connection, &limits).await?;
         if !self.have_keys {
-            // Only now: a key must not lead to the staging table of one that is kept after all.
+            // Only now: a key must not lead to the staging table of a table that is updated in place after all.
             foreign_keys::add(connection, self.items, &self.methods).await?;
             self.have_keys = true;
         }
         // Kept tables first: what their rows are refused for leaves no new table behind.
-        let kept = self.kept();
-        if !kept.is_empty() && !self.are_replaced {
-            in_place::rows(self.target, connection, &kept).await?;
+        let in_place_items = self.in_place_items();
+        if !in_place_items.is_empty() && !self.are_replaced {
+            in_place::rows(self.target, connection, &in_place_items).await?;
             self.are_replaced = true;
         }
         let by_name = self.by_name();
@@ -110,9 +110,9 @@ impl<'a> Swap<'a> {
         Ok(())
     }
 
-    fn kept(&self) -> Vec<&'a SwapItem<'a>> {
-        let kept = self.items.iter().zip(&self.methods).filter(|(_, method)| **method == SwapMethod::InPlace);
-        kept.map(|(item, _)| item).collect()
+    fn in_place_items(&self) -> Vec<&'a SwapItem<'a>> {
+        let in_place_items = self.items.iter().zip(&self.methods).filter(|(_, method)| **method == SwapMethod::InPlace);
+        in_place_items.map(|(item, _)| item).collect()
     }
 
     fn by_name(&self) -> Vec<(&'a SwapItem<'a>, SwapMethod)> {
@@ -145,12 +145,13 @@ impl<'a> Swap<'a> {
             }
             Found::NotDone => {}
         }
-        let kept: Vec<String> = self.kept().iter().map(|item| item.table.target.to_string()).collect();
-        if self.are_replaced && kept.len() < self.items.len() {
+        let in_place_items: Vec<String> =
+            self.in_place_items().iter().map(|item| item.table.target.to_string()).collect();
+        if self.are_replaced && in_place_items.len() < self.items.len() {
             let new: Vec<String> = self.by_name().iter().map(|(item, _)| item.table.target.to_string()).collect();
             let message = format!(
                 "each kept table of the group ({}) has its new rows, but what is new beside them could not be put in place: {}",
-                kept.join(", "),
+                in_place_items.join(", "),
                 new.join(", ")
             );
             return Err(Error::new(side, Kind::CommitUnknown, message).with_source(error.whole()));

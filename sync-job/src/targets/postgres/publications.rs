@@ -73,13 +73,13 @@ async fn covers_schemas(connection: &mut PgConnection) -> Result<bool> {
     })
 }
 
-/// A refusal for each kept table whose rows the server would let nobody change: its subscribers could not be told which ones.
+/// A refusal for each table to be updated in place whose rows the server would let nobody change: its subscribers could not be told which ones.
 pub(super) async fn without_identity(connection: &mut PgConnection, tables: &[TablePlan]) -> Result<Vec<Finding>> {
-    let kept: Vec<&TablePlan> = tables.iter().filter(|table| table.swap.method == SwapMethod::InPlace).collect();
-    if kept.is_empty() {
+    let in_place: Vec<&TablePlan> = tables.iter().filter(|table| table.swap.method == SwapMethod::InPlace).collect();
+    if in_place.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted: Vec<String> = kept
+    let wanted: Vec<String> = in_place
         .iter()
         .map(|table| {
             // Without a key all rows are deleted and come back; and a key that is all of the row never changes.
@@ -93,7 +93,7 @@ pub(super) async fn without_identity(connection: &mut PgConnection, tables: &[Ta
     for row in rows(connection, &query).await? {
         let name = TableName::new(row.text("schema_name")?, row.text("table_name")?);
         let publications = row.text("publications")?;
-        let own = kept.iter().find(|table| table.target == name);
+        let own = in_place.iter().find(|table| table.target == name);
         findings.extend(own.map(|table| refusal(&publications, table)));
     }
     Ok(findings)

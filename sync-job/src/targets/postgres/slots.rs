@@ -17,7 +17,7 @@ FROM pg_replication_slots AS s CROSS JOIN pg_class AS c
 WHERE s.slot_type = 'logical' AND s.database = current_database() AND s.plugin <> 'pgoutput' AND s.wal_status IS DISTINCT FROM 'lost'
       AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'";
 
-/// Warnings for those who read such slots: a new table's first rows, and a kept one's deletions that name no row.
+/// Warnings for those who read such slots: a new table's first rows, and deletions from one updated in place that name no row.
 pub(super) async fn of_readers(connection: &mut PgConnection, tables: &[TablePlan]) -> Result<Vec<Finding>> {
     let query = "SELECT quote_ident(s.slot_name) || ' (' || s.plugin || ')' AS slot FROM pg_replication_slots AS s \
                  WHERE s.slot_type = 'logical' AND s.database = current_database() AND s.plugin <> 'pgoutput' \

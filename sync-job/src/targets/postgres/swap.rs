@@ -95,7 +95,7 @@ impl Swap<'_> {
         transaction(self.target, connection, self.items, &self.methods).await
     }
 
-    /// Waits for old snapshots. Where one stays the tables are kept, and that has the time of a swap for itself.
+    /// Waits for old snapshots. If one stays, the tables are updated in place, which has the time of a swap for itself.
     async fn clear(&mut self, connection: &mut PgConnection) -> Result<()> {
         if !self.methods.contains(&SwapMethod::Rename) {
             return Ok(());

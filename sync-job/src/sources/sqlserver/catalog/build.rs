@@ -80,7 +80,7 @@ impl Tables {
             temporal: None,
             row_level_security: false,
             memory_optimized: false,
-            may_show_masks: false,
+            may_show_masks: None,
         };
         if !named {
             table.lacking.push("the name of its schema".to_owned());

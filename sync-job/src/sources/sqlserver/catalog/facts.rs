@@ -112,12 +112,15 @@ fn masked(tables: &mut Tables, fields: &Fields<'_>) -> Result<()> {
 /// in `sys.masked_columns`, and what they depend on is text.
 fn spread_masks(tables: &mut [SourceTable]) {
     let is_masked = |table: &SourceTable| table.columns.iter().any(|column| column.masked);
-    let any = tables.iter().any(is_masked);
+    let first = tables.iter().find_map(|table| {
+        let column = table.columns.iter().find(|column| column.masked)?;
+        Some(format!("{}.{}", table.name, column.name))
+    });
     for table in tables {
         if is_masked(table) {
             table.columns.iter_mut().filter(|column| column.computed).for_each(|column| column.masked = true);
         }
-        table.may_show_masks = any && table.kind == SourceKind::View;
+        table.may_show_masks = first.clone().filter(|_| table.kind == SourceKind::View);
     }
 }
 

@@ -80,7 +80,7 @@ mod tests {
             source_type,
             nullable: true,
             masked: false,
-            only_counted: false,
+            unwitnessed: None,
             computed: false,
             identity: None,
             policy: TextPolicy::default(),

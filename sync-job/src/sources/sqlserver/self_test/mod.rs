@@ -62,9 +62,9 @@ pub async fn run(source: &SqlServer, tables: &[TablePlan], abilities: Abilities)
             right_through_driver: others.next().is_some_and(|wrong| wrong.is_none()),
         })
         .collect();
-    let only_counted = sums::run(source, tables, abilities).await?;
+    let sums = sums::run(source, tables, abilities).await?;
     tracing::debug!(kinds = uses.len(), seconds = began.elapsed().as_secs_f32(), "the self-test of the source");
-    Ok(SelfTest { deviations, only_counted })
+    Ok(SelfTest { deviations, sums })
 }
 
 /// For each probe what was wrong, if anything was.

@@ -10,17 +10,19 @@ use super::probe::{Expected, LITERALS_OF_SUMS, Literal, Subject as Read};
 use super::reason;
 use crate::config::WitnessPolicy;
 use crate::connect::retry::worth_retrying;
-use crate::model::error::Result;
+use crate::model::error::{Kind as ErrorKind, Result};
 use crate::model::facts::Abilities;
+use crate::model::schema::SourceType;
 use crate::plan::self_test::{Deviation, TestedColumn};
-use crate::plan::{ColumnPlan, TablePlan};
-use crate::proof::witness::plan::aggregates;
+use crate::plan::{ColumnPlan, TablePlan, Unwitnessed};
+use crate::proof::witness::plan::{MOST_SUMMED_DIGITS, aggregates};
 use crate::proof::witness::{self as sums, Aggregate, Answer, Content, Subject};
 use crate::rows::cell::{Cell, TICKS_PER_DAY, decimal_text, uuid_text};
 use crate::sources::Source as _;
 use crate::sources::sqlserver::{SqlServer, witness};
 
 /// The sums of one kind of column over one literal.
+#[derive(Clone)]
 struct Probe {
     kind: String,
     literal: Literal,
@@ -33,15 +35,29 @@ struct Wrong {
     asked: String,
     expected: String,
     got: String,
+    unwitnessed: Unwitnessed,
 }
 
+/// Columns that are asked about alike.
+struct Kind {
+    probes: Vec<Probe>,
+    columns: Vec<TestedColumn>,
+}
+
+/// Digits of the widest decimal.
+const MOST_DIGITS: u8 = 38;
+
 /// The kinds of columns whose sums the server gives otherwise.
-pub async fn run(source: &SqlServer, tables: &[TablePlan], abilities: Abilities) -> Result<Vec<Deviation>> {
-    let kinds = kinds(tables, abilities);
+pub async fn run(
+    source: &SqlServer,
+    tables: &[TablePlan],
+    abilities: Abilities,
+) -> Result<Vec<(Deviation, Unwitnessed)>> {
+    let mut kinds = kinds(tables, abilities);
     let probes: Vec<(usize, Probe)> = kinds
-        .iter()
+        .iter_mut()
         .enumerate()
-        .flat_map(|(kind, (column, subject, _))| probes(column, *subject).into_iter().map(move |probe| (kind, probe)))
+        .flat_map(|(at, kind)| std::mem::take(&mut kind.probes).into_iter().map(move |probe| (at, probe)))
         .collect();
     let mut wrong: Vec<Option<(String, Wrong)>> = kinds.iter().map(|_| None).collect();
     for ((kind, probe), found) in probes.iter().zip(ask(source, &probes).await?) {
@@ -49,42 +65,52 @@ pub async fn run(source: &SqlServer, tables: &[TablePlan], abilities: Abilities)
             wrong[*kind].get_or_insert((probe.kind.clone(), found));
         }
     }
-    let deviations = kinds.into_iter().zip(wrong).filter_map(|((.., columns), wrong)| {
-        let (kind, Wrong { asked, expected, got }) = wrong?;
-        Some(Deviation { kind, asked, expected, got, columns, right_through_driver: false })
+    let deviations = kinds.into_iter().zip(wrong).filter_map(|(of, wrong)| {
+        let (kind, Wrong { asked, expected, got, unwitnessed }) = wrong?;
+        let columns = of.columns;
+        Some((Deviation { kind, asked, expected, got, columns, right_through_driver: false }, unwitnessed))
     });
     Ok(deviations.collect())
 }
 
-/// One column of each kind, and all columns of that kind.
-fn kinds(tables: &[TablePlan], abilities: Abilities) -> Vec<(&ColumnPlan, Subject, Vec<TestedColumn>)> {
-    let mut found: Vec<(&ColumnPlan, Subject, Vec<TestedColumn>)> = Vec::new();
+/// What to ask, each once, with the columns that need it.
+fn kinds(tables: &[TablePlan], abilities: Abilities) -> Vec<Kind> {
+    let mut found: Vec<Kind> = Vec::new();
+    // Catalogs have many thousands of columns and few kinds of them.
+    let mut known: Vec<(Subject, Read<'_>, usize)> = Vec::new();
     for table in tables.iter().filter(|table| table.witness != WitnessPolicy::Off) {
         for column in &table.columns {
             let subject = sums::plan::subject(column, abilities);
-            if matches!(subject, Subject::Counted { .. } | Subject::Skipped { .. }) {
-                continue;
-            }
-            let tested = TestedColumn {
+            let read = Read::column(column);
+            let alike = known.iter().find(|(other, others, _)| *other == subject && *others == read);
+            let at = alike.map(|(.., at)| *at).unwrap_or_else(|| {
+                let at = place(&mut found, probes(column, subject));
+                known.push((subject, read, at));
+                at
+            });
+            found[at].columns.push(TestedColumn {
                 table: table.source.clone(),
                 column: column.source.clone(),
                 read: column.mapping.read.clone(),
-            };
-            let alike = |(other, others, _): &&mut (&ColumnPlan, Subject, Vec<TestedColumn>)| {
-                *others == subject && Read::column(other) == Read::column(column)
-            };
-            match found.iter_mut().find(alike) {
-                Some((.., columns)) => columns.push(tested),
-                None => found.push((column, subject, vec![tested])),
-            }
+            });
         }
     }
     found
 }
 
+/// The place of the kind that asks the same: a length is not in the SQL.
+fn place(found: &mut Vec<Kind>, probes: Vec<Probe>) -> usize {
+    let sql = |probes: &[Probe]| probes.iter().map(Probe::sql).collect::<Vec<_>>();
+    let asked = sql(&probes);
+    found.iter().position(|kind| sql(&kind.probes) == asked).unwrap_or_else(|| {
+        found.push(Kind { probes, columns: Vec::new() });
+        found.len() - 1
+    })
+}
+
 fn probes(column: &ColumnPlan, subject: Subject) -> Vec<Probe> {
     let (kind, literals) = Read::column(column).literals();
-    let literals = decimals(subject).unwrap_or(literals);
+    let literals = decimals(column, subject).unwrap_or(literals);
     let over = ColumnPlan { source: "v".to_owned(), ..column.clone() };
     let probe = |literal: Literal| {
         let value = Value::of(&literal.expected)?;
@@ -98,9 +124,13 @@ fn probes(column: &ColumnPlan, subject: Subject) -> Vec<Probe> {
     literals.into_iter().filter_map(probe).collect()
 }
 
-/// Decimals are added up with the column's own scale, which the literals of the read expression do not have.
-fn decimals(subject: Subject) -> Option<Vec<Literal>> {
-    let Subject::Decimal { precision, scale } = subject else { return None };
+/// Decimals are added up with the column's own scale, which the literals of the read expression do not have. What their precision
+/// decides is whether their sums are made of remainders.
+fn decimals(column: &ColumnPlan, subject: Subject) -> Option<Vec<Literal>> {
+    let (SourceType::Decimal { .. }, Subject::Decimal { precision, scale }) = (&column.source_type, subject) else {
+        return None;
+    };
+    let precision = if precision > MOST_SUMMED_DIGITS { MOST_DIGITS } else { MOST_SUMMED_DIGITS.max(scale) };
     let most = 10_i128.checked_pow(precision.into())? - 1;
     let literal = |value: Option<i128>| {
         let text = value.map_or_else(|| "NULL".to_owned(), |value| decimal_text(value, scale));
@@ -116,6 +146,17 @@ impl Probe {
         self.statement(&asked.join(", "))
     }
 
+    /// Its count alone.
+    fn counting(&self) -> Self {
+        let counts: Vec<bool> = self.asked.iter().map(|(aggregate, _)| *aggregate == Aggregate::NotNull).collect();
+        let mut counting = self.clone();
+        let mut kept = counts.iter();
+        counting.asked.retain(|_| kept.next() == Some(&true));
+        let mut kept = counts.iter();
+        counting.expected.retain(|_| kept.next() == Some(&true));
+        counting
+    }
+
     fn statement(&self, asked: &str) -> String {
         format!("SELECT {asked} FROM (SELECT {} AS v) AS {LITERALS_OF_SUMS}", self.literal.sql)
     }
@@ -127,8 +168,13 @@ impl Probe {
             let got = got(index);
             (got.as_ref() != Some(expected)).then(|| Wrong {
                 asked: self.statement(sql),
-                expected: format!("the {} {}", aggregate.describe(), shown(Some(expected))),
+                expected: format!("{} as the {}", shown(Some(expected)), aggregate.describe()),
                 got: shown(got.as_ref()),
+                unwitnessed: if *aggregate == Aggregate::NotNull {
+                    Unwitnessed::CountDiffers
+                } else {
+                    Unwitnessed::SumsDiffer
+                },
             })
         })
     }
@@ -152,6 +198,11 @@ async fn ask(source: &SqlServer, probes: &[(usize, Probe)]) -> Result<Vec<Option
         Ok(results) if results.len() == probes.len() => {
             Ok(probes.iter().zip(&results).map(|((_, probe), rows)| probe.judge(rows)).collect())
         }
+        Err(error) if error.kind == ErrorKind::Timeout => {
+            // Rows may be right all the same, and the witness says itself what it cannot ask in time.
+            tracing::warn!(error = error.chain(), "the source did not answer in time whether it adds up as documented");
+            Ok(probes.iter().map(|_| None).collect())
+        }
         Err(error) if worth_retrying(error.kind) => Err(error),
         _ => ask_each(source, probes).await,
     }
@@ -173,7 +224,20 @@ async fn ask_each(source: &SqlServer, probes: &[(usize, Probe)]) -> Result<Vec<O
             Err(error) => {
                 // What the connection still holds of the refused answer must not be taken for the next one's.
                 reader = source.reader(None).await?;
-                Some(Wrong { asked: probe.sql(), expected: "an answer".to_owned(), got: reason(&error) })
+                let counts = match reader.answers(&probe.counting().sql()).await {
+                    Ok(results) => probe.counting().judge(results.first().map_or(&[], Vec::as_slice)).is_none(),
+                    Err(error) if worth_retrying(error.kind) => return Err(error),
+                    Err(_) => {
+                        reader = source.reader(None).await?;
+                        false
+                    }
+                };
+                Some(Wrong {
+                    asked: probe.sql(),
+                    expected: "an answer".to_owned(),
+                    got: reason(&error),
+                    unwitnessed: if counts { Unwitnessed::SumsDiffer } else { Unwitnessed::CountDiffers },
+                })
             }
         };
         known = wrong.is_some().then_some(*kind);
@@ -297,7 +361,7 @@ mod tests {
     use crate::config::Engine;
     use crate::model::schema::{CodePageOrName, Length, SourceType};
     use crate::plan::type_map::map;
-    use crate::proof::witness::fixture::column;
+    use crate::proof::witness::fixture::{column, table};
     use crate::rows::text::CodePage;
 
     fn types() -> Vec<SourceType> {
@@ -354,6 +418,28 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_asked_alike_is_asked_once() {
+        let of = |name: &str, source_type: SourceType| {
+            let mapping = map(&source_type, Engine::Postgres).unwrap();
+            column(name, source_type, mapping)
+        };
+        let text = |name: &str, units| of(name, SourceType::NVarChar { units: Length::Limited(units) });
+        let decimal = |name: &str, precision| of(name, SourceType::Decimal { precision, scale: 2 });
+        let columns = vec![
+            text("a", 9),
+            text("b", 90),
+            of("c", SourceType::Money),
+            decimal("d", 9),
+            decimal("e", 12),
+            decimal("f", 38),
+        ];
+        let tables = [table(columns)];
+        let kinds = kinds(&tables, Abilities { utf8: true, long_hash: true });
+        assert_eq!(kinds.iter().map(|kind| kind.columns.len()).collect::<Vec<_>>(), [2, 1, 2, 1]);
+        assert!(kinds[1].probes.iter().all(|probe| probe.literal.sql.ends_with(" AS money)")));
     }
 
     #[test]
