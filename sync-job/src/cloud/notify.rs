@@ -241,7 +241,7 @@ mod tests {
         RunReport {
             job: "erp".to_owned(),
             run_id: "r1".to_owned(),
-            command: "run",
+            command: crate::report::Command::Run,
             started: now,
             ended: now,
             source: String::new(),
@@ -249,7 +249,7 @@ mod tests {
             tables: Vec::new(),
             notes: Vec::new(),
             refusals: Vec::new(),
-            failure: Some(Failure::new("load", &error)),
+            failure: Some(Failure::new(crate::model::stage::Stage::Load, &error)),
             show_values,
         }
     }

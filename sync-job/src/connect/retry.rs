@@ -74,7 +74,11 @@ pub fn worth_retrying(kind: Kind) -> bool {
         | Kind::ForeignKeyViolation
         | Kind::StorageFull
         | Kind::Mismatch
-        | Kind::Refused
+        | Kind::PrecheckFailed
+        | Kind::LeaseHeld
+        | Kind::ShrinkGuard
+        | Kind::GroupFailed
+        | Kind::NotComparable
         | Kind::Conflict
         | Kind::Configuration
         | Kind::Cancelled

@@ -1,7 +1,9 @@
 //! What every other module speaks of: schemas, facts about servers, failures. Pure.
 
+pub(crate) mod code;
 pub mod error;
 pub mod facts;
 pub mod human;
 pub mod schema;
 pub mod secret;
+pub mod stage;

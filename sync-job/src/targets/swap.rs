@@ -6,7 +6,7 @@ use std::future::Future;
 use crate::connect::retry::{self, Deadline, Waiting};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
-use crate::plan::{SwapMethod, TablePlan, TargetTable, dependents};
+use crate::plan::{SwapMethod, TablePlan, TargetTable, dependent, dependents};
 use crate::targets::SwapItem;
 
 /// Tries a swap again while locks are held by others or the server cannot be reached. A try may set the deadline anew.
@@ -38,7 +38,8 @@ pub fn refuse_new_dependents(
     if dependents.is_empty() {
         return Ok(());
     }
-    let message = format!("{} got new dependents since the plan was made: {}", table.target, dependents.join(", "));
+    let message =
+        format!("{} got new dependents since the plan was made: {}", table.target, dependent::list(&dependents));
     Err(Error::new(Side::Target, Kind::Conflict, message))
 }
 

@@ -22,11 +22,6 @@ pub struct Module {
     pub texts: Vec<String>,
 }
 
-/// The modules below a crate's `src`.
-pub fn read(src: &Path) -> Result<Vec<Module>> {
-    parse(&files(src)?)
-}
-
 /// Name and text of each source file below `src`.
 pub fn files(src: &Path) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
@@ -139,11 +134,7 @@ impl Reading<'_> {
 
     /// The length of an item that only tests have.
     fn skip_item(&mut self, tokens: &[TokenTree], at: &[String]) -> usize {
-        let ends = |token: &TokenTree| match token {
-            TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
-            token => is_punct(token, ';'),
-        };
-        let end = tokens.iter().position(ends).map_or(tokens.len(), |end| end + 1);
+        let end = item_length(tokens);
         if let [.., TokenTree::Ident(word), TokenTree::Ident(name), last] = &tokens[..end]
             && word == "mod"
             && is_punct(last, ';')
@@ -231,12 +222,21 @@ fn path_at(tokens: &[TokenTree]) -> Vec<String> {
     path
 }
 
-fn is_punct(token: &TokenTree, wanted: char) -> bool {
+/// How many tokens an item has: up to its braces or its semicolon.
+pub(super) fn item_length(tokens: &[TokenTree]) -> usize {
+    let ends = |token: &TokenTree| match token {
+        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+        token => is_punct(token, ';'),
+    };
+    tokens.iter().position(ends).map_or(tokens.len(), |end| end + 1)
+}
+
+pub(super) fn is_punct(token: &TokenTree, wanted: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == wanted)
 }
 
 /// Of an attribute's brackets: `[cfg(test)]`.
-fn is_for_tests(attribute: &Group) -> bool {
+pub(super) fn is_for_tests(attribute: &Group) -> bool {
     let text: String = attribute.stream().to_string().split_whitespace().collect();
     attribute.delimiter() == Delimiter::Bracket && text == "cfg(test)"
 }

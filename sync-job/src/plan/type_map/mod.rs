@@ -4,8 +4,10 @@
 use crate::config::Engine;
 use crate::model::schema::{CodePageOrName, Length, SourceType};
 
+mod loss;
 mod overrides;
 
+pub use loss::PlannedLoss;
 pub use overrides::map_as;
 
 /// What a target column holds, as far as an encoder must know it. Lengths of 0 mean "no limit".
@@ -118,9 +120,6 @@ impl ReadExpression {
     }
 }
 
-/// A datetimeoffset's loss, which a column of [`ReadExpression::OffsetMinutes`] beside it makes good.
-pub const OFFSET_LOSS: &str = "the instant is kept, the original offset is not (offset_column = true keeps it beside)";
-
 /// How one column travels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
@@ -130,8 +129,8 @@ pub struct Mapping {
     pub read: ReadExpression,
     /// Changed by the target to this type after the verification (`jsonb`, PostGIS and pgvector types).
     pub convert_to: Option<String>,
-    /// What cannot be carried exactly, in words, for the plan.
-    pub losses: Vec<String>,
+    /// What cannot be carried exactly.
+    pub losses: Vec<PlannedLoss>,
 }
 
 impl Mapping {
@@ -151,7 +150,7 @@ struct TypeRule {
     postgres: Column,
     mysql: Column,
     /// What is lost on either.
-    losses: Vec<String>,
+    losses: Vec<PlannedLoss>,
 }
 
 /// An engine's type for a line.
@@ -160,20 +159,16 @@ struct Column {
     logical: LogicalType,
     convert_to: Option<&'static str>,
     /// What is lost, or changed in form, on this engine alone.
-    loss: Option<&'static str>,
+    loss: Option<PlannedLoss>,
 }
 
 fn column(target_type: impl Into<String>, logical: LogicalType) -> Column {
     Column { target_type: target_type.into(), logical, convert_to: None, loss: None }
 }
 
-/// What MySQL's own json changes.
-const MYSQL_JSON: &str = "json reorders keys, drops duplicates, and keeps numbers other than 64-bit integers as doubles of 17 digits at \
-                          most; it is made from the verified text by the target";
-
 /// A MySQL column that becomes json after its text was verified.
 fn mysql_json() -> Column {
-    Column { convert_to: Some("json"), loss: Some(MYSQL_JSON), ..column("longtext", LogicalType::Json) }
+    Column { convert_to: Some("json"), loss: Some(PlannedLoss::MySqlJson), ..column("longtext", LogicalType::Json) }
 }
 
 fn rule(read: ReadExpression, postgres: Column, mysql: Column) -> TypeRule {
@@ -193,7 +188,7 @@ pub fn map(source: &SourceType, engine: Engine) -> Result<Mapping, String> {
     };
     let mut mapping = Mapping::new(target_type, logical, read);
     mapping.convert_to = convert_to.map(str::to_owned);
-    mapping.losses = losses.into_iter().chain(own.map(str::to_owned)).collect();
+    mapping.losses = losses.into_iter().chain(own).collect();
     Ok(mapping)
 }
 
@@ -219,8 +214,8 @@ fn rule_of(source: &SourceType) -> Result<TypeRule, String> {
         S::DateTime2 { digits } => fraction(*digits, ["timestamp", "datetime"], |digits| F::Timestamp { digits }),
         S::DateTimeOffset { digits } => {
             let mut rule = fraction(*digits, ["timestamptz", "datetime"], |digits| F::TimestampTz { digits });
-            rule.losses.push(OFFSET_LOSS.to_owned());
-            rule.mysql.loss = Some("the instant is in UTC, and the type does not say so");
+            rule.losses.push(PlannedLoss::Offset);
+            rule.mysql.loss = Some(PlannedLoss::ZoneNotInType);
             rule
         }
         S::Char { bytes, code_page } => {
@@ -248,13 +243,7 @@ fn rule_of(source: &SourceType) -> Result<TypeRule, String> {
         S::Image => rule(R::RawBytes, column("bytea", F::Bytes), column("longblob", F::Bytes)),
         S::UniqueIdentifier => plain("uuid", "char(36) character set ascii", F::Uuid),
         S::Xml => rule(R::ThroughNVarchar, column("xml", F::Xml), column("longtext", F::Xml)),
-        S::SqlVariant => TypeRule {
-            losses: vec![
-                "each value becomes text by its own base type (variant_type_column = true keeps the type beside)"
-                    .to_owned(),
-            ],
-            ..long_text(R::VariantText)
-        },
+        S::SqlVariant => TypeRule { losses: vec![PlannedLoss::VariantType], ..long_text(R::VariantText) },
         S::HierarchyId => rule(
             R::HierarchyPath,
             column("text", F::Text { limit: 0 }),
@@ -263,14 +252,11 @@ fn rule_of(source: &SourceType) -> Result<TypeRule, String> {
         S::Geometry | S::Geography => long_text(R::Ewkt),
         S::Json => rule(R::ThroughNVarchar, column("json", F::Json), mysql_json()),
         S::Vector { .. } => TypeRule {
-            losses: vec![
-                "the source writes a vector's numbers with 8 significant digits: the last bit of one may differ"
-                    .to_owned(),
-            ],
+            losses: vec![PlannedLoss::VectorDigits],
             ..rule(R::ThroughNVarchar, column("real[]", F::FloatArray), mysql_json())
         },
         S::Clr(name) => TypeRule {
-            losses: vec![format!("the CLR type {name} is copied as its raw bytes")],
+            losses: vec![PlannedLoss::ClrBytes(name.clone())],
             ..rule(R::RawBytes, column("bytea", F::Bytes), column("longblob", F::Bytes))
         },
         S::Unknown(name) => return Err(format!("the type {name} is not known")),
@@ -284,8 +270,8 @@ fn decimal(precision: u8, scale: u8, read: ReadExpression) -> TypeRule {
     let mysql = if scale > 30 {
         // A sign, a zero and a point beside the digits.
         let limit = u32::from(precision) + 3;
-        let loss = "MySQL's decimals end at 30 fraction digits: the number is kept as text, exactly";
-        Column { loss: Some(loss), ..column(format!("varchar({limit})"), LogicalType::Text { limit }) }
+        let text = column(format!("varchar({limit})"), LogicalType::Text { limit });
+        Column { loss: Some(PlannedLoss::DecimalAsText), ..text }
     } else {
         column(format!("decimal({precision},{scale})"), logical)
     };
@@ -316,8 +302,7 @@ fn fraction(digits: u8, [postgres, mysql]: [&str; 2], logical: impl Fn(u8) -> Lo
     let kept = digits.min(6);
     let mut rule = plain(&format!("{postgres}({kept})"), &format!("{mysql}({kept})"), logical(kept));
     if digits > 6 {
-        rule.losses
-            .push(format!("{kept} of {digits} fraction digits are kept, the rest is cut; affected rows are counted"));
+        rule.losses.push(PlannedLoss::FractionDigits { kept, of: digits });
     }
     rule
 }

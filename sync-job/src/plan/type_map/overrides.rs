@@ -1,6 +1,6 @@
 //! The job file's `target_types` override the type map, with types that hold every value.
 
-use super::{LogicalType, MYSQL_JSON, Mapping, ReadExpression, map};
+use super::{LogicalType, Mapping, PlannedLoss, ReadExpression, map};
 use crate::config::Engine;
 use crate::model::schema::SourceType;
 
@@ -13,7 +13,7 @@ pub fn map_as(source: &SourceType, wanted: &str, engine: Engine) -> Result<Mappi
     })?;
     let default_logical = default.logical;
     let mut mapping = Mapping { logical, target_type: wanted.sql.clone(), convert_to: None, ..default };
-    mapping.losses.retain(|loss| !loss.starts_with("json ") && !loss.starts_with("MySQL's decimals"));
+    mapping.losses.retain(|loss| !loss.is_of_default_type());
     if matches!(
         default_logical,
         LogicalType::Time { .. } | LogicalType::Timestamp { .. } | LogicalType::TimestampTz { .. }
@@ -30,14 +30,9 @@ pub fn map_as(source: &SourceType, wanted: &str, engine: Engine) -> Result<Mappi
         _ => return Ok(mapping),
     };
     mapping.losses.extend(match (engine, wanted.kind) {
-        (Engine::Mysql, Kind::Json) => Some(MYSQL_JSON.to_owned()),
-        (Engine::Mysql, Kind::Spatial) => Some(
-            "geometry has two dimensions and no arcs: a value with Z, M or arcs, or an empty one, makes the table fail"
-                .to_owned(),
-        ),
-        (_, Kind::Jsonb) => {
-            Some("jsonb reorders keys and drops duplicates; it is made from the verified text by the target".to_owned())
-        }
+        (Engine::Mysql, Kind::Json) => Some(PlannedLoss::MySqlJson),
+        (Engine::Mysql, Kind::Spatial) => Some(PlannedLoss::FlatGeometry),
+        (_, Kind::Jsonb) => Some(PlannedLoss::Jsonb),
         _ => None,
     });
     staged.clone_into(&mut mapping.target_type);
@@ -240,7 +235,7 @@ mod tests {
     fn what_the_text_of_a_time_holds_is_not_lost() {
         for source in [SourceType::DateTime2 { digits: 7 }, SourceType::DateTimeOffset { digits: 7 }] {
             assert!(!map(&source, PG).unwrap().losses.is_empty());
-            assert_eq!(map_as(&source, "text", PG).unwrap().losses, Vec::<String>::new());
+            assert_eq!(map_as(&source, "text", PG).unwrap().losses, Vec::new());
         }
     }
 
@@ -255,6 +250,8 @@ mod tests {
         assert_eq!(names("json", PG), ("json".to_owned(), "json".to_owned(), 0));
         assert_eq!(names("json", Engine::Mysql), ("longtext".to_owned(), "json".to_owned(), 1));
         let losses = map(&SourceType::Json, Engine::Mysql).unwrap().losses;
-        assert!(losses[0].contains("as doubles") && losses == map_as(&source, "json", Engine::Mysql).unwrap().losses);
+        assert!(
+            losses[0] == PlannedLoss::MySqlJson && losses == map_as(&source, "json", Engine::Mysql).unwrap().losses
+        );
     }
 }

@@ -3,7 +3,7 @@
 use crate::config::{Consistency, WitnessPolicy};
 use crate::model::schema::{SourceKind, SourceType, TableName};
 use crate::plan::type_map::Mapping;
-use crate::plan::{ColumnPlan, SwapMethod, SwapPlan, TablePlan};
+use crate::plan::{ColumnPlan, SwapMethod, SwapPlan, SwapReason, TablePlan};
 use crate::rows::encode::TextPolicy;
 
 pub fn column(name: &str, source_type: SourceType, mapping: Mapping) -> ColumnPlan {
@@ -45,7 +45,7 @@ pub fn table(columns: Vec<ColumnPlan>) -> TablePlan {
         drops_identities: false,
         losses: Vec::new(),
         drift: Vec::new(),
-        swap: SwapPlan { method: SwapMethod::Create, reason: String::new() },
+        swap: SwapPlan { method: SwapMethod::Create, reason: SwapReason::New },
         max_shrink_percent: None,
         witness: WitnessPolicy::Sample,
         witness_key: None,

@@ -2,6 +2,7 @@
 
 use crate::config::Engine;
 use crate::model::schema::{IndexKind, SourceType};
+use crate::plan::not_created::{NotCreated, What, Why};
 use crate::plan::type_map::{self, Mapping};
 use crate::plan::{ColumnPlan, Dialect, IndexPlan, Named, TablePlan};
 
@@ -100,10 +101,7 @@ impl Dialect for MySqlDialect {
         let lost: Vec<String> = table.columns.iter().filter(cannot_count).map(|column| column.target.clone()).collect();
         for column in table.columns.iter_mut().filter(|column| lost.contains(&column.target)) {
             column.identity = None;
-            table.not_created.push(format!(
-                "identity of {}: AUTO_INCREMENT must lead the primary key and count upwards",
-                column.target
-            ));
+            table.not_created.push(NotCreated::new(What::Identity, &column.target, Why::LeadsNoKey));
         }
     }
 }

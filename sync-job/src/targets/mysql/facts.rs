@@ -9,7 +9,7 @@ use super::sql;
 use crate::config::TargetConfig;
 use crate::model::error::Result;
 use crate::model::facts::TargetFacts;
-use crate::plan::{Finding, Severity, TablePlan};
+use crate::plan::{Finding, FindingId, Severity, TablePlan};
 
 /// MariaDB's first release with descending indexes (MDEV-13756); those before read `DESC` and make ascending ones.
 const DESCENDING_SINCE: (u32, u32) = (10, 8);
@@ -96,7 +96,7 @@ pub(super) fn refuse_keyless(server: &Server, tables: &[TablePlan]) -> Vec<Findi
         .filter(keyless)
         .map(|table| {
             Finding::new(
-                "no-primary-key",
+                FindingId::NoPrimaryKey,
                 Severity::Refusal,
                 "the server takes no table without a primary key (sql_require_primary_key), and this one gets none",
                 "Set sql_generate_invisible_primary_key = 1 in the parameter group (MySQL 8.0.30 and later), or leave the table out.",

@@ -25,7 +25,7 @@ fn lock_name(target: &MySql) -> String {
 pub(super) async fn acquire(target: &MySql) -> Result<Lease> {
     match lock(target).await? {
         Acquired::Ours(session) => Ok(Lease { target: target.clone(), state: Mutex::new(LeaseState::new(session)) }),
-        Acquired::Others(_, words) => Err(Error::new(Side::Job, Kind::Refused, words)),
+        Acquired::Others(_, words) => Err(Error::new(Side::Job, Kind::LeaseHeld, words)),
     }
 }
 

@@ -10,7 +10,7 @@ use super::permissions::account;
 use super::quote;
 use crate::connect::retry::Deadline;
 use crate::model::error::{Kind, Result};
-use crate::plan::{Finding, Severity, SwapMethod, TablePlan};
+use crate::plan::{Finding, FindingId, Severity, SwapMethod, TablePlan};
 
 /// How often old snapshots are looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -82,7 +82,7 @@ pub(super) async fn invisible(connection: &mut Conn, tables: &[TablePlan]) -> Re
         Err(error) if error.kind == Kind::Permission => {
             let me: String = only_row(connection, "SELECT CURRENT_USER()").await?;
             Ok(Some(Finding::new(
-                "readers-not-seen",
+                FindingId::InvisibleSessions,
                 Severity::Warning,
                 format!(
                     "{me} lacks PROCESS and does not see transactions that began before a swap: a rename does not wait for them, \

@@ -22,7 +22,7 @@ pub struct Lease {
 pub(super) async fn acquire(target: &Postgres) -> Result<Lease> {
     match lock(target).await? {
         Acquired::Ours(session) => Ok(Lease { target: target.clone(), state: Mutex::new(LeaseState::new(session)) }),
-        Acquired::Others(_, words) => Err(Error::new(Side::Job, Kind::Refused, words)),
+        Acquired::Others(_, words) => Err(Error::new(Side::Job, Kind::LeaseHeld, words)),
     }
 }
 

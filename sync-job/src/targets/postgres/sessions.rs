@@ -5,7 +5,7 @@ use sqlx::postgres::PgConnection;
 use super::connect::only_row;
 use super::quote::identifier;
 use crate::model::error::Result;
-use crate::plan::{Finding, InvisibleSessions, Severity, SwapMethod, TablePlan};
+use crate::plan::{Finding, FindingId, InvisibleSessions, Severity, SwapMethod, TablePlan};
 
 /// Nothing where this login sees the transactions of all sessions (PostgreSQL documentation, "Predefined Roles").
 pub(super) async fn invisible(connection: &mut PgConnection) -> Result<Option<InvisibleSessions>> {
@@ -32,13 +32,13 @@ pub(super) async fn of_replicas(connection: &mut PgConnection, tables: &[TablePl
     let count = count(connection, STANDBYS).await? + aurora_readers(connection).await?;
     Ok((count > 0).then(|| {
         Finding::new(
-            "replica-readers",
+            FindingId::ReplicaReaders,
             Severity::Warning,
             format!(
                 "the target has {count} replica(s), whose readers cannot be seen from here: a REPEATABLE READ transaction there that \
                  began before a swap finds a renamed table empty"
             ),
-            "Where there are such readers, set swap = \"replace\" in [target], or in the [[table]] entries of what they read.",
+            "Where there are such readers, set swap = \"in-place\" in [target], or in the [[table]] entries of what they read.",
         )
     }))
 }
