@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::error::ProvideErrorMetadata as _;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ec2::types::{
     Filter, Instance, InstanceInterruptionBehavior, InstanceMarketOptionsRequest,
     InstanceNetworkInterfaceSpecification, InstanceType, LaunchTemplateSpecification, MarketType, ResourceType,
@@ -15,6 +15,7 @@ use aws_sdk_ec2::types::{
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
+use stopgap_retry::{Backoff, Limit, RetryPolicy};
 use stopgap_runs::cloud;
 
 /// All of our tags begin so.
@@ -25,9 +26,15 @@ pub const ENVIRONMENT: &str = "stopgap:environment";
 pub const STARTED_BY: &str = "stopgap:started-by";
 pub const ENDED_BY: &str = "stopgap:ended-by";
 
-/// How often a throttled or unanswered request is tried again; the waits add up to half a minute.
-const PASSING_TRIES: u32 = 6;
-const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// A throttled or unanswered request is tried again; the waits add up to half a minute. The token makes it safe to ask again where
+/// an answer that was lost may have been "started".
+const RETRY: RetryPolicy<StartError> = RetryPolicy {
+    limit: Limit::Retries(6),
+    backoff: Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(30), jitter: 0.5 },
+    is_passing: |error| matches!(error, StartError::Passing(_)),
+    cancel: None,
+    say: |waiting| tracing::warn!(attempt = waiting.retry, "{} is tried again: {}", waiting.what, waiting.error),
+};
 /// Of the console's output, as much as a mail should carry.
 const CONSOLE_LINES: usize = 40;
 
@@ -94,8 +101,26 @@ pub enum StartError {
     /// Another type, subnet or market may do.
     #[error("{0}")]
     NoCapacity(String),
+    /// Throttled, a failure of EC2's own, or no answer: the same again may do.
+    #[error("{0}")]
+    Passing(String),
     #[error("{0}")]
     Other(String),
+}
+
+impl StartError {
+    fn of<E, R>(error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug,
+    {
+        let text = cloud::reason(error);
+        match error.code() {
+            Some(code) if lacks_capacity(code) => StartError::NoCapacity(text),
+            Some(code) if !is_passing(code) => StartError::Other(text),
+            _ => StartError::Passing(text),
+        }
+    }
 }
 
 pub struct Instances {
@@ -140,26 +165,14 @@ impl Instances {
             .set_instance_market_options(attempt.spot.then_some(market))
             .tag_specifications(tagged(ResourceType::Instance))
             .tag_specifications(tagged(ResourceType::Volume));
-        for tries in 0.. {
-            let error = match request.clone().send().await {
-                Ok(started) => {
-                    let id = started.instances().first().and_then(Instance::instance_id);
-                    return id.map(str::to_owned).ok_or_else(|| StartError::Other("EC2 named no instance".to_owned()));
-                }
-                Err(error) => error,
-            };
-            let text = cloud::reason(&error);
-            if error.code().is_some_and(lacks_capacity) {
-                return Err(StartError::NoCapacity(text));
+        let ask = async || match request.clone().send().await {
+            Ok(started) => {
+                let id = started.instances().first().and_then(Instance::instance_id);
+                id.map(str::to_owned).ok_or_else(|| StartError::Other("EC2 named no instance".to_owned()))
             }
-            // An answer that was lost may have been "started": the token makes it safe to ask again.
-            if !error.code().is_none_or(is_passing) || tries == PASSING_TRIES {
-                return Err(StartError::Other(text));
-            }
-            let wait = FIRST_WAIT * 2_u32.pow(tries);
-            tokio::time::sleep(wait.mul_f64(1.0 - rand::random::<f64>() / 2.0)).await;
-        }
-        Err(StartError::Other("EC2 was never asked".to_owned()))
+            Err(error) => Err(StartError::of(&error)),
+        };
+        RETRY.retry("RunInstances", &mut 0, ask).await
     }
 
     /// Instances with these tags, in these states (all if empty).

@@ -126,7 +126,7 @@ async fn start_one(
                 tracing::warn!(job, run_id, %attempt, "no capacity: {text}");
                 refused.push(format!("{attempt}: {text}"));
             }
-            Err(error @ StartError::Other(_)) => {
+            Err(error) => {
                 return Err(error).with_context(|| format!("RunInstances ({attempt})"));
             }
         }

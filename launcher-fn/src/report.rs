@@ -5,7 +5,8 @@ use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use stopgap_runs::cloud::chain;
 use stopgap_runs::notice::{self, Notice};
-use stopgap_runs::record::{Launch, Notification, Record, Sent, State};
+use stopgap_runs::notify::{self, Notified, Speaker};
+use stopgap_runs::record::{Launch, Record, State};
 use stopgap_runs::store::{Claim, Store, StoreError};
 
 use crate::metrics;
@@ -13,8 +14,6 @@ use crate::settings::Settings;
 
 /// How far back runs are looked for whose instance EC2 has forgotten, or the tags of it.
 const LOOK_BACK: TimeDelta = TimeDelta::days(3);
-/// Who speaks, in `notification.json`.
-const NAME: &str = "launcher";
 
 /// Knows the topic and the place of run records.
 pub struct Reporter {
@@ -136,14 +135,6 @@ impl Reporter {
 
     /// As [`Reporter::failure`], with a status that the job has found.
     async fn notify(&self, job: &str, run_id: &str, status: &str, headline: &str, text: &str) -> anyhow::Result<bool> {
-        match self.store.claim(job, run_id, NAME, true).await {
-            Ok(Claim::Ours) => {}
-            Ok(Claim::Taken(_)) => return Ok(false),
-            Err(error) => {
-                // Delivery is at least once: twice is better than never.
-                tracing::error!(job, run_id, error = chain(&error), "the notification could not be claimed");
-            }
-        }
         let location = self.store.location(job, run_id);
         let body = format!("{headline}\n\n{text}\nRun  {run_id}, records in {location}\n");
         let notice = Notice {
@@ -157,16 +148,12 @@ impl Reporter {
                 "headline": headline, "report": location}),
             location: Some(location),
         };
-        let published = notice::publish(&self.config, &self.topic, &notice).await;
-        let (state, detail) = match &published {
-            Ok(message) => (Sent::Published, message.clone()),
-            Err(error) => (Sent::Failed, error.to_string()),
-        };
-        let settled = Notification { state, by: NAME.to_owned(), at: Utc::now(), detail: Some(detail) };
-        if let Err(error) = self.store.settle(job, run_id, &settled).await {
-            tracing::error!(job, run_id, error = chain(&error), "what became of the notification is not written down");
+        let publish = notice::publish(&self.config, &self.topic, &notice);
+        match notify::once(Some(&self.store), Speaker::Launcher, job, run_id, Some(publish)).await {
+            Notified::Published => {}
+            Notified::Unwanted | Notified::BySomebodyElse(_) => return Ok(false),
+            Notified::Failed(error) => return Err(error.into()),
         }
-        published?;
         if let Err(error) = self.write_lost(job, run_id, headline, body).await {
             tracing::error!(job, run_id, error = chain(&error), "the run's record could not be written");
         }

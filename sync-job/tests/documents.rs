@@ -89,3 +89,70 @@ fn links_between_documents_lead_somewhere() {
         }
     }
 }
+
+/// Title of a section of docs/json.md, and the codes of the enum that it lists.
+fn codes() -> Vec<(&'static str, Vec<&'static str>)> {
+    use sync_job::model::{error, stage};
+    use sync_job::plan::not_created::{What, Why};
+    use sync_job::plan::type_map::PlannedLoss;
+    use sync_job::plan::{DependentKind, Drift, FindingId, Severity, SwapMethod, SwapReason};
+    use sync_job::proof::witness::Silence;
+    use sync_job::report::{Command, TableOutcome, WitnessState};
+    use sync_job::rows::encode::Loss;
+    let all =
+        [("Exit status", ExitStatus::ALL.map(ExitStatus::name).to_vec()), ("Loss", Loss::ALL.map(Loss::code).to_vec())];
+    let of_enums = [
+        ("Command", Command::CODES),
+        ("Table outcome", TableOutcome::CODES),
+        ("Side", error::Side::CODES),
+        ("Stage", stage::Stage::CODES),
+        ("Failure", error::Kind::CODES),
+        ("Severity", Severity::CODES),
+        ("Finding", FindingId::CODES),
+        ("Swap method", SwapMethod::CODES),
+        ("Swap reason", SwapReason::CODES),
+        ("Dependent", DependentKind::CODES),
+        ("Not created", What::CODES),
+        ("Why not created", Why::CODES),
+        ("Planned loss", PlannedLoss::CODES),
+        ("Drift", Drift::CODES),
+        ("Witness", WitnessState::CODES),
+        ("Why not witnessed", Silence::CODES),
+    ];
+    all.into_iter().chain(of_enums.map(|(title, codes)| (title, codes.to_vec()))).collect()
+}
+
+/// The codes that each section of a document lists.
+fn listed(document: &str) -> Vec<(String, Vec<String>)> {
+    let sections = document.split("\n## ").skip(1).map(|section| section.split_once('\n').unwrap());
+    let code = |line: &str| Some(line.strip_prefix("| `")?.split_once("` | ")?.0.to_owned());
+    sections.map(|(title, text)| (title.to_owned(), text.lines().filter_map(code).collect())).collect()
+}
+
+#[test]
+fn every_code_has_its_line_and_every_line_its_code() {
+    let sorted = |mut all: Vec<(String, Vec<String>)>| {
+        for (_, codes) in &mut all {
+            codes.sort_unstable();
+        }
+        all.sort();
+        all
+    };
+    let known =
+        codes().into_iter().map(|(title, codes)| (title.to_owned(), codes.into_iter().map(str::to_owned).collect()));
+    let (known, found) = (sorted(known.collect()), sorted(listed(include_str!("../../docs/json.md"))));
+    for (known, found) in known.iter().zip(&found) {
+        assert_eq!(known, found, "the enum, and docs/json.md");
+    }
+    assert_eq!(known.len(), found.len());
+}
+
+/// What the test above goes by.
+#[test]
+fn a_line_that_is_missing_or_too_many_is_seen() {
+    let document = include_str!("../../docs/json.md");
+    let lacking = document.replacen("| `tls` |", "| tls |", 1);
+    assert_ne!(listed(&lacking), listed(document));
+    let more = document.replacen("| `tls` |", "| `tsl` | no code |\n| `tls` |", 1);
+    assert_ne!(listed(&more), listed(document));
+}

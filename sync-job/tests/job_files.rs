@@ -5,7 +5,8 @@
 use std::fmt::Write as _;
 
 use sync_job::config::{
-    Consistency, FoundSecret, FoundSecrets, JobConfig, JobDraft, NameCase, NulPolicy, WitnessPolicy,
+    Consistency, FoundSecret, FoundSecrets, JobConfig, JobDraft, NameCase, NulPolicy, OutdatedWord, SwapPolicy,
+    WitnessPolicy,
 };
 use sync_job::connect::password::PasswordSource;
 use sync_job::model::schema::TableName;
@@ -166,7 +167,7 @@ const BAD: &[(Change, &str)] = &[
     (Add("[target]", "on_drift = \"ignore\""),
      "job.toml: target.on_drift: found \"ignore\"; allowed: \"apply\", \"fail\""),
     (Add("[target]", "swap = \"rename\""),
-     "job.toml: target.swap: found \"rename\"; allowed: \"auto\", \"replace\""),
+     "job.toml: target.swap: found \"rename\"; allowed: \"auto\", \"in-place\""),
     (Add("[target]", "swap_wait = \"soon\""),
      "job.toml: target.swap_wait: \"soon\" is not a duration; write a number and ms, s, m, h or d, such as \"30s\""),
     (Add("[target]", "tls = \"disable\"\nca_file = \"/etc/ca.pem\""),
@@ -256,7 +257,7 @@ const BAD: &[(Change, &str)] = &[
     (End("consistency = \"snapshots\""),
      "job.toml: table[0].consistency: found \"snapshots\"; did you mean \"snapshot\"? allowed: \"snapshot\", \"database-snapshot\", \"none\""),
     (End("swap = \"keep\""),
-     "job.toml: table[0].swap: found \"keep\"; allowed: \"auto\", \"replace\""),
+     "job.toml: table[0].swap: found \"keep\"; allowed: \"auto\", \"in-place\""),
     (End("witness = \"whole\""),
      "job.toml: table[0].witness: found \"whole\"; allowed: \"sample\", \"full\", \"off\""),
     (End("chunk_rows = 0"),
@@ -468,5 +469,24 @@ fn the_reference_job_file_shows_every_key() {
             let shown = reference.contains(&format!("{key} = ")) || reference.contains(&format!(".{key}]"));
             assert!(shown, "config/reference.toml does not show {key} of {heading}");
         }
+    }
+}
+
+#[test]
+fn a_word_with_a_new_name_is_still_read_and_named() {
+    let parse = |text: &str| JobConfig::parse(text, "job.toml").unwrap();
+    let [old, new] = ["replace", "in-place"].map(|word| {
+        let text = Add("[target]", format!("swap = \"{word}\"").leak()).text();
+        parse(&format!("{text}swap = \"{word}\"\n"))
+    });
+    assert_eq!(new.outdated, []);
+    let found: Vec<_> = old.outdated.iter().map(|word| (word.key.as_str(), word.old, word.new)).collect();
+    assert_eq!(found, [("target.swap", "replace", "in-place"), ("table[0].swap", "replace", "in-place")]);
+    assert_eq!((old.target.swap, &old.tables), (SwapPolicy::InPlace, &new.tables));
+    let documented = include_str!("../../docs/job-file.md");
+    for OutdatedWord { key, old, new } in old.outdated {
+        let key = key.rsplit('.').next().unwrap();
+        let line = format!("| `{key}` | `\"{old}\"` | `\"{new}\"` |");
+        assert!(documented.contains(&line), "docs/job-file.md lacks: {line}");
     }
 }

@@ -8,13 +8,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use sync_job::config::JobConfig;
-use sync_job::model::facts::{Abilities, Catalog, SourceFacts};
+use sync_job::model::facts::{Abilities, Catalog, Fact, MissingFact, SourceFacts};
 use sync_job::model::schema::{
     Identity, IndexColumn, IndexKind, Listed, SourceColumn, SourceForeignKey, SourceIndex, SourceKind, SourceTable,
     TableName,
 };
 use sync_job::plan::self_test::{self, TestedColumn};
-use sync_job::plan::{self, Dialect, RunPlan, Severity, TablePlan, TargetColumn, TargetState, TargetTable};
+use sync_job::plan::{self, Dialect, FindingId, RunPlan, Severity, TablePlan, TargetColumn, TargetState, TargetTable};
 use sync_job::rows::text::CodePage;
 use sync_job::sources::Source as _;
 use sync_job::sources::sqlserver::self_test::{Deviation, findings_of};
@@ -273,7 +273,7 @@ fn an_index_is_planned_in_the_order_that_it_will_have() {
         let plan = plan::finish(&config, draft, &TargetState::default(), String::new(), String::new(), dialect);
         let found: Vec<bool> = plan.tables[0].indexes.iter().map(|index| index.columns[1].1).collect();
         assert_eq!(found, descends);
-        let lost = plan.tables[0].not_created.iter().filter(|line| line.starts_with("descending order of b in "));
+        let lost = plan.tables[0].not_created.iter().filter(|missing| missing.name == "b");
         assert_eq!(lost.count(), descends.iter().filter(|descends| !**descends).count());
     }
 }
@@ -282,7 +282,7 @@ fn an_index_is_planned_in_the_order_that_it_will_have() {
 fn every_refusal_is_said_at_once() {
     let config = config("[tables]\ninclude = [\"sales.*\", \"hr.*\"]\n[[table]]\nsource = \"sales.Invoices\"\n");
     let plan = planned(&config, vec![vault()], &TargetState::default());
-    let mut found: Vec<&str> = plan.refusals().map(|finding| finding.id).collect();
+    let mut found: Vec<&str> = plan.refusals().map(|finding| finding.id.code()).collect();
     found.sort_unstable();
     assert_eq!(found, ["empty-pattern", "encrypted-column", "masked-column", "missing-table", "unmapped-type"]);
     assert!(
@@ -326,7 +326,10 @@ fn keys_that_lose_a_digit_are_warned_of() {
         let mut events = events.clone();
         events.columns[1].column_type = column_type(&SourceType::DateTime2 { digits });
         let plan = planned(&config, vec![events], &TargetState::default());
-        plan.all_findings().filter(|finding| finding.id == "key-cut").map(|finding| finding.message.clone()).next()
+        plan.all_findings()
+            .filter(|finding| finding.id == FindingId::KeyCut)
+            .map(|finding| finding.message.clone())
+            .next()
     };
     assert!(
         warned("", 7).unwrap().starts_with("pk_orderlines is unique with seven fraction digits in lineno, of which")
@@ -338,15 +341,23 @@ fn keys_that_lose_a_digit_are_warned_of() {
 
 #[test]
 fn what_could_not_be_read_is_said_to_be_unknown() {
-    let missing = |what, forbidden| sync_job::model::facts::MissingFact { what, why: "denied".to_owned(), forbidden };
+    let missing = |what, forbidden| MissingFact { what, why: "denied".to_owned(), forbidden };
     let catalog = Catalog {
         tables: vec![lines()],
-        missing: vec![missing("masked columns", true), missing("masked columns", false), missing("table sizes", true)],
+        missing: vec![
+            missing(Fact::MaskedColumns, true),
+            missing(Fact::MaskedColumns, false),
+            missing(Fact::TableSizes, true),
+        ],
         ..Catalog::default()
     };
     let draft = plan::draft(&config("[tables]\ninclude = [\"Sales.*\"]"), &catalog, &facts(), &[], &PostgresDialect);
-    let found: Vec<Severity> =
-        draft.findings.iter().filter(|finding| finding.id == "missing-fact").map(|finding| finding.severity).collect();
+    let found: Vec<Severity> = draft
+        .findings
+        .iter()
+        .filter(|finding| finding.id == FindingId::MissingFact)
+        .map(|finding| finding.severity)
+        .collect();
     // Whether columns are masked decides what is copied.
     assert_eq!(found, [Severity::Warning, Severity::Note, Severity::Note]);
 }
@@ -392,7 +403,7 @@ fn what_the_self_test_found_changes_how_columns_are_read_or_refuses_the_run() {
     // The chunk key's bounds are read as the column is.
     assert_eq!(orders.chunk_key[0].read, orders.columns[1].read);
     let found: Vec<(&str, Severity, &str)> =
-        draft.findings.iter().map(|finding| (finding.id, finding.severity, finding.message.as_str())).collect();
+        draft.findings.iter().map(|finding| (finding.id.code(), finding.severity, finding.message.as_str())).collect();
     let [(driver, Severity::Warning, why), (refused, Severity::Refusal, money)] = found.as_slice() else {
         panic!("{found:?}");
     };

@@ -7,14 +7,17 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta};
 use sync_job::model::error::{Error, Kind, Side};
-use sync_job::plan::{Finding, Severity, SwapMethod};
+use sync_job::model::stage::Stage;
+use sync_job::plan::not_created::{NotCreated, What, Why};
+use sync_job::plan::{Finding, FindingId, Severity, SwapMethod};
 use sync_job::proof::witness::compare::Unwitnessed;
 use sync_job::proof::witness::{Outcome, Silence, Summary};
 use sync_job::report::exit::ExitStatus;
 use sync_job::report::{
-    Failure, LossLine, RunReport, Stages, Standing, TableOutcome, TableReport, WitnessReport, WitnessState, render,
+    Command, Failure, LossLine, RunReport, Stages, Standing, TableOutcome, TableReport, WitnessReport, WitnessState,
+    render,
 };
-use sync_job::rows::encode::CellError;
+use sync_job::rows::encode::{CellError, Loss};
 use sync_job::rows::message::Message;
 
 fn run(seconds: f64, tables: Vec<TableReport>) -> RunReport {
@@ -22,7 +25,7 @@ fn run(seconds: f64, tables: Vec<TableReport>) -> RunReport {
     RunReport {
         job: "nightly-erp".to_owned(),
         run_id: "20261120T225656Z-1a2b".to_owned(),
-        command: "run",
+        command: Command::Run,
         started,
         ended: started + TimeDelta::milliseconds((seconds * 1000.0) as i64),
         source: "erp.example.internal:1433/erp (Microsoft SQL Server 2019 (RTM-CU22) 15.0.4322.2 (X64))".to_owned(),
@@ -67,10 +70,10 @@ fn witnessed(ranges: Option<(usize, usize)>, unwitnessed: Vec<Unwitnessed>) -> W
     let columns = 16 - unwitnessed.len();
     let rows = if ranges.is_some() { 133_014 } else { 4_123_456 };
     let summary = Summary { columns, of_columns: 16, rows, ranges, unwitnessed };
-    WitnessReport { state: WitnessState::Agrees, summary: Some(summary), why: None }
+    WitnessReport { state: WitnessState::Agrees, summary: Some(summary), why: None, why_code: None }
 }
 
-fn failed(mut table: TableReport, stage: &str, error: &Error) -> TableReport {
+fn failed(mut table: TableReport, stage: Stage, error: &Error) -> TableReport {
     table.outcome = if error.kind == Kind::Cancelled { TableOutcome::Interrupted } else { TableOutcome::Failed };
     table.stages = Stages { read: table.stages.read, load: table.stages.load, ..Stages::default() };
     (table.swap, table.digest) = (None, None);
@@ -83,8 +86,7 @@ fn failed(mut table: TableReport, stage: &str, error: &Error) -> TableReport {
 fn all_well() -> RunReport {
     let mut orders = table("sales.Orders", "sales.orders", 4_123_456);
     orders.retries = 2;
-    orders.losses =
-        vec![LossLine { column: "placed_at".to_owned(), what: "fraction digits cut".to_owned(), rows: 1_200 }];
+    orders.losses = vec![LossLine { column: "placed_at".to_owned(), loss: Loss::FractionCut, rows: 1_200 }];
     let why = "1,200 values were changed as planned: U+0000 removed".to_owned();
     orders.witness = Some(witnessed(Some((2, 62)), vec![Unwitnessed { column: "note".to_owned(), why }]));
     let mut long = table(
@@ -92,10 +94,8 @@ fn all_well() -> RunReport {
         "public.customerrelationshipmanagementcontacthistory",
         250_000_000,
     );
-    long.not_created = vec![
-        "index IX_Open: it is filtered: ([ClosedAt] IS NULL AND [Region] IN ('north', 'south', 'east', 'west'))"
-            .to_owned(),
-    ];
+    let predicate = "([ClosedAt] IS NULL AND [Region] IN ('north', 'south', 'east', 'west'))";
+    long.not_created = vec![NotCreated::new(What::Index, "IX_Open", Why::Filtered(predicate.to_owned()))];
     long.warnings =
         vec!["a security policy filters this table: only the rows that this login sees are copied".to_owned()];
     long.witness = Some(WitnessReport::of(&Outcome::Silent(Silence::NotItsTurn)));
@@ -117,8 +117,8 @@ fn some_failed() -> RunReport {
     run(
         192.4,
         vec![
-            failed(table("dbo.Notes", "public.notes", 120_000), "load", &nul),
-            failed(table("sales.Orders", "sales.orders", 1_000_000), "swap", &lock),
+            failed(table("dbo.Notes", "public.notes", 120_000), Stage::Load, &nul),
+            failed(table("sales.Orders", "sales.orders", 1_000_000), Stage::Swap, &lock),
             table("sales.OrderLines", "sales.orderlines", 3_000_000),
         ],
     )
@@ -127,13 +127,16 @@ fn some_failed() -> RunReport {
 fn interrupted() -> RunReport {
     run(
         31.0,
-        vec![table("dbo.A", "public.a", 10), failed(table("dbo.B", "public.b", 700_000), "load", &Error::cancelled())],
+        vec![
+            table("dbo.A", "public.a", 10),
+            failed(table("dbo.B", "public.b", 700_000), Stage::Load, &Error::cancelled()),
+        ],
     )
 }
 
 fn refused() -> RunReport {
     let mut report = run(0.7, Vec::new());
-    let finding = |id, table: Option<&str>, message: &str, remedy: &str| Finding {
+    let finding = |id: FindingId, table: Option<&str>, message: &str, remedy: &str| Finding {
         id,
         severity: Severity::Refusal,
         table: table.map(str::to_owned),
@@ -142,21 +145,21 @@ fn refused() -> RunReport {
     };
     report.refusals = vec![
         finding(
-            "snapshot-not-allowed",
+            FindingId::SnapshotNotAllowed,
             None,
             "consistency = \"snapshot\", but the database erp does not allow snapshot isolation",
             "ALTER DATABASE [erp] SET ALLOW_SNAPSHOT_ISOLATION ON; or set consistency = \"none\" for a quiet window, or \
              \"database-snapshot\".",
         ),
         finding(
-            "encrypted-column",
+            FindingId::EncryptedColumn,
             Some("sales.Vault"),
             "column Iban is encrypted (Always Encrypted); only ciphertext could be read",
             "List it in exclude_columns.",
         ),
     ];
-    let error = Error::new(Side::Job, Kind::Refused, "2 prechecks refuse the run");
-    report.failure = Some(Failure::new("precheck", &error));
+    let error = Error::new(Side::Job, Kind::PrecheckFailed, "2 prechecks refuse the run");
+    report.failure = Some(Failure::new(Stage::Precheck, &error));
     report
 }
 
@@ -164,7 +167,7 @@ fn could_not_connect() -> RunReport {
     let mut report = run(15.0, Vec::new());
     let error = Error::new(Side::Source, Kind::Connection, "erp.example.internal:1433 cannot be reached")
         .with_source(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within 15s"));
-    report.failure = Some(Failure::new("plan", &error));
+    report.failure = Some(Failure::new(Stage::Plan, &error));
     report
 }
 
@@ -172,10 +175,10 @@ fn lease_held() -> RunReport {
     let mut report = run(0.5, Vec::new());
     let error = Error::new(
         Side::Job,
-        Kind::Refused,
+        Kind::LeaseHeld,
         "another run of the job nightly-erp is under way on this target (pid 4711)",
     );
-    report.failure = Some(Failure::new("lease", &error));
+    report.failure = Some(Failure::new(Stage::Lease, &error));
     report
 }
 
@@ -184,7 +187,7 @@ fn verified() -> RunReport {
     same.outcome = TableOutcome::Agrees;
     same.swap = None;
     let mut report = run(3.2, vec![same]);
-    report.command = "verify";
+    report.command = Command::Verify;
     report
 }
 
@@ -228,7 +231,7 @@ fn values_of_rows_are_in_reports_that_ask_for_them_and_in_no_other() {
         Kind::Data,
         Message::from("the row ").value(SECRET),
     ));
-    report.failure = Some(Failure::new("load", &failed));
+    report.failure = Some(Failure::new(Stage::Load, &failed));
     assert!(
         shown(&json(&report)) && !shown(&render(&report)) && !shown(&failed.chain()) && !shown(&failed.to_string())
     );
@@ -237,45 +240,30 @@ fn values_of_rows_are_in_reports_that_ask_for_them_and_in_no_other() {
 /// Whatever fails wherever: what is said of an old table is so only where there is one.
 #[test]
 fn an_old_table_is_kept_only_where_there_is_one() {
-    let kinds = [
-        Kind::Connection,
-        Kind::Timeout,
-        Kind::Tls,
-        Kind::Login,
-        Kind::Permission,
-        Kind::Transient,
-        Kind::LockTimeout,
-        Kind::Data,
-        Kind::ForeignKeyViolation,
-        Kind::StorageFull,
-        Kind::Mismatch,
-        Kind::Refused,
-        Kind::Conflict,
-        Kind::Configuration,
-        Kind::Cancelled,
-        Kind::CommitUnknown,
-        Kind::Statement,
-        Kind::Internal,
-    ];
-    for kind in kinds {
-        for stage in
-            ["plan", "precheck", "lease", "cleaning up", "load", "verify", "index", "swap", "group", "compare", "read"]
-        {
+    for &kind in Kind::ALL {
+        for &stage in Stage::ALL {
             let error = Error::new(Side::Target, kind, "m");
             for standing in [Standing::Run, Standing::Compared, Standing::New] {
                 let remedy = Failure::at(standing, stage, &error).remedy;
-                assert!(!remedy.contains("old table"), "{standing:?}, {stage}, {kind:?}: {remedy}");
+                assert!(!remedy.contains("old table"), "{standing:?}, {stage:?}, {kind:?}: {remedy}");
                 assert!(remedy.ends_with('.') && !remedy.starts_with(' '), "{remedy}");
             }
             let old = Failure::at(Standing::Old, stage, &error).remedy;
-            let is_said = matches!(kind, Kind::Mismatch | Kind::Refused | Kind::Conflict | Kind::Statement)
-                && !old.starts_with("Nothing was written");
-            assert_eq!(old.contains("The old table was kept"), is_said, "{stage}, {kind:?}: {old}");
+            let is_said = matches!(
+                kind,
+                Kind::Mismatch
+                    | Kind::ShrinkGuard
+                    | Kind::GroupFailed
+                    | Kind::NotComparable
+                    | Kind::Conflict
+                    | Kind::Statement
+            );
+            assert_eq!(old.contains("The old table was kept"), is_said, "{stage:?}, {kind:?}: {old}");
         }
     }
     let advised = Error::new(Side::Target, Kind::Statement, "m").advise("Do this.");
-    assert_eq!(Failure::at(Standing::New, "load", &advised).remedy, "No table was made. Do this.");
-    assert_eq!(Failure::new("plan", &advised).remedy, "Do this.");
+    assert_eq!(Failure::at(Standing::New, Stage::Load, &advised).remedy, "No table was made. Do this.");
+    assert_eq!(Failure::new(Stage::Plan, &advised).remedy, "Do this.");
 }
 
 #[test]

@@ -6,8 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use object_store::{PutMode, UpdateVersion};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use stopgap_retry::{Backoff, Limit, RetryPolicy};
 
 use super::{Result, Store, StoreError, run_key};
+use crate::notify::Speaker;
 use crate::record::{Launch, Notification, Sent};
 
 /// A launcher that claimed and is not heard of for so long has died: it is given less time to run.
@@ -15,9 +17,14 @@ const LAUNCHER_PATIENCE: TimeDelta = TimeDelta::minutes(5);
 /// EC2 may take a while to list an instance that it has started ("Eventual consistency in the Amazon EC2 API"), and that comes
 /// after the slowest of the launcher's attempts, each of which claims anew.
 const LAUNCH_PATIENCE: TimeDelta = TimeDelta::minutes(4);
-/// How often a claim is tried that others change at the same moment, and how long to wait in between.
-const TAKE_TRIES: u32 = 5;
-const TAKE_WAIT: Duration = Duration::from_millis(100);
+/// A claim that others change at this very moment is tried again; every other failure comes back as what the try gave.
+const RETRY: RetryPolicy<StoreError> = RetryPolicy {
+    limit: Limit::Retries(4),
+    backoff: Backoff::every(Duration::from_millis(100)),
+    is_passing: |_| true,
+    cancel: None,
+    say: |waiting| tracing::debug!(key = waiting.what, attempt = waiting.retry, "another claims it at the same moment"),
+};
 
 /// Whether the caller is the one.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,19 +34,19 @@ pub enum Claim<T> {
 }
 
 impl Store {
-    /// Asks to be the one that tells people of a run. The launcher, which speaks when the instance is gone, takes over
-    /// (`take_over`) from a job that claimed and did not publish, and from a launcher that has died.
-    pub async fn claim(&self, job: &str, run_id: &str, by: &str, take_over: bool) -> Result<Claim<Notification>> {
-        let own = Notification { state: Sent::Claimed, by: by.to_owned(), at: Utc::now(), detail: None };
+    /// Asks to be the one that tells people of a run.
+    pub(crate) async fn claim(&self, job: &str, run_id: &str, by: Speaker) -> Result<Claim<Notification>> {
+        let name = by.name();
+        let own = Notification { state: Sent::Claimed, by: name.to_owned(), at: Utc::now(), detail: None };
         let is_free = |found: &Notification| {
-            let at_it = found.state == Sent::Claimed && found.by == by && is_recent(found.at, LAUNCHER_PATIENCE);
-            take_over && !found.state.is_final() && !at_it
+            let at_it = found.state == Sent::Claimed && found.by == name && is_recent(found.at, LAUNCHER_PATIENCE);
+            by == Speaker::Launcher && !found.state.is_final() && !at_it
         };
         self.take(&run_key(job, run_id, "notification.json"), &own, is_free).await
     }
 
     /// Writes down what became of the claim.
-    pub async fn settle(&self, job: &str, run_id: &str, outcome: &Notification) -> Result<()> {
+    pub(crate) async fn settle(&self, job: &str, run_id: &str, outcome: &Notification) -> Result<()> {
         self.put(&run_key(job, run_id, "notification.json"), outcome, PutMode::Overwrite).await
     }
 
@@ -80,31 +87,28 @@ impl Store {
         own: &T,
         is_free: impl Fn(&T) -> bool,
     ) -> Result<Claim<T>> {
-        let mut tries = 0;
-        loop {
+        let take = async || {
             let refused = match self.put(key, own, PutMode::Create).await {
                 Err(error @ StoreError::Access { source: object_store::Error::AlreadyExists { .. }, .. }) => error,
-                other => return other.map(|()| Claim::Ours),
+                other => return Ok(other.map(|()| Claim::Ours)),
             };
-            if let Some((found, version)) = self.get_version::<T>(key).await? {
-                if found == *own {
-                    return Ok(Claim::Ours);
-                }
-                if !is_free(&found) {
-                    return Ok(Claim::Taken(found));
-                }
-                match self.replace(key, own, version).await {
-                    Err(StoreError::Access { source: object_store::Error::Precondition { .. }, .. }) => {}
-                    other => return other.map(|()| Claim::Ours),
-                }
+            let (found, version) = match self.get_version::<T>(key).await {
+                Ok(Some(found)) => found,
+                Ok(None) => return Err(refused),
+                Err(error) => return Ok(Err(error)),
+            };
+            if found == *own {
+                return Ok(Ok(Claim::Ours));
             }
-            // Somebody else is at it this very moment.
-            tries += 1;
-            if tries == TAKE_TRIES {
-                return Err(refused);
+            if !is_free(&found) {
+                return Ok(Ok(Claim::Taken(found)));
             }
-            tokio::time::sleep(TAKE_WAIT).await;
-        }
+            match self.replace(key, own, version).await {
+                Err(StoreError::Access { source: object_store::Error::Precondition { .. }, .. }) => Err(refused),
+                other => Ok(other.map(|()| Claim::Ours)),
+            }
+        };
+        RETRY.retry(key, &mut 0, take).await?
     }
 
     /// Writes over the version that was read, and over no other. A directory knows no versions.
@@ -138,12 +142,12 @@ mod tests {
     async fn one_tells_and_the_launcher_takes_over_from_one_that_could_not() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path().to_str().unwrap(), None).unwrap();
-        assert_eq!(store.claim("erp", "a", "sync-job", false).await.unwrap(), Claim::Ours);
-        assert!(matches!(store.claim("erp", "a", "sync-job", false).await.unwrap(), Claim::Taken(_)));
-        assert_eq!(store.claim("erp", "a", "launcher", true).await.unwrap(), Claim::Ours);
+        assert_eq!(store.claim("erp", "a", Speaker::Job).await.unwrap(), Claim::Ours);
+        assert!(matches!(store.claim("erp", "a", Speaker::Job).await.unwrap(), Claim::Taken(_)));
+        assert_eq!(store.claim("erp", "a", Speaker::Launcher).await.unwrap(), Claim::Ours);
         let published = sent(Sent::Published, "launcher", 0);
         store.settle("erp", "a", &published).await.unwrap();
-        assert_eq!(store.claim("erp", "a", "launcher", true).await.unwrap(), Claim::Taken(published));
+        assert_eq!(store.claim("erp", "a", Speaker::Launcher).await.unwrap(), Claim::Taken(published));
     }
 
     #[tokio::test]
@@ -157,7 +161,7 @@ mod tests {
             (sent(Sent::Unwanted, "sync-job", 600), false),
         ] {
             store.settle("erp", "a", &earlier).await.unwrap();
-            let claim = store.claim("erp", "a", "launcher", true).await.unwrap();
+            let claim = store.claim("erp", "a", Speaker::Launcher).await.unwrap();
             assert_eq!(claim == Claim::Ours, free, "{earlier:?}");
         }
     }

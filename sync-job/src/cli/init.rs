@@ -10,8 +10,9 @@ use super::wiring;
 use crate::config::write::{self, Connection};
 use crate::config::{self, Consistency, Intent, SourceConfig, Tls, TlsMode};
 use crate::connect::password::PasswordSource;
+use crate::model::stage::Stage;
+use crate::report::Failure;
 use crate::report::exit::ExitStatus;
-use crate::report::{Failure, failure_status};
 use crate::sources::Source as _;
 use crate::sources::sqlserver::SqlServer;
 
@@ -55,9 +56,9 @@ pub async fn run(init: &Init) -> anyhow::Result<ExitStatus> {
     let (facts, catalog) = match looked {
         Ok(looked) => looked,
         Err(error) => {
-            let failure = Failure::new("init", &error);
+            let failure = Failure::new(Stage::Init, &error);
             print_failure(&failure);
-            return Ok(failure_status(&failure));
+            return Ok(ExitStatus::of_run(failure.kind));
         }
     };
     let ca_file = init.ca_file.as_ref().map(|path| path.display().to_string());

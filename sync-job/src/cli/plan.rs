@@ -3,10 +3,11 @@
 use super::args::{Format, Selected};
 use super::output::{print, print_failure};
 use super::wiring::WiredJob;
+use crate::model::stage::Stage;
 use crate::plan::{RunPlan, TablePlan};
+use crate::report::Failure;
 use crate::report::exit::ExitStatus;
 use crate::report::plan::{json, render};
-use crate::report::{Failure, failure_status};
 
 /// Shows what a run would do.
 pub async fn run(selected: &Selected) -> anyhow::Result<ExitStatus> {
@@ -28,12 +29,12 @@ pub async fn planned(job: &WiredJob, format: Format) -> anyhow::Result<Result<Ru
     match job.plan().await {
         Ok(plan) => Ok(Ok(plan)),
         Err(error) => {
-            let failure = Failure::new("plan", &error);
+            let failure = Failure::new(Stage::Plan, &error);
             match format {
                 Format::Text => print_failure(&failure),
                 Format::Json => print(&format!("{:#}\n", serde_json::json!({ "failure": failure })))?,
             }
-            Ok(Err(failure_status(&failure)))
+            Ok(Err(ExitStatus::of_run(failure.kind)))
         }
     }
 }

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use stopgap_runs::cloud::chain;
 use stopgap_runs::notice::Notice;
-use stopgap_runs::record::{Notification, Record, Sent, State};
-use stopgap_runs::store::{Claim, Store};
+use stopgap_runs::notify::{self, Notified, Speaker};
+use stopgap_runs::record::{Record, State};
+use stopgap_runs::store::Store;
 
 use crate::cloud::Cloud;
 use crate::config::{JobConfig, Notify, NotifyOn};
@@ -14,8 +15,6 @@ use crate::plan::RunPlan;
 use crate::report::exit::ExitStatus;
 use crate::report::{RunReport, headline, render};
 
-/// Who speaks, in `notification.json`.
-const NAME: &str = "sync-job";
 /// Failures that the form for programs names; the rest is in the report.
 const FAILURES_NAMED: usize = 10;
 
@@ -164,46 +163,14 @@ impl Notifier {
             }
         }
         let (Some(topic), Some(cloud)) = (&self.notify.topic, &self.cloud) else { return };
-        if !self.is_ours(done).await {
-            return;
-        }
-        let (state, detail) = if wanted {
-            match cloud.publish(topic, &self.notice(done)).await {
-                Ok(id) => (Sent::Published, Some(id)),
-                Err(error) => {
-                    tracing::error!(error = chain(&error), "the summary could not be published");
-                    (Sent::Failed, Some(error.to_string()))
-                }
+        let notice = self.notice(done);
+        let publish = wanted.then(|| cloud.publish(topic, &notice));
+        match notify::once(self.store.as_ref(), Speaker::Job, &done.job, &done.run_id, publish).await {
+            Notified::Published | Notified::Unwanted => {}
+            Notified::BySomebodyElse(other) => {
+                tracing::warn!(by = other.by, "people have been notified of this run already");
             }
-        } else {
-            (Sent::Unwanted, None)
-        };
-        self.settle(done, &Notification { state, by: NAME.to_owned(), at: Utc::now(), detail }).await;
-    }
-
-    /// Delivery is at least once: without records, or if they cannot be reached, duplicates are possible and silence is not.
-    async fn is_ours(&self, done: &RunSummary) -> bool {
-        let Some(store) = &self.store else { return true };
-        match store.claim(&done.job, &done.run_id, NAME, false).await {
-            Ok(Claim::Ours) => true,
-            Ok(Claim::Taken(by)) => {
-                tracing::warn!(by = by.by, "people have been told of this run already");
-                false
-            }
-            Err(error) => {
-                tracing::error!(
-                    error = chain(&error),
-                    "the notification could not be claimed; publishing all the same"
-                );
-                true
-            }
-        }
-    }
-
-    async fn settle(&self, done: &RunSummary, outcome: &Notification) {
-        let Some(store) = &self.store else { return };
-        if let Err(error) = store.settle(&done.job, &done.run_id, outcome).await {
-            tracing::error!(error = chain(&error), "what became of the notification could not be written down");
+            Notified::Failed(error) => tracing::error!(error = chain(&error), "the summary could not be published"),
         }
     }
 
@@ -274,7 +241,7 @@ mod tests {
         RunReport {
             job: "erp".to_owned(),
             run_id: "r1".to_owned(),
-            command: "run",
+            command: crate::report::Command::Run,
             started: now,
             ended: now,
             source: String::new(),
@@ -282,7 +249,7 @@ mod tests {
             tables: Vec::new(),
             notes: Vec::new(),
             refusals: Vec::new(),
-            failure: Some(Failure::new("load", &error)),
+            failure: Some(Failure::new(crate::model::stage::Stage::Load, &error)),
             show_values,
         }
     }

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use serde_json::{Map, Value};
 
@@ -16,26 +19,49 @@ use crate::model::secret::Secret;
 /// Why a secret cannot be used. No message repeats anything of its text but the names of keys.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    #[error("{side}.secret: {name} cannot be fetched: {reason}; {}", remedy(.reason))]
-    Fetch { side: &'static str, name: String, reason: String },
+    #[error("{side}.secret: {name} cannot be fetched: {reason}; {why}")]
+    Fetch { side: &'static str, name: String, reason: String, why: Unfetched },
     #[error("{side}.secret: {name} is not the JSON of a login: {reason}")]
     Form { side: &'static str, name: String, reason: String },
 }
 
-/// What to do where AWS does not give a secret.
-fn remedy(reason: &str) -> &'static str {
-    match reason {
-        text if text.contains("Missing Region") => "set AWS_REGION, or name the secret by its ARN",
-        text if text.contains("credential") => {
-            "give this machine AWS credentials: a role, a profile or AWS_ACCESS_KEY_ID"
+/// Why AWS does not give a secret. Its words are what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfetched {
+    NoRegion,
+    NoCredentials,
+    NotFound,
+    AccessDenied,
+    Other,
+}
+
+impl Unfetched {
+    fn of(error: &SdkError<GetSecretValueError>, client: &Client) -> Self {
+        let chain = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
+        match error.code() {
+            Some("ResourceNotFoundException") => Unfetched::NotFound,
+            Some("AccessDeniedException") => Unfetched::AccessDenied,
+            Some(_) => Unfetched::Other,
+            None if client.config().region().is_none() => Unfetched::NoRegion,
+            None if chain.into_iter().any(|error| error.is::<CredentialsError>()) => Unfetched::NoCredentials,
+            None => Unfetched::Other,
         }
-        text if text.contains("ResourceNotFound") => {
-            "look at its name and at the region, and whether it has a value: one that was just made is empty"
-        }
-        text if text.contains("AccessDenied") => {
-            "allow secretsmanager:GetSecretValue on it to this machine's role, and kms:Decrypt on a key of its own"
-        }
-        _ => "look whether this machine reaches AWS Secrets Manager",
+    }
+}
+
+impl std::fmt::Display for Unfetched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Unfetched::NoRegion => "set AWS_REGION, or name the secret by its ARN",
+            Unfetched::NoCredentials => "give this machine AWS credentials: a role, a profile or AWS_ACCESS_KEY_ID",
+            Unfetched::NotFound => {
+                "look at its name and at the region, and whether it has a value: one that was just made is empty"
+            }
+            Unfetched::AccessDenied => {
+                "allow secretsmanager:GetSecretValue on it to this machine's role, and kms:Decrypt on a key of its own"
+            }
+            Unfetched::Other => "look whether this machine reaches AWS Secrets Manager",
+        })
     }
 }
 
@@ -101,7 +127,7 @@ impl SecretCache {
         let (side, name) = (self.secret.side, self.secret.name.clone());
         let answer = self.client.get_secret_value().secret_id(&name).send().await.map_err(|error| {
             let reason = stopgap_runs::cloud::reason(&error);
-            SecretError::Fetch { side, name: name.clone(), reason }
+            SecretError::Fetch { side, name: name.clone(), reason, why: Unfetched::of(&error, &self.client) }
         })?;
         let text = answer.secret_string().ok_or_else(|| SecretError::Form {
             side,
@@ -189,6 +215,7 @@ fn lacks(object: &Map<String, Value>, key: &str, part: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::raw::SecretKeys;
+    use aws_credential_types::provider::{ProvideCredentials, future};
 
     fn secret(keys: SecretKeys) -> SecretName {
         SecretName { side: "source", name: "prod/erp".into(), keys }
@@ -230,6 +257,32 @@ mod tests {
         ] {
             let error = parse(text, &secret(keys)).err().unwrap();
             assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[derive(Debug)]
+    struct Penniless;
+
+    impl ProvideCredentials for Penniless {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("no provider has any")))
+        }
+    }
+
+    /// Nothing is sent in either case.
+    #[tokio::test]
+    async fn what_this_machine_lacks_is_told_by_type() {
+        let config = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .credentials_provider(Penniless);
+        let somewhere = config.clone().region(aws_config::Region::new("eu-central-1"));
+        for (config, expected) in [(config, Unfetched::NoRegion), (somewhere, Unfetched::NoCredentials)] {
+            let client = Client::from_conf(config.build());
+            let error = client.get_secret_value().secret_id("erp").send().await.unwrap_err();
+            assert_eq!(Unfetched::of(&error, &client), expected, "{error:?}");
         }
     }
 }

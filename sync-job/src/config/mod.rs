@@ -44,6 +44,8 @@ pub struct JobConfig {
     pub history: Option<String>,
     /// Whether report.json gets the values of rows that messages hold.
     pub show_values: bool,
+    /// Words of the job file that have new names.
+    pub outdated: Vec<OutdatedWord>,
 }
 
 /// Who is notified of a run, and when.
@@ -207,8 +209,16 @@ pub enum SwapPolicy {
     #[default]
     Auto,
     /// The table is updated in place, which readers of replicas may need.
-    #[serde(rename = "replace")]
     InPlace,
+}
+
+/// A word of the job file that has a new name. It is still read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutdatedWord {
+    /// Where it stands: `target.swap`.
+    pub key: String,
+    pub old: &'static str,
+    pub new: &'static str,
 }
 
 /// Which tables are copied.

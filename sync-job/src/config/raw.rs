@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::explain::explain;
 use super::{
     Auth, ColumnPolicy, Consistency, Engine, ForeignKeyPolicy, IdentityPolicy, IndexPolicy, Intent, MaskedPolicy,
-    NameCase, NotifyOn, NulPolicy, OnDrift, SwapPolicy, TlsMode, UndecodablePolicy, WitnessPolicy,
+    NameCase, NotifyOn, NulPolicy, OnDrift, OutdatedWord, SwapPolicy, TlsMode, UndecodablePolicy, WitnessPolicy,
 };
 
 /// The whole file.
@@ -92,10 +92,47 @@ pub struct Target {
     #[serde(default)]
     pub on_drift: OnDrift,
     #[serde(default)]
-    pub swap: SwapPolicy,
+    pub swap: Swap,
     pub swap_wait: Option<String>,
     pub lock_timeout: Option<String>,
     pub connect_timeout: Option<String>,
+}
+
+/// [`SwapPolicy`] with the words of earlier versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Swap {
+    #[default]
+    Auto,
+    InPlace,
+    /// What `in-place` was called.
+    Replace,
+}
+
+/// An error names only the words of today.
+impl<'de> Deserialize<'de> for Swap {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        match word.as_str() {
+            "auto" => Ok(Swap::Auto),
+            "in-place" => Ok(Swap::InPlace),
+            "replace" => Ok(Swap::Replace),
+            other => Err(serde::de::Error::unknown_variant(other, &["auto", "in-place"])),
+        }
+    }
+}
+
+impl Swap {
+    /// What it means; `outdated` gets the word at `key` if it has a new name.
+    pub fn policy(self, key: &str, outdated: &mut Vec<OutdatedWord>) -> SwapPolicy {
+        match self {
+            Swap::Auto => SwapPolicy::Auto,
+            Swap::InPlace => SwapPolicy::InPlace,
+            Swap::Replace => {
+                outdated.push(OutdatedWord { key: key.to_owned(), old: "replace", new: "in-place" });
+                SwapPolicy::InPlace
+            }
+        }
+    }
 }
 
 /// Under which keys of the secret's JSON the parts of a login are, where it is not one of the usual forms.
@@ -165,7 +202,7 @@ pub struct Table {
     pub rename: BTreeMap<String, String>,
     pub chunk_key: Option<Vec<String>>,
     pub group: Option<String>,
-    pub swap: Option<SwapPolicy>,
+    pub swap: Option<Swap>,
     pub consistency: Option<Consistency>,
     pub readers: Option<usize>,
     pub names: Option<NameCase>,

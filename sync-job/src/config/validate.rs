@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::names::Pattern;
 use super::raw;
 use super::{
-    Auth, Consistency, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Notify, SchemaMapping, Selection,
-    SourceConfig, SwapPolicy, TableConfig, TableSettings, TargetConfig, TargetName, Tls, TlsMode, logins, units,
+    Auth, Consistency, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Notify, OutdatedWord, SchemaMapping,
+    Selection, SourceConfig, SwapPolicy, TableConfig, TableSettings, TargetConfig, TargetName, Tls, TlsMode, logins,
+    units,
 };
 use crate::connect::password::TokenProvider;
 use crate::model::schema::TableName;
@@ -44,17 +45,18 @@ pub fn job(typed: raw::JobFile, found: FoundSecrets) -> Checked<JobConfig> {
     let limits = limits(&typed.job)?;
     let show_values = typed.job.show_values;
     let source = source(typed.source, &name, found.source)?;
-    let target = target(typed.target, found.target, found.tokens)?;
+    let mut outdated = Vec::new();
+    let target = target(typed.target, found.target, found.tokens, &mut outdated)?;
     let defaults = defaults(&typed.tables, source.consistency, target.swap, limits.readers)?;
     let mut tables = Vec::new();
     for (index, table) in typed.table.into_iter().enumerate() {
-        tables.push(self::table(table, index, &defaults)?);
+        tables.push(self::table(table, index, &defaults, &mut outdated)?);
     }
     refuse_duplicates(&tables)?;
     let selection = selection(&typed.tables, &tables)?;
     let notify = notify(typed.notify)?;
     let history = typed.history.at.map(|place| filled("history.at", place)).transpose()?;
-    Ok(JobConfig { name, limits, source, target, selection, defaults, tables, notify, history, show_values })
+    Ok(JobConfig { name, limits, source, target, selection, defaults, tables, notify, history, show_values, outdated })
 }
 
 fn job_name(name: String) -> Checked<String> {
@@ -144,6 +146,7 @@ fn target(
     typed: raw::Target,
     found: Option<FoundSecret>,
     tokens: Option<Arc<dyn TokenProvider>>,
+    outdated: &mut Vec<OutdatedWord>,
 ) -> Checked<TargetConfig> {
     logins::check_engine(typed.engine, found.as_ref())?;
     if typed.auth == Auth::Iam && typed.tls == TlsMode::Disable {
@@ -187,7 +190,7 @@ fn target(
                 .collect::<Checked<_>>()?,
         },
         on_drift: typed.on_drift,
-        swap: typed.swap,
+        swap: typed.swap.policy("target.swap", outdated),
         swap_wait: duration("target.swap_wait", typed.swap_wait.as_deref(), DEFAULT_SWAP_WAIT)?,
         lock_timeout: duration("target.lock_timeout", typed.lock_timeout.as_deref(), DEFAULT_TARGET_LOCK_TIMEOUT)?,
         connect_timeout: duration("target.connect_timeout", typed.connect_timeout.as_deref(), DEFAULT_CONNECT_TIMEOUT)?,
@@ -216,7 +219,12 @@ fn defaults(typed: &raw::Tables, consistency: Consistency, swap: SwapPolicy, rea
     })
 }
 
-fn table(typed: raw::Table, index: usize, defaults: &TableSettings) -> Checked<TableConfig> {
+fn table(
+    typed: raw::Table,
+    index: usize,
+    defaults: &TableSettings,
+    outdated: &mut Vec<OutdatedWord>,
+) -> Checked<TableConfig> {
     let key = |name: &str| format!("table[{index}].{name}");
     let source = source_name(&key("source"), &typed.source)?;
     if typed.columns.is_some() && !typed.exclude_columns.is_empty() {
@@ -254,7 +262,7 @@ fn table(typed: raw::Table, index: usize, defaults: &TableSettings) -> Checked<T
             masked: typed.masked.unwrap_or(defaults.masked),
             computed: typed.computed.unwrap_or(defaults.computed),
             hidden: typed.hidden.unwrap_or(defaults.hidden),
-            swap: typed.swap.unwrap_or(defaults.swap),
+            swap: typed.swap.map_or(defaults.swap, |swap| swap.policy(&key("swap"), outdated)),
             consistency: typed.consistency.unwrap_or(defaults.consistency),
             readers,
             chunk_rows: positive(&key("chunk_rows"), typed.chunk_rows)?.or(defaults.chunk_rows),

@@ -25,7 +25,11 @@ fn at_login(error: Error) -> Error {
         | Kind::Data
         | Kind::ForeignKeyViolation
         | Kind::Mismatch
-        | Kind::Refused
+        | Kind::PrecheckFailed
+        | Kind::LeaseHeld
+        | Kind::ShrinkGuard
+        | Kind::GroupFailed
+        | Kind::NotComparable
         | Kind::Conflict
         | Kind::Configuration
         | Kind::CommitUnknown
@@ -73,6 +77,7 @@ mod tests {
     use super::*;
     use crate::connect::password::{PasswordProvider, Provided};
     use crate::model::secret::Secret;
+    use crate::model::stage::Stage;
     use futures_util::future::{BoxFuture, FutureExt as _};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -111,8 +116,8 @@ mod tests {
         ] {
             let refuse = |_: Credentials| async move { Err::<(), _>(Error::new(Side::Source, kind, "Msg 911")) };
             let error = with_password(&source, Side::Source, refuse).await.unwrap_err();
-            let failure = crate::report::Failure::new("plan", &error);
-            let status = crate::report::failure_status(&failure);
+            let failure = crate::report::Failure::new(Stage::Plan, &error);
+            let status = crate::report::exit::ExitStatus::of_run(failure.kind);
             assert_eq!((error.kind, status), (expected, crate::report::exit::ExitStatus::CouldNotConnect), "{kind:?}");
             assert!(!failure.remedy.contains("table"), "{}", failure.remedy);
         }

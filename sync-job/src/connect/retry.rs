@@ -1,16 +1,67 @@
-//! Which kinds of failure are worth another try, and how long to wait before it.
+//! Which kinds of failure are worth another try, and the retry policies of everything that talks to a database.
+//!
+//! | what is retried | policy | tries | after which failures | ends early |
+//! |---|---|---|---|---|
+//! | plan, lease, clean-up, chunks, digests, the witness, indexes, database snapshots | [`of_job`] | 1 + `retries` of the job file | [`worth_retrying`] | interruption |
+//! | a swap | [`until`] | as many as begin within `swap_wait` | [`worth_retrying`] | – |
+//! | what became of a COMMIT or a RENAME without a reply | [`of_any`] | 10 | all | – |
+//! | a lost lease | [`of_any`] | 10 | all, unless another run has it | – |
+//! | dropping a staging table | [`of_any`] | 3 | all but silence | – |
+//!
+//! All of them wait 200 ms before the first retry, twice as long before each further one, at most 30 s, with up to half of it
+//! taken off at random. Outside of this program, with policies of their own: the claim to a notification or a launch
+//! (`runs/src/store/claim.rs`: 5 tries, 100 ms apart) and the launcher's request for an instance
+//! (`launcher-fn/src/instances.rs`: 7 tries, from 500 ms on).
 
-use std::future::Future;
 use std::time::Duration;
 
+pub use stopgap_retry::Deadline;
+use stopgap_retry::{Backoff, Cancel, Limit};
 use tokio_util::sync::CancellationToken;
 
-use crate::model::error::{Error, Kind, Result};
+use crate::model::error::{Error, Kind};
 
-/// The first wait; each further one doubles.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-/// No wait is longer.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How something that talks to a database is tried again.
+pub type RetryPolicy = stopgap_retry::RetryPolicy<Error>;
+/// A failure that is about to be retried.
+pub type Waiting<'a> = stopgap_retry::Waiting<'a, Error>;
+
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(30), jitter: 0.5 };
+
+/// `retries` more tries of what failed for a passing reason; an interruption ends the waiting.
+pub fn of_job(retries: u32, cancel: CancellationToken) -> RetryPolicy {
+    RetryPolicy {
+        limit: Limit::Retries(retries),
+        backoff: BACKOFF,
+        is_passing: |error| worth_retrying(error.kind),
+        cancel: Some(Cancel { token: cancel, error: Error::cancelled }),
+        say: |waiting| {
+            tracing::warn!(what = waiting.what, attempt = waiting.retry, error = waiting.error.chain(), "trying again");
+        },
+    }
+}
+
+/// More tries until `deadline` of what failed for a passing reason.
+pub fn until(deadline: Deadline, say: fn(&Waiting<'_>)) -> RetryPolicy {
+    RetryPolicy {
+        limit: Limit::Until(deadline),
+        backoff: BACKOFF,
+        is_passing: |error| worth_retrying(error.kind),
+        cancel: None,
+        say,
+    }
+}
+
+/// `retries` more tries, whatever failed: it must be done, or found out, if it can be.
+pub fn of_any<E>(retries: u32, say: fn(&stopgap_retry::Waiting<'_, E>)) -> stopgap_retry::RetryPolicy<E> {
+    stopgap_retry::RetryPolicy {
+        limit: Limit::Retries(retries),
+        backoff: BACKOFF,
+        is_passing: |_| true,
+        cancel: None,
+        say,
+    }
+}
 
 /// Whether trying the same again may help. Narrow by default, and exhaustive on purpose.
 pub fn worth_retrying(kind: Kind) -> bool {
@@ -23,7 +74,11 @@ pub fn worth_retrying(kind: Kind) -> bool {
         | Kind::ForeignKeyViolation
         | Kind::StorageFull
         | Kind::Mismatch
-        | Kind::Refused
+        | Kind::PrecheckFailed
+        | Kind::LeaseHeld
+        | Kind::ShrinkGuard
+        | Kind::GroupFailed
+        | Kind::NotComparable
         | Kind::Conflict
         | Kind::Configuration
         | Kind::Cancelled
@@ -38,65 +93,9 @@ pub fn is_reply_lost(kind: Kind) -> bool {
     matches!(kind, Kind::Connection | Kind::Timeout | Kind::Transient)
 }
 
-/// The wait before try `attempt` (1 = the first retry): doubling, with up to half of it taken off at random so that
-/// readers that failed together do not come back together.
-pub fn backoff(attempt: u32) -> Duration {
-    let full = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1))).min(LONGEST_WAIT);
-    full.mul_f64(1.0 - rand::random::<f64>() / 2.0)
-}
-
-/// How often something is tried again, and what ends the waiting.
-#[derive(Debug, Clone)]
-pub struct RetryPolicy {
-    /// Further tries after the first.
-    pub retries: u32,
-    pub cancel: CancellationToken,
-}
-
-impl RetryPolicy {
-    /// Repeats what failed for a passing reason. `retries` counts how often.
-    pub async fn retry<R, F>(&self, what: &str, retries: &mut u32, mut act: impl FnMut() -> F) -> Result<R>
-    where
-        F: Future<Output = Result<R>>,
-    {
-        let mut attempt = 0;
-        loop {
-            match act().await {
-                Ok(done) => return Ok(done),
-                Err(error) => {
-                    attempt += 1;
-                    self.wait(what, attempt, error).await?;
-                    *retries += 1;
-                }
-            }
-        }
-    }
-
-    /// Waits before try `attempt + 1`, or gives the error back where another try is not worth it.
-    pub async fn wait(&self, what: &str, attempt: u32, error: Error) -> Result<()> {
-        if attempt > self.retries || !worth_retrying(error.kind) {
-            return Err(error);
-        }
-        tracing::warn!(what, attempt, error = error.chain(), "trying again");
-        tokio::select! {
-            () = tokio::time::sleep(backoff(attempt)) => Ok(()),
-            () = self.cancel.cancelled() => Err(Error::cancelled()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn waits_grow_and_stay_bounded() {
-        for attempt in 1..40 {
-            let wait = backoff(attempt);
-            assert!(wait <= LONGEST_WAIT && wait >= FIRST_WAIT / 2, "{attempt}: {wait:?}");
-        }
-        assert!(backoff(5) > backoff(1));
-    }
 
     #[test]
     fn data_errors_are_never_retried() {

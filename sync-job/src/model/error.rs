@@ -2,74 +2,74 @@
 
 use std::borrow::Cow;
 
+use crate::model::code::plain_coded;
 use crate::rows::encode::CellError;
 use crate::rows::message::{self, Message};
 
-/// Which database failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Side {
-    Source,
-    Target,
-    /// Neither: the job itself.
-    Job,
+plain_coded! {
+    /// Which database failed.
+    pub enum Side {
+        Source = "source",
+        Target = "target",
+        /// Neither: the job itself.
+        Job = "job",
+    }
 }
 
 impl std::fmt::Display for Side {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Side::Source => "source",
-            Side::Target => "target",
-            Side::Job => "job",
-        })
+        f.write_str(self.code())
     }
 }
 
-/// What kind of failure it is. Reports keep the names that programs already read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// The host cannot be reached, or a connection broke.
-    Connection,
-    /// A response did not come in time.
-    #[serde(rename = "stalled")]
-    Timeout,
-    /// Certificates or protocol versions.
-    Tls,
-    /// The server refused the login, or the database does not exist.
-    Login,
-    /// The login may not do this.
-    Permission,
-    /// Deadlock victim, throttling, failover, serialization failure, too many connections.
-    Transient,
-    /// A lock was not granted in time.
-    LockTimeout,
-    /// A value, or a set of rows, cannot be stored.
-    Data,
-    /// Rows would refer to rows that are not there.
-    #[serde(rename = "orphans")]
-    ForeignKeyViolation,
-    /// The disk or a quota is full.
-    #[serde(rename = "full")]
-    StorageFull,
-    /// What was read and what the target holds differ.
-    Mismatch,
-    /// A check of the job's own refused to go on (row-drop guard, drift, another run).
-    Refused,
-    /// The plan no longer holds: the schema changed, something new depends on a table, or the lease was lost.
-    #[serde(rename = "changed")]
-    Conflict,
-    /// The job file, a secret or the instance's settings cannot be used.
-    Configuration,
-    /// Interrupted by the user, a signal or the deadline.
-    Cancelled,
-    /// The reply to COMMIT was lost, and the server cannot say whether the transaction committed.
-    #[serde(rename = "unknown")]
-    CommitUnknown,
-    /// A statement failed for a reason that none of the others covers.
-    Statement,
-    /// A mistake in this program.
-    Internal,
+plain_coded! {
+    /// What kind of failure it is.
+    pub enum Kind {
+        /// The host cannot be reached, or a connection broke.
+        Connection = "connection",
+        /// A response did not come in time.
+        Timeout = "timeout",
+        /// Certificates or protocol versions.
+        Tls = "tls",
+        /// The server refused the login, or the database does not exist.
+        Login = "login",
+        /// The login may not do this.
+        Permission = "permission",
+        /// Deadlock victim, throttling, failover, serialization failure, too many connections.
+        Transient = "transient",
+        /// A lock was not granted in time.
+        LockTimeout = "lock_timeout",
+        /// A value, or a set of rows, cannot be stored.
+        Data = "data",
+        /// Rows would refer to rows that are not there.
+        ForeignKeyViolation = "foreign_key_violation",
+        /// The disk or a quota is full.
+        StorageFull = "storage_full",
+        /// What was read and what the target holds differ.
+        Mismatch = "mismatch",
+        /// A finding refuses the run, or the comparison.
+        PrecheckFailed = "precheck_failed",
+        /// Another run of the job has the lease.
+        LeaseHeld = "lease_held",
+        /// The table would lose more rows than the job file allows.
+        ShrinkGuard = "shrink_guard",
+        /// Another table of the swap group failed.
+        GroupFailed = "group_failed",
+        /// `sync-job verify` has nothing to compare the table with: it is missing, or its columns differ.
+        NotComparable = "not_comparable",
+        /// The plan no longer holds: the schema changed, something new depends on a table, or the lease was lost.
+        Conflict = "conflict",
+        /// The job file, a secret or the instance's settings cannot be used.
+        Configuration = "configuration",
+        /// Interrupted by the user, a signal or the deadline.
+        Cancelled = "cancelled",
+        /// The reply to COMMIT was lost, and the server cannot say whether the transaction committed.
+        CommitUnknown = "commit_unknown",
+        /// A statement failed for a reason that none of the others covers.
+        Statement = "statement",
+        /// A mistake in this program.
+        Internal = "internal",
+    }
 }
 
 /// A failure with its side and kind; the message says what was attempted, the source why it failed. What is printed or logged of
@@ -129,6 +129,21 @@ impl Error {
 }
 
 impl Kind {
+    /// What reports called it before it had a code of its own; programs that read this go on doing so.
+    pub fn first_name(self) -> &'static str {
+        match self {
+            Kind::Timeout => "stalled",
+            Kind::ForeignKeyViolation => "orphans",
+            Kind::StorageFull => "full",
+            Kind::PrecheckFailed | Kind::LeaseHeld | Kind::ShrinkGuard | Kind::GroupFailed | Kind::NotComparable => {
+                "refused"
+            }
+            Kind::Conflict => "changed",
+            Kind::CommitUnknown => "unknown",
+            kind => kind.code(),
+        }
+    }
+
     fn remedy(self) -> &'static str {
         match self {
             Kind::Connection => {
@@ -152,7 +167,14 @@ impl Kind {
             }
             Kind::StorageFull => "Free space on the target, or enlarge it, and run again.",
             Kind::Mismatch => "Run `sync-job verify`; if it happens again, please report it.",
-            Kind::Refused => "Change the job file if this is meant to happen.",
+            Kind::PrecheckFailed => "Settle each finding and run again.",
+            Kind::LeaseHeld => "Wait until the other run has ended, or end it.",
+            Kind::ShrinkGuard => "Change the job file if this is meant to happen.",
+            Kind::GroupFailed => "It is swapped together with the one that failed: see there.",
+            Kind::NotComparable => {
+                "`sync-job run` makes a missing table and carries changed columns over; what target_types converts is proven before \
+                 its conversion only, in a run."
+            }
             Kind::Conflict => "What was planned no longer holds: run again, unless the message says more.",
             Kind::Configuration => "Nothing was read or written. Correct what is named here and launch again.",
             Kind::Cancelled => "Run again when ready; nothing is left behind.",

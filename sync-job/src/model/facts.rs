@@ -41,11 +41,47 @@ pub struct Catalog {
     pub unreadable: Vec<TableName>,
 }
 
-/// Facts of the catalog that could not be read.
+/// A fact that a run can do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fact {
+    IdentitySeeds,
+    MaskedColumns,
+    EncryptedColumns,
+    HiddenColumns,
+    TemporalTables,
+    RowLevelSecurity,
+    MemoryOptimizedTables,
+    TableSizes,
+    RowCounts,
+    Permissions,
+}
+
+impl Fact {
+    /// Whether a copy may be another than it seems without it, and the report would not say so.
+    pub fn is_weighty(self) -> bool {
+        matches!(self, Fact::MaskedColumns | Fact::EncryptedColumns | Fact::RowLevelSecurity)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Fact::IdentitySeeds => "identity seeds",
+            Fact::MaskedColumns => "masked columns",
+            Fact::EncryptedColumns => "encrypted columns",
+            Fact::HiddenColumns => "hidden columns",
+            Fact::TemporalTables => "temporal tables",
+            Fact::RowLevelSecurity => "row-level security",
+            Fact::MemoryOptimizedTables => "memory-optimized tables",
+            Fact::TableSizes => "table sizes",
+            Fact::RowCounts => "row counts",
+            Fact::Permissions => "permissions",
+        }
+    }
+}
+
+/// A fact of the catalog that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingFact {
-    /// Such as `masked columns`.
-    pub what: &'static str,
+    pub what: Fact,
     /// In the server's words.
     pub why: String,
     /// The login may not read them. Otherwise the server has none, most likely.

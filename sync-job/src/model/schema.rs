@@ -1,6 +1,7 @@
 //! Names, columns, keys and indexes, as the source has them.
 
 use super::logical::{LogicalType, Unmapped};
+use super::loss::PlannedLoss;
 use super::read::ReadPlan;
 
 /// `schema.name`, spelt as in the database that has it.
@@ -34,8 +35,8 @@ pub struct Identity {
 pub struct ColumnType {
     pub holds: Result<LogicalType, Unmapped>,
     pub read: ReadPlan,
-    /// What is lost before a value leaves the source, in words, for the plan.
-    pub losses: Vec<String>,
+    /// What is lost before a value leaves the source.
+    pub losses: Vec<PlannedLoss>,
     /// Ranges of its values mean the same to the source and to a literal.
     pub ranges: bool,
     /// What else can be read of it, into a column beside.

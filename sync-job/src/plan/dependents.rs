@@ -1,24 +1,26 @@
 //! What a rename would lose of the table that is there, what goes away with it, and what a table updated in place lacks.
 
+use super::dependent::{Dependent, DependentKind};
 use super::drift::{TargetForeignKey, TargetIndex, TargetTable};
+use super::not_created::{NotCreated, What, Why};
 use super::{ForeignKeyPlan, IndexPlan, TablePlan};
 use crate::model::schema::{IndexKind, TableName};
 
-/// What a rename would lose, in words. Foreign keys of tables that are swapped `together` with this one go away and come back
+/// What a rename would lose. Foreign keys of tables that are swapped `together` with this one go away and come back
 /// with them; a key of the job's own that refers to a table which is not copied could not be made anew.
 pub fn of(
     table: &TablePlan,
     found: &TargetTable,
     together: &[&TableName],
     is_copied: impl Fn(&TableName) -> bool,
-) -> Vec<String> {
-    let outside = |dependent: &&String| !together.iter().any(|other| is_foreign_key_of(dependent, other));
-    let mut dependents: Vec<String> = found.dependents.iter().filter(outside).cloned().collect();
+) -> Vec<Dependent> {
+    let outside = |dependent: &&Dependent| !together.iter().any(|other| dependent.is_foreign_key_of(other));
+    let mut dependents: Vec<Dependent> = found.dependents.iter().filter(outside).cloned().collect();
     let added = found.indexes.iter().filter(|index| !index.made_by_job && !is_made_anew(index, table));
-    dependents.extend(added.map(|index| format!("index {}, which this job did not make", index.name)));
+    dependents.extend(added.map(|index| Dependent::new(DependentKind::Index, &index.name)));
     let keys = found.foreign_keys.iter().filter(|key| !is_key_made_anew(key, table));
     for key in keys.filter(|key| !key.made_by_job || !is_copied(&key.referenced)) {
-        let dependent = format!("foreign key {} to {}", key.name, key.referenced);
+        let dependent = Dependent::foreign_key_to(&key.name, &key.referenced);
         if !dependents.contains(&dependent) {
             dependents.push(dependent);
         }
@@ -28,22 +30,20 @@ pub fn of(
         |name: &String| table.columns.iter().any(|column| &column.target == name && column.identity.is_none());
     let counting = found.columns.iter().filter(|column| column.counts_up && is_plain(&column.name));
     let counting = counting.filter(|_| !table.drops_identities);
-    dependents.extend(counting.map(|column| format!("column {}, which counts up and would not any more", column.name)));
+    dependents.extend(counting.map(|column| Dependent::new(DependentKind::CountingColumn, &column.name)));
     dependents
 }
 
 /// What earlier runs made and this one does not make again: it goes away with the old table.
-pub fn outdated(table: &TablePlan, found: &TargetTable) -> Vec<String> {
+pub fn outdated(table: &TablePlan, found: &TargetTable) -> Vec<NotCreated> {
     // What a server makes for a foreign key has its name and goes with it.
     let of_key = |index: &TargetIndex| found.foreign_keys.iter().any(|key| key.name == index.name);
     let indexes = found.indexes.iter().filter(|index| !is_made_anew(index, table) && !of_key(index));
-    let indexes = indexes.map(|index| ("index", &index.name));
+    let indexes = indexes.map(|index| (What::Index, &index.name));
     let keys = found.foreign_keys.iter().filter(|key| !is_key_made_anew(key, table));
     indexes
-        .chain(keys.map(|key| ("foreign key", &key.name)))
-        .map(|(what, name)| {
-            format!("{what} {name}: it goes away with the old table, since the source has none like it")
-        })
+        .chain(keys.map(|key| (What::ForeignKey, &key.name)))
+        .map(|(what, name)| NotCreated::new(what, name, Why::NotAtSource))
         .collect()
 }
 
@@ -105,9 +105,4 @@ fn strictness(kind: IndexKind) -> u8 {
         IndexKind::UniqueConstraint | IndexKind::Unique => 1,
         IndexKind::Plain => 0,
     }
-}
-
-/// Whether a dependent is a foreign key of this table. The target names it `foreign key k of schema.table`.
-fn is_foreign_key_of(dependent: &str, table: &TableName) -> bool {
-    dependent.starts_with("foreign key ") && dependent.replace('"', "").ends_with(&format!(" of {table}"))
 }

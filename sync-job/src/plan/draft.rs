@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::not_created::{NotCreated, What, Why};
 use super::{
-    ColumnPlan, Dialect, Finding, Named, Severity, SwapMethod, SwapPlan, TablePlan, findings, indexes, keys, names,
-    selection, tally::Tally,
+    ColumnPlan, Dialect, Finding, FindingId, Named, Severity, SwapMethod, SwapPlan, SwapReason, TablePlan, findings,
+    indexes, keys, names, selection, tally::Tally,
 };
 use crate::config::{
     ColumnPolicy, IdentityPolicy, JobConfig, MaskedPolicy, NulPolicy, Pattern, TableConfig, TableSettings,
@@ -13,7 +14,7 @@ use crate::config::{
 use crate::model::facts::{Catalog, SourceFacts};
 use crate::model::logical::{LogicalType, Unmapped};
 use crate::model::schema::{CompanionKind, IndexKind, SourceColumn, SourceKind, SourceTable, TableName};
-use crate::plan::type_map::{self, Mapping, StoredType};
+use crate::plan::type_map::{Mapping, PlannedLoss, StoredType};
 use crate::rows::encode::TextPolicy;
 
 /// The plan as far as the source alone decides it.
@@ -41,6 +42,7 @@ pub fn draft(
     dialect: &dyn Dialect,
 ) -> Draft {
     let mut findings: Vec<Finding> = catalog.missing.iter().map(findings::of_missing_fact).collect();
+    findings.extend(config.outdated.iter().map(findings::of_outdated_word));
     let selected = selection::select(config, catalog, facts, only, &mut findings);
     let mut taken = names_of_tables(config, &selected, dialect);
     let mut tallies: Vec<Tally> = selected.iter().map(|_| Tally::default()).collect();
@@ -91,7 +93,8 @@ fn leave_out_keys_to_absent(tables: &mut [TablePlan]) {
         foreign_keys.retain(|key| {
             let is_copied = targets.contains(&key.referenced);
             if !is_copied {
-                not_created.push(format!("foreign key {}: {} is not copied in this run", key.name, key.referenced));
+                let why = Why::TableNotCopied(key.referenced.clone());
+                not_created.push(NotCreated::new(What::ForeignKey, &key.name, why));
             }
             is_copied
         });
@@ -117,7 +120,7 @@ fn plan_table(
     if columns.is_empty() || columns.len() > most {
         findings.push(
             Finding::new(
-                "column-count",
+                FindingId::ColumnCount,
                 Severity::Refusal,
                 format!("{} columns would be copied; 1 to {most} can be", columns.len()),
                 "Choose columns in the job file.",
@@ -130,13 +133,13 @@ fn plan_table(
     let mut not_created = std::mem::take(&mut tally.not_created);
     let defaults = source.columns.iter().filter(|column| column.has_default).count();
     if defaults > 0 {
-        not_created.push(format!("{defaults} column default(s): the copy is filled by this job alone"));
+        not_created.push(NotCreated::new(What::ColumnDefaults, defaults.to_string(), Why::FilledByJob));
     }
     not_created.extend(lost_identities(source, &columns, settings));
     let chunking = keys::choose(source, &columns, settings, own).unwrap_or_else(|problem| {
         findings.push(
             Finding::new(
-                "chunk-key",
+                FindingId::ChunkKey,
                 Severity::Refusal,
                 problem,
                 "Name columns of an integer, date, uuid or short text type.",
@@ -169,7 +172,7 @@ fn plan_table(
         drops_identities: settings.identity == IdentityPolicy::Plain,
         losses,
         drift: Vec::new(),
-        swap: SwapPlan { method: SwapMethod::Create, reason: String::new() },
+        swap: SwapPlan { method: SwapMethod::Create, reason: SwapReason::New },
         max_shrink_percent: settings.max_shrink_percent,
         witness: settings.witness,
         witness_key: keys::for_witness(source, &columns),
@@ -235,7 +238,7 @@ fn plan_columns(
             if !source.columns.iter().any(|column| same(&column.name, name)) {
                 let known: Vec<&str> = source.columns.iter().map(|column| column.name.as_str()).collect();
                 refuse(
-                    "missing-column",
+                    FindingId::MissingColumn,
                     format!("there is no column {name}; the columns are {}", known.join(", ")),
                     "Correct the name in the job file.",
                 );
@@ -259,7 +262,7 @@ fn plan_columns(
         tally.refused.insert(column.name.clone());
         if column.encrypted {
             refuse(
-                "encrypted-column",
+                FindingId::EncryptedColumn,
                 format!("column {} is encrypted (Always Encrypted); only ciphertext could be read", column.name),
                 "List it in exclude_columns.",
             );
@@ -267,21 +270,21 @@ fn plan_columns(
         }
         if column.masked && settings.masked == MaskedPolicy::Refuse {
             refuse(
-                "masked-column",
+                FindingId::MaskedColumn,
                 findings::masked(column),
                 "GRANT UNMASK to the login, list the column in exclude_columns, or set masked = \"allow\".",
             );
             continue;
         }
         if let Err(Unmapped::NotShown { remedy }) = &column.column_type.holds {
-            refuse(findings::TYPE_NOT_SHOWN, findings::type_not_shown(column), remedy);
+            refuse(FindingId::TypeNotShown, findings::type_not_shown(column), remedy);
             continue;
         }
         // A view shows a table's column as its own, without the seed, and nothing counts up there.
         let is_view = source.kind == SourceKind::View;
         if column.counts_up && !is_view && column.identity.is_none() && settings.identity == IdentityPolicy::Keep {
             refuse(
-                "unknown-identity",
+                FindingId::UnknownIdentity,
                 format!(
                     "column {} is an identity column whose seed and increment could not be read: on the target it would \
                      count otherwise",
@@ -302,7 +305,7 @@ fn plan_columns(
                 }
                 let companion = companion(column, &plan, settings, dialect);
                 if companion.is_some() {
-                    plan.mapping.losses.retain(|loss| loss != type_map::OFFSET_LOSS);
+                    plan.mapping.losses.retain(|loss| *loss != PlannedLoss::Offset);
                 }
                 tally.refused.remove(&column.name);
                 tally.planned.insert(column.name.clone());
@@ -310,7 +313,7 @@ fn plan_columns(
                 planned.extend(companion);
             }
             Err(problem) => refuse(
-                "unmapped-type",
+                FindingId::UnmappedType,
                 format!("column {} ({}): {problem}", column.name, column.declared),
                 "Give it another target_type, or list it in exclude_columns.",
             ),
@@ -368,14 +371,15 @@ fn column_plan(
 }
 
 /// Identities of columns that are no integers on the target.
-fn lost_identities(source: &SourceTable, columns: &[ColumnPlan], settings: &TableSettings) -> Vec<String> {
+fn lost_identities(source: &SourceTable, columns: &[ColumnPlan], settings: &TableSettings) -> Vec<NotCreated> {
     let counts_up = |name: &str| source.columns.iter().any(|column| column.name == name && column.counts_up);
     columns
         .iter()
         .filter(|column| settings.identity == IdentityPolicy::Keep && column.identity.is_none())
         .filter(|column| counts_up(&column.source))
         .map(|column| {
-            format!("identity of {}: only integers count up, and it is {}", column.target, column.mapping.final_type())
+            let why = Why::NotAnInteger(column.mapping.final_type().to_owned());
+            NotCreated::new(What::Identity, &column.target, why)
         })
         .collect()
 }

@@ -1,6 +1,9 @@
 //! What the target has already, and how it differs from what it shall have.
 
-use super::{ColumnPlan, Dialect, SwapMethod, SwapPlan};
+use super::dependent::Dependent;
+use super::method::{SwapMethod, SwapPlan, SwapReason};
+use super::{ColumnPlan, Dialect};
+use crate::model::code::coded;
 use crate::model::schema::{IndexKind, TableName};
 
 /// A column that the target has now.
@@ -50,8 +53,8 @@ pub struct ForeignKeyActions {
 #[derive(Debug, Clone, Default)]
 pub struct TargetTable {
     pub columns: Vec<TargetColumn>,
-    /// What no rename could carry, in words: dependent views, foreign keys from outside, …
-    pub dependents: Vec<String>,
+    /// What no rename could carry: dependent views, foreign keys from outside, …
+    pub dependents: Vec<Dependent>,
     /// It is not an ordinary table: a view, a partitioned table, …
     pub not_a_table: Option<String>,
     /// This login does not own it.
@@ -60,15 +63,17 @@ pub struct TargetTable {
     pub foreign_keys: Vec<TargetForeignKey>,
 }
 
-/// A difference between the target's column and the plan's.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[serde(tag = "change", rename_all = "lowercase")]
-pub enum Drift {
-    New { column: String, column_type: String },
-    Dropped { column: String, column_type: String },
-    Retyped { column: String, from: String, to: String },
-    Nullability { column: String, nullable: bool },
-    Reordered,
+coded! {
+    /// A difference between the target's column and the plan's. Serialized with its code as `change`.
+    #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+    #[serde(tag = "change", rename_all = "lowercase")]
+    pub enum Drift {
+        New { column: String, column_type: String } = "new",
+        Dropped { column: String, column_type: String } = "dropped",
+        Retyped { column: String, from: String, to: String } = "retyped",
+        Nullability { column: String, nullable: bool } = "nullability",
+        Reordered = "reordered",
+    }
 }
 
 impl std::fmt::Display for Drift {
@@ -115,12 +120,12 @@ pub fn compare(planned: &[ColumnPlan], present: &TargetTable, dialect: &dyn Dial
 }
 
 /// Which way the table is swapped, and why. `dependents` is what a rename would lose.
-pub fn swap_plan(present: Option<&TargetTable>, dependents: &[String]) -> SwapPlan {
+pub fn swap_plan(present: Option<&TargetTable>, dependents: Vec<Dependent>) -> SwapPlan {
     let (method, reason) = match present {
-        None => (SwapMethod::Create, "the table is new".to_owned()),
-        Some(table) if table.not_owned => (SwapMethod::InPlace, "the target's user does not own the table".to_owned()),
-        Some(_) if dependents.is_empty() => (SwapMethod::Rename, "nothing depends on the old table".to_owned()),
-        Some(_) => (SwapMethod::InPlace, format!("kept because of {}", dependents.join(", "))),
+        None => (SwapMethod::Create, SwapReason::New),
+        Some(table) if table.not_owned => (SwapMethod::InPlace, SwapReason::NotOwned),
+        Some(_) if dependents.is_empty() => (SwapMethod::Rename, SwapReason::NoDependents),
+        Some(_) => (SwapMethod::InPlace, SwapReason::Dependents(dependents)),
     };
     SwapPlan { method, reason }
 }

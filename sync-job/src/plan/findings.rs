@@ -1,26 +1,31 @@
 //! What a reader of the plan should know of a table although it keeps nothing from being copied.
 
-use super::{ColumnPlan, Dialect, Finding, IndexPlan, Severity};
-use crate::config::{Consistency, MaskedPolicy, TableSettings};
+use super::{ColumnPlan, Dialect, Finding, FindingId, IndexPlan, Severity};
+use crate::config::{Consistency, MaskedPolicy, OutdatedWord, TableSettings};
 use crate::model::facts::MissingFact;
 use crate::model::logical::LogicalType;
 use crate::model::schema::{IndexKind, SourceColumn, SourceTable};
 use crate::plan::type_map::StoredType;
 
-/// The id of what concerns types that the source does not show.
-pub const TYPE_NOT_SHOWN: &str = "type-not-shown";
-
-/// Facts without which a copy may be another than it seems, and the report says nothing of it.
-const WEIGHTY_FACTS: [&str; 3] = ["masked columns", "encrypted columns", "row-level security"];
+/// A word that will not be read for ever.
+pub(super) fn of_outdated_word(word: &OutdatedWord) -> Finding {
+    let OutdatedWord { key, old, new } = word;
+    Finding::new(
+        FindingId::OutdatedKey,
+        Severity::Warning,
+        format!("{key} = \"{old}\" in the job file is now called \"{new}\"; the old word is still read"),
+        format!("Write {key} = \"{new}\"."),
+    )
+}
 
 /// What could not be read is not known; that is not the same as absent.
 pub(super) fn of_missing_fact(missing: &MissingFact) -> Finding {
-    let weighty = missing.forbidden && WEIGHTY_FACTS.contains(&missing.what);
+    let weighty = missing.forbidden && missing.what.is_weighty();
     let severity = if weighty { Severity::Warning } else { Severity::Note };
     Finding::new(
-        "missing-fact",
+        FindingId::MissingFact,
         severity,
-        format!("not known: {}: {}", missing.what, missing.why),
+        format!("not known: {}: {}", missing.what.name(), missing.why),
         "Grant VIEW DEFINITION and VIEW DATABASE STATE to see it.",
     )
 }
@@ -58,7 +63,7 @@ pub(super) fn of_table(
     };
     if source.row_level_security {
         say(
-            "row-level-security",
+            FindingId::RowLevelSecurity,
             Severity::Warning,
             "a security policy filters this table: only the rows that this login sees are copied".to_owned(),
             "Use a login that the policy exempts, if all rows are wanted.",
@@ -70,7 +75,7 @@ pub(super) fn of_table(
             MaskedPolicy::Allow => Severity::Warning,
         };
         say(
-            "masked-view",
+            FindingId::MaskedView,
             severity,
             format!(
                 "this view may show masks: the login does not see through all of this database's, such as {masked}'s"
@@ -81,7 +86,7 @@ pub(super) fn of_table(
     }
     if columns.iter().any(|column| column.masked) && settings.masked == MaskedPolicy::Allow {
         say(
-            "masked-column",
+            FindingId::MaskedColumn,
             Severity::Warning,
             "masked values are copied, as the job file allows".to_owned(),
             "GRANT UNMASK to copy what is stored.",
@@ -91,7 +96,7 @@ pub(super) fn of_table(
         source.columns.iter().filter(|column| column.by_base_type).map(|column| column.name.as_str()).collect();
     if !by_base_type.is_empty() {
         say(
-            TYPE_NOT_SHOWN,
+            FindingId::TypeNotShown,
             Severity::Note,
             format!(
                 "the login does not see the alias types of {}: they are copied by their base types",
@@ -102,7 +107,7 @@ pub(super) fn of_table(
     }
     if settings.consistency == Consistency::None {
         say(
-            "no-snapshot",
+            FindingId::NoSnapshot,
             Severity::Note,
             "rows are read while the table may change; what was read is what is verified".to_owned(),
             "Set consistency = \"snapshot\" for one state of the table.",
@@ -127,7 +132,7 @@ pub(super) fn of_table(
             .collect();
         if !affected.is_empty() {
             say(
-                "collation-differs",
+                FindingId::CollationDiffers,
                 Severity::Note,
                 format!(
                     "{} is unique without regard to case at the source; on the target {} compares exactly",
@@ -147,7 +152,7 @@ pub(super) fn of_table(
             .collect();
         if !cut.is_empty() {
             say(
-                "key-cut",
+                FindingId::KeyCut,
                 Severity::Warning,
                 format!(
                     "{} is unique with seven fraction digits in {}, of which six are kept: rows that differ in the seventh alone \
@@ -161,7 +166,7 @@ pub(super) fn of_table(
     }
     if let Some(temporal) = &source.temporal {
         say(
-            "temporal-table",
+            FindingId::TemporalTable,
             Severity::Note,
             format!("{}: its current rows are copied as they are", temporal.to_lowercase().replace('_', " ")),
             "Select the history table, too, if it is wanted.",

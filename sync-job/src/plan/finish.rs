@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use super::drift::{self, TargetTable};
+use super::not_created::{NotCreated, What, Why};
 use super::{
-    Dialect, Draft, Drift, Finding, IndexPlan, RunPlan, Severity, SwapMethod, SwapPlan, TablePlan, dependents, names,
+    Dialect, Draft, Drift, Finding, FindingId, IndexPlan, RunPlan, Severity, SwapMethod, SwapPlan, SwapReason,
+    TablePlan, dependents, names,
 };
 use crate::config::{JobConfig, OnDrift, SwapPolicy};
 use crate::model::schema::{IndexKind, TableName};
-
-/// The reason of tables that are updated in place because of [`InvisibleSessions`].
-const INVISIBLE_SESSIONS: &str = "kept because readers with older snapshots cannot be seen";
 
 /// What the target has already.
 #[derive(Debug, Default)]
@@ -68,11 +67,11 @@ fn choose_methods(config: &JobConfig, tables: &mut [TablePlan], state: &TargetSt
         let is_copied = |other: &TableName| names.iter().any(|(name, _)| name == other);
         let found = state.tables.get(&table.target);
         let dependents = found.map_or_else(Vec::new, |found| dependents::of(table, found, &together, is_copied));
-        table.swap = drift::swap_plan(found, &dependents);
+        table.swap = drift::swap_plan(found, dependents);
         if table.swap.method == SwapMethod::Rename
             && let Some(reason) = chosen_in_place(config, table, state)
         {
-            table.swap = SwapPlan { method: SwapMethod::InPlace, reason: reason.to_owned() };
+            table.swap = SwapPlan { method: SwapMethod::InPlace, reason };
         }
     }
     let in_place: Vec<(String, TableName)> = tables
@@ -83,26 +82,25 @@ fn choose_methods(config: &JobConfig, tables: &mut [TablePlan], state: &TargetSt
     for table in tables.iter_mut().filter(|table| table.swap.method == SwapMethod::Rename) {
         let other = in_place.iter().find(|(group, _)| table.group.as_ref() == Some(group));
         if let Some((_, other)) = other {
-            let reason = format!("kept because it changes together with {other}, which must be kept");
-            table.swap = SwapPlan { method: SwapMethod::InPlace, reason };
+            table.swap = SwapPlan { method: SwapMethod::InPlace, reason: SwapReason::Group(other.clone()) };
         }
     }
 }
 
 /// Why a table is updated in place that could be renamed over.
-fn chosen_in_place(config: &JobConfig, table: &TablePlan, state: &TargetState) -> Option<&'static str> {
+fn chosen_in_place(config: &JobConfig, table: &TablePlan, state: &TargetState) -> Option<SwapReason> {
     if config.settings(&table.source).swap == SwapPolicy::InPlace {
-        return Some("kept because the job file has swap = \"replace\"");
+        return Some(SwapReason::JobFile);
     }
-    state.invisible_sessions.as_ref().map(|_| INVISIBLE_SESSIONS)
+    state.invisible_sessions.as_ref().map(|_| SwapReason::InvisibleSessions)
 }
 
 fn warn_of_invisible_sessions(tables: &[TablePlan], state: &TargetState) -> Option<Finding> {
     let invisible = state
         .invisible_sessions
         .as_ref()
-        .filter(|_| tables.iter().any(|table| table.swap.reason == INVISIBLE_SESSIONS))?;
-    Some(Finding::new("readers-not-seen", Severity::Warning, &invisible.message, &invisible.remedy))
+        .filter(|_| tables.iter().any(|table| table.swap.reason == SwapReason::InvisibleSessions))?;
+    Some(Finding::new(FindingId::InvisibleSessions, Severity::Warning, &invisible.message, &invisible.remedy))
 }
 
 fn finish_table(
@@ -114,7 +112,7 @@ fn finish_table(
 ) {
     if let Some(what) = &found.not_a_table {
         let finding = Finding::new(
-            "target-not-a-table",
+            FindingId::TargetNotATable,
             Severity::Refusal,
             format!("the target's {} is {what}", table.target),
             "Give the table another target name, or drop what is there.",
@@ -139,20 +137,20 @@ fn refuse_drift(config: &JobConfig, table: &TablePlan, state: &TargetState) -> O
     let changes = table.drift.iter().map(Drift::to_string).collect::<Vec<_>>().join("; ");
     if config.target.on_drift == OnDrift::Fail {
         return Some(Finding::new(
-            "drift",
+            FindingId::Drift,
             Severity::Refusal,
             format!("the columns differ: {changes}"),
             "Set [target] on_drift = \"apply\" to let the swap carry the changes.",
         ));
     }
-    let invisible = state.invisible_sessions.as_ref().filter(|_| table.swap.reason == INVISIBLE_SESSIONS);
+    let invisible = state.invisible_sessions.as_ref().filter(|_| table.swap.reason == SwapReason::InvisibleSessions);
     let remedy = invisible.map_or_else(
         || "Change the table by hand, or remove what it is kept for, and run again.".to_owned(),
         |invisible| format!("{} Or change the table by hand, and run again.", invisible.remedy),
     );
     (table.swap.method == SwapMethod::InPlace).then(|| {
         Finding::new(
-            "drift-kept-table",
+            FindingId::DriftInPlace,
             Severity::Refusal,
             format!("the columns differ ({changes}), but the table must be kept: {}", table.swap.reason),
             remedy,
@@ -170,7 +168,7 @@ fn leave_out_what_is_lacking(table: &mut TablePlan, found: &TargetTable) {
             index.columns.iter_mut().zip(&own.descending).for_each(|((_, descends), own)| *descends = *own);
             return true;
         }
-        lacking.push(describe(index));
+        lacking.push(subject(index));
         // On the staging table it finds the rows that are merged.
         index.staging_only = merge_key.as_ref() == Some(index);
         index.staging_only
@@ -178,27 +176,27 @@ fn leave_out_what_is_lacking(table: &mut TablePlan, found: &TargetTable) {
     table.foreign_keys.retain(|key| {
         let is_there = dependents::has_key(found, key);
         if !is_there {
-            lacking.push(format!("foreign key {}", key.name));
+            lacking.push((What::ForeignKey, key.name.clone()));
         }
         is_there
     });
     for column in &mut table.columns {
         let is_there = found.columns.iter().any(|state| state.name == column.target && state.counts_up);
         if column.identity.take_if(|_| !is_there).is_some() {
-            lacking.push(format!("identity of {}", column.target));
+            lacking.push((What::Identity, column.target.clone()));
         }
     }
-    for what in lacking {
+    for (what, name) in lacking {
         // The dialect may have given another reason already.
-        if !table.not_created.iter().any(|line| line.starts_with(&format!("{what}:"))) {
-            table.not_created.push(format!("{what}: the table is kept as it is, without"));
+        if !table.not_created.iter().any(|known| known.is_about(what, &name)) {
+            table.not_created.push(NotCreated::new(what, name, Why::UpdatedInPlace));
         }
     }
 }
 
-fn describe(index: &IndexPlan) -> String {
-    let what = if index.kind == IndexKind::PrimaryKey { "primary key" } else { "index" };
-    format!("{what} {}", index.name)
+fn subject(index: &IndexPlan) -> (What, String) {
+    let what = if index.kind == IndexKind::PrimaryKey { What::PrimaryKey } else { What::Index };
+    (what, index.name.clone())
 }
 
 /// A new table's foreign key needs a key of the table that it refers to, and a right to it. A table that is updated in place gets neither.
@@ -213,10 +211,8 @@ fn leave_out_impossible_keys(tables: &mut [TablePlan], state: &HashMap<TableName
                 .is_none_or(|found| dependents::can_be_referenced(found, &key.referenced_columns));
             let possible = !in_place.contains(&key.referenced) || can_be_referenced;
             if !possible {
-                not_created.push(format!(
-                    "foreign key {}: {} is kept as it is, without a key for it",
-                    key.name, key.referenced
-                ));
+                let why = Why::ReferencedInPlace(key.referenced.clone());
+                not_created.push(NotCreated::new(What::ForeignKey, &key.name, why));
             }
             possible
         });

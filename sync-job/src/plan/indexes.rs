@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::not_created::{NotCreated, What, Why};
 use super::{ColumnPlan, Dialect, ForeignKeyPlan, IndexPlan, TablePlan, names, tally::Tally};
 use crate::config::{ForeignKeyPolicy, IndexPolicy, TableSettings};
 use crate::model::logical::LogicalType;
@@ -29,20 +30,17 @@ pub fn plan(
             Ok(mut plan) => {
                 plan.name = names::unique(&settings.names.apply(&index.name), table, taken, dialect);
                 if !index.included.is_empty() && plan.included.is_empty() {
-                    tally
-                        .not_created
-                        .push(format!("included columns of index {}: its key alone is indexed", index.name));
+                    let missing = NotCreated::new(What::IncludedColumns, &index.name, Why::KeyAlone);
+                    tally.not_created.push(missing);
                 }
                 for column in leave_out_long(&mut plan, columns, dialect.most_index_bytes()) {
-                    tally.not_created.push(format!(
-                        "included column {column} of index {}: its values may be longer than a row of an index on the target",
-                        index.name
-                    ));
+                    let missing = NotCreated::new(What::IncludedColumn, column, Why::TooLong).of(&index.name);
+                    tally.not_created.push(missing);
                 }
                 tally.not_created.extend(ascend(&mut plan, dialect));
                 planned.push(plan);
             }
-            Err(reason) => tally.not_created.push(format!("index {}: {reason}", index.name)),
+            Err(why) => tally.not_created.push(NotCreated::new(What::Index, &index.name, why)),
         }
         tally.indexes.insert(index.name.clone());
     }
@@ -54,26 +52,26 @@ fn plan_one(
     columns: &[ColumnPlan],
     policy: IndexPolicy,
     dialect: &dyn Dialect,
-) -> Result<IndexPlan, String> {
+) -> Result<IndexPlan, Why> {
     let wanted = match policy {
         IndexPolicy::Create => true,
         IndexPolicy::PrimaryKey => index.kind == IndexKind::PrimaryKey,
         IndexPolicy::None => false,
     };
     if !wanted {
-        return Err("the job file says so (indexes)".to_owned());
+        return Err(Why::IndexPolicy);
     }
     if index.disabled {
-        return Err("it is disabled at the source".to_owned());
+        return Err(Why::Disabled);
     }
     if let Some(filter) = &index.filter {
-        return Err(format!("it is filtered: {filter}"));
+        return Err(Why::Filtered(filter.clone()));
     }
     if !index.is_plain_tree() {
-        return Err(format!("{} indexes have no equivalent", index.structure.to_lowercase()));
+        return Err(Why::NoEquivalent(index.structure.clone()));
     }
     let find = |name: &str| {
-        columns.iter().find(|column| column.source == name).ok_or_else(|| format!("its column {name} is not copied"))
+        columns.iter().find(|column| column.source == name).ok_or_else(|| Why::ColumnNotCopied(name.to_owned()))
     };
     let keys = index
         .columns
@@ -88,17 +86,17 @@ fn plan_one(
         .collect::<Result<Vec<_>, _>>()?;
     let most = dialect.most_key_columns();
     if keys.len() + included.len() > most {
-        return Err(format!("the target takes {most} columns in an index"));
+        return Err(Why::TooManyColumns(most));
     }
     let plan = IndexPlan { name: index.name.clone(), kind: index.kind, columns: keys, included, staging_only: false };
     match dialect.refuse_index(&plan, columns) {
-        Some(reason) => Err(reason),
+        Some(reason) => Err(Why::Unsupported(reason)),
         None => Ok(plan),
     }
 }
 
 /// Where the target's indexes of this kind only ascend, so does the plan, and says so.
-fn ascend(plan: &mut IndexPlan, dialect: &dyn Dialect) -> Option<String> {
+fn ascend(plan: &mut IndexPlan, dialect: &dyn Dialect) -> Option<NotCreated> {
     if dialect.descends(plan.kind) {
         return None;
     }
@@ -110,9 +108,8 @@ fn ascend(plan: &mut IndexPlan, dialect: &dyn Dialect) -> Option<String> {
             name.clone()
         })
         .collect();
-    let what = if plan.kind == IndexKind::Plain { "index" } else { "key" };
-    (!names.is_empty())
-        .then(|| format!("descending order of {} in {what} {}: it ascends on the target", names.join(", "), plan.name))
+    let what = if plan.kind == IndexKind::Plain { What::IndexOrder } else { What::KeyOrder };
+    (!names.is_empty()).then(|| NotCreated::new(what, names.join(", "), Why::AscendsOnly).of(&plan.name))
 }
 
 /// Takes included columns out whose longest values would not fit into the index, and names them. One row that did not fit
@@ -156,26 +153,24 @@ pub fn foreign_keys(
     dialect: &dyn Dialect,
     taken: &mut Taken,
     tally: &mut Tally,
-) -> (Vec<ForeignKeyPlan>, Vec<String>) {
+) -> (Vec<ForeignKeyPlan>, Vec<NotCreated>) {
     let (mut planned, mut not_created) = (Vec::new(), Vec::new());
     for key in &source.foreign_keys {
-        let attempt = || -> Result<(TableName, Vec<String>, Vec<String>), String> {
+        let attempt = || -> Result<(TableName, Vec<String>, Vec<String>), Why> {
             if settings.foreign_keys == ForeignKeyPolicy::Skip {
-                return Err("the job file does not ask for foreign keys".to_owned());
+                return Err(Why::ForeignKeyPolicy);
             }
             if key.untrusted {
-                return Err("it is disabled or not trusted at the source".to_owned());
+                return Err(Why::Untrusted);
             }
-            let name = key.referenced.as_ref().ok_or("it refers to a table that this login does not see")?;
-            let referenced = tables
-                .iter()
-                .find(|table| table.source == *name)
-                .ok_or_else(|| format!("{name} is not copied in this run"))?;
+            let name = key.referenced.as_ref().ok_or(Why::TableNotShown)?;
+            let referenced =
+                tables.iter().find(|table| table.source == *name).ok_or_else(|| Why::TableNotCopied(name.clone()))?;
             let columns = target_columns(&tables[own], &key.columns)?;
             let planned: Vec<&ColumnPlan> =
                 tables[own].columns.iter().filter(|column| columns.contains(&column.target)).collect();
             if let Some(reason) = dialect.refuse_foreign_key(&planned) {
-                return Err(reason);
+                return Err(Why::Unsupported(reason));
             }
             let referenced_columns = target_columns(referenced, &key.referenced_columns)?;
             let has_key = referenced.indexes.iter().any(|index| {
@@ -184,10 +179,7 @@ pub fn foreign_keys(
                     && index.columns.iter().all(|(name, _)| referenced_columns.contains(name))
             });
             if !has_key {
-                return Err(format!(
-                    "{} has no unique key over the referenced columns on the target",
-                    referenced.target
-                ));
+                return Err(Why::NoUniqueKey(referenced.target.clone()));
             }
             Ok((referenced.target.clone(), columns, referenced_columns))
         };
@@ -200,14 +192,14 @@ pub fn foreign_keys(
                 on_delete: key.on_delete.replace('_', " "),
                 on_update: key.on_update.replace('_', " "),
             }),
-            Err(reason) => not_created.push(format!("foreign key {}: {reason}", key.name)),
+            Err(why) => not_created.push(NotCreated::new(What::ForeignKey, &key.name, why)),
         }
         tally.foreign_keys.insert(key.name.clone());
     }
     (planned, not_created)
 }
 
-fn target_columns(table: &TablePlan, names: &[String]) -> Result<Vec<String>, String> {
+fn target_columns(table: &TablePlan, names: &[String]) -> Result<Vec<String>, Why> {
     names
         .iter()
         .map(|name| {
@@ -216,7 +208,7 @@ fn target_columns(table: &TablePlan, names: &[String]) -> Result<Vec<String>, St
                 .iter()
                 .find(|column| &column.source == name)
                 .map(|column| column.target.clone())
-                .ok_or_else(|| format!("its column {name} is not copied"))
+                .ok_or_else(|| Why::ColumnNotCopied(name.clone()))
         })
         .collect()
 }

@@ -4,18 +4,22 @@ use crate::config::{Consistency, WitnessPolicy};
 use crate::model::logical::LogicalType;
 use crate::model::read::ReadPlan;
 use crate::model::schema::{CompanionKind, Identity, IndexKind, SourceKind, TableName};
-use crate::plan::type_map::Mapping;
+use crate::plan::type_map::{Mapping, PlannedLoss};
 use crate::rows::encode::TextPolicy;
 
+pub mod dependent;
 mod dependents;
 mod dialect;
 mod draft;
 mod drift;
+pub mod finding;
 mod findings;
 mod finish;
 mod indexes;
 mod keys;
+pub mod method;
 mod names;
+pub mod not_created;
 pub mod precheck;
 pub mod references;
 mod selection;
@@ -23,12 +27,16 @@ pub mod self_test;
 mod tally;
 pub mod type_map;
 
+pub use dependent::{Dependent, DependentKind};
 pub use dependents::of as dependents;
 pub use dialect::Dialect;
 pub use draft::{Draft, draft};
 pub use drift::{Drift, ForeignKeyActions, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
+pub use finding::{Finding, FindingId, Severity};
 pub use finish::{InvisibleSessions, TargetState, finish};
+pub use method::{SwapMethod, SwapPlan, SwapReason};
 pub use names::Named;
+pub use not_created::NotCreated;
 
 /// What a run would do.
 #[derive(Debug, Clone)]
@@ -39,48 +47,6 @@ pub struct RunPlan {
     pub tables: Vec<TablePlan>,
     /// Facts about the run as a whole, and catalog facts that could not be had.
     pub findings: Vec<Finding>,
-}
-
-/// How much a finding matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    Note,
-    Warning,
-    /// Nothing is written while one of these stands.
-    Refusal,
-}
-
-/// Something found before anything is written.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Finding {
-    /// Stable name for programs, such as `unknown-type`.
-    pub id: &'static str,
-    pub severity: Severity,
-    /// The table, or nothing for the run as a whole.
-    pub table: Option<String>,
-    pub message: String,
-    pub remedy: String,
-}
-
-/// How the new rows come to the readers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SwapMethod {
-    /// The table is new.
-    Create,
-    /// The staging table takes the old one's name; the old one is dropped.
-    Rename,
-    /// The table stays; its rows are replaced in one transaction.
-    #[serde(rename = "replace")]
-    InPlace,
-}
-
-/// The method and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SwapPlan {
-    pub method: SwapMethod,
-    pub reason: String,
 }
 
 /// A column of the table's chunk key.
@@ -182,11 +148,11 @@ pub struct TablePlan {
     pub indexes: Vec<IndexPlan>,
     pub foreign_keys: Vec<ForeignKeyPlan>,
     /// Indexes, keys and defaults of the source that the target will not have, with the reason.
-    pub not_created: Vec<String>,
+    pub not_created: Vec<NotCreated>,
     /// The job file wants plain columns where the source has identities.
     pub drops_identities: bool,
     /// Planned losses: column and what is lost.
-    pub losses: Vec<(String, String)>,
+    pub losses: Vec<(String, PlannedLoss)>,
     pub drift: Vec<Drift>,
     pub swap: SwapPlan,
     pub max_shrink_percent: Option<u8>,
@@ -269,22 +235,5 @@ impl RunPlan {
 
     pub fn refusals(&self) -> impl Iterator<Item = &Finding> {
         self.all_findings().filter(|finding| finding.severity == Severity::Refusal)
-    }
-}
-
-impl Finding {
-    pub fn new(id: &'static str, severity: Severity, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { id, severity, table: None, message: message.into(), remedy: remedy.into() }
-    }
-
-    /// Whether the plan lacks a part of the table because the source does not show it: a comparison by this plan would pass over
-    /// that part and agree.
-    pub fn hides_a_part(&self) -> bool {
-        self.severity == Severity::Refusal && [tally::INCOMPLETE, findings::TYPE_NOT_SHOWN].contains(&self.id)
-    }
-
-    pub fn on(mut self, table: &TableName) -> Self {
-        self.table = Some(table.to_string());
-        self
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Dialect, Finding, Severity, TablePlan};
+use super::{Dialect, Finding, FindingId, Severity, TablePlan};
 use crate::model::schema::TableName;
 
 /// What has a name that the target must take.
@@ -23,14 +23,14 @@ pub fn check(named: Named, name: &str, table: &TableName, dialect: &dyn Dialect)
     let refuse = |id, message: String, remedy| Finding::new(id, Severity::Refusal, message, remedy).on(table);
     if length > longest {
         return Some(refuse(
-            "name-too-long",
+            FindingId::NameTooLong,
             format!("{what} {name:?} has {length} {unit} and the target takes {longest}"),
             "Give a shorter name in the job file (target, or [table.rename]).",
         ));
     }
     let reason = dialect.refuse_name(named, name)?;
     Some(refuse(
-        "name-not-taken",
+        FindingId::NameNotTaken,
         format!("{what} {name:?}: {reason}"),
         "Give another name in the job file (target, or [table.rename]).",
     ))
@@ -44,7 +44,7 @@ pub fn collisions(tables: &[TablePlan], dialect: &dyn Dialect) -> Vec<Finding> {
         if let Some(other) = seen.insert(&table.target, &table.source) {
             findings.push(
                 Finding::new(
-                    "table-name-collision",
+                    FindingId::TableNameCollision,
                     Severity::Refusal,
                     format!("{other} and {} would both become {} on the target", table.source, table.target),
                     "Give one of them a target of its own in a [[table]] entry, or set names = \"preserve\".",
@@ -57,7 +57,7 @@ pub fn collisions(tables: &[TablePlan], dialect: &dyn Dialect) -> Vec<Finding> {
             if let Some(other) = columns.insert(dialect.fold(&column.target), &column.source) {
                 findings.push(
                     Finding::new(
-                        "column-name-collision",
+                        FindingId::ColumnNameCollision,
                         Severity::Refusal,
                         format!("columns {other} and {} would both become {}", column.source, column.target),
                         "Rename one of them in [table.rename], or set names = \"preserve\".",

@@ -1,6 +1,6 @@
 //! Foreign keys that hold at the source and may not hold on a target that compares text exactly.
 
-use super::{ColumnPlan, Dialect, Finding, ForeignKeyPlan, Severity, TablePlan};
+use super::{ColumnPlan, Dialect, Finding, FindingId, ForeignKeyPlan, Severity, TablePlan};
 use crate::model::schema::TableName;
 use crate::plan::type_map::StoredType;
 
@@ -85,7 +85,7 @@ pub fn judge(reference: &Reference, answer: Answer, query: &str) -> Option<Findi
     let finding = match answer {
         Answer::Holds => return None,
         Answer::Differs => Finding::new(
-            "foreign-key-differs",
+            FindingId::ForeignKeyDiffers,
             Severity::Warning,
             format!(
                 "foreign key {name}: rows refer to rows of {} that the target, which compares exactly, takes for others \
@@ -95,7 +95,7 @@ pub fn judge(reference: &Reference, answer: Answer, query: &str) -> Option<Findi
             format!("Correct them at the source; this finds one: {query}"),
         ),
         Answer::Unknown => Finding::new(
-            "foreign-key-not-checked",
+            FindingId::ForeignKeyNotChecked,
             Severity::Note,
             format!("foreign key {name}: whether the target takes its rows could not be found out in time"),
             format!("This finds a row that it would not take: {query}"),

@@ -1,6 +1,6 @@
 //! Which tables the job file and the command line select, and why where it is none.
 
-use super::{Finding, Severity};
+use super::{Finding, FindingId, Severity};
 use crate::config::{JobConfig, Pattern};
 use crate::model::facts::{Catalog, SourceFacts};
 use crate::model::schema::{SourceKind, SourceTable, TableName};
@@ -24,7 +24,7 @@ pub fn select<'a>(
         if !catalog.tables.iter().any(|table| matches(std::slice::from_ref(pattern), &table.name)) {
             let (why, remedy) = seen.nothing_matches();
             findings.push(Finding::new(
-                "empty-pattern",
+                FindingId::EmptyPattern,
                 Severity::Refusal,
                 format!("tables.include[{index}]: {:?} {why}", pattern.as_str()),
                 remedy,
@@ -40,7 +40,7 @@ pub fn select<'a>(
             let remedy = "`sync-job plan` without --table lists the tables.".to_owned();
             ("--table matches no selected table".to_owned(), remedy)
         };
-        findings.push(Finding::new("nothing-selected", Severity::Refusal, what, remedy));
+        findings.push(Finding::new(FindingId::NothingSelected, Severity::Refusal, what, remedy));
     }
     selected
 }
@@ -78,7 +78,7 @@ fn missing_tables(config: &JobConfig, catalog: &Catalog, facts: &SourceFacts) ->
                 );
                 (message, format!("Correct the name in the job file, or grant SELECT on it to {}.", facts.login))
             };
-            Finding::new("missing-table", Severity::Refusal, message, remedy).on(&entry.source)
+            Finding::new(FindingId::MissingTable, Severity::Refusal, message, remedy).on(&entry.source)
         })
         .collect()
 }

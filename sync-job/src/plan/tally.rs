@@ -2,11 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{Finding, Severity};
+use super::not_created::NotCreated;
+use super::{Finding, FindingId, Severity};
 use crate::model::schema::SourceTable;
-
-/// The id of the refusal.
-pub const INCOMPLETE: &str = "incomplete-catalog";
 
 /// Names of what the plan has decided on.
 #[derive(Debug, Default)]
@@ -18,8 +16,8 @@ pub struct Tally {
     /// Indexes and foreign keys that are created, or listed as not created.
     pub indexes: HashSet<String>,
     pub foreign_keys: HashSet<String>,
-    /// Why those of them that are not created are not, for people.
-    pub not_created: Vec<String>,
+    /// Those of them that are not created.
+    pub not_created: Vec<NotCreated>,
 }
 
 impl Tally {
@@ -50,7 +48,7 @@ impl Tally {
             self.refused.len(),
         );
         let remedy = "Grant VIEW DEFINITION on the table, and on the types of its columns, to the job's login; or exclude the table.";
-        Some(Finding::new(INCOMPLETE, Severity::Refusal, message, remedy).on(&source.name))
+        Some(Finding::new(FindingId::IncompleteCatalog, Severity::Refusal, message, remedy).on(&source.name))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The sole maker of a [`SwapTicket`]: a swap without proof does not compile.
 
 use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::stage::Stage;
 use crate::plan::TablePlan;
 use crate::proof::verdict::{Proof, Verdict};
 use crate::proof::witness::Outcome;
@@ -23,15 +24,15 @@ impl SwapTicket {
         verdict: Verdict,
         witnessed: Outcome,
         present: Option<u64>,
-    ) -> std::result::Result<Self, (&'static str, Error)> {
+    ) -> std::result::Result<Self, (Stage, Error)> {
         let proof = match verdict {
             Verdict::Match(proof) => proof,
             other => {
                 let error = Error::new(Side::Target, Kind::Mismatch, format!("{}: {other}", table.target));
-                return Err(("verify", error));
+                return Err((Stage::Verify, error));
             }
         };
-        refuse_difference(table, &witnessed).map_err(|error| ("witness", error))?;
+        refuse_difference(table, &witnessed).map_err(|error| (Stage::Witness, error))?;
         if let (Some(percent), Some(present)) = (table.max_shrink_percent, present) {
             let rows = proof.digest().rows;
             let lost = present.saturating_sub(rows);
@@ -40,7 +41,7 @@ impl SwapTicket {
                     "{} would shrink from {present} to {rows} rows, and max_shrink_percent is {percent}",
                     table.target
                 );
-                return Err(("verify", Error::new(Side::Job, Kind::Refused, message)));
+                return Err((Stage::Verify, Error::new(Side::Job, Kind::ShrinkGuard, message)));
             }
         }
         Ok(Self { proof })

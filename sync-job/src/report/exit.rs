@@ -2,9 +2,10 @@
 
 use std::process::ExitCode;
 
+use crate::model::error::Kind;
+
 /// How a run ended, for the shell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
     Ok,
     TablesFailed,
@@ -42,6 +43,20 @@ impl ExitStatus {
         }
     }
 
+    /// What programs read; see docs/json.md.
+    pub fn name(self) -> &'static str {
+        match self {
+            ExitStatus::Ok => "ok",
+            ExitStatus::TablesFailed => "tables_failed",
+            ExitStatus::Configuration => "configuration",
+            ExitStatus::PrecheckRefused => "precheck_refused",
+            ExitStatus::CouldNotConnect => "could_not_connect",
+            ExitStatus::Interrupted => "interrupted",
+            ExitStatus::LeaseHeld => "lease_held",
+            ExitStatus::Internal => "internal",
+        }
+    }
+
     pub fn describe(self) -> &'static str {
         match self {
             ExitStatus::Ok => "success",
@@ -57,9 +72,38 @@ impl ExitStatus {
         }
     }
 
+    /// The status of a run that a failure of this kind ended as a whole.
+    pub fn of_run(kind: Kind) -> Self {
+        match kind {
+            Kind::Cancelled => ExitStatus::Interrupted,
+            Kind::LeaseHeld => ExitStatus::LeaseHeld,
+            Kind::PrecheckFailed | Kind::Permission => ExitStatus::PrecheckRefused,
+            Kind::Connection | Kind::Tls | Kind::Login | Kind::Timeout | Kind::Transient => ExitStatus::CouldNotConnect,
+            Kind::Internal => ExitStatus::Internal,
+            Kind::Configuration => ExitStatus::Configuration,
+            Kind::LockTimeout
+            | Kind::Data
+            | Kind::ForeignKeyViolation
+            | Kind::StorageFull
+            | Kind::Mismatch
+            | Kind::ShrinkGuard
+            | Kind::GroupFailed
+            | Kind::NotComparable
+            | Kind::Conflict
+            | Kind::CommitUnknown
+            | Kind::Statement => ExitStatus::TablesFailed,
+        }
+    }
+
     /// The table shown in `--help`.
     pub fn table() -> String {
         Self::ALL.iter().map(|status| format!("  {:>2}  {}\n", status.code(), status.describe())).collect()
+    }
+}
+
+impl serde::Serialize for ExitStatus {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

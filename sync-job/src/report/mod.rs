@@ -2,9 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde::ser::SerializeStruct as _;
 
+use crate::model::code::plain_coded;
 use crate::model::error::{Error, Kind, Side};
-use crate::plan::{Finding, SwapMethod};
+use crate::model::stage::Stage;
+use crate::plan::{Finding, NotCreated, SwapMethod};
+use crate::rows::encode::Loss;
 use crate::rows::message::Message;
 use exit::ExitStatus;
 
@@ -18,16 +22,16 @@ mod witness;
 pub use text::{headline, render};
 pub use witness::{WitnessReport, WitnessState};
 
-/// How a table ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TableOutcome {
-    /// Verified, and before the readers.
-    Copied,
-    /// Verified only (`verify`): both sides agree.
-    Agrees,
-    Failed,
-    Interrupted,
+plain_coded! {
+    /// How a table ended.
+    pub enum TableOutcome {
+        /// Verified, and before the readers.
+        Copied = "copied",
+        /// Verified only (`verify`): both sides agree.
+        Agrees = "agrees",
+        Failed = "failed",
+        Interrupted = "interrupted",
+    }
 }
 
 /// Seconds spent in each stage.
@@ -47,14 +51,29 @@ pub struct Stages {
 }
 
 /// Why something failed, and what can be done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    pub stage: String,
+    pub stage: Stage,
     pub side: Side,
     pub kind: Kind,
     /// Values of rows in it are hidden unless somebody asks for them.
     pub message: Message,
     pub remedy: String,
+}
+
+/// As programs read it: words that were there first, and the codes beside them.
+impl Serialize for Failure {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Failure", 7)?;
+        fields.serialize_field("stage", &self.stage.to_string())?;
+        fields.serialize_field("stage_code", &self.stage)?;
+        fields.serialize_field("side", &self.side)?;
+        fields.serialize_field("kind", self.kind.first_name())?;
+        fields.serialize_field("code", &self.kind)?;
+        fields.serialize_field("message", &self.message)?;
+        fields.serialize_field("remedy", &self.remedy)?;
+        fields.end()
+    }
 }
 
 /// What there is to say of the table that readers see, where something failed.
@@ -88,14 +107,14 @@ impl Standing {
 
 impl Failure {
     /// Of the run as a whole.
-    pub fn new(stage: &str, error: &Error) -> Self {
+    pub fn new(stage: Stage, error: &Error) -> Self {
         Self::at(Standing::Run, stage, error)
     }
 
     /// Of a table.
-    pub fn at(standing: Standing, stage: &str, error: &Error) -> Self {
+    pub fn at(standing: Standing, stage: Stage, error: &Error) -> Self {
         Self {
-            stage: stage.to_owned(),
+            stage,
             side: error.side,
             kind: error.kind,
             message: error.whole(),
@@ -105,41 +124,53 @@ impl Failure {
 }
 
 /// What to do depends on the stage where it tells more than the kind does.
-fn remedy(standing: Standing, stage: &str, error: &Error) -> String {
+fn remedy(standing: Standing, stage: Stage, error: &Error) -> String {
     let own = error.remedy();
     let (words, what) = match (stage, error.kind) {
-        ("precheck", Kind::Refused) => ("Nothing was written. ", "Settle each finding and run again."),
-        ("lease", Kind::Refused) => ("Nothing was written. ", "Wait until the other run has ended, or end it."),
-        ("group", Kind::Refused) => (standing.words(), "It is swapped together with the one that failed: see there."),
-        ("compare", Kind::Mismatch) => (
+        (_, Kind::PrecheckFailed | Kind::LeaseHeld) => ("Nothing was written. ", &*own),
+        (Stage::Compare, Kind::Mismatch) => (
             standing.words(),
             "Rows that changed at the source since they were copied differ so, and so does what a filter that changed since leaves out; \
              else somebody writes to the copy. `sync-job run` copies the table anew.",
         ),
-        ("compare", Kind::Refused) => (
-            standing.words(),
-            "`sync-job run` makes a missing table and carries changed columns over; what target_types converts is proven before its \
-             conversion only, in a run.",
-        ),
-        ("witness", Kind::Mismatch) => (
+        (Stage::Witness, Kind::Mismatch) => (
             standing.words(),
             "The job read or stored a value that differs from the source's, or the table changed while it was read without a snapshot and \
              changed back. Run again; if it happens again, please report it with \
              the column's type and collation. witness = \"off\" in the table's entry copies it all the same.",
         ),
         // Of these the kind alone does not tell that nothing was done.
-        (_, Kind::Mismatch | Kind::Refused | Kind::Conflict | Kind::Statement) => (standing.words(), &*own),
+        (
+            _,
+            Kind::Mismatch
+            | Kind::ShrinkGuard
+            | Kind::GroupFailed
+            | Kind::NotComparable
+            | Kind::Conflict
+            | Kind::Statement,
+        ) => (standing.words(), &*own),
         _ => ("", &*own),
     };
     format!("{words}{what}")
 }
 
 /// Rows of a column that were changed on the way, as planned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LossLine {
     pub column: String,
-    pub what: String,
+    pub loss: Loss,
     pub rows: u64,
+}
+
+impl Serialize for LossLine {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("LossLine", 4)?;
+        fields.serialize_field("column", &self.column)?;
+        fields.serialize_field("what", self.loss.describe())?;
+        fields.serialize_field("code", self.loss.code())?;
+        fields.serialize_field("rows", &self.rows)?;
+        fields.end()
+    }
 }
 
 /// One table.
@@ -161,8 +192,16 @@ pub struct TableReport {
     pub retries: u32,
     pub warnings: Vec<String>,
     pub losses: Vec<LossLine>,
-    pub not_created: Vec<String>,
+    pub not_created: Vec<NotCreated>,
     pub failure: Option<Failure>,
+}
+
+plain_coded! {
+    /// What the run was asked to do.
+    pub enum Command {
+        Run = "run",
+        Verify = "verify",
+    }
 }
 
 /// A whole run.
@@ -170,8 +209,7 @@ pub struct TableReport {
 pub struct RunReport {
     pub job: String,
     pub run_id: String,
-    /// `run` or `verify`.
-    pub command: &'static str,
+    pub command: Command,
     pub started: DateTime<Utc>,
     pub ended: DateTime<Utc>,
     pub source: String,
@@ -231,6 +269,11 @@ impl RunReport {
             object.insert("rows".to_owned(), self.rows().into());
             object.insert("bytes".to_owned(), self.bytes().into());
             object.insert("seconds".to_owned(), self.seconds().into());
+            let tables = object.get_mut("tables").and_then(serde_json::Value::as_array_mut).into_iter().flatten();
+            for (shown, table) in tables.zip(&self.tables) {
+                let codes: Vec<_> = table.not_created.iter().map(NotCreated::codes).collect();
+                shown["not_created_codes"] = serde_json::to_value(codes)?;
+            }
         }
         Ok(value)
     }
@@ -241,24 +284,9 @@ impl RunReport {
             return ExitStatus::Interrupted;
         }
         match &self.failure {
-            Some(failure) => failure_status(failure),
+            Some(failure) => ExitStatus::of_run(failure.kind),
             None if self.failed() > 0 => ExitStatus::TablesFailed,
             None => ExitStatus::Ok,
         }
-    }
-}
-
-/// The status of a failure that ends the whole run.
-pub fn failure_status(failure: &Failure) -> ExitStatus {
-    match (failure.stage.as_str(), failure.kind) {
-        (_, Kind::Cancelled) => ExitStatus::Interrupted,
-        ("lease", Kind::Refused) => ExitStatus::LeaseHeld,
-        ("precheck", _) | (_, Kind::Permission) => ExitStatus::PrecheckRefused,
-        (_, Kind::Connection | Kind::Tls | Kind::Login | Kind::Timeout | Kind::Transient) => {
-            ExitStatus::CouldNotConnect
-        }
-        (_, Kind::Internal) => ExitStatus::Internal,
-        (_, Kind::Configuration) => ExitStatus::Configuration,
-        _ => ExitStatus::TablesFailed,
     }
 }

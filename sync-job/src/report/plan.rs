@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::config::{Consistency, WitnessPolicy};
 use crate::model::human::{bytes, count, counted, hanging, wrap};
 use crate::model::schema::IndexKind;
-use crate::plan::{Finding, RunPlan, Severity, SwapMethod, TablePlan};
+use crate::plan::type_map::PlannedLoss;
+use crate::plan::{Finding, NotCreated, RunPlan, Severity, SwapMethod, TablePlan};
 use crate::proof::witness::sample::{self, Share};
 
 const WIDTH: usize = 100;
@@ -102,7 +103,7 @@ fn render_table(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String, out: &
         let _ = writeln!(out, "{}", hanging("  lossy  ", &format!("{column}: {loss}"), "         ", WIDTH));
     }
     for missing in &table.not_created {
-        let _ = writeln!(out, "{}", hanging("  not created  ", missing, "               ", WIDTH));
+        let _ = writeln!(out, "{}", hanging("  not created  ", &missing.to_string(), "               ", WIDTH));
     }
     out.push('\n');
 }
@@ -173,7 +174,8 @@ fn table_json(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String) -> Value
                 "type": column.mapping.final_type(),
                 "nullable": column.nullable,
                 "identity": column.identity.is_some(),
-                "losses": column.mapping.losses,
+                "losses": column.mapping.losses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "loss_codes": column.mapping.losses.iter().map(PlannedLoss::code).collect::<Vec<_>>(),
             })
         })
         .collect();
@@ -207,8 +209,14 @@ fn table_json(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String) -> Value
         "indexes": indexes,
         "foreign_keys": table.foreign_keys.iter().map(|key| json!({"name": key.name, "columns": key.columns, "references": key.referenced.to_string()})).collect::<Vec<_>>(),
         "not_created": table.not_created,
+        "not_created_codes": table.not_created.iter().map(NotCreated::codes).collect::<Vec<_>>(),
         "drift": table.drift,
-        "swap": {"method": table.swap.method, "reason": table.swap.reason},
+        "swap": {
+            "method": table.swap.method,
+            "reason": table.swap.reason.to_string(),
+            "reason_code": table.swap.reason.code(),
+            "dependents": table.swap.reason.dependents(),
+        },
         "group": table.group,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{RunReport, TableOutcome, TableReport};
+use super::{Command, RunReport, TableOutcome, TableReport};
 use crate::model::human::{bytes, count, hanging, seconds, short_count, wrap};
 use crate::report::exit::ExitStatus;
 use crate::rows::message::HIDDEN;
@@ -47,7 +47,7 @@ pub fn headline(report: &RunReport) -> String {
     let plural = if tables == 1 { "table" } else { "tables" };
     let time = seconds(report.seconds());
     let job = &report.job;
-    let verb = if report.command == "verify" { "verified in" } else { "in" };
+    let verb = if report.command == Command::Verify { "verified in" } else { "in" };
     match report.exit_status() {
         ExitStatus::Ok => format!("[OK] {job}: {tables} {plural}, {} rows {verb} {time}", short_count(report.rows())),
         ExitStatus::TablesFailed if report.failure.is_none() => {
@@ -184,7 +184,9 @@ fn details(report: &RunReport, out: &mut String) {
     section(
         "Changed on the way, as planned:",
         each(&|table| {
-            let line = |loss: &super::LossLine| format!("{}: {} in {} rows", loss.column, loss.what, count(loss.rows));
+            let line = |loss: &super::LossLine| {
+                format!("{}: {} in {} rows", loss.column, loss.loss.describe(), count(loss.rows))
+            };
             table.losses.iter().map(line).collect()
         }),
     );
@@ -194,6 +196,6 @@ fn details(report: &RunReport, out: &mut String) {
         "Retried:",
         each(&|table| if table.retries > 0 { vec![format!("{} times", table.retries)] } else { Vec::new() }),
     );
-    section("Not created on the target:", each(&|table| table.not_created.clone()));
+    section("Not created on the target:", each(&|table| table.not_created.iter().map(ToString::to_string).collect()));
     section("Notes:", report.notes.clone());
 }

@@ -3,17 +3,18 @@
 use serde::Serialize;
 
 use super::TableReport;
+use crate::model::code::plain_coded;
 use crate::proof::witness::{Outcome, Summary};
 
-/// How the source's witness of a table ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WitnessState {
-    Agrees,
-    /// The table changed while it was read.
-    Moved,
-    Differs,
-    NotWitnessed,
+plain_coded! {
+    /// How the source's witness of a table ended.
+    pub enum WitnessState {
+        Agrees = "agrees",
+        /// The table changed while it was read.
+        Moved = "moved",
+        Differs = "differs",
+        NotWitnessed = "not_witnessed",
+    }
 }
 
 /// The witness of one table.
@@ -24,6 +25,9 @@ pub struct WitnessReport {
     pub summary: Option<Summary>,
     /// The difference, or why there is no witness.
     pub why: Option<String>,
+    /// The code of the latter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why_code: Option<&'static str>,
 }
 
 impl WitnessReport {
@@ -34,7 +38,8 @@ impl WitnessReport {
             Outcome::Differs(difference) => (WitnessState::Differs, None, Some(difference.message().to_string())),
             Outcome::Silent(silence) => (WitnessState::NotWitnessed, None, Some(silence.to_string())),
         };
-        Self { state, summary, why }
+        let why_code = if let Outcome::Silent(silence) = outcome { Some(silence.code()) } else { None };
+        Self { state, summary, why, why_code }
     }
 
     /// Every column agrees.
@@ -107,7 +112,7 @@ mod tests {
 
     fn agrees(rows: u64, ranges: Option<(usize, usize)>) -> WitnessReport {
         let summary = Summary { columns: 2, of_columns: 2, rows, ranges, unwitnessed: Vec::new() };
-        WitnessReport { state: WitnessState::Agrees, summary: Some(summary), why: None }
+        WitnessReport { state: WitnessState::Agrees, summary: Some(summary), why: None, why_code: None }
     }
 
     #[test]
@@ -116,6 +121,7 @@ mod tests {
             state: WitnessState::NotWitnessed,
             summary: None,
             why: Some("not witnessed: why".to_owned()),
+            why_code: None,
         };
         let sampled = agrees(9, Some((2, 62)));
         let mut tables = vec![("a", &sampled), ("b", &sampled), ("c", &sampled), ("d", &silent)];

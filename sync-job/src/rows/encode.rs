@@ -93,6 +93,16 @@ pub enum Loss {
 impl Loss {
     pub const ALL: [Loss; 4] = [Loss::FractionCut, Loss::OffsetDropped, Loss::NulStripped, Loss::Undecodable];
 
+    /// What programs read; see docs/json.md.
+    pub fn code(self) -> &'static str {
+        match self {
+            Loss::FractionCut => "fraction_cut",
+            Loss::OffsetDropped => "offset_dropped",
+            Loss::NulStripped => "nul_stripped",
+            Loss::Undecodable => "undecodable",
+        }
+    }
+
     /// For the report: "1,200 rows: fraction digits cut".
     pub fn describe(self) -> &'static str {
         match self {

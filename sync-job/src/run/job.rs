@@ -11,14 +11,15 @@ use super::deadline::Deadline;
 use super::pipeline::{self, Context};
 use super::views::Views;
 use crate::config::{Consistency, JobConfig, Pattern, WitnessPolicy};
-use crate::connect::retry::RetryPolicy;
+use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::Abilities;
 use crate::model::human;
+use crate::model::stage::Stage;
 use crate::plan::{self, RunPlan, Severity, TablePlan, precheck};
 use crate::proof::witness::Turn;
 use crate::report::progress::Progress;
-use crate::report::{Failure, RunReport};
+use crate::report::{Command, Failure, RunReport};
 use crate::sources::Source;
 use crate::targets::{Lease, Target};
 
@@ -101,7 +102,7 @@ impl<S: Source, T: Target> Job<S, T> {
 
     /// Copies everything. Every failure is in the report.
     pub async fn run(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
-        let mut report = self.blank("run");
+        let mut report = self.blank(Command::Run);
         let deadline = self.start_deadline(&cancel);
         if let Err((stage, error)) = self.run_into(&mut report, progress.clone(), cancel).await {
             report.failure = Some(Failure::new(stage, &error));
@@ -133,15 +134,15 @@ impl<S: Source, T: Target> Job<S, T> {
         report: &mut RunReport,
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
-    ) -> std::result::Result<(), (&'static str, Error)> {
-        let planned = self.plan_with_retries(&cancel).await.map_err(|error| ("plan", error))?;
+    ) -> std::result::Result<(), (Stage, Error)> {
+        let planned = self.plan_with_retries(&cancel).await.map_err(|error| (Stage::Plan, error))?;
         describe(report, &planned.plan);
         report.refusals = planned.plan.refusals().cloned().collect();
-        refuse(&planned.plan).map_err(|error| ("precheck", error))?;
+        refuse(&planned.plan).map_err(|error| (Stage::Precheck, error))?;
         let policy = self.policy(&cancel);
         let mut retries = 0;
         let lease = policy.retry("lease", &mut retries, || self.target.acquire_lease());
-        let lease = interruptible(&cancel, lease).await.map_err(|error| ("lease", error))?;
+        let lease = interruptible(&cancel, lease).await.map_err(|error| (Stage::Lease, error))?;
         let result = self.under_lease(report, planned, progress, cancel, &lease).await;
         // Where the target says nothing the lease ends with its connection.
         let _ = tokio::time::timeout(RELEASE_TIMEOUT, lease.release()).await;
@@ -155,12 +156,12 @@ impl<S: Source, T: Target> Job<S, T> {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
         lease: &T::Lease,
-    ) -> std::result::Result<(), (&'static str, Error)> {
+    ) -> std::result::Result<(), (Stage, Error)> {
         let policy = self.policy(&cancel);
         let leftovers = policy
             .retry("cleaning up", &mut 0, || self.target.clean())
             .await
-            .map_err(|error| ("cleaning up", error))?;
+            .map_err(|error| (Stage::CleaningUp, error))?;
         if !leftovers.is_empty() {
             report.notes.push(format!("dropped what an earlier run left behind: {}", leftovers.join(", ")));
         }
@@ -170,7 +171,7 @@ impl<S: Source, T: Target> Job<S, T> {
         let mut view = None;
         if planned.plan.tables.iter().any(is_wanted) {
             let opened = views.open(&self.run_id, &planned.facts).await;
-            view = Some(opened.map_err(|error| (S::VIEW, error))?);
+            view = Some(opened.map_err(|error| (Stage::DatabaseSnapshot, error))?);
         }
         let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
         let turn = Turn::at(report.started);
@@ -188,7 +189,7 @@ impl<S: Source, T: Target> Job<S, T> {
 
     /// Compares both sides without writing anything.
     pub async fn verify(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
-        let mut report = self.blank("verify");
+        let mut report = self.blank(Command::Verify);
         let policy = self.policy(&cancel);
         match interruptible(&cancel, policy.retry("plan", &mut 0, || self.decide())).await {
             Ok(planned) => {
@@ -207,11 +208,11 @@ impl<S: Source, T: Target> Job<S, T> {
                     let context = Arc::new(self.context(progress.clone(), cancel, None, asked));
                     report.tables = pipeline::compare_all(&context, &tables).await;
                 } else {
-                    let error = Error::new(Side::Job, Kind::Refused, "a precheck refuses to compare");
-                    report.failure = Some(Failure::new("precheck", &error));
+                    let error = Error::new(Side::Job, Kind::PrecheckFailed, "a precheck refuses to compare");
+                    report.failure = Some(Failure::new(Stage::Precheck, &error));
                 }
             }
-            Err(error) => report.failure = Some(Failure::new("plan", &error)),
+            Err(error) => report.failure = Some(Failure::new(Stage::Plan, &error)),
         }
         progress.finished();
         report.ended = Utc::now();
@@ -225,7 +226,7 @@ impl<S: Source, T: Target> Job<S, T> {
     }
 
     fn policy(&self, cancel: &CancellationToken) -> RetryPolicy {
-        RetryPolicy { retries: self.config.limits.retries, cancel: cancel.clone() }
+        retry::of_job(self.config.limits.retries, cancel.clone())
     }
 
     fn context(
@@ -239,7 +240,7 @@ impl<S: Source, T: Target> Job<S, T> {
         Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, view, asked)
     }
 
-    fn blank(&self, command: &'static str) -> RunReport {
+    fn blank(&self, command: Command) -> RunReport {
         let now = Utc::now();
         let (source, target) = (&self.config.source, &self.config.target);
         RunReport {
@@ -278,8 +279,8 @@ fn describe(report: &mut RunReport, plan: &RunPlan) {
 fn refuse(plan: &RunPlan) -> Result<()> {
     match plan.refusals().count() {
         0 => Ok(()),
-        1 => Err(Error::new(Side::Job, Kind::Refused, "a precheck refuses the run")),
-        count => Err(Error::new(Side::Job, Kind::Refused, format!("{count} prechecks refuse the run"))),
+        1 => Err(Error::new(Side::Job, Kind::PrecheckFailed, "a precheck refuses the run")),
+        count => Err(Error::new(Side::Job, Kind::PrecheckFailed, format!("{count} prechecks refuse the run"))),
     }
 }
 

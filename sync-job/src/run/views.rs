@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use super::id::is_run_id;
 use crate::config::TargetConfig;
 use crate::connect::retry::RetryPolicy;
@@ -59,7 +57,7 @@ impl<'a, S: Source> Views<'a, S> {
         let name = format!("{}{run_id}", self.prefix);
         let made = tokio::select! {
             biased;
-            () = self.policy.cancel.cancelled() => Err(Error::cancelled()),
+            () = self.policy.cancelled() => Err(Error::cancelled()),
             made = self.open_with_retries(&name, facts) => made,
         };
         // It may be open although nobody heard of it.
@@ -72,18 +70,23 @@ impl<'a, S: Source> Views<'a, S> {
     }
 
     async fn open_with_retries(&self, name: &str, facts: &S::Facts) -> Result<()> {
-        let mut attempt = 0;
-        loop {
-            let Err(error) = self.source.open_view(name, facts).await else { return Ok(()) };
-            attempt += 1;
-            self.policy.wait(S::VIEW, attempt, error).await?;
-            self.close_with_retries(name, &self.policy).await?;
-        }
+        let mut is_retry = false;
+        let open = || {
+            let is_retry = std::mem::replace(&mut is_retry, true);
+            async move {
+                // What a try without an answer opened is in the way of the next.
+                if is_retry && let Err(error) = self.close_with_retries(name, &self.policy).await {
+                    return Ok(Err(error));
+                }
+                self.source.open_view(name, facts).await.map(Ok)
+            }
+        };
+        self.policy.retry(S::VIEW, &mut 0, open).await?
     }
 
     /// Closes the run's own, also after an interruption; says so where it could not.
     pub async fn close_own(&self, name: &str) -> Option<String> {
-        let policy = RetryPolicy { cancel: CancellationToken::new(), ..self.policy.clone() };
+        let policy = RetryPolicy { cancel: None, ..self.policy.clone() };
         match tokio::time::timeout(RELEASE_TIMEOUT, self.close_with_retries(name, &policy)).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(Self::not_dropped(name, &error.chain())),

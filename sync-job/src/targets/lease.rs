@@ -5,8 +5,8 @@ use std::future::Future;
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 
-/// How often reacquiring is tried; the waits between add up to a minute and a half.
-const ATTEMPTS: u32 = 10;
+/// How often reacquiring is tried again; the waits between add up to a minute and a half.
+const RETRIES: u32 = 9;
 
 /// The connection that holds the lock.
 pub struct Session<C> {
@@ -45,27 +45,27 @@ impl<C> LeaseState<C> {
         F: Future<Output = Result<Acquired<C>>>,
     {
         tracing::warn!(error = reason.chain(), "the lease was lost");
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            let error = match acquire().await {
-                Ok(Acquired::Ours(session)) => {
-                    tracing::info!("the lease was reacquired");
-                    self.session = session;
-                    return Ok(());
-                }
-                Ok(Acquired::Others(id, words)) if id.is_some_and(|id| id != self.session.id) => {
-                    self.lost = true;
-                    return Err(lost().with_source(words));
-                }
-                Ok(Acquired::Others(_, words)) => lost().with_source(words),
-                Err(error) => error,
-            };
-            if attempt == ATTEMPTS {
-                return Err(lost().with_source(error.whole()));
+        let own = self.session.id;
+        let ask = async || match acquire().await? {
+            Acquired::Ours(session) => Ok(Ok(session)),
+            Acquired::Others(id, words) if id.is_some_and(|id| id != own) => Ok(Err(words)),
+            Acquired::Others(_, words) => Err(lost().with_source(words)),
+        };
+        let policy = retry::of_any(RETRIES, |waiting: &retry::Waiting<'_>| {
+            let error = waiting.error.chain();
+            tracing::warn!(attempt = waiting.retry, error, "the lease cannot be reacquired yet");
+        });
+        match policy.retry("lease", &mut 0, ask).await {
+            Ok(Ok(session)) => {
+                tracing::info!("the lease was reacquired");
+                self.session = session;
+                Ok(())
             }
-            tracing::warn!(attempt, error = error.chain(), "the lease cannot be reacquired yet");
-            tokio::time::sleep(retry::backoff(attempt)).await;
+            Ok(Err(words)) => {
+                self.lost = true;
+                Err(lost().with_source(words))
+            }
+            Err(error) => Err(lost().with_source(error.whole())),
         }
     }
 }

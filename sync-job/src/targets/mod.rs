@@ -13,15 +13,18 @@ use crate::rows::digest::TableDigest;
 use crate::rows::encode::RowEncoder;
 
 mod buffer;
+mod commit;
 pub mod decisions;
 pub mod encode;
 mod lease;
+mod load;
 pub mod mysql;
 pub mod postgres;
 mod ranges;
 mod swap;
 
 pub use buffer::BudgetedBuffer;
+pub use load::ChunkLoader;
 
 /// Comments of what the job made after the source (indexes, foreign keys) begin so: what somebody added has none.
 const MARK: &str = "made by stopgap";

@@ -1,11 +1,30 @@
 //! What the swaps of all targets have in common.
 
 use std::collections::HashMap;
+use std::future::Future;
 
+use crate::connect::retry::{self, Deadline, Waiting};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
-use crate::plan::{SwapMethod, TablePlan, TargetTable, dependents};
+use crate::plan::{SwapMethod, TablePlan, TargetTable, dependent, dependents};
 use crate::targets::SwapItem;
+
+/// Tries a swap again while locks are held by others or the server cannot be reached. A try may set the deadline anew.
+pub async fn with_retries<F>(items: &[SwapItem<'_>], deadline: Deadline, attempt: impl FnMut() -> F) -> Result<()>
+where
+    F: Future<Output = Result<()>>,
+{
+    let say = |waiting: &Waiting<'_>| {
+        let error = waiting.error.chain();
+        tracing::info!(tables = waiting.what, attempt = waiting.retry, error, "the swap waits and is tried again");
+    };
+    retry::until(deadline, say).retry(&names(items), &mut 0, attempt).await
+}
+
+/// The tables' names, for messages.
+pub fn names(items: &[SwapItem<'_>]) -> String {
+    items.iter().map(|item| item.table.target.to_string()).collect::<Vec<_>>().join(", ")
+}
 
 /// An error where something depends on the table that did not when the plan was made. `found`: what the target has now. Those among
 /// the tables that change `together` go away with them.
@@ -19,7 +38,8 @@ pub fn refuse_new_dependents(
     if dependents.is_empty() {
         return Ok(());
     }
-    let message = format!("{} got new dependents since the plan was made: {}", table.target, dependents.join(", "));
+    let message =
+        format!("{} got new dependents since the plan was made: {}", table.target, dependent::list(&dependents));
     Err(Error::new(Side::Target, Kind::Conflict, message))
 }
 

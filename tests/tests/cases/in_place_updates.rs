@@ -418,7 +418,7 @@ async fn a_kept_table_that_holds_a_key_twice_gets_one_row_of_each(engine: Engine
             reader.is_listed().await.unwrap();
             job(&source, &target, "").target("swap_wait = \"1s\"")
         } else {
-            job(&source, &target, "").target("swap = \"replace\"")
+            job(&source, &target, "").target("swap = \"in-place\"")
         };
         for _ in 0..2 {
             let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();

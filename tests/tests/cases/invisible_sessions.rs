@@ -100,8 +100,8 @@ async fn readers_of_a_replica_see_the_old_rows_of_a_table_that_is_kept() {
     .await;
     let (message, remedy) = finding(&plan(&job(&source, &target)), "replica-readers").unwrap();
     assert!(message.starts_with("the target has 1 replica(s)"), "{message}");
-    assert!(remedy.contains("swap = \"replace\""), "{remedy}");
-    let all = job(&source, &target).target("swap = \"replace\"");
+    assert!(remedy.contains("swap = \"in-place\""), "{remedy}");
+    let all = job(&source, &target).target("swap = \"in-place\"");
     assert_eq!(finding(&plan(&all), "replica-readers"), None, "nothing is renamed");
 
     source.run("UPDATE dbo.items SET id = 2").await.unwrap();

@@ -125,7 +125,7 @@ async fn masks_are_noticed_behind_views_and_computed_columns() {
     let target = TestTarget::on(Engine::Postgres).unwrap();
     let without = "views = true\n[[table]]\nsource = \"dbo.people\"\nexclude_columns = [\"mail\"]";
     let refused = job(&source, &target, &login, without).run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
-    for part in ["column short is masked", "masked-view", "this view may show their masks"] {
+    for part in ["column short is computed in a table with masked columns", "masked-view", "this view may show masks"] {
         assert!(words(&refused).contains(part), "{part}: {}", refused.stdout);
     }
     let allowed = "views = true\nmasked = \"allow\"";

@@ -5,7 +5,9 @@
 
 mod document;
 mod graph;
+mod quoting;
 mod source;
+mod words;
 
 use anyhow::{Context, Result, ensure};
 use document::Rules;
@@ -19,6 +21,9 @@ use std::{
 /// Crates of which no two modules of one folder may need each other.
 const CRATES: [&str; 4] = ["sync-job", "xtask", "launcher-fn", "runs"];
 
+/// Crates that run in production.
+const PRODUCT: [&str; 3] = ["sync-job", "launcher-fn", "runs"];
+
 /// A module's path below its crate: `targets`, `postgres`, `swap`.
 type ModulePath = Vec<String>;
 
@@ -27,10 +32,15 @@ pub fn check(root: &Path) -> Result<()> {
     let document = std::fs::read_to_string(root.join("ARCHITECTURE.md")).context("ARCHITECTURE.md cannot be read")?;
     let mut violations = Vec::new();
     for name in CRATES {
-        let modules = source::read(&root.join(name).join("src"))?;
+        let files = source::files(&root.join(name).join("src"))?;
+        let modules = source::parse(&files)?;
         violations.extend(cycles(name, &modules));
+        if PRODUCT.contains(&name) {
+            violations.extend(words::violations(name, &files)?);
+        }
         if name == "sync-job" {
             violations.extend(broken_rules(&modules, &Rules::parse(&document)?));
+            violations.extend(quoting::by_hand(&modules));
         }
     }
     ensure!(violations.is_empty(), "the code breaks its architecture:\n  {}", violations.join("\n  "));

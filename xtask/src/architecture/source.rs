@@ -18,11 +18,8 @@ pub struct Module {
     pub uses: BTreeSet<Vec<String>>,
     /// Every identifier and keyword, tests left out.
     pub words: BTreeSet<String>,
-}
-
-/// The modules below a crate's `src`.
-pub fn read(src: &Path) -> Result<Vec<Module>> {
-    parse(&files(src)?)
+    /// Every text, tests left out, without the quotes around it and the backslashes in it.
+    pub texts: Vec<String>,
 }
 
 /// Name and text of each source file below `src`.
@@ -54,12 +51,23 @@ pub fn parse(files: &[(String, String)]) -> Result<Vec<Module>> {
     for (name, text) in files {
         let tokens: TokenStream = text.parse().map_err(|error| anyhow!("{name} cannot be read as Rust: {error}"))?;
         let path = module_path(name);
-        let mut reading =
-            Reading { known: &known, uses: BTreeSet::new(), words: BTreeSet::new(), of_tests: BTreeSet::new() };
+        let mut reading = Reading {
+            known: &known,
+            uses: BTreeSet::new(),
+            words: BTreeSet::new(),
+            texts: Vec::new(),
+            of_tests: BTreeSet::new(),
+        };
         reading.tokens(tokens, &path);
         reading.uses.remove(&path);
         of_tests.extend(reading.of_tests);
-        modules.push(Module { file: name.clone(), path, uses: reading.uses, words: reading.words });
+        modules.push(Module {
+            file: name.clone(),
+            path,
+            uses: reading.uses,
+            words: reading.words,
+            texts: reading.texts,
+        });
     }
     modules.retain(|module| !of_tests.contains(&module.path));
     Ok(modules)
@@ -78,6 +86,7 @@ struct Reading<'a> {
     known: &'a BTreeSet<Vec<String>>,
     uses: BTreeSet<Vec<String>>,
     words: BTreeSet<String>,
+    texts: Vec<String>,
     /// Files that only tests have.
     of_tests: BTreeSet<Vec<String>>,
 }
@@ -114,6 +123,10 @@ impl Reading<'_> {
                     self.tokens(group.stream(), at);
                     1
                 }
+                [TokenTree::Literal(literal), ..] => {
+                    self.texts.extend(text(&literal.to_string()));
+                    1
+                }
                 _ => 1,
             };
         }
@@ -121,11 +134,7 @@ impl Reading<'_> {
 
     /// The length of an item that only tests have.
     fn skip_item(&mut self, tokens: &[TokenTree], at: &[String]) -> usize {
-        let ends = |token: &TokenTree| match token {
-            TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
-            token => is_punct(token, ';'),
-        };
-        let end = tokens.iter().position(ends).map_or(tokens.len(), |end| end + 1);
+        let end = item_length(tokens);
         if let [.., TokenTree::Ident(word), TokenTree::Ident(name), last] = &tokens[..end]
             && word == "mod"
             && is_punct(last, ';')
@@ -192,6 +201,13 @@ impl Reading<'_> {
     }
 }
 
+/// What a literal holds, if it is a text.
+fn text(literal: &str) -> Option<String> {
+    let (before, rest) = literal.split_once('"')?;
+    let (inner, _) = rest.rsplit_once('"')?;
+    (before != "b" && before != "br").then(|| inner.replace('\\', ""))
+}
+
 /// The path that begins here: `crate::a::b`.
 fn path_at(tokens: &[TokenTree]) -> Vec<String> {
     let mut path = Vec::new();
@@ -206,12 +222,21 @@ fn path_at(tokens: &[TokenTree]) -> Vec<String> {
     path
 }
 
-fn is_punct(token: &TokenTree, wanted: char) -> bool {
+/// How many tokens an item has: up to its braces or its semicolon.
+pub(super) fn item_length(tokens: &[TokenTree]) -> usize {
+    let ends = |token: &TokenTree| match token {
+        TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+        token => is_punct(token, ';'),
+    };
+    tokens.iter().position(ends).map_or(tokens.len(), |end| end + 1)
+}
+
+pub(super) fn is_punct(token: &TokenTree, wanted: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == wanted)
 }
 
 /// Of an attribute's brackets: `[cfg(test)]`.
-fn is_for_tests(attribute: &Group) -> bool {
+pub(super) fn is_for_tests(attribute: &Group) -> bool {
     let text: String = attribute.stream().to_string().split_whitespace().collect();
     attribute.delimiter() == Delimiter::Bracket && text == "cfg(test)"
 }

@@ -16,6 +16,7 @@ use crate::cloud::Cloud;
 use crate::cloud::instance::{Identity, Metadata};
 use crate::cloud::notify::{Notifier, RunSummary};
 use crate::model::error::{Error, Kind, Side};
+use crate::model::stage::Stage;
 use crate::plan::TablePlan;
 use crate::report::exit::ExitStatus;
 use crate::report::progress::Display;
@@ -177,7 +178,7 @@ async fn attempt(
             // It may quote what the program stumbled over.
             let text = of_unknown(text.unwrap_or("without a message"), |_| false);
             let error = Error::new(Side::Job, Kind::Internal, Message::from("sync-job panicked: ").message(&text));
-            Ok(Done::Run(Box::new(early(&job.config().name, &run_id, "run", &error))))
+            Ok(Done::Run(Box::new(early(&job.config().name, &run_id, Stage::Run, &error))))
         }
     }
 }
@@ -194,23 +195,23 @@ async fn plan(
             let text = crate::report::plan::render(&plan, &select);
             Ok(Done::Planned(Box::new(RunSummary::of_plan(&plan, run_id, began, &text))))
         }
-        Err(error) => Ok(Done::Run(Box::new(early(&job.config().name, run_id, "plan", &error)))),
+        Err(error) => Ok(Done::Run(Box::new(early(&job.config().name, run_id, Stage::Plan, &error)))),
     }
 }
 
 /// A run that could not start as it is configured.
 fn refused(job: &str, run_id: &str, error: &anyhow::Error) -> RunReport {
     let error = Error::new(Side::Job, Kind::Configuration, format!("{error:#}"));
-    early(job, run_id, "configuration", &error)
+    early(job, run_id, Stage::Configuration, &error)
 }
 
 /// A run that ended before there was anything to report of tables.
-fn early(job: &str, run_id: &str, stage: &str, error: &Error) -> RunReport {
+fn early(job: &str, run_id: &str, stage: Stage, error: &Error) -> RunReport {
     let now = Utc::now();
     RunReport {
         job: job.to_owned(),
         run_id: run_id.to_owned(),
-        command: "run",
+        command: crate::report::Command::Run,
         started: now,
         ended: now,
         source: "not reached".to_owned(),

@@ -5,6 +5,7 @@ use crate::model::logical::LogicalType;
 
 mod overrides;
 
+pub use crate::model::loss::PlannedLoss;
 pub use overrides::map_as;
 
 /// How a target column stores its values, as far as an encoder must know it. Lengths of 0 mean "no limit".
@@ -46,9 +47,6 @@ pub enum StoredType {
     FloatArray,
 }
 
-/// A datetimeoffset's loss, which a column of the offset beside it makes good.
-pub const OFFSET_LOSS: &str = "the instant is kept, the original offset is not (offset_column = true keeps it beside)";
-
 /// How one column is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
@@ -57,8 +55,8 @@ pub struct Mapping {
     pub stored: StoredType,
     /// Changed by the target to this type after the verification (`jsonb`, PostGIS and pgvector types).
     pub convert_to: Option<String>,
-    /// What cannot be carried exactly, in words, for the plan.
-    pub losses: Vec<String>,
+    /// What cannot be carried exactly.
+    pub losses: Vec<PlannedLoss>,
 }
 
 impl Mapping {
@@ -73,7 +71,7 @@ struct TypeRule {
     postgres: Column,
     mysql: Column,
     /// What is lost on either.
-    losses: Vec<String>,
+    losses: Vec<PlannedLoss>,
 }
 
 /// An engine's type for a line.
@@ -82,20 +80,16 @@ struct Column {
     stored: StoredType,
     convert_to: Option<&'static str>,
     /// What is lost, or changed in form, on this engine alone.
-    loss: Option<&'static str>,
+    loss: Option<PlannedLoss>,
 }
 
 fn column(target_type: impl Into<String>, stored: StoredType) -> Column {
     Column { target_type: target_type.into(), stored, convert_to: None, loss: None }
 }
 
-/// What MySQL's own json changes.
-const MYSQL_JSON: &str = "json reorders keys, drops duplicates, and keeps numbers other than 64-bit integers as doubles of 17 digits at \
-                          most; it is made from the verified text by the target";
-
 /// A MySQL column that becomes json after its text was verified.
 fn mysql_json() -> Column {
-    Column { convert_to: Some("json"), loss: Some(MYSQL_JSON), ..column("longtext", StoredType::Json) }
+    Column { convert_to: Some("json"), loss: Some(PlannedLoss::MySqlJson), ..column("longtext", StoredType::Json) }
 }
 
 fn rule(postgres: Column, mysql: Column) -> TypeRule {
@@ -117,7 +111,7 @@ pub fn map(holds: LogicalType, engine: Engine) -> Mapping {
         target_type,
         stored,
         convert_to: convert_to.map(str::to_owned),
-        losses: losses.into_iter().chain(own.map(str::to_owned)).collect(),
+        losses: losses.into_iter().chain(own).collect(),
     }
 }
 
@@ -140,21 +134,15 @@ fn rule_of(holds: LogicalType) -> TypeRule {
         L::Timestamp { digits } => fraction(digits, ["timestamp", "datetime"], |digits| S::Timestamp { digits }),
         L::TimestampTz { digits } => {
             let mut rule = fraction(digits, ["timestamptz", "datetime"], |digits| S::TimestampTz { digits });
-            rule.losses.push(OFFSET_LOSS.to_owned());
-            rule.mysql.loss = Some("the instant is in UTC, and the type does not say so");
+            rule.losses.push(PlannedLoss::Offset);
+            rule.mysql.loss = Some(PlannedLoss::ZoneNotInType);
             rule
         }
         L::Text { limit: 0 } | L::Geometry => long_text(),
         L::Text { limit } => text(limit),
         L::Char { length } => fixed_text(length),
         L::Path => rule(column("text", S::Text { limit: 0 }), column("varchar(4000)", S::Text { limit: 4000 })),
-        L::Variant => TypeRule {
-            losses: vec![
-                "each value becomes text by its own base type (variant_type_column = true keeps the type beside)"
-                    .to_owned(),
-            ],
-            ..long_text()
-        },
+        L::Variant => TypeRule { losses: vec![PlannedLoss::VariantType], ..long_text() },
         L::Json => rule(column("json", S::Json), mysql_json()),
         L::Xml => rule(column("xml", S::Xml), column("longtext", S::Xml)),
         L::Bytes { limit, fixed } => plain("bytea", &mysql_bytes(limit, fixed), S::Bytes),
@@ -181,8 +169,8 @@ fn decimal(precision: u8, scale: u8) -> TypeRule {
     let mysql = if scale > 30 {
         // A sign, a zero and a point beside the digits.
         let limit = u32::from(precision) + 3;
-        let loss = "MySQL's decimals end at 30 fraction digits: the number is kept as text, exactly";
-        Column { loss: Some(loss), ..column(format!("varchar({limit})"), StoredType::Text { limit }) }
+        let text = column(format!("varchar({limit})"), StoredType::Text { limit });
+        Column { loss: Some(PlannedLoss::DecimalAsText), ..text }
     } else {
         column(format!("decimal({precision},{scale})"), stored)
     };
@@ -214,8 +202,7 @@ fn fraction(digits: u8, [postgres, mysql]: [&str; 2], stored: impl Fn(u8) -> Sto
     let kept = digits.min(6);
     let mut rule = plain(&format!("{postgres}({kept})"), &format!("{mysql}({kept})"), stored(kept));
     if digits > 6 {
-        rule.losses
-            .push(format!("{kept} of {digits} fraction digits are kept, the rest is cut; affected rows are counted"));
+        rule.losses.push(PlannedLoss::FractionDigits { kept, of: digits });
     }
     rule
 }

@@ -1,6 +1,6 @@
 //! The job file's `target_types` override the type map, with types that hold every value.
 
-use super::{MYSQL_JSON, Mapping, StoredType, map};
+use super::{Mapping, PlannedLoss, StoredType, map};
 use crate::config::Engine;
 use crate::model::logical::LogicalType;
 
@@ -13,7 +13,7 @@ pub fn map_as(holds: LogicalType, wanted: &str, engine: Engine) -> Result<Mappin
     })?;
     let default_stored = default.stored;
     let mut mapping = Mapping { stored, target_type: wanted.sql.clone(), convert_to: None, ..default };
-    mapping.losses.retain(|loss| !loss.starts_with("json ") && !loss.starts_with("MySQL's decimals"));
+    mapping.losses.retain(|loss| !loss.is_of_default_type());
     if matches!(default_stored, StoredType::Time { .. } | StoredType::Timestamp { .. } | StoredType::TimestampTz { .. })
     {
         // Its text has all of its digits, and its offset.
@@ -28,14 +28,9 @@ pub fn map_as(holds: LogicalType, wanted: &str, engine: Engine) -> Result<Mappin
         _ => return Ok(mapping),
     };
     mapping.losses.extend(match (engine, wanted.kind) {
-        (Engine::Mysql, Kind::Json) => Some(MYSQL_JSON.to_owned()),
-        (Engine::Mysql, Kind::Spatial) => Some(
-            "geometry has two dimensions and no arcs: a value with Z, M or arcs, or an empty one, makes the table fail"
-                .to_owned(),
-        ),
-        (_, Kind::Jsonb) => {
-            Some("jsonb reorders keys and drops duplicates; it is made from the verified text by the target".to_owned())
-        }
+        (Engine::Mysql, Kind::Json) => Some(PlannedLoss::MySqlJson),
+        (Engine::Mysql, Kind::Spatial) => Some(PlannedLoss::FlatGeometry),
+        (_, Kind::Jsonb) => Some(PlannedLoss::Jsonb),
         _ => None,
     });
     staged.clone_into(&mut mapping.target_type);
@@ -232,7 +227,7 @@ mod tests {
     fn what_the_text_of_a_time_holds_is_not_lost() {
         for source in [LogicalType::Timestamp { digits: 7 }, LogicalType::TimestampTz { digits: 7 }] {
             assert!(!map(source, PG).losses.is_empty());
-            assert_eq!(map_as(source, "text", PG).unwrap().losses, Vec::<String>::new());
+            assert_eq!(map_as(source, "text", PG).unwrap().losses, Vec::new());
         }
     }
 
@@ -247,6 +242,6 @@ mod tests {
         assert_eq!(names("json", PG), ("json".to_owned(), "json".to_owned(), 0));
         assert_eq!(names("json", Engine::Mysql), ("longtext".to_owned(), "json".to_owned(), 1));
         let losses = map(LogicalType::Json, Engine::Mysql).losses;
-        assert!(losses[0].contains("as doubles") && losses == map_as(source, "json", Engine::Mysql).unwrap().losses);
+        assert!(losses[0] == PlannedLoss::MySqlJson && losses == map_as(source, "json", Engine::Mysql).unwrap().losses);
     }
 }

@@ -3,6 +3,7 @@
 use super::Answer;
 use super::plan::{Aggregate, Plan, Question, Subject};
 use super::sample::Scope;
+use crate::model::code::coded;
 use crate::model::human::count;
 use crate::plan::TablePlan;
 use crate::rows::encode::{Loss, LossCounts};
@@ -17,17 +18,19 @@ pub struct Testimony {
     pub after: Vec<Answer>,
 }
 
-/// Why the source said nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Silence {
-    /// The job file says so.
-    Off,
-    /// A large table without a key for ranges, which is witnessed in another of the turns.
-    NotItsTurn,
-    /// A large table of whose key values none lie in this turn's ranges.
-    EmptyRanges,
-    /// One of the servers cannot compute it, in its words.
-    Unanswered(String),
+coded! {
+    /// Why the source said nothing.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub enum Silence {
+        /// The job file says so.
+        Off = "off",
+        /// A large table without a key for ranges, which is witnessed in another of the turns.
+        NotItsTurn = "not_its_turn",
+        /// A large table of whose key values none lie in this turn's ranges.
+        EmptyRanges = "empty_ranges",
+        /// One of the servers cannot compute it, in its words.
+        Unanswered(String) = "unanswered",
+    }
 }
 
 impl std::fmt::Display for Silence {

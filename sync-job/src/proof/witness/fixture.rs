@@ -5,7 +5,7 @@ use crate::model::logical::LogicalType;
 use crate::model::read::ReadPlan;
 use crate::model::schema::{SourceKind, TableName};
 use crate::plan::type_map::{Mapping, map};
-use crate::plan::{ColumnPlan, SwapMethod, SwapPlan, TablePlan};
+use crate::plan::{ColumnPlan, SwapMethod, SwapPlan, SwapReason, TablePlan};
 use crate::rows::encode::TextPolicy;
 
 /// A column as the type map has it.
@@ -54,7 +54,7 @@ pub fn table(columns: Vec<ColumnPlan>) -> TablePlan {
         drops_identities: false,
         losses: Vec::new(),
         drift: Vec::new(),
-        swap: SwapPlan { method: SwapMethod::Create, reason: String::new() },
+        swap: SwapPlan { method: SwapMethod::Create, reason: SwapReason::New },
         max_shrink_percent: None,
         witness: WitnessPolicy::Sample,
         witness_key: None,

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
-use super::{Progress, Stage};
+use super::{Progress, Step};
 use crate::model::human;
 
 pub struct Bars {
@@ -29,7 +29,7 @@ impl Bars {
 }
 
 impl Progress for Bars {
-    fn table_started(&self, table: &str, stage: Stage, rows: Option<u64>) {
+    fn table_started(&self, table: &str, step: Step, rows: Option<u64>) {
         let template = if rows.is_some() {
             "{prefix:24!} [{bar:24}] {human_pos}/{human_len} rows {rate} {msg}"
         } else {
@@ -43,7 +43,7 @@ impl Progress for Bars {
             }));
         }
         bar.set_prefix(table.to_owned());
-        bar.set_message(stage.name());
+        bar.set_message(step.name());
         let bar = self.all.add(bar);
         self.bars.lock().unwrap_or_else(PoisonError::into_inner).insert(table.to_owned(), bar);
     }
@@ -56,8 +56,8 @@ impl Progress for Bars {
         self.with(table, |bar| bar.set_position(bar.position().saturating_sub(rows)));
     }
 
-    fn stage(&self, table: &str, stage: Stage) {
-        self.with(table, |bar| bar.set_message(stage.name()));
+    fn step(&self, table: &str, step: Step) {
+        self.with(table, |bar| bar.set_message(step.name()));
     }
 
     fn table_done(&self, table: &str, outcome: &str) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{Progress, Stage};
+use super::{Progress, Step};
 use crate::model::human;
 
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -15,8 +15,8 @@ const INTERVAL: Duration = Duration::from_secs(10);
 struct Table {
     expected: Option<u64>,
     rows: u64,
-    stage: Stage,
-    /// When the stage began.
+    step: Step,
+    /// When the step began.
     since: Instant,
 }
 
@@ -24,9 +24,9 @@ impl Table {
     /// `1,200,000 rows (30%), 96 k/s, loading for 12.5s`.
     fn describe(&self) -> String {
         let spent = self.since.elapsed().as_secs_f64();
-        let stage = format!("{} for {}", self.stage.name(), human::seconds(spent));
-        if !self.stage.counts_rows() {
-            return stage;
+        let step = format!("{} for {}", self.step.name(), human::seconds(spent));
+        if !self.step.counts_rows() {
+            return step;
         }
         let share = self
             .expected
@@ -34,7 +34,7 @@ impl Table {
             .map(|expected| format!(" ({}%)", (self.rows.saturating_mul(100) / expected).min(100)))
             .unwrap_or_default();
         let rate = human::short_count((self.rows as f64 / spent.max(0.001)) as u64);
-        format!("{} rows{share}, {rate}/s, {stage}", human::count(self.rows))
+        format!("{} rows{share}, {rate}/s, {step}", human::count(self.rows))
     }
 }
 
@@ -104,11 +104,11 @@ impl Lines {
 }
 
 impl Progress for Lines {
-    fn table_started(&self, table: &str, stage: Stage, rows: Option<u64>) {
+    fn table_started(&self, table: &str, step: Step, rows: Option<u64>) {
         let mut state = self.shared.lock();
         let expected = rows.map(|rows| format!(", about {} rows", human::count(rows))).unwrap_or_default();
-        state.say(table, &format!("{}{expected}", stage.name()));
-        let entry = Table { expected: rows, rows: 0, stage, since: Instant::now() };
+        state.say(table, &format!("{}{expected}", step.name()));
+        let entry = Table { expected: rows, rows: 0, step, since: Instant::now() };
         state.tables.insert(table.to_owned(), entry);
     }
 
@@ -124,14 +124,14 @@ impl Progress for Lines {
         }
     }
 
-    fn stage(&self, table: &str, stage: Stage) {
+    fn step(&self, table: &str, step: Step) {
         let mut all = self.shared.lock();
-        let said = all.tables.get(table).is_some_and(|entry| entry.stage == stage);
+        let said = all.tables.get(table).is_some_and(|entry| entry.step == step);
         if let Some(entry) = all.tables.get_mut(table).filter(|_| !said) {
-            (entry.stage, entry.since) = (stage, Instant::now());
+            (entry.step, entry.since) = (step, Instant::now());
         }
         if !said {
-            all.say(table, stage.name());
+            all.say(table, step.name());
         }
     }
 
@@ -186,11 +186,11 @@ mod tests {
     fn each_step_has_a_line() {
         let kept = Kept::default();
         let lines = Lines::to(Box::new(kept.clone()), Duration::from_hours(1));
-        lines.table_started("public.a", Stage::Load, Some(1200));
-        lines.stage("public.a", Stage::Load);
+        lines.table_started("public.a", Step::Load, Some(1200));
+        lines.step("public.a", Step::Load);
         lines.rows("public.a", 1200, 0);
-        lines.stage("public.a", Stage::Verify);
-        lines.stage("public.a", Stage::Swap);
+        lines.step("public.a", Step::Verify);
+        lines.step("public.a", Step::Swap);
         lines.table_done("public.a", "verified and swapped in");
         lines.finished();
         assert_eq!(
@@ -204,7 +204,7 @@ mod tests {
     fn a_table_that_brings_no_rows_is_not_silent() {
         let kept = Kept::default();
         let lines = Lines::to(Box::new(kept.clone()), Duration::from_millis(5));
-        lines.table_started("public.a", Stage::Load, Some(400));
+        lines.table_started("public.a", Step::Load, Some(400));
         lines.rows("public.a", 300, 0);
         lines.undo("public.a", 200, 0);
         let limit = Instant::now() + Duration::from_secs(10);

@@ -9,7 +9,7 @@ mod lines;
 
 /// Where a table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum Step {
     Load,
     Verify,
     Swap,
@@ -18,30 +18,30 @@ pub enum Stage {
     Compare,
 }
 
-impl Stage {
+impl Step {
     pub fn name(self) -> &'static str {
         match self {
-            Stage::Load => "loading",
-            Stage::Verify => "verifying and indexing",
-            Stage::Swap => "swapping",
-            Stage::Read => "reading",
-            Stage::Compare => "comparing",
+            Step::Load => "loading",
+            Step::Verify => "verifying and indexing",
+            Step::Swap => "swapping",
+            Step::Read => "reading",
+            Step::Compare => "comparing",
         }
     }
 
     /// Whether its rows are counted as they come.
     fn counts_rows(self) -> bool {
-        matches!(self, Stage::Load | Stage::Read)
+        matches!(self, Step::Load | Step::Read)
     }
 }
 
 /// Told what happens. Cheap: [`Progress::rows`] is called for every buffer.
 pub trait Progress: Send + Sync {
-    fn table_started(&self, table: &str, stage: Stage, rows: Option<u64>);
+    fn table_started(&self, table: &str, step: Step, rows: Option<u64>);
     fn rows(&self, table: &str, rows: u64, bytes: u64);
     /// Rows of a chunk that will be read again.
     fn undo(&self, table: &str, rows: u64, bytes: u64);
-    fn stage(&self, table: &str, stage: Stage);
+    fn step(&self, table: &str, step: Step);
     fn table_done(&self, table: &str, outcome: &str);
     fn finished(&self);
 }
@@ -50,10 +50,10 @@ pub trait Progress: Send + Sync {
 pub struct Silent;
 
 impl Progress for Silent {
-    fn table_started(&self, _: &str, _: Stage, _: Option<u64>) {}
+    fn table_started(&self, _: &str, _: Step, _: Option<u64>) {}
     fn rows(&self, _: &str, _: u64, _: u64) {}
     fn undo(&self, _: &str, _: u64, _: u64) {}
-    fn stage(&self, _: &str, _: Stage) {}
+    fn step(&self, _: &str, _: Step) {}
     fn table_done(&self, _: &str, _: &str) {}
     fn finished(&self) {}
 }

@@ -1,7 +1,7 @@
 //! One table's rows, in parallel chunks, each a unit of the source, each retried by itself.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -71,7 +71,6 @@ pub async fn load<S: Source, T: Target>(
             unit,
             name: format!("{} {}/{total}", table.target, number + 1),
             own: own.clone(),
-            retries: AtomicU32::new(0),
         };
         tasks.spawn(work.run());
     }
@@ -143,30 +142,24 @@ struct ChunkWork<S: Source, T: Target> {
     /// "public.orders 3/12", for the log.
     name: String,
     own: Arc<Semaphore>,
-    retries: AtomicU32,
 }
 
 impl<S: Source, T: Target> ChunkWork<S, T> {
     async fn run(self) -> Result<Done> {
-        let mut attempt = 0;
-        loop {
+        let mut retries = 0;
+        let attempt = async || {
             let told = (AtomicU64::new(0), AtomicU64::new(0));
             let result = self.attempt(&told).await;
-            match result {
-                Ok(done) => {
-                    tracing::debug!(chunk = self.name, rows = done.result.digest.rows, "chunk done");
-                    return Ok(Done { retries: self.retries.load(Ordering::Relaxed), ..done });
-                }
-                Err(error) => {
-                    attempt += 1;
-                    self.context.after(&error).await;
-                    let (rows, bytes) = (told.0.load(Ordering::Relaxed), told.1.load(Ordering::Relaxed));
-                    self.context.progress.undo(&self.table.target.to_string(), rows, bytes);
-                    self.context.policy.wait(&self.name, attempt, error).await?;
-                    self.retries.fetch_add(1, Ordering::Relaxed);
-                }
+            if let Err(error) = &result {
+                self.context.after(error).await;
+                let (rows, bytes) = (told.0.load(Ordering::Relaxed), told.1.load(Ordering::Relaxed));
+                self.context.progress.undo(&self.table.target.to_string(), rows, bytes);
             }
-        }
+            result
+        };
+        let done = self.context.policy.retry(&self.name, &mut retries, attempt).await?;
+        tracing::debug!(chunk = self.name, rows = done.result.digest.rows, "chunk done");
+        Ok(Done { retries, ..done })
     }
 
     /// One try: nothing of a failed one stays, neither rows nor their digest.

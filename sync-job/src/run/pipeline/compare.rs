@@ -8,11 +8,12 @@ use futures_util::future::join_all;
 use super::table::{Staged, blank_report, losses};
 use super::{Context, chunks, witness};
 use crate::model::error::{Error, Kind, Side};
+use crate::model::stage::Stage;
 use crate::plan::{SwapMethod, TablePlan};
 use crate::proof::ticket;
 use crate::proof::verdict::{self, Verdict};
 use crate::proof::witness::Plan;
-use crate::report::progress::Stage;
+use crate::report::progress::Step;
 use crate::report::{Failure, Standing, TableOutcome, TableReport, WitnessReport};
 use crate::sources::Source;
 use crate::targets::Target;
@@ -27,7 +28,7 @@ pub async fn compare_all<S: Source, T: Target>(
         let started = Instant::now();
         let result = tokio::select! {
             biased;
-            () = context.cancel.cancelled() => Err(("verify", Error::cancelled())),
+            () = context.cancel.cancelled() => Err((Stage::Verify, Error::cancelled())),
             result = compare(context, table, &mut report) => result,
         };
         report.stages.total = started.elapsed().as_secs_f64();
@@ -51,7 +52,7 @@ async fn compare<S: Source, T: Target>(
     table: &Arc<TablePlan>,
     report: &mut TableReport,
 ) -> Staged<()> {
-    let refuse = |message: String| Err(("compare", Error::new(Side::Target, Kind::Refused, message)));
+    let refuse = |message: String| Err((Stage::Compare, Error::new(Side::Target, Kind::NotComparable, message)));
     if table.swap.method == SwapMethod::Create {
         return refuse(format!("the target has no table {}", table.target));
     }
@@ -64,41 +65,42 @@ async fn compare<S: Source, T: Target>(
         report.verdict = verdict.to_string();
         return refuse(format!("{}: {verdict}", table.target));
     }
-    let _permit = context.tables.acquire().await.map_err(|_| ("verify", Error::cancelled()))?;
+    let _permit = context.tables.acquire().await.map_err(|_| (Stage::Verify, Error::cancelled()))?;
     let name = table.target.to_string();
-    context.progress.table_started(&name, Stage::Read, table.rows);
+    context.progress.table_started(&name, Step::Read, table.rows);
     let started = Instant::now();
     let questions = Arc::new(Plan::of(table, context.abilities));
     let mut retries = 0;
-    let before = witness::before(context, table, &questions, &mut retries).await.map_err(|error| ("witness", error))?;
-    let read = chunks::load(context, table, None, &questions).await.map_err(|error| ("read", error))?;
+    let before =
+        witness::before(context, table, &questions, &mut retries).await.map_err(|error| (Stage::Witness, error))?;
+    let read = chunks::load(context, table, None, &questions).await.map_err(|error| (Stage::Read, error))?;
     report.stages.load = started.elapsed().as_secs_f64();
     report.stages.read = read.read_seconds(report.stages.load);
     report.rows = read.digest.rows;
     report.bytes = read.bytes;
     report.retries = retries + read.retries;
     report.losses = losses(table, &read.losses);
-    context.progress.stage(&name, Stage::Compare);
+    context.progress.step(&name, Step::Compare);
     let started = Instant::now();
     let what = format!("{name}: digest");
     let held = context
         .policy
         .retry(&what, &mut report.retries, || context.target.digest(table, &table.target))
         .await
-        .map_err(|error| ("verify", error))?;
+        .map_err(|error| (Stage::Verify, error))?;
     report.stages.verify = started.elapsed().as_secs_f64();
     let verdict = verdict::compare(read.digest, held);
     report.verdict = verdict.to_string();
     report.digest = Some(verdict::digest_text(read.digest));
     if !matches!(verdict, Verdict::Match(_)) {
-        return Err(("compare", Error::new(Side::Target, Kind::Mismatch, format!("{name}: {verdict}"))));
+        return Err((Stage::Compare, Error::new(Side::Target, Kind::Mismatch, format!("{name}: {verdict}"))));
     }
     let heard = witness::Heard { before, within: read.witness };
     let (witnessed, asked) =
         witness::hear(context, table, &table.target, &questions, heard, &read.losses, &mut report.retries)
             .await
-            .map_err(|error| ("witness", error))?;
+            .map_err(|error| (Stage::Witness, error))?;
     report.stages.witness = asked;
     report.witness = Some(WitnessReport::of(&witnessed));
-    ticket::refuse_difference(table, &witnessed).map_err(|error| ("witness", error))
+    ticket::refuse_difference(table, &witnessed).map_err(|error| (Stage::Witness, error))
 }

@@ -6,7 +6,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
-use crate::connect::retry::RetryPolicy;
+use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::Abilities;
 use crate::proof::witness::Turn;
@@ -58,7 +58,7 @@ impl<S: Source, T: Target> Context<S, T> {
     ) -> Self {
         let readers = Semaphore::new(limits.readers);
         let tables = Semaphore::new(limits.tables);
-        let policy = RetryPolicy { retries: limits.retries, cancel: cancel.clone() };
+        let policy = retry::of_job(limits.retries, cancel.clone());
         let memory = sink::Memory::new(limits.memory, limits.readers);
         let idle = Mutex::new(Vec::new());
         Self { source, target, limits, progress, cancel, policy, view, abilities, turn, readers, tables, memory, idle }

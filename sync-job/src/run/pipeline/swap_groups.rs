@@ -9,13 +9,18 @@ use futures_util::future::join_all;
 
 use super::Context;
 use super::table::{Staged, blank_report, prepare};
+use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::stage::Stage;
 use crate::plan::TablePlan;
 use crate::proof::ticket::SwapTicket;
-use crate::report::progress::Stage;
+use crate::report::progress::Step;
 use crate::report::{Failure, Standing, TableOutcome, TableReport};
 use crate::sources::Source;
 use crate::targets::{Lease, Staging, SwapItem, Target};
+
+/// How often dropping a staging table is tried again.
+const DROP_RETRIES: u32 = 2;
 
 /// Copies every table of the plan and reports on each, in the plan's order.
 pub async fn copy_all<S: Source, T: Target>(
@@ -80,11 +85,11 @@ async fn copy_group<S: Source, T: Target>(
                 let error = match failed {
                     Some((other, kind)) if kind != Kind::Cancelled => {
                         let message = format!("{} is ready, but {other}, which is of its group, failed", table.target);
-                        Error::new(Side::Job, Kind::Refused, message)
+                        Error::new(Side::Job, Kind::GroupFailed, message)
                     }
                     _ => Error::cancelled(),
                 };
-                fail(&mut reports[position], table, "group", &error);
+                fail(&mut reports[position], table, Stage::Group, &error);
             }
             Err((stage, error)) => fail(&mut reports[position], table, stage, &error),
         }
@@ -113,14 +118,14 @@ async fn prepare_or_stop<S: Source, T: Target>(
     report: &mut TableReport,
 ) -> Staged<SwapTicket> {
     let work = async {
-        let _permit = context.tables.acquire().await.map_err(|_| ("load", Error::cancelled()))?;
-        lease.check().await.map_err(|error| ("lease", error))?;
+        let _permit = context.tables.acquire().await.map_err(|_| (Stage::Load, Error::cancelled()))?;
+        lease.check().await.map_err(|error| (Stage::Lease, error))?;
         begun.store(true, Ordering::Relaxed);
         prepare(context, table, staging, report).await
     };
     tokio::select! {
         biased;
-        () = context.cancel.cancelled() => Err(("load", Error::cancelled())),
+        () = context.cancel.cancelled() => Err((Stage::Load, Error::cancelled())),
         result = work => result,
     }
 }
@@ -134,7 +139,7 @@ async fn swap<S: Source, T: Target>(
 ) {
     let started = Instant::now();
     for report in reports.iter() {
-        context.progress.stage(&report.target, Stage::Swap);
+        context.progress.step(&report.target, Step::Swap);
     }
     let result = async {
         // Nothing was sent yet: an interruption need not wait for a server that says nothing.
@@ -157,7 +162,7 @@ async fn swap<S: Source, T: Target>(
             }
         }
         Err(error) => {
-            reports.iter_mut().zip(items).for_each(|(report, item)| fail(report, item.table, "swap", &error));
+            reports.iter_mut().zip(items).for_each(|(report, item)| fail(report, item.table, Stage::Swap, &error));
         }
     }
 }
@@ -196,7 +201,7 @@ async fn or_silence<S: Source, T: Target, R>(
     }
 }
 
-fn fail(report: &mut TableReport, table: &TablePlan, stage: &str, error: &Error) {
+fn fail(report: &mut TableReport, table: &TablePlan, stage: Stage, error: &Error) {
     report.outcome = if error.kind == Kind::Cancelled { TableOutcome::Interrupted } else { TableOutcome::Failed };
     report.failure = Some(Failure::at(Standing::of(table.swap.method), stage, error));
 }
@@ -206,17 +211,23 @@ fn fail(report: &mut TableReport, table: &TablePlan, stage: &str, error: &Error)
 async fn drop_staging<S: Source, T: Target>(context: &Context<S, T>, staging: &Staging) {
     // Before one, a permit would come after all tables that have not begun.
     let _permit = if context.cancel.is_cancelled() { Some(context.tables.acquire().await) } else { None };
-    for attempt in 1..=3 {
-        match tokio::time::timeout(context.limits.stall_timeout, context.target.drop_staging(staging)).await {
-            Ok(Ok(())) => return,
-            Err(_) => {
-                tracing::warn!(staging = %staging.name, "the target does not answer: the next run will drop the staging table");
-                return;
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(staging = %staging.name, attempt, error = error.chain(), "the staging table could not be dropped");
-            }
-        }
-        tokio::time::sleep(crate::connect::retry::backoff(attempt)).await;
+    let drop = async || {
+        let dropped = tokio::time::timeout(context.limits.stall_timeout, context.target.drop_staging(staging)).await;
+        dropped.unwrap_or_else(|_| {
+            tracing::warn!(staging = %staging.name, "the target does not answer: the next run will drop the staging table");
+            Ok(())
+        })
+    };
+    let policy = retry::of_any(DROP_RETRIES, |waiting: &retry::Waiting<'_>| {
+        let error = waiting.error.chain();
+        tracing::warn!(
+            staging = waiting.what,
+            attempt = waiting.retry,
+            error,
+            "the staging table could not be dropped"
+        );
+    });
+    if let Err(error) = policy.retry(&staging.name.to_string(), &mut 0, drop).await {
+        tracing::warn!(staging = %staging.name, error = error.chain(), "the next run will drop the staging table");
     }
 }

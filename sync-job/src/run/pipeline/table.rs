@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::{Context, chunks, witness};
 use crate::model::error::Result;
+use crate::model::stage::Stage;
 use crate::plan::{SwapMethod, TablePlan};
 use crate::proof::ticket::SwapTicket;
 use crate::proof::verdict;
 use crate::proof::witness::{Outcome, Plan};
-use crate::report::progress::Stage;
+use crate::report::progress::Step;
 use crate::report::{LossLine, TableOutcome, TableReport, WitnessReport};
 use crate::rows::digest::TableDigest;
 use crate::rows::encode::{Loss, LossCounts};
@@ -45,7 +46,7 @@ pub fn blank_report(table: &TablePlan) -> TableReport {
 }
 
 /// The stage in which a table failed is told with its error.
-pub type Staged<R> = std::result::Result<R, (&'static str, crate::model::error::Error)>;
+pub type Staged<R> = std::result::Result<R, (Stage, crate::model::error::Error)>;
 
 /// Loads, proves and indexes the staging table. The report is filled in as far as it went.
 pub async fn prepare<S: Source, T: Target>(
@@ -55,24 +56,25 @@ pub async fn prepare<S: Source, T: Target>(
     report: &mut TableReport,
 ) -> Staged<SwapTicket> {
     let name = table.target.to_string();
-    context.progress.table_started(&name, Stage::Load, table.rows);
+    context.progress.table_started(&name, Step::Load, table.rows);
     let target = &context.target;
     let started = Instant::now();
     let mut retries = 0;
     let questions = Arc::new(Plan::of(table, context.abilities));
-    let before = witness::before(context, table, &questions, &mut retries).await.map_err(|error| ("witness", error))?;
+    let before =
+        witness::before(context, table, &questions, &mut retries).await.map_err(|error| (Stage::Witness, error))?;
     context
         .policy
         .retry(&format!("{name}: creating the staging table"), &mut retries, || target.create_staging(table, staging))
         .await
-        .map_err(|error| ("staging", error))?;
+        .map_err(|error| (Stage::Staging, error))?;
     let loaded =
-        chunks::load(context, table, Some(staging.clone()), &questions).await.map_err(|error| ("load", error))?;
+        chunks::load(context, table, Some(staging.clone()), &questions).await.map_err(|error| (Stage::Load, error))?;
     context
         .policy
         .retry(&format!("{name}: ending the load"), &mut retries, || target.end_load(table, staging))
         .await
-        .map_err(|error| ("load", error))?;
+        .map_err(|error| (Stage::Load, error))?;
     let asked = before.as_ref().map_or(Duration::ZERO, |said| said.took);
     report.stages.load = started.elapsed().saturating_sub(asked).as_secs_f64();
     report.stages.read = loaded.read_seconds(report.stages.load);
@@ -80,7 +82,7 @@ pub async fn prepare<S: Source, T: Target>(
     report.bytes = loaded.bytes;
     report.retries = retries + loaded.retries;
     report.losses = losses(table, &loaded.losses);
-    context.progress.stage(&name, Stage::Verify);
+    context.progress.step(&name, Step::Verify);
     let heard = witness::Heard { before, within: loaded.witness };
     let proof = Proof { questions: &questions, heard, losses: &loaded.losses };
     let (held, witnessed) = verify_and_index(context, table, staging, proof, report).await?;
@@ -88,7 +90,7 @@ pub async fn prepare<S: Source, T: Target>(
     report.verdict = verdict.to_string();
     report.digest = Some(verdict::digest_text(loaded.digest));
     report.witness = Some(WitnessReport::of(&witnessed));
-    let present = present_rows(context, table, report).await.map_err(|error| ("verify", error))?;
+    let present = present_rows(context, table, report).await.map_err(|error| (Stage::Verify, error))?;
     SwapTicket::issue(table, verdict, witnessed, present)
 }
 
@@ -118,11 +120,11 @@ async fn verify_and_index<S: Source, T: Target>(
             .policy
             .retry(&what, &mut retries, || target.digest(table, &staging.name))
             .await
-            .map_err(|error| ("verify", error))?;
+            .map_err(|error| (Stage::Verify, error))?;
         let verified = started.elapsed().as_secs_f64();
         let Proof { questions, heard, losses } = proof;
         let heard = witness::hear(context, table, &staging.name, questions, heard, losses, &mut witness_retries).await;
-        Ok((held, verified, heard.map_err(|error| ("witness", error))?))
+        Ok((held, verified, heard.map_err(|error| (Stage::Witness, error))?))
     };
     let index = async {
         let started = Instant::now();
@@ -131,13 +133,13 @@ async fn verify_and_index<S: Source, T: Target>(
                 .policy
                 .retry(&format!("{name}: converting"), &mut index_retries, || target.convert(table, staging))
                 .await
-                .map_err(|error| ("convert", error))?;
+                .map_err(|error| (Stage::Convert, error))?;
         }
         context
             .policy
             .retry(&format!("{name}: indexes"), &mut index_retries, || target.build_indexes(table, staging))
             .await
-            .map_err(|error| ("index", error))?;
+            .map_err(|error| (Stage::Index, error))?;
         Ok(started.elapsed().as_secs_f64())
     };
     let ((held, verified, (witnessed, asked)), indexed) = if table.has_conversions() {
@@ -173,7 +175,7 @@ pub(super) fn losses(table: &TablePlan, counts: &LossCounts) -> Vec<LossLine> {
             let rows = counts.get(index, loss);
             let made_good = loss == Loss::OffsetDropped && table.keeps_offset(column);
             if rows > 0 && !made_good {
-                lines.push(LossLine { column: column.target.clone(), what: loss.describe().to_owned(), rows });
+                lines.push(LossLine { column: column.target.clone(), loss, rows });
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::types::{CodePageOrName, Length, SourceType};
 use crate::model::logical::{LogicalType, Unmapped};
+use crate::model::loss::PlannedLoss;
 use crate::model::read::ReadPlan;
 use crate::model::schema::{ColumnType, Companion, CompanionKind};
 use crate::plan::{ColumnPlan, KeyColumn};
@@ -201,12 +202,10 @@ fn meaning(source_type: &SourceType) -> Result<(LogicalType, ReadExpression), Un
 }
 
 /// What the server, or the way in which it is read, loses already.
-fn loss(source_type: &SourceType) -> Option<String> {
+fn loss(source_type: &SourceType) -> Option<PlannedLoss> {
     match source_type {
-        SourceType::Vector { .. } => Some(
-            "the source writes a vector's numbers with 8 significant digits: the last bit of one may differ".to_owned(),
-        ),
-        SourceType::Clr(name) => Some(format!("the CLR type {name} is copied as its raw bytes")),
+        SourceType::Vector { .. } => Some(PlannedLoss::VectorDigits),
+        SourceType::Clr(name) => Some(PlannedLoss::ClrBytes(name.clone())),
         _ => None,
     }
 }

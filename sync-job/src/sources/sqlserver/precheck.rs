@@ -4,7 +4,7 @@ use super::facts::ServerFacts;
 use super::quote::{identifier, qualified};
 use crate::config::Consistency;
 use crate::model::schema::{SourceKind, TableName};
-use crate::plan::{Finding, RunPlan, Severity, TablePlan};
+use crate::plan::{Finding, FindingId, RunPlan, Severity, TablePlan};
 
 /// The oldest SQL Server whose catalog this job reads: 2012.
 const OLDEST: u32 = 11;
@@ -16,7 +16,7 @@ pub fn judge(plan: &RunPlan, source: &ServerFacts, unreadable: &[TableName]) -> 
     let uses = |wanted| plan.tables.iter().any(|table| table.consistency == wanted);
     if source.major_version.is_some_and(|major| major < OLDEST) {
         findings.push(Finding::new(
-            "source-version",
+            FindingId::SourceVersion,
             Severity::Refusal,
             format!("{} is too old", common.version),
             "SQL Server 2012 or later is needed.",
@@ -24,7 +24,7 @@ pub fn judge(plan: &RunPlan, source: &ServerFacts, unreadable: &[TableName]) -> 
     }
     if uses(Consistency::Snapshot) && source.snapshot_allowed == Some(false) && !source.read_only {
         findings.push(Finding::new(
-            "snapshot-not-allowed",
+            FindingId::SnapshotNotAllowed,
             Severity::Refusal,
             format!(
                 "consistency = \"snapshot\", but the database {} does not allow snapshot isolation",
@@ -39,7 +39,7 @@ pub fn judge(plan: &RunPlan, source: &ServerFacts, unreadable: &[TableName]) -> 
     }
     if uses(Consistency::DatabaseSnapshot) && source.data_files.is_empty() {
         findings.push(Finding::new(
-            "database-snapshot",
+            FindingId::DatabaseSnapshot,
             Severity::Refusal,
             "consistency = \"database-snapshot\", but the database's files cannot be seen",
             "Grant VIEW DEFINITION and CREATE DATABASE to the login, or choose another consistency.",
@@ -52,7 +52,7 @@ pub fn judge(plan: &RunPlan, source: &ServerFacts, unreadable: &[TableName]) -> 
         };
         let views = views(plan);
         findings.push(Finding::new(
-            "view-definition",
+            FindingId::ViewDefinition,
             Severity::Warning,
             format!(
                 "the login {} {lacks}: a security policy that hides rows from it, or masks behind a view{views}, would not be \
@@ -64,7 +64,7 @@ pub fn judge(plan: &RunPlan, source: &ServerFacts, unreadable: &[TableName]) -> 
     }
     for table in plan.tables.iter().map(|table| &table.source).filter(|table| unreadable.contains(table)) {
         let finding = Finding::new(
-            "source-permission",
+            FindingId::SourcePermission,
             Severity::Refusal,
             format!("the login {} may not read it", common.login),
             format!("GRANT SELECT ON {} TO {}; or exclude it.", qualified(table), identifier(&common.login)),
@@ -78,7 +78,7 @@ pub fn judge(plan: &RunPlan, source: &ServerFacts, unreadable: &[TableName]) -> 
 pub fn refused_filter(table: &TablePlan, problem: &str) -> Finding {
     let message = format!("filter: the source does not take {:?}: {problem}", table.filter.as_deref().unwrap_or(""));
     let remedy = "Correct filter in the [[table]] entry: it is a T-SQL condition on the source's columns.";
-    Finding::new("filter", Severity::Refusal, message, remedy).on(&table.source)
+    Finding::new(FindingId::Filter, Severity::Refusal, message, remedy).on(&table.source)
 }
 
 /// The views of the plan, in brackets; nothing where there are none.

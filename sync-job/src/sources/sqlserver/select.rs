@@ -1,7 +1,7 @@
 //! The T-SQL that reads a table.
 
 use super::field::{HasField as _, ReadExpression};
-use super::quote::{identifier, literal, qualified};
+use super::quote::{identifier, literal, narrow_literal, qualified};
 use super::types::SourceType;
 use crate::plan::references::{Compares, Reference, Side};
 use crate::plan::type_map::StoredType;
@@ -110,7 +110,7 @@ fn variant_text(name: &str) -> String {
                     "varbinary" | "binary" => "varbinary(8000)".to_owned(),
                     other => other.to_owned(),
                 };
-                format!(" WHEN N'{base}' THEN CONVERT(nvarchar(max), CAST({name} AS {cast}), {style})")
+                format!(" WHEN {} THEN CONVERT(nvarchar(max), CAST({name} AS {cast}), {style})", literal(base))
             })
             .collect()
     };
@@ -148,9 +148,10 @@ pub fn code_pages(table: &TablePlan) -> Option<String> {
     let read = literal(&format!("SELECT {} FROM {}", names.join(", "), qualified(&table.source)));
     (!names.is_empty()).then(|| {
         format!(
-            "IF OBJECT_ID(N'{FUNCTION}') IS NOT NULL \
+            "IF OBJECT_ID({}) IS NOT NULL \
              SELECT CAST(COLLATIONPROPERTY(collation_name, 'CodePage') AS int) AS {CODE_PAGE} \
-             FROM {FUNCTION}({read}, NULL, 0) ORDER BY column_ordinal"
+             FROM {FUNCTION}({read}, NULL, 0) ORDER BY column_ordinal",
+            literal(FUNCTION)
         )
     })
 }
@@ -232,28 +233,28 @@ fn key_literal(column: &KeyColumn, value: &KeyValue) -> String {
     match value {
         KeyValue::Int(value) => value.to_string(),
         KeyValue::Decimal { value, scale } => {
-            format!("CAST('{}' AS decimal(38,{scale}))", crate::rows::cell::decimal_text(*value, *scale))
+            format!("CAST({} AS decimal(38,{scale}))", narrow_literal(&crate::rows::cell::decimal_text(*value, *scale)))
         }
-        KeyValue::Date(days) => format!("CAST('{}' AS date)", date_text(*days)),
+        KeyValue::Date(days) => format!("CAST({} AS date)", narrow_literal(&date_text(*days))),
         KeyValue::Timestamp { days, ticks } => {
-            let time = time_text(*ticks);
+            let (date, time) = (date_text(*days), time_text(*ticks));
             match column.source_type() {
                 // Three digits are all that these types read; bounds are made from whole milliseconds.
                 SourceType::DateTime | SourceType::SmallDateTime => {
                     let name = if *column.source_type() == SourceType::DateTime { "datetime" } else { "smalldatetime" };
-                    format!("CAST('{}T{}' AS {name})", date_text(*days), &time[..12])
+                    format!("CAST({} AS {name})", narrow_literal(&format!("{date}T{}", &time[..12])))
                 }
                 SourceType::DateTime2 { digits } => {
-                    format!("CAST('{}T{time}' AS datetime2({digits}))", date_text(*days))
+                    format!("CAST({} AS datetime2({digits}))", narrow_literal(&format!("{date}T{time}")))
                 }
-                _ => format!("CAST('{}T{time}' AS datetime2(7))", date_text(*days)),
+                _ => format!("CAST({} AS datetime2(7))", narrow_literal(&format!("{date}T{time}"))),
             }
         }
-        KeyValue::Uuid(bytes) => format!("CAST('{}' AS uniqueidentifier)", uuid_text(bytes)),
+        KeyValue::Uuid(bytes) => format!("CAST({} AS uniqueidentifier)", narrow_literal(&uuid_text(bytes))),
         KeyValue::Bytes(bytes) => format!("0x{}", hex(bytes)),
         KeyValue::Text(text) => match column.source_type() {
             SourceType::NChar { .. } | SourceType::NVarChar { .. } => literal(text),
-            _ => literal(text)[1..].to_owned(),
+            _ => narrow_literal(text),
         },
     }
 }

@@ -3,7 +3,7 @@
 use tiberius::ColumnData;
 
 use super::field::{HasField as _, ReadExpression};
-use super::quote::{identifier, qualified};
+use super::quote::{identifier, narrow_literal, qualified};
 use super::select;
 use super::types::{Length, SourceType};
 use crate::plan::type_map::StoredType;
@@ -59,7 +59,7 @@ pub fn aggregate(column: &ColumnPlan, subject: Subject, aggregate: Aggregate) ->
         },
         Aggregate::Remainders => match subject {
             Subject::Decimal { scale, .. } => {
-                format!("SUM({} % CAST('{}' AS decimal(38,{scale})))", base(column), modulus(scale))
+                format!("SUM({} % CAST({} AS decimal(38,{scale})))", base(column), narrow_literal(&modulus(scale)))
             }
             _ => return None,
         },

@@ -115,6 +115,12 @@ pub async fn row<T: Columns>(connection: &mut Conn, sql: &str) -> Result<Option<
     Ok(rows(connection, sql).await?.into_iter().next())
 }
 
+/// The row of a query that always has one.
+pub async fn only_row<T: Columns>(connection: &mut Conn, sql: &str) -> Result<T> {
+    let none = || Error::new(Side::Target, Kind::Internal, format!("no row came back for {:?}", shorten(sql)));
+    row(connection, sql).await?.ok_or_else(none)
+}
+
 /// Closes politely; a server that is gone already, or says nothing, is no concern.
 pub async fn close(connection: Conn) {
     match tokio::time::timeout(DISCONNECT_TIMEOUT, connection.disconnect()).await {

@@ -4,14 +4,15 @@
 //! knows more than the one before. So the definition is read word by word, and each clause that is neither preserved nor of no concern
 //! keeps the table in place, a clause that nobody has heard of included.
 
+use crate::plan::{Dependent, DependentKind};
 use crate::targets::decisions::Decision;
 use crate::targets::decisions::mysql::{OF_COLUMN, OF_INDEX, OF_OPTIONS};
 
-/// What a new table under the old name would lack, in words. `mark`: how the job's own comments of indexes begin.
-pub(super) fn dependents(definition: &str, mark: &str) -> Vec<String> {
+/// What a new table under the old name would lack. `mark`: how the job's own comments of indexes begin.
+pub(super) fn dependents(definition: &str, mark: &str) -> Vec<Dependent> {
     let tokens = tokens(definition);
     let Some((items, options)) = parts(&tokens) else {
-        return vec!["a definition that could not be read".to_owned()];
+        return vec![Dependent::unnamed(DependentKind::UnreadableDefinition)];
     };
     let mut dependents = Vec::new();
     for item in items {
@@ -148,30 +149,32 @@ fn after_group(tokens: &[Token]) -> &[Token] {
     &tokens[group(tokens).unwrap_or(tokens.len())..]
 }
 
-fn of_item(item: &[Token], mark: &str, dependents: &mut Vec<String>) {
+fn of_item(item: &[Token], mark: &str, dependents: &mut Vec<Dependent>) {
     let begins = |words: &[&str]| item.first().is_some_and(|first| words.iter().any(|word| first.is_word(word)));
     match item.first() {
         Some(Token::Name(column)) => of_column(column, &item[1..], dependents),
         // The catalogs show foreign keys, checks, and indexes of kinds that the job does not make.
         _ if begins(&["CONSTRAINT", "CHECK", "FULLTEXT", "SPATIAL", "VECTOR"]) => {}
         _ if begins(&["PRIMARY", "UNIQUE", "KEY", "INDEX"]) => of_index(item, mark, dependents),
-        _ if begins(&["PERIOD"]) => dependents.push(format!("the period {}", shown(item.get(2..).unwrap_or_default()))),
-        Some(_) => dependents.push(shown(item)),
+        _ if begins(&["PERIOD"]) => {
+            dependents.push(Dependent::new(DependentKind::Period, shown(item.get(2..).unwrap_or_default())));
+        }
+        Some(_) => dependents.push(Dependent::new(DependentKind::TableOption, shown(item))),
         None => {}
     }
 }
 
-fn of_column(column: &str, definition: &[Token], dependents: &mut Vec<String>) {
+fn of_column(column: &str, definition: &[Token], dependents: &mut Vec<Dependent>) {
     let clauses = after_group(definition.get(1..).unwrap_or_default());
     for (clause, kept) in kept(clauses, OF_COLUMN) {
         let dependent = match clause {
-            Some("DEFAULT") => format!("the default of column {column}"),
-            Some("GENERATED ALWAYS AS") => format!("the generated column {column}"),
-            Some("INVISIBLE") => format!("the invisible column {column}"),
+            Some("DEFAULT") => Dependent::new(DependentKind::ColumnDefault, column),
+            Some("GENERATED ALWAYS AS") => Dependent::new(DependentKind::GeneratedColumn, column),
+            Some("INVISIBLE") => Dependent::new(DependentKind::InvisibleColumn, column),
             // MariaDB's json is a text with this check.
             Some("CHECK") if is_json_check(kept, column) => continue,
-            Some("CHECK") => format!("the check of column {column}"),
-            _ => format!("{} of column {column}", shown(kept)),
+            Some("CHECK") => Dependent::new(DependentKind::ColumnCheck, column),
+            _ => Dependent::new(DependentKind::ColumnOption, shown(kept)).of(column),
         };
         dependents.push(dependent);
     }
@@ -185,8 +188,11 @@ fn is_json_check(check: &[Token], column: &str) -> bool {
     valid.is_word("json_valid") && name == column
 }
 
-fn of_index(item: &[Token], mark: &str, dependents: &mut Vec<String>) {
-    let Some(open) = item.iter().position(|token| token.is("(")) else { return dependents.push(shown(item)) };
+fn of_index(item: &[Token], mark: &str, dependents: &mut Vec<Dependent>) {
+    let option = |tokens: &[Token], index: &str| Dependent::new(DependentKind::IndexOption, shown(tokens)).of(index);
+    let Some(open) = item.iter().position(|token| token.is("(")) else {
+        return dependents.push(Dependent::new(DependentKind::TableOption, shown(item)));
+    };
     let index = name_in(&item[..open]).unwrap_or("PRIMARY");
     let behind = after_group(&item[open..]);
     let columns = &item[open + 1..item.len() - behind.len() - 1];
@@ -200,22 +206,25 @@ fn of_index(item: &[Token], mark: &str, dependents: &mut Vec<String>) {
         match &column[1..] {
             [] => {}
             [order] if order.is_word("ASC") || order.is_word("DESC") => {}
-            [Token::Sign('('), ..] => dependents.push(format!("the index {index} over the beginning of column {name}")),
-            more => dependents.push(format!("{} of index {index}", shown(more))),
+            [Token::Sign('('), ..] => {
+                dependents.push(Dependent::new(DependentKind::PrefixIndex, index).of(name));
+            }
+            more => dependents.push(option(more, index)),
         }
     }
     let comment = behind.iter().position(|token| token.is_word("COMMENT")).and_then(|at| behind.get(at + 1));
     if comment.is_some_and(|comment| !matches!(comment, Token::Text(text) if text.starts_with(mark))) {
-        dependents.push(format!("the comment of index {index}"));
+        dependents.push(Dependent::new(DependentKind::IndexComment, index));
     }
-    dependents.extend(kept(behind, OF_INDEX).into_iter().map(|(_, kept)| format!("{} of index {index}", shown(kept))));
+    dependents.extend(kept(behind, OF_INDEX).into_iter().map(|(_, kept)| option(kept, index)));
 }
 
-fn of_options(options: &[Token]) -> Vec<String> {
+fn of_options(options: &[Token]) -> Vec<Dependent> {
     let partitions = options.iter().position(|token| token.is_word("PARTITION"));
     let (options, partitions) = options.split_at(partitions.unwrap_or(options.len()));
-    let mut dependents: Vec<String> = kept(options, OF_OPTIONS).into_iter().map(|(_, kept)| shown(kept)).collect();
-    dependents.extend((!partitions.is_empty()).then(|| "its partitions".to_owned()));
+    let option = |kept: &[Token]| Dependent::new(DependentKind::TableOption, shown(kept));
+    let mut dependents: Vec<Dependent> = kept(options, OF_OPTIONS).into_iter().map(|(_, kept)| option(kept)).collect();
+    dependents.extend((!partitions.is_empty()).then(|| Dependent::unnamed(DependentKind::Partitions)));
     dependents
 }
 
@@ -283,7 +292,7 @@ mod tests {
     use super::*;
 
     fn of(definition: &str) -> Vec<String> {
-        dependents(definition, "made by stopgap")
+        dependents(definition, "made by stopgap").iter().map(Dependent::to_string).collect()
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::config::Engine;
 use crate::model::logical::LogicalType;
 use crate::model::schema::IndexKind;
+use crate::plan::not_created::{NotCreated, What, Why};
 use crate::plan::type_map::{self, Mapping};
 use crate::plan::{ColumnPlan, Dialect, IndexPlan, Named, TablePlan};
 
@@ -101,10 +102,7 @@ impl Dialect for MySqlDialect {
         let lost: Vec<String> = table.columns.iter().filter(cannot_count).map(|column| column.target.clone()).collect();
         for column in table.columns.iter_mut().filter(|column| lost.contains(&column.target)) {
             column.identity = None;
-            table.not_created.push(format!(
-                "identity of {}: AUTO_INCREMENT must lead the primary key and count upwards",
-                column.target
-            ));
+            table.not_created.push(NotCreated::new(What::Identity, &column.target, Why::LeadsNoKey));
         }
     }
 }

@@ -4,7 +4,7 @@
 use futures_util::future::try_join_all;
 use mysql_async::Conn;
 
-use super::connect::{close, row};
+use super::connect::{close, only_row};
 use super::preserved::texts;
 use super::quote;
 use super::{MySql, sql};
@@ -49,10 +49,9 @@ pub(super) async fn of_staging(target: &MySql, table: &TablePlan, staging: &Tabl
 }
 
 async fn part(connection: &mut Conn, digest: &str, relation: &TableName, range: &str) -> Result<TableDigest> {
-    let found: Option<(u64, String)> = row(connection, &format!("{digest} WHERE {range}")).await?;
-    found
-        .and_then(|(rows, sum)| Some(TableDigest { rows, sum: sum.parse().ok()? }))
-        .ok_or_else(|| Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}")))
+    let (rows, sum): (u64, String) = only_row(connection, &format!("{digest} WHERE {range}")).await?;
+    let unreadable = |_| Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}"));
+    Ok(TableDigest { rows, sum: sum.parse().map_err(unreadable)? })
 }
 
 /// The column by which InnoDB keeps the rows, if it is a whole number.
@@ -66,9 +65,10 @@ async fn ranges(connection: &mut Conn, key: &str, staging: &TableName) -> Result
     let key = quote::identifier(key);
     let query =
         format!("SELECT CAST(MIN({key}) AS SIGNED), CAST(MAX({key}) AS SIGNED) FROM {}", quote::qualified(staging));
-    let ends: Option<(Option<i64>, Option<i64>)> = row(connection, &query).await?;
+    // NULL: no rows.
+    let ends: (Option<i64>, Option<i64>) = only_row(connection, &query).await?;
     Ok(match ends {
-        Some((Some(least), Some(most))) => cut(&key, least.into(), most.into()),
+        (Some(least), Some(most)) => cut(&key, least.into(), most.into()),
         _ => vec!["TRUE".to_owned()],
     })
 }

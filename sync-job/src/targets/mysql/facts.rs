@@ -3,13 +3,13 @@
 use mysql_async::Conn;
 
 use super::columns::is_on;
-use super::connect::{row, rows};
+use super::connect::{only_row, rows};
 use super::server::{Collations, MARIADB, MYSQL, Server};
 use super::sql;
 use crate::config::TargetConfig;
-use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::error::Result;
 use crate::model::facts::TargetFacts;
-use crate::plan::{Finding, Severity, TablePlan};
+use crate::plan::{Finding, FindingId, Severity, TablePlan};
 
 /// MariaDB's first release with descending indexes (MDEV-13756); those before read `DESC` and make ascending ones.
 const DESCENDING_SINCE: (u32, u32) = (10, 8);
@@ -20,9 +20,8 @@ pub(super) async fn gather(connection: &mut Conn, config: &TargetConfig) -> Resu
     // Switches as text: some are words on some servers.
     let query = "SELECT VERSION(), @@version_comment, CAST(@@read_only AS CHAR), CAST(@@innodb_read_only AS CHAR), \
                  CAST(@@local_infile AS CHAR), @@max_allowed_packet, @@innodb_autoinc_lock_mode";
-    let found: Option<Answer> = row(connection, query).await?;
     let (version, comment, read_only, innodb_read_only, local_infile, packet, lock_mode) =
-        found.ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
+        only_row::<Answer>(connection, query).await?;
     let mut problems = Vec::new();
     let is_mariadb = version.contains("MariaDB");
     let release = number(&version);
@@ -97,7 +96,7 @@ pub(super) fn refuse_keyless(server: &Server, tables: &[TablePlan]) -> Vec<Findi
         .filter(keyless)
         .map(|table| {
             Finding::new(
-                "no-primary-key",
+                FindingId::NoPrimaryKey,
                 Severity::Refusal,
                 "the server takes no table without a primary key (sql_require_primary_key), and this one gets none",
                 "Set sql_generate_invisible_primary_key = 1 in the parameter group (MySQL 8.0.30 and later), or leave the table out.",

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use mysql_async::Conn;
 
-use super::connect::{execute, row, rows as query};
+use super::connect::{execute, only_row, rows as query};
 use super::load::{ledger, resolve_commit};
 use super::preserved::{Text, texts};
 use super::quote;
@@ -205,8 +205,7 @@ pub(super) async fn refuse_orphans(
             quote::qualified(rows),
             on.join(" AND ")
         );
-        let silent = || Error::new(Side::Target, Kind::Internal, format!("no count of orphans came back for {child}"));
-        let found: u64 = row(connection, &orphans).await?.ok_or_else(silent)?;
+        let found: u64 = only_row(connection, &orphans).await?;
         if found > 0 {
             return Err(Error::new(
                 Side::Target,

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use mysql_async::Conn;
 
-use super::connect::{execute, row, rows};
+use super::connect::{execute, only_row, row, rows};
 use super::definition;
 use super::quote::{literal, qualified};
-use crate::model::error::{Kind, Result};
+use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::{IndexKind, TableName};
-use crate::plan::{TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
+use crate::plan::{Dependent, DependentKind, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
 use crate::targets::MARK;
 
 /// Database, name, kind, engine, options.
@@ -22,6 +22,10 @@ type IndexColumn = (String, String, String, u64, String, String, Option<String>)
 type KeyColumn = (String, String, String, String, String, String);
 /// Database, table, and the name of something of it.
 type Named = (String, String, String);
+/// Database, table, foreign key that refers to it, database and table of the key.
+type IncomingKey = (String, String, String, String, String);
+/// Database, table, code of a [`DependentKind`], name, and what it belongs to.
+type Depends = (String, String, String, String, Option<String>);
 
 /// Looks the tables up; absent ones are absent from the answer.
 pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMap<TableName, TargetTable>> {
@@ -41,7 +45,7 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
         };
         let mut table = TargetTable { not_a_table, ..TargetTable::default() };
         if options.is_some_and(|options| options.contains("partitioned")) {
-            table.dependents.push("its partitions".to_owned());
+            table.dependents.push(Dependent::unnamed(DependentKind::Partitions));
         }
         found.insert(TableName::new(schema, name), table);
     }
@@ -75,15 +79,11 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
             add_to_key(&mut table.foreign_keys, key, column, TableName::new(other_schema, other));
         }
     }
-    for (schema, name, dependent) in rows::<Named>(connection, &DEPENDENTS.replace("$NAMES", &pairs(names))).await? {
-        if let Some(table) = found.get_mut(&TableName::new(schema, name)) {
-            table.dependents.push(dependent);
-        }
-    }
+    add_dependents(connection, names, &mut found).await?;
     if has_histograms(connection).await? {
         for (schema, name, column) in rows::<Named>(connection, &HISTOGRAMS.replace("$NAMES", &pairs(names))).await? {
             if let Some(table) = found.get_mut(&TableName::new(schema, name)) {
-                table.dependents.push(format!("the histogram of column {column}"));
+                table.dependents.push(Dependent::new(DependentKind::Histogram, column));
             }
         }
     }
@@ -97,6 +97,36 @@ pub async fn tables(connection: &mut Conn, names: &[TableName]) -> Result<HashMa
     Ok(found)
 }
 
+/// What the catalogs show of what depends on the tables.
+async fn add_dependents(
+    connection: &mut Conn,
+    names: &[TableName],
+    found: &mut HashMap<TableName, TargetTable>,
+) -> Result<()> {
+    let query = INCOMING_KEYS.replace("$NAMES", &pairs(names));
+    for (schema, name, key, other_schema, other) in rows::<IncomingKey>(connection, &query).await? {
+        if let Some(table) = found.get_mut(&TableName::new(schema, name)) {
+            table.dependents.push(Dependent::foreign_key_from(key, TableName::new(other_schema, other)));
+        }
+    }
+    // Keys have no comments: each is a dependent, whoever made it.
+    for table in found.values_mut() {
+        let keys = table.foreign_keys.iter().map(|key| Dependent::foreign_key_to(&key.name, &key.referenced));
+        table.dependents.extend(keys);
+    }
+    let query = DEPENDENTS.replace("$NAMES", &pairs(names));
+    for (schema, name, code, dependent, of) in rows::<Depends>(connection, &query).await? {
+        let kind = DependentKind::from_code(&code).ok_or_else(|| {
+            let message = format!("the catalog's answer has a dependent of the unknown kind {code:?}");
+            Error::new(Side::Target, Kind::Internal, message)
+        })?;
+        if let Some(table) = found.get_mut(&TableName::new(schema, name)) {
+            table.dependents.push(Dependent { of, ..Dependent::new(kind, dependent) });
+        }
+    }
+    Ok(())
+}
+
 /// Those of the names under which there is something now.
 pub async fn present(connection: &mut Conn, names: &[TableName]) -> Result<HashSet<TableName>> {
     let found = rows::<Table>(connection, &TABLES.replace("$WHICH", &which("t", names))).await?;
@@ -104,17 +134,17 @@ pub async fn present(connection: &mut Conn, names: &[TableName]) -> Result<HashS
 }
 
 /// What its definition holds that a new table would lack.
-async fn defined(connection: &mut Conn, name: &TableName) -> Result<Vec<String>> {
+async fn defined(connection: &mut Conn, name: &TableName) -> Result<Vec<Dependent>> {
     // Without quotes a name cannot be told from a keyword.
     execute(connection, "SET SESSION sql_quote_show_create = 1").await?;
     let shown = row::<(String, String)>(connection, &format!("SHOW CREATE TABLE {}", qualified(name))).await;
     match shown {
         Ok(Some((_, shown))) => Ok(definition::dependents(&shown, MARK)),
         // It is gone, or not for this login to see: what is not known is not dropped.
-        Ok(None) => Ok(vec!["a definition that could not be read".to_owned()]),
+        Ok(None) => Ok(vec![Dependent::unnamed(DependentKind::UnreadableDefinition)]),
         Err(error) if matches!(error.kind, Kind::Permission | Kind::Statement) => {
             tracing::warn!(table = %name, error = error.chain(), "its definition could not be read");
-            Ok(vec!["a definition that could not be read".to_owned()])
+            Ok(vec![Dependent::unnamed(DependentKind::UnreadableDefinition)])
         }
         Err(error) => Err(error),
     }
@@ -124,7 +154,7 @@ async fn defined(connection: &mut Conn, name: &TableName) -> Result<Vec<String>>
 async fn has_histograms(connection: &mut Conn) -> Result<bool> {
     let query = "SELECT COUNT(*) FROM information_schema.tables \
                  WHERE table_schema = 'information_schema' AND table_name = 'COLUMN_STATISTICS'";
-    Ok(row::<u64>(connection, query).await?.unwrap_or(0) > 0)
+    Ok(only_row::<u64>(connection, query).await? > 0)
 }
 
 /// Columns come in the order of the index, one by one.
@@ -149,7 +179,7 @@ fn add_to_index(
     indexes.push(TargetIndex { name, kind, columns, descending, included, made_by_job });
 }
 
-/// Keys have no comments: each is a dependent, whoever made it.
+/// Whoever made it: a key has no comment to tell.
 fn add_to_key(keys: &mut Vec<TargetForeignKey>, name: String, column: String, referenced: TableName) {
     if let Some(key) = keys.iter_mut().find(|key| key.name == name) {
         key.columns.push(column);
@@ -210,35 +240,34 @@ WHERE (h.schema_name, h.table_name) IN ($NAMES) ORDER BY 1, 2, 3";
 /// What a rename would lose, as far as the catalogs tell; see [`definition`] for the rest. Grants and views go by the table's name here, and stay; whether ordinary indexes would be lost is
 /// the plan's to say.
 const DEPENDENTS: &str = "\
-SELECT r.table_schema, r.table_name, r.dependent FROM (
-  SELECT k.referenced_table_schema AS table_schema, k.referenced_table_name AS table_name,
-         CONCAT('foreign key ', k.constraint_name, ' of ', k.table_schema, '.', k.table_name) AS dependent
-  FROM information_schema.key_column_usage AS k
-  WHERE k.ordinal_position = 1 AND (k.referenced_table_schema, k.referenced_table_name) IN ($NAMES)
-        AND (k.table_schema, k.table_name) <> (k.referenced_table_schema, k.referenced_table_name)
-  UNION ALL
-  SELECT k.table_schema, k.table_name, CONCAT('foreign key ', k.constraint_name, ' to ', k.referenced_table_schema, '.', k.referenced_table_name)
-  FROM information_schema.key_column_usage AS k
-  WHERE k.ordinal_position = 1 AND k.referenced_table_name IS NOT NULL AND (k.table_schema, k.table_name) IN ($NAMES)
-  UNION ALL
-  SELECT g.event_object_schema, g.event_object_table, CONCAT('trigger ', g.trigger_name)
+SELECT r.table_schema, r.table_name, r.kind, r.name, r.belongs_to FROM (
+  SELECT g.event_object_schema AS table_schema, g.event_object_table AS table_name, 'trigger' AS kind, g.trigger_name AS name,
+         NULL AS belongs_to
   FROM information_schema.triggers AS g WHERE (g.event_object_schema, g.event_object_table) IN ($NAMES)
   UNION ALL
-  SELECT c.table_schema, c.table_name, CONCAT('check constraint ', c.constraint_name)
+  SELECT c.table_schema, c.table_name, 'check_constraint', c.constraint_name, NULL
   FROM information_schema.table_constraints AS c
   WHERE c.constraint_type = 'CHECK' AND (c.table_schema, c.table_name) IN ($NAMES)
         AND NOT EXISTS (SELECT * FROM information_schema.columns AS j
                         WHERE j.table_schema = c.table_schema AND j.table_name = c.table_name AND j.column_name = c.constraint_name)
   UNION ALL
-  SELECT c.table_schema, c.table_name, CONCAT('the generated column ', c.column_name)
+  SELECT c.table_schema, c.table_name, 'generated_column', c.column_name, NULL
   FROM information_schema.columns AS c
   WHERE c.extra LIKE '% GENERATED' AND (c.table_schema, c.table_name) IN ($NAMES)
   UNION ALL
-  SELECT c.table_schema, c.table_name, CONCAT('the default of column ', c.column_name)
+  SELECT c.table_schema, c.table_name, 'column_default', c.column_name, NULL
   FROM information_schema.columns AS c
   WHERE c.column_default IS NOT NULL AND c.column_default <> 'NULL' AND (c.table_schema, c.table_name) IN ($NAMES)
   UNION ALL
-  SELECT DISTINCT s.table_schema, s.table_name, CONCAT('the ', LOWER(s.index_type), ' index ', s.index_name)
+  SELECT DISTINCT s.table_schema, s.table_name, 'special_index', s.index_name, LOWER(s.index_type)
   FROM information_schema.statistics AS s
   WHERE (s.index_type <> 'BTREE' OR s.column_name IS NULL) AND (s.table_schema, s.table_name) IN ($NAMES)
-) AS r ORDER BY 1, 2, 3";
+) AS r ORDER BY 1, 2, 3, 4";
+
+/// Foreign keys of other tables.
+const INCOMING_KEYS: &str = "\
+SELECT k.referenced_table_schema, k.referenced_table_name, k.constraint_name, k.table_schema, k.table_name
+FROM information_schema.key_column_usage AS k
+WHERE k.ordinal_position = 1 AND (k.referenced_table_schema, k.referenced_table_name) IN ($NAMES)
+      AND (k.table_schema, k.table_name) <> (k.referenced_table_schema, k.referenced_table_name)
+ORDER BY 1, 2, 4, 5, 3";

@@ -5,7 +5,7 @@ use tokio::sync::Mutex;
 
 use super::MySql;
 use super::columns::is_on;
-use super::connect::{close, row};
+use super::connect::{close, only_row, row};
 use super::quote::literal;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::targets;
@@ -25,22 +25,23 @@ fn lock_name(target: &MySql) -> String {
 pub(super) async fn acquire(target: &MySql) -> Result<Lease> {
     match lock(target).await? {
         Acquired::Ours(session) => Ok(Lease { target: target.clone(), state: Mutex::new(LeaseState::new(session)) }),
-        Acquired::Others(_, words) => Err(Error::new(Side::Job, Kind::Refused, words)),
+        Acquired::Others(_, words) => Err(Error::new(Side::Job, Kind::LeaseHeld, words)),
     }
 }
 
 async fn lock(target: &MySql) -> Result<Acquired<Conn>> {
     let mut connection = target.connect().await?;
     // A reader has locks of its own. After a failover the name of the cluster may still lead to the server that is one now.
-    let read_only: Option<String> = row(&mut connection, "SELECT CAST(@@innodb_read_only AS CHAR)").await?;
-    if read_only.is_none_or(|read_only| is_on(&read_only)) {
+    let read_only: String = only_row(&mut connection, "SELECT CAST(@@innodb_read_only AS CHAR)").await?;
+    if is_on(&read_only) {
         close(connection).await;
         let message = format!("{} is a reader: no lease can be taken there", target.config.host);
         return Err(Error::new(Side::Target, Kind::Transient, message));
     }
     let name = lock_name(target);
-    let taken: Option<Option<i64>> = row(&mut connection, &format!("SELECT GET_LOCK({}, 0)", literal(&name))).await?;
-    if taken.flatten() == Some(1) {
+    // NULL: an error, such as a session that is being ended.
+    let taken: Option<i64> = only_row(&mut connection, &format!("SELECT GET_LOCK({}, 0)", literal(&name))).await?;
+    if taken == Some(1) {
         let id = connection.id().into();
         return Ok(Acquired::Ours(Session { connection, id }));
     }
@@ -65,8 +66,9 @@ async fn holder(connection: &mut Conn, name: &str) -> (Option<u64>, String) {
 /// Whether this connection still holds the lock.
 async fn holds(connection: &mut Conn, name: &str) -> Result<bool> {
     let query = format!("SELECT IS_USED_LOCK({}) = CONNECTION_ID()", literal(name));
-    let held: Option<Option<i64>> = row(connection, &query).await?;
-    Ok(held.flatten() == Some(1))
+    // NULL: nobody has it.
+    let held: Option<i64> = only_row(connection, &query).await?;
+    Ok(held == Some(1))
 }
 
 impl targets::Lease for Lease {

@@ -14,7 +14,7 @@ use crate::plan::{Dialect, Finding, SwapMethod, TablePlan, TargetTable};
 use crate::proof::witness::{Answer, Plan, Scope};
 use crate::rows::digest::{TableDigest, hash_bytes};
 use crate::targets::encode::load_data::LoadDataEncoder;
-use crate::targets::{Staging, SwapItem, Target};
+use crate::targets::{ChunkLoader, Staging, SwapItem, Target};
 
 mod columns;
 mod connect;
@@ -43,7 +43,7 @@ mod witness;
 
 pub use dialect::MySqlDialect;
 
-use connect::{close, connect, execute, row, rows};
+use connect::{close, connect, execute, only_row, rows};
 use preserved::PreservedAttributes;
 
 /// Tables of every run start with this.
@@ -148,7 +148,7 @@ async fn refuse_wide_rows(connection: &mut Conn, table: &TablePlan) -> Result<()
 impl Target for MySql {
     type Encoder = LoadDataEncoder;
     type Lease = lease::Lease;
-    type Loader = load::ChunkLoader;
+    type Loader = ChunkLoader;
 
     fn dialect(&self) -> &'static dyn Dialect {
         const EITHER_WAY: MySqlDialect = MySqlDialect { descends: true };
@@ -248,7 +248,7 @@ impl Target for MySql {
         .await
     }
 
-    async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<load::ChunkLoader> {
+    async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<ChunkLoader> {
         load::open(self, table, &staging.name).await
     }
 
@@ -297,9 +297,9 @@ impl Target for MySql {
 
     async fn count(&self, relation: &TableName) -> Result<u64> {
         let mut connection = self.connect().await?;
-        let found = row(&mut connection, &format!("SELECT COUNT(*) FROM {}", quote::qualified(relation))).await?;
+        let count = only_row(&mut connection, &format!("SELECT COUNT(*) FROM {}", quote::qualified(relation))).await?;
         close(connection).await;
-        found.ok_or_else(|| Error::new(Side::Target, Kind::Internal, format!("no count came back for {relation}")))
+        Ok(count)
     }
 
     async fn swap(&self, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {

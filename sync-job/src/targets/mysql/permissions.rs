@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mysql_async::Conn;
 
-use super::connect::{row, rows};
+use super::connect::{only_row, rows};
 use super::quote::{identifier, literal};
 use crate::model::error::Result;
 use crate::plan::{SwapMethod, TablePlan};
@@ -26,11 +26,11 @@ fn needed(tables: &[TablePlan], database: &str, is_mariadb: bool) -> Vec<&'stati
 
 /// Each missing permission with the statement that grants it. `SHOW GRANTS` lists what roles in effect give, too.
 pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
-    let me: String = row(connection, "SELECT CURRENT_USER()").await?.unwrap_or_default();
+    let me: String = only_row(connection, "SELECT CURRENT_USER()").await?;
     let grants: Vec<Grant> =
         rows::<String>(connection, "SHOW GRANTS").await?.iter().filter_map(|line| Grant::parse(line)).collect();
     let mut missing = Vec::new();
-    let lower_case: u64 = row(connection, "SELECT @@lower_case_table_names").await?.unwrap_or(0);
+    let lower_case: u64 = only_row(connection, "SELECT @@lower_case_table_names").await?;
     for table in tables.iter().filter(|table| lower_case > 0 && table.target.name != table.target.name.to_lowercase()) {
         missing.push((
             format!(
@@ -40,7 +40,7 @@ pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Resu
             "Set names = \"lower\", or give the table a target in lower case.".to_owned(),
         ));
     }
-    let version: String = row(connection, "SELECT VERSION()").await?.unwrap_or_default();
+    let version: String = only_row(connection, "SELECT VERSION()").await?;
     let is_mariadb = version.contains("MariaDB");
     let databases: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).collect();
     for database in databases {
@@ -143,6 +143,14 @@ fn like(pattern: &[u8], text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn grants_are_right_whatever_the_names_hold() {
+        assert_eq!(
+            grant_statement(&["SELECT", "DROP"], "a`b\"c]", "o'neil`@10.0.%"),
+            "GRANT SELECT, DROP ON `a``b\"c]`.* TO 'o''neil`'@'10.0.%';"
+        );
+    }
 
     #[test]
     fn grants_are_read_by_database() {

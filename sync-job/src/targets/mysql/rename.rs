@@ -5,7 +5,7 @@
 
 use mysql_async::Conn;
 
-use super::connect::{close, execute, row};
+use super::connect::{close, execute, only_row, row};
 use super::load::ledger;
 use super::quote;
 use super::{MySql, inspect};
@@ -13,11 +13,9 @@ use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::plan::SwapMethod;
+use crate::targets::commit::RESOLVE_ATTEMPTS;
 use crate::targets::swap::refuse_new_dependents;
 use crate::targets::{Staging, SwapItem};
-
-/// How often it is asked what became of a RENAME without a reply before giving up.
-const RESOLVE_ATTEMPTS: u32 = 10;
 
 /// What the tables of one swap that change by name have behind them.
 #[derive(Debug, Default)]
@@ -100,24 +98,19 @@ impl Rename {
         }
         let ids = self.unanswered.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
         let under_way = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE id IN ({ids})");
-        for attempt in 1..=RESOLVE_ATTEMPTS {
-            let Ok(mut connection) = target.connect().await else {
-                tokio::time::sleep(retry::backoff(attempt)).await;
-                continue;
-            };
+        let ask = async || {
+            let mut connection = target.connect().await.map_err(drop)?;
             // Asked for before the proof: what has ended by now has left it. One sees one's own sessions without any privilege.
-            let ended = matches!(row::<u64>(&mut connection, &under_way).await, Ok(Some(0)));
-            match is_done(&mut connection, items).await {
-                Ok(true) => return Found::Done(connection),
-                Ok(false) if ended => {
-                    close(connection).await;
-                    return Found::NotDone;
-                }
-                _ => close(connection).await,
+            let ended = matches!(only_row::<u64>(&mut connection, &under_way).await, Ok(0));
+            let is_done = is_done(&mut connection, items).await;
+            if matches!(is_done, Ok(true)) {
+                return Ok(Found::Done(connection));
             }
-            tokio::time::sleep(retry::backoff(attempt)).await;
-        }
-        Found::Unknown
+            close(connection).await;
+            if ended && is_done.is_ok() { Ok(Found::NotDone) } else { Err(()) }
+        };
+        let policy = retry::of_any(RESOLVE_ATTEMPTS - 1, |_| {});
+        policy.retry("RENAME", &mut 0, ask).await.unwrap_or(Found::Unknown)
     }
 }
 

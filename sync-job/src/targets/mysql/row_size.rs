@@ -1,8 +1,9 @@
 //! What a row may take: the server's limit over all columns, and InnoDB's for the part of a row that stays in its page.
 
 use super::sql;
+use crate::plan::not_created::{NotCreated, What, Why};
 use crate::plan::type_map::StoredType;
-use crate::plan::{ColumnPlan, Finding, Severity, TablePlan};
+use crate::plan::{ColumnPlan, Finding, FindingId, Severity, TablePlan};
 
 /// The row's limit over all columns but the contents of BLOB and TEXT (MySQL 8.0 Reference Manual, 10.4.7 "Limits on Table
 /// Column Count and Row Size"), in bytes.
@@ -49,7 +50,7 @@ pub(super) fn fit(table: &mut TablePlan) {
     };
     if let Some(message) = found {
         let remedy = "Leave columns out (exclude_columns), or copy them into two tables by way of views.";
-        let finding = Finding::new("row-too-wide", Severity::Refusal, message, remedy);
+        let finding = Finding::new(FindingId::RowTooWide, Severity::Refusal, message, remedy);
         table.findings.push(finding.on(&table.source));
         return;
     }
@@ -60,7 +61,7 @@ pub(super) fn fit(table: &mut TablePlan) {
              takes {MOST_PAGE_BYTES}"
         );
         let remedy = "A run fails should there be such a row. Leave columns out (exclude_columns) to be sure.";
-        let finding = Finding::new("row-may-be-too-long", Severity::Warning, message, remedy);
+        let finding = Finding::new(FindingId::RowMayBeTooLong, Severity::Warning, message, remedy);
         table.findings.push(finding.on(&table.source));
     }
 }
@@ -79,8 +80,8 @@ fn widen(table: &mut TablePlan, most: u64, total: fn(&TablePlan) -> u64, taken: 
         let Some(column) = widest else { return };
         let wide = if column.mapping.stored == StoredType::Bytes { "blob" } else { "text" };
         let narrow = std::mem::replace(&mut column.mapping.target_type, wide.to_owned());
-        let note = format!("{narrow} becomes {wide}, since a row takes {most} bytes; no value is changed");
-        table.not_created.push(format!("{}: {note}", column.target));
+        let why = Why::Widened { from: narrow, to: wide.to_owned(), most };
+        table.not_created.push(NotCreated::new(What::ColumnType, &column.target, why));
     }
 }
 

@@ -1,15 +1,16 @@
 //! Transactions whose snapshot is older than the new table would get error 1412 from it: a rename waits for them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mysql_async::Conn;
 
 use super::MySql;
-use super::connect::row;
+use super::connect::{only_row, row};
 use super::permissions::account;
 use super::quote;
+use crate::connect::retry::Deadline;
 use crate::model::error::{Kind, Result};
-use crate::plan::{Finding, Severity, SwapMethod, TablePlan};
+use crate::plan::{Finding, FindingId, Severity, SwapMethod, TablePlan};
 
 /// How often old snapshots are looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -32,7 +33,7 @@ impl Wait {
         &mut self,
         target: &MySql,
         connection: &mut Conn,
-        deadline: Instant,
+        deadline: &Deadline,
     ) -> Result<std::result::Result<(), String>> {
         let now = self.since(connection).await?;
         let own = target.own_connections();
@@ -46,7 +47,7 @@ impl Wait {
         loop {
             match row::<(String, String)>(connection, &query).await {
                 Ok(None) => return Ok(Ok(())),
-                Ok(Some((id, since))) if Instant::now() >= deadline => {
+                Ok(Some((id, since))) if deadline.has_passed() => {
                     return Ok(Err(format!("a transaction of connection {id}, open since {since} UTC")));
                 }
                 Ok(Some(_)) => tokio::time::sleep(LOOK_AGAIN).await,
@@ -63,10 +64,11 @@ impl Wait {
 
     /// The server's clock decides; a transaction of this very second may be older than the staging table's rows.
     async fn since(&mut self, connection: &mut Conn) -> Result<String> {
-        if self.since.is_none() {
-            self.since = row(connection, "SELECT CAST(NOW() AS CHAR)").await?;
-        }
-        Ok(quote::literal(self.since.as_deref().unwrap_or_default()))
+        let since = match self.since.take() {
+            Some(since) => since,
+            None => only_row(connection, "SELECT CAST(NOW() AS CHAR)").await?,
+        };
+        Ok(quote::literal(self.since.insert(since)))
     }
 }
 
@@ -75,12 +77,12 @@ pub(super) async fn invisible(connection: &mut Conn, tables: &[TablePlan]) -> Re
     if tables.iter().all(|table| table.swap.method != SwapMethod::Rename) {
         return Ok(None);
     }
-    match row::<u64>(connection, "SELECT COUNT(*) FROM information_schema.innodb_trx").await {
+    match only_row::<u64>(connection, "SELECT COUNT(*) FROM information_schema.innodb_trx").await {
         Ok(_) => Ok(None),
         Err(error) if error.kind == Kind::Permission => {
-            let me: String = row(connection, "SELECT CURRENT_USER()").await?.unwrap_or_default();
+            let me: String = only_row(connection, "SELECT CURRENT_USER()").await?;
             Ok(Some(Finding::new(
-                "readers-not-seen",
+                FindingId::InvisibleSessions,
                 Severity::Warning,
                 format!(
                     "{me} lacks PROCESS and does not see transactions that began before a swap: a rename does not wait for them, \

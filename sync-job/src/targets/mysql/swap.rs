@@ -3,31 +3,26 @@
 //! MySQL's statements on tables are not transactional, so the order of steps is chosen such that a crash after any of them leaves
 //! either the old table or the new one under the final name, and beside it only tables that the next run drops by their names.
 
-use std::time::Instant;
-
 use mysql_async::Conn;
+use tokio::sync::Mutex;
 
 use super::connect::{close, execute};
 use super::rename::{Found, Rename};
 use super::{MySql, foreign_keys, in_place, snapshots};
-use crate::connect::retry;
+use crate::connect::retry::Deadline;
 use crate::model::error::{Error, Kind, Result};
 use crate::plan::SwapMethod;
 use crate::targets::SwapItem;
-use crate::targets::swap::fall_back;
+use crate::targets::swap::{fall_back, names, with_retries};
 
 /// Swaps all items, trying again while locks are held by others or the server cannot be reached, for at most `swap_wait`.
 pub(super) async fn swap(target: &MySql, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
-    let mut swap = Swap::new(target, items);
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let Err(error) = swap.attempt().await else { return Ok(swap.methods) };
-        if !retry::worth_retrying(error.kind) || Instant::now() >= swap.deadline {
-            return swap.give_up(error).await;
-        }
-        tracing::info!(tables = names(items), attempt, error = error.chain(), "the swap waits and is tried again");
-        tokio::time::sleep(retry::backoff(attempt)).await;
+    let swap = Swap::new(target, items);
+    let deadline = swap.deadline.clone();
+    let swap = Mutex::new(swap);
+    match with_retries(items, deadline, async || swap.lock().await.attempt().await).await {
+        Ok(()) => Ok(swap.into_inner().methods),
+        Err(error) => swap.into_inner().give_up(error).await,
     }
 }
 
@@ -36,7 +31,7 @@ struct Swap<'a> {
     target: &'a MySql,
     items: &'a [SwapItem<'a>],
     methods: Vec<SwapMethod>,
-    deadline: Instant,
+    deadline: Deadline,
     snapshots: snapshots::Wait,
     have_keys: bool,
     are_replaced: bool,
@@ -49,7 +44,7 @@ impl<'a> Swap<'a> {
             target,
             items,
             methods: items.iter().map(|item| item.table.swap.method).collect(),
-            deadline: Instant::now() + target.config.swap_wait,
+            deadline: Deadline::after(target.config.swap_wait),
             snapshots: snapshots::Wait::default(),
             have_keys: false,
             are_replaced: false,
@@ -102,10 +97,10 @@ impl<'a> Swap<'a> {
         if self.methods.contains(&SwapMethod::InPlace) {
             return fall_back(self.items, &mut self.methods, "another table of its group, which is kept");
         }
-        if let Err(holder) = self.snapshots.until(self.target, connection, self.deadline).await? {
+        if let Err(holder) = self.snapshots.until(self.target, connection, &self.deadline).await? {
             fall_back(self.items, &mut self.methods, &holder)?;
             // The wait may have used up the time, and this needs some of its own.
-            self.deadline = Instant::now() + self.target.config.swap_wait;
+            self.deadline.restart(self.target.config.swap_wait);
         }
         Ok(())
     }
@@ -158,8 +153,4 @@ impl<'a> Swap<'a> {
         }
         Err(Error::new(side, kind, format!("swapping {names} failed")).with_source(error.whole()))
     }
-}
-
-fn names(items: &[SwapItem<'_>]) -> String {
-    items.iter().map(|item| item.table.target.to_string()).collect::<Vec<_>>().join(", ")
 }

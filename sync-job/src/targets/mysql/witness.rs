@@ -2,10 +2,10 @@
 
 use mysql_async::Conn;
 
-use super::connect::row;
+use super::connect::only_row;
 use super::quote::{identifier, literal as quoted, qualified};
 use super::sql::in_utf8mb4;
-use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::error::Result;
 use crate::model::schema::TableName;
 use crate::plan::{ColumnPlan, TablePlan};
 use crate::proof::witness::{self, Aggregate, Answer, Content, HASHED_BYTES, PLACES, Plan, Question, Scope, Subject};
@@ -32,15 +32,10 @@ pub(super) async fn ask(
         // The bounds of ranges are values of rows.
         tracing::debug!(%relation, sql = all, "witness, or a part of it");
         let sql = format!("{all}{condition}");
-        let found: Option<Vec<Option<String>>> = row(connection, &sql).await?;
-        let texts = found.ok_or_else(|| no_answer(relation))?;
+        let texts: Vec<Option<String>> = only_row(connection, &sql).await?;
         answers.extend(questions.iter().zip(texts).map(|(question, text)| Some(spelt(plan, *question, &text?))));
     }
     Ok(answers)
-}
-
-fn no_answer(relation: &TableName) -> Error {
-    Error::new(Side::Target, Kind::Internal, format!("no sums came back for {relation}"))
 }
 
 fn spelt(plan: &Plan, question: Question, text: &str) -> String {
@@ -129,10 +124,12 @@ fn literal(value: &KeyValue) -> String {
     match value {
         KeyValue::Int(value) => value.to_string(),
         KeyValue::Decimal { value, scale } => decimal_text(*value, *scale),
-        KeyValue::Date(days) => format!("DATE'{}'", date_text(*days)),
-        KeyValue::Timestamp { days, ticks } => format!("TIMESTAMP'{} {}'", date_text(*days), &time_text(*ticks)[..15]),
-        KeyValue::Bytes(bytes) => format!("x'{}'", hex(bytes)),
-        KeyValue::Uuid(bytes) => format!("'{}'", crate::rows::cell::uuid_text(bytes)),
+        KeyValue::Date(days) => format!("DATE{}", quoted(&date_text(*days))),
+        KeyValue::Timestamp { days, ticks } => {
+            format!("TIMESTAMP{}", quoted(&format!("{} {}", date_text(*days), &time_text(*ticks)[..15])))
+        }
+        KeyValue::Bytes(bytes) => format!("x{}", quoted(&hex(bytes))),
+        KeyValue::Uuid(bytes) => quoted(&crate::rows::cell::uuid_text(bytes)),
         KeyValue::Text(text) => quoted(text),
     }
 }

@@ -84,6 +84,11 @@ pub async fn rows(connection: &mut PgConnection, sql: &str) -> Result<Vec<Answer
         .map_err(|error| classify(error, format!("the target did not answer: {}", shorten(sql))))
 }
 
+/// The row of a query that always has one.
+pub async fn only_row(connection: &mut PgConnection, sql: &str) -> Result<Answer> {
+    Answer::only(rows(connection, sql).await?, sql)
+}
+
 /// Closes politely; a server that is gone already is no concern.
 pub async fn close(connection: PgConnection) {
     if let Err(error) = connection.close().await {

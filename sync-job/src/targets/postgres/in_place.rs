@@ -3,7 +3,7 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::connect::{execute, rows as select};
+use super::connect::{execute, only_row, rows as select};
 use super::quote;
 use super::row::Answer;
 use super::{digest_of, sql};
@@ -179,8 +179,7 @@ async fn is_referenced(connection: &mut PgConnection, target: &str) -> Result<bo
         "SELECT EXISTS (SELECT FROM pg_constraint WHERE contype = 'f' AND confrelid = {}::regclass AND conrelid <> confrelid) AS yes",
         quote::literal(target)
     );
-    let found = select(connection, &query).await?;
-    found.first().map_or(Ok(true), |row| row.value("yes"))
+    only_row(connection, &query).await?.flag("yes")
 }
 
 /// The statements of a merge by key.

@@ -33,7 +33,7 @@ pub async fn tables(connection: &mut PgConnection, names: &[TableName]) -> Resul
     }
     let list: Vec<String> = oids.keys().map(ToString::to_string).collect();
     let list = list.join(", ");
-    let dependents = dependents::query(connection).await?;
+    let asked = dependents::query(connection).await?;
     let mut each = async |query: &str, add: fn(&mut TargetTable, &Answer) -> Result<()>| -> Result<()> {
         for row in rows(
             connection,
@@ -50,7 +50,11 @@ pub async fn tables(connection: &mut PgConnection, names: &[TableName]) -> Resul
     each(COLUMNS, |table, row| column(row).map(|column| table.columns.push(column))).await?;
     each(INDEXES, |table, row| index(row).map(|index| table.indexes.push(index))).await?;
     each(FOREIGN_KEYS, |table, row| foreign_key(row).map(|key| table.foreign_keys.push(key))).await?;
-    each(&dependents, |table, row| row.text("dependent").map(|dependent| table.dependents.push(dependent))).await?;
+    each(&asked, |table, row| dependents::dependent(row).map(|found| table.dependents.push(found))).await?;
+    each(dependents::INCOMING_KEYS, |table, row| {
+        dependents::incoming_key(row).map(|found| table.dependents.push(found))
+    })
+    .await?;
     Ok(found)
 }
 

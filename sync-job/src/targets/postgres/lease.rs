@@ -4,7 +4,7 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::Mutex;
 
 use super::Postgres;
-use super::connect::{close, connect, rows};
+use super::connect::{close, connect, only_row, rows};
 use super::quote::literal;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::targets;
@@ -22,7 +22,7 @@ pub struct Lease {
 pub(super) async fn acquire(target: &Postgres) -> Result<Lease> {
     match lock(target).await? {
         Acquired::Ours(session) => Ok(Lease { target: target.clone(), state: Mutex::new(LeaseState::new(session)) }),
-        Acquired::Others(_, words) => Err(Error::new(Side::Job, Kind::Refused, words)),
+        Acquired::Others(_, words) => Err(Error::new(Side::Job, Kind::LeaseHeld, words)),
     }
 }
 
@@ -31,10 +31,8 @@ async fn lock(target: &Postgres) -> Result<Acquired<PgConnection>> {
     let key = target.job_hash as i32;
     refuse_reader(&mut connection).await?;
     let query = format!("SELECT pg_try_advisory_lock({LOCK_CLASS}, {key}) AS locked, pg_backend_pid() AS pid");
-    let found = rows(&mut connection, &query).await?;
-    if let Some(row) = found.first()
-        && row.flag("locked")?
-    {
+    let row = only_row(&mut connection, &query).await?;
+    if row.flag("locked")? {
         let pid: i32 = row.value("pid")?;
         return Ok(Acquired::Ours(Session { connection, id: pid.unsigned_abs().into() }));
     }
@@ -45,10 +43,7 @@ async fn lock(target: &Postgres) -> Result<Acquired<PgConnection>> {
 
 /// A reader gives the lock as well, and nobody at the writer would heed it. After a failover the name may lead to one for a while.
 async fn refuse_reader(connection: &mut PgConnection) -> Result<()> {
-    let found = rows(connection, "SELECT pg_is_in_recovery() AS reader").await?;
-    if let Some(row) = found.first()
-        && !row.value::<bool, _>("reader")?
-    {
+    if !only_row(connection, "SELECT pg_is_in_recovery() AS reader").await?.flag("reader")? {
         return Ok(());
     }
     Err(Error::new(Side::Target, Kind::Transient, "the server that answers is a reader: it cannot give the lease"))
@@ -65,9 +60,12 @@ async fn holder(connection: &mut PgConnection, key: i32) -> (Option<u64>, String
     );
     let Ok(found) = rows(connection, &query).await else { return (None, String::new()) };
     let Some(row) = found.first() else { return (None, String::new()) };
-    let (pid, client, since) = (row.value::<i32, _>("pid"), row.text("client"), row.text("since"));
+    // Only some logins see when another's session began.
+    let (pid, client, since) =
+        (row.value::<i32, _>("pid"), row.text("client"), row.value::<Option<String>, _>("since"));
     let (Ok(pid), Ok(client), Ok(since)) = (pid, client, since) else { return (None, String::new()) };
-    (Some(pid.unsigned_abs().into()), format!(" (pid {pid}, from {client}, since {since})"))
+    let since = since.map(|since| format!(", since {since}")).unwrap_or_default();
+    (Some(pid.unsigned_abs().into()), format!(" (pid {pid}, from {client}{since})"))
 }
 
 /// Whether this connection still holds the lock.
@@ -77,8 +75,7 @@ async fn holds(connection: &mut PgConnection, key: i32) -> Result<bool> {
          AND classid::int8 = {LOCK_CLASS} AND objid::int8 = {}",
         i64::from(key as u32)
     );
-    let found = rows(connection, &query).await?;
-    found.first().map_or(Ok(false), |row| Ok(row.value::<i64, _>("held")? > 0))
+    Ok(only_row(connection, &query).await?.value::<i64, _>("held")? > 0)
 }
 
 impl targets::Lease for Lease {

@@ -3,53 +3,27 @@
 use std::collections::HashMap;
 
 use sqlx::postgres::{PgConnection, PgDatabaseError};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
 use super::Postgres;
-use super::connect::{classify, close, connect, execute, rows};
+use super::connect::{classify, close, execute, only_row};
 use super::quote;
 use super::{server_message, sql};
-use crate::connect::retry;
-use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::error::{Error, Result};
 use crate::model::schema::TableName;
 use crate::plan::TablePlan;
-use crate::targets::{BudgetedBuffer, Loader};
-
-/// How often the outcome of a commit without a reply is asked for before giving up.
-const RESOLVE_ATTEMPTS: u32 = 10;
-
-/// A chunk being loaded over its own connection, by a task of its own, so that reading and sending overlap.
-pub struct ChunkLoader {
-    full: mpsc::Sender<BudgetedBuffer>,
-    empty: mpsc::Receiver<Vec<u8>>,
-    task: JoinHandle<Result<()>>,
-    /// Rows may only be committed after the last buffer was handed over on purpose, not because the reader broke off.
-    complete: oneshot::Sender<()>,
-}
+use crate::targets::BudgetedBuffer;
+use crate::targets::commit::{self, CommitState};
+use crate::targets::load::{Buffers, ChunkLoader, End, Transaction};
 
 pub(super) async fn open(target: &Postgres, table: &TablePlan, staging: &TableName) -> Result<ChunkLoader> {
-    let mut connection = connect(&target.config, &target.application_name).await?;
+    let mut connection = target.connect().await?;
     execute(&mut connection, "BEGIN").await?;
-    let found = rows(&mut connection, "SELECT pg_current_xact_id()::text AS id").await?;
-    let none = || Error::new(Side::Target, Kind::Internal, "the target gave no transaction id");
-    let transaction: String = found.first().ok_or_else(none)?.value("id")?;
-    let (full, incoming) = mpsc::channel(1);
-    let (outgoing, empty) = mpsc::channel(4);
-    let (complete, completed) = oneshot::channel();
-    let copy = Copy {
-        statement: sql::copy(table, staging),
-        names: Names {
-            table: table.target.clone(),
-            columns: table.columns.iter().map(|column| (column.target.clone(), column.source.clone())).collect(),
-        },
-        target: target.clone(),
-        transaction,
-        incoming,
-        outgoing,
-        completed,
+    let id = only_row(&mut connection, "SELECT pg_current_xact_id()::text AS id").await?.text("id")?;
+    let names = Names {
+        table: table.target.clone(),
+        columns: table.columns.iter().map(|column| (column.target.clone(), column.source.clone())).collect(),
     };
-    Ok(ChunkLoader { full, empty, task: tokio::spawn(copy.run(connection)), complete })
+    Ok(ChunkLoader::start(Copy { connection, statement: sql::copy(table, staging), names, target: target.clone(), id }))
 }
 
 /// What people know the table and its columns by.
@@ -59,46 +33,45 @@ struct Names {
     columns: HashMap<String, String>,
 }
 
-/// The loading task.
+/// A transaction with one COPY.
 struct Copy {
+    connection: PgConnection,
     statement: String,
     names: Names,
     target: Postgres,
-    /// The transaction's id, with which its outcome can be resolved should the reply to COMMIT be lost.
-    transaction: String,
-    incoming: mpsc::Receiver<BudgetedBuffer>,
-    outgoing: mpsc::Sender<Vec<u8>>,
-    completed: oneshot::Receiver<()>,
+    /// The transaction's id, by which its outcome can be found out should the reply to COMMIT be lost.
+    id: String,
 }
 
-impl Copy {
-    async fn run(mut self, mut connection: PgConnection) -> Result<()> {
+impl Transaction for Copy {
+    fn table(&self) -> &TableName {
+        &self.names.table
+    }
+
+    async fn load(&mut self, mut buffers: Buffers, end: &mut End) -> Result<()> {
         let failed = |error| self.names.refused(error);
-        let mut copy = connection.copy_in_raw(&self.statement).await.map_err(failed)?;
-        while let Some(BudgetedBuffer { mut bytes, share }) = self.incoming.recv().await {
+        let mut copy = self.connection.copy_in_raw(&self.statement).await.map_err(failed)?;
+        while let Some(BudgetedBuffer { bytes, share }) = buffers.next().await {
             copy.send(bytes.as_slice()).await.map_err(failed)?;
             drop(share);
-            bytes.clear();
-            // A buffer that nobody waits for is dropped.
-            let _ = self.outgoing.try_send(bytes);
+            buffers.give_back(bytes);
         }
-        if self.completed.try_recv().is_err() {
-            // The reader broke off: closing the connection rolls back.
-            return Err(Error::cancelled());
-        }
+        end.check()?;
         copy.finish().await.map_err(failed)?;
-        match execute(&mut connection, "COMMIT").await {
-            Ok(()) => {
-                close(connection).await;
-                Ok(())
-            }
-            Err(error) if retry::is_reply_lost(error.kind) => {
-                tracing::warn!(table = %self.names.table, error = error.chain(), "the reply to COMMIT was lost; asking what became of it");
-                drop(connection);
-                resolve_commit(&self.target, &self.transaction, error).await
-            }
-            Err(error) => Err(error),
-        }
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        execute(&mut self.connection, "COMMIT").await
+    }
+
+    async fn close(self) {
+        close(self.connection).await;
+    }
+
+    async fn resolve(self, lost: Error) -> Result<()> {
+        drop(self.connection);
+        resolve_commit(&self.target, &self.id, lost).await
     }
 }
 
@@ -124,49 +97,19 @@ impl Names {
     }
 }
 
-impl Loader for ChunkLoader {
-    async fn send(&mut self, next: BudgetedBuffer) -> Result<Vec<u8>> {
-        if self.full.send(next).await.is_err() {
-            // The task ended before its time; its result says why.
-            return Err(join(&mut self.task).await.err().unwrap_or_else(Error::cancelled));
-        }
-        Ok(self.empty.try_recv().unwrap_or_default())
-    }
-
-    async fn commit(mut self) -> Result<()> {
-        // The task may have failed already; its result says so.
-        let _ = self.complete.send(());
-        drop(self.full);
-        join(&mut self.task).await
-    }
-}
-
-async fn join(task: &mut JoinHandle<Result<()>>) -> Result<()> {
-    task.await.unwrap_or_else(|error| {
-        Err(Error::new(Side::Job, Kind::Internal, "the loading task ended unexpectedly").with_source(error))
-    })
-}
-
 /// Whether the transaction was committed after all (`pg_xact_status`, PostgreSQL documentation 9.27.7).
 pub(super) async fn resolve_commit(target: &Postgres, transaction: &str, lost: Error) -> Result<()> {
-    for attempt in 1..=RESOLVE_ATTEMPTS {
-        tokio::time::sleep(retry::backoff(attempt)).await;
-        let Ok(mut connection) = connect(&target.config, &target.application_name).await else { continue };
-        let query = format!("SELECT pg_xact_status({}::xid8) AS status", quote::literal(transaction));
-        let Ok(found) = rows(&mut connection, &query).await else { continue };
-        let Some(Ok(status)) = found.first().map(|row| row.value::<Option<String>, _>("status")) else { continue };
+    let query = format!("SELECT pg_xact_status({}::xid8) AS status", quote::literal(transaction));
+    commit::resolve_commit(&format!("transaction {transaction}"), lost, async || {
+        let mut connection = target.connect().await?;
+        // NULL: too old to be known.
+        let status: Option<String> = only_row(&mut connection, &query).await?.value("status")?;
         close(connection).await;
-        match status.as_deref() {
-            Some("committed") => return Ok(()),
-            Some("aborted") => return Err(lost),
-            // Still in progress: the old session has not noticed yet.
-            _ => {}
-        }
-    }
-    Err(Error::new(
-        Side::Target,
-        Kind::CommitUnknown,
-        format!("whether transaction {transaction} was committed could not be found out"),
-    )
-    .with_source(lost))
+        Ok(match status.as_deref() {
+            Some("committed") => CommitState::Committed,
+            Some("aborted") => CommitState::RolledBack,
+            _ => CommitState::Open,
+        })
+    })
+    .await
 }

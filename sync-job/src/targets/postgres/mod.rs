@@ -13,7 +13,7 @@ use crate::plan::{ColumnPlan, Dialect, Finding, InvisibleSessions, SwapMethod, T
 use crate::proof::witness::{Answer, Plan, Scope};
 use crate::rows::digest::{TableDigest, hash_bytes};
 use crate::targets::encode::copy_binary::CopyEncoder;
-use crate::targets::{Staging, SwapItem, Target};
+use crate::targets::{ChunkLoader, Staging, SwapItem, Target};
 
 mod connect;
 mod dependents;
@@ -37,7 +37,7 @@ mod witness;
 
 pub use dialect::PostgresDialect;
 
-use connect::{close, connect, execute, rows};
+use connect::{close, connect, execute, only_row, rows};
 
 /// `hash_record_extended` came with this version.
 const OLDEST_VERSION: i32 = 140_000;
@@ -128,8 +128,7 @@ async fn digest_of(
 ) -> Result<TableDigest> {
     let partitioned = is_partitioned(connection, relation).await?;
     let none = || Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}"));
-    let found = rows(connection, &sql::digest(columns, relation, partitioned)).await?;
-    let row = found.first().ok_or_else(none)?;
+    let row = only_row(connection, &sql::digest(columns, relation, partitioned)).await?;
     let (rows, sum): (i64, String) = (row.value(0)?, row.value(1)?);
     Ok(TableDigest { rows: rows as u64, sum: sum.parse().map_err(|_| none())? })
 }
@@ -137,7 +136,7 @@ async fn digest_of(
 impl Target for Postgres {
     type Encoder = CopyEncoder;
     type Lease = lease::Lease;
-    type Loader = load::ChunkLoader;
+    type Loader = ChunkLoader;
 
     fn dialect(&self) -> &'static dyn Dialect {
         &PostgresDialect
@@ -145,16 +144,13 @@ impl Target for Postgres {
 
     async fn facts(&self) -> Result<TargetFacts> {
         let mut connection = self.connect().await?;
-        let found = rows(
+        let row = only_row(
             &mut connection,
             "SELECT current_setting('server_version_num')::int4 AS number, current_setting('server_version') AS version, \
              pg_is_in_recovery() AS reader, current_setting('server_encoding') AS encoding",
         )
         .await?;
         close(connection).await;
-        let row = found
-            .first()
-            .ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
         let version: String = row.value("version")?;
         let encoding: String = row.value("encoding")?;
         let mut problems = Vec::new();
@@ -291,7 +287,7 @@ impl Target for Postgres {
         self.run(&format!("SET lock_timeout = {timeout}; DROP TABLE IF EXISTS {name} CASCADE")).await
     }
 
-    async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<load::ChunkLoader> {
+    async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<ChunkLoader> {
         load::open(self, table, &staging.name).await
     }
 
@@ -330,10 +326,9 @@ impl Target for Postgres {
 
     async fn count(&self, relation: &TableName) -> Result<u64> {
         let mut connection = self.connect().await?;
-        let found = rows(&mut connection, &format!("SELECT count(*)::int8 FROM {}", sql::only(relation))).await?;
+        let found = only_row(&mut connection, &format!("SELECT count(*)::int8 FROM {}", sql::only(relation))).await?;
         close(connection).await;
-        let none = || Error::new(Side::Target, Kind::Internal, format!("no count came back for {relation}"));
-        Ok(found.first().ok_or_else(none)?.value::<i64, _>(0)? as u64)
+        Ok(found.value::<i64, _>(0)? as u64)
     }
 
     async fn swap(&self, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {

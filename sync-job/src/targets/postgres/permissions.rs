@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sqlx::postgres::PgConnection;
 
-use super::connect::rows;
+use super::connect::{only_row, rows};
 use super::quote::{identifier, literal, qualified};
 use crate::model::error::Result;
 use crate::plan::{SwapMethod, TablePlan};
@@ -21,24 +21,22 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
              FROM (SELECT {} AS name) AS s LEFT JOIN pg_namespace AS n ON n.nspname = s.name",
             literal(schema)
         );
-        let found = rows(connection, &query).await?;
-        let Some(row) = found.first() else { continue };
+        let row = only_row(connection, &query).await?;
         let me: String = row.value("me")?;
         let database: String = row.value("db")?;
         if row.flag("present")? && !row.flag("may_create")? {
             missing.push((
                 format!("{me} may not create tables in schema {schema}"),
-                format!("GRANT CREATE, USAGE ON SCHEMA {} TO {};", identifier(schema), identifier(&me)),
+                grant("CREATE, USAGE", &format!("SCHEMA {}", identifier(schema)), &me),
             ));
         } else if !row.flag("present")? && !row.flag("may_add")? {
             missing.push((
                 format!("schema {schema} does not exist and {me} may not create it"),
                 format!(
-                    "CREATE SCHEMA {} AUTHORIZATION {}; or GRANT CREATE ON DATABASE {} TO {};",
+                    "CREATE SCHEMA {} AUTHORIZATION {}; or {}",
                     identifier(schema),
                     identifier(&me),
-                    identifier(&database),
-                    identifier(&me)
+                    grant("CREATE", &format!("DATABASE {}", identifier(&database)), &me)
                 ),
             ));
         }
@@ -61,17 +59,16 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
         let Some(row) = found.first() else { continue };
         let me: String = row.value("me")?;
         if !row.flag("may")? {
-            let relation = qualified(&table.target);
             missing.push((
                 format!("{me} may not change the rows of {}", table.target),
-                format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {relation} TO {};", identifier(&me)),
+                grant("SELECT, INSERT, UPDATE, DELETE", &qualified(&table.target), &me),
             ));
         }
         let sequences: Option<String> = row.value("sequences")?;
         if let Some(sequences) = sequences.filter(|_| table.columns.iter().any(|column| column.identity.is_some())) {
             missing.push((
                 format!("{me} may not set the sequence from which {} counts on", table.target),
-                format!("GRANT USAGE, UPDATE ON SEQUENCE {sequences} TO {};", identifier(&me)),
+                grant("USAGE, UPDATE", &format!("SEQUENCE {sequences}"), &me),
             ));
         }
         if row.flag("filtered")? {
@@ -89,6 +86,11 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
     }
     missing.extend(missing_types(connection, tables).await?);
     Ok(missing)
+}
+
+/// `on`: what the privileges are for, quoted where it is a name.
+fn grant(privileges: &str, on: &str, me: &str) -> String {
+    format!("GRANT {privileges} ON {on} TO {};", identifier(me))
 }
 
 /// Types that the job file asks for and that only extensions have.
@@ -114,4 +116,16 @@ async fn missing_types(connection: &mut PgConnection, tables: &[TablePlan]) -> R
         }
     }
     Ok(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::schema::TableName;
+
+    #[test]
+    fn grants_are_right_whatever_the_names_hold() {
+        let table = qualified(&TableName::new("s]`", "t\"x"));
+        assert_eq!(grant("SELECT", &table, "o'neil\""), "GRANT SELECT ON \"s]`\".\"t\"\"x\" TO \"o'neil\"\"\";");
+    }
 }

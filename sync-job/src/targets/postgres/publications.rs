@@ -4,12 +4,12 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::connect::{execute, rows};
+use super::connect::{execute, only_row, rows};
 use super::quote::{literal, qualified};
 use super::slots;
 use crate::model::error::Result;
 use crate::model::schema::{IndexKind, TableName};
-use crate::plan::{Finding, Severity, SwapMethod, TablePlan};
+use crate::plan::{Finding, FindingId, Severity, SwapMethod, TablePlan};
 
 /// `pg_publication_namespace` came with this version.
 const SCHEMAS_SINCE: i32 = 150_000;
@@ -66,11 +66,8 @@ WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p'",
 }
 
 async fn covers_schemas(connection: &mut PgConnection) -> Result<bool> {
-    let version = rows(connection, "SELECT current_setting('server_version_num')::int4 AS number").await?;
-    Ok(match version.first() {
-        Some(row) => row.value::<i32, _>("number")? >= SCHEMAS_SINCE,
-        None => false,
-    })
+    let version = only_row(connection, "SELECT current_setting('server_version_num')::int4 AS number").await?;
+    Ok(version.value::<i32, _>("number")? >= SCHEMAS_SINCE)
 }
 
 /// A refusal for each table to be updated in place whose rows the server would let nobody change: its subscribers could not be told which ones.
@@ -101,7 +98,7 @@ pub(super) async fn without_identity(connection: &mut PgConnection, tables: &[Ta
 
 fn refusal(publications: &str, table: &TablePlan) -> Finding {
     let finding = Finding::new(
-        "no-replica-identity",
+        FindingId::NoReplicaIdentity,
         Severity::Refusal,
         format!(
             "{} belongs to the publication {publications} and has no replica identity by which subscribers could be told of the \
@@ -151,7 +148,7 @@ fn warning(publication: &str, deletes: bool, table: &TablePlan) -> Finding {
         remedy.push_str(&format!(" It has no primary key: {}", give_identity(table)));
     }
     let finding = Finding::new(
-        "new-table-published",
+        FindingId::NewTablePublished,
         Severity::Warning,
         format!(
             "{} is new and will belong to the publication {publication}: its first rows are not published, and subscribers \

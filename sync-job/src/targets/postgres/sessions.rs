@@ -2,16 +2,15 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::connect::rows;
+use super::connect::only_row;
 use super::quote::identifier;
 use crate::model::error::Result;
-use crate::plan::{Finding, InvisibleSessions, Severity, SwapMethod, TablePlan};
+use crate::plan::{Finding, FindingId, InvisibleSessions, Severity, SwapMethod, TablePlan};
 
 /// Nothing where this login sees the transactions of all sessions (PostgreSQL documentation, "Predefined Roles").
 pub(super) async fn invisible(connection: &mut PgConnection) -> Result<Option<InvisibleSessions>> {
     let query = "SELECT pg_has_role('pg_read_all_stats', 'USAGE') AS may, current_user::text AS me";
-    let found = rows(connection, query).await?;
-    let Some(row) = found.first() else { return Ok(None) };
+    let row = only_row(connection, query).await?;
     if row.flag("may")? {
         return Ok(None);
     }
@@ -33,13 +32,13 @@ pub(super) async fn of_replicas(connection: &mut PgConnection, tables: &[TablePl
     let count = count(connection, STANDBYS).await? + aurora_readers(connection).await?;
     Ok((count > 0).then(|| {
         Finding::new(
-            "replica-readers",
+            FindingId::ReplicaReaders,
             Severity::Warning,
             format!(
                 "the target has {count} replica(s), whose readers cannot be seen from here: a REPEATABLE READ transaction there that \
                  began before a swap finds a renamed table empty"
             ),
-            "Where there are such readers, set swap = \"replace\" in [target], or in the [[table]] entries of what they read.",
+            "Where there are such readers, set swap = \"in-place\" in [target], or in the [[table]] entries of what they read.",
         )
     }))
 }
@@ -54,8 +53,7 @@ async fn aurora_readers(connection: &mut PgConnection) -> Result<i64> {
 }
 
 async fn count(connection: &mut PgConnection, query: &str) -> Result<i64> {
-    let found = rows(connection, query).await?;
-    found.first().map_or(Ok(0), |row| row.value("number"))
+    only_row(connection, query).await?.value("number")
 }
 
 /// Those who stream the log and replay it, so that they may answer queries: not subscribers, whose slots are logical, nor

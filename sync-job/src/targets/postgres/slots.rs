@@ -7,12 +7,12 @@ use super::connect::rows;
 use super::quote::{literal, qualified};
 use crate::model::error::Result;
 use crate::model::schema::IndexKind;
-use crate::plan::{Finding, Severity, SwapMethod, TablePlan};
+use crate::plan::{Finding, FindingId, Severity, SwapMethod, TablePlan};
 
-/// What such slots tell of: `oid` of the table, and `slot` in words. The plugin `pgoutput` sends what its reader's publications hold. A
+/// What such slots tell of: `oid` of the table, `slot` and its `plugin`. The plugin `pgoutput` sends what its reader's publications hold. A
 /// slot that is lost cannot be read any more ("pg_replication_slots" in PostgreSQL's documentation).
 pub(super) const DECODED: &str = "\
-SELECT c.oid, 'logical replication slot ' || quote_ident(s.slot_name) || ' (' || s.plugin || ')' AS slot
+SELECT c.oid, quote_ident(s.slot_name) AS slot, s.plugin::text AS plugin
 FROM pg_replication_slots AS s CROSS JOIN pg_class AS c
 WHERE s.slot_type = 'logical' AND s.database = current_database() AND s.plugin <> 'pgoutput' AND s.wal_status IS DISTINCT FROM 'lost'
       AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'";
@@ -49,7 +49,7 @@ fn of_new(table: &TablePlan, slots: &str) -> Finding {
     }
     let message =
         format!("{} is new: readers of the logical replication slot {slots} are not sent its first rows", table.target);
-    Finding::new("new-table-decoded", Severity::Warning, message, remedy).on(&table.source)
+    Finding::new(FindingId::NewTableDecoded, Severity::Warning, message, remedy).on(&table.source)
 }
 
 fn without_identity(table: &TablePlan, slots: &str) -> Finding {
@@ -57,7 +57,7 @@ fn without_identity(table: &TablePlan, slots: &str) -> Finding {
         "{} has no replica identity: readers of the logical replication slot {slots} are sent changes and deletions that name no row",
         table.target
     );
-    Finding::new("decoded-without-identity", Severity::Warning, message, give_identity(table)).on(&table.source)
+    Finding::new(FindingId::DecodedWithoutIdentity, Severity::Warning, message, give_identity(table)).on(&table.source)
 }
 
 fn give_identity(table: &TablePlan) -> String {

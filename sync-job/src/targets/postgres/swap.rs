@@ -3,17 +3,18 @@
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnection;
+use tokio::sync::Mutex;
 
-use super::connect::{close, execute, rows};
+use super::connect::{close, execute, only_row, rows};
 use super::indexes::temporary_name;
 use super::load::resolve_commit;
 use super::quote;
 use super::{Postgres, in_place, inspect, preserved, sql};
-use crate::connect::retry;
+use crate::connect::retry::{self, Deadline};
 use crate::model::error::{Error, Kind, Result};
 use crate::model::schema::TableName;
 use crate::plan::{ForeignKeyPlan, SwapMethod, TablePlan};
-use crate::targets::swap::{fall_back, refuse_new_dependents};
+use crate::targets::swap::{fall_back, names, refuse_new_dependents, with_retries};
 use crate::targets::{Staging, SwapItem};
 
 /// How often old snapshots are looked for.
@@ -22,25 +23,21 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Swaps all items in one transaction, trying again while locks are held by others or the connection breaks, for at most
 /// `swap_wait`.
 pub(super) async fn swap(target: &Postgres, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
-    let mut swap = Swap {
+    let swap = Swap {
         target,
         items,
         methods: items.iter().map(|item| item.table.swap.method).collect(),
-        deadline: Instant::now() + target.config.swap_wait,
+        deadline: Deadline::after(target.config.swap_wait),
         connection: None,
         newest: None,
         is_clear: false,
         is_prepared: false,
     };
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let Err(error) = swap.try_once().await else { return Ok(swap.end().await) };
-        if !retry::worth_retrying(error.kind) || Instant::now() >= swap.deadline {
-            return Err(Error { message: format!("swapping {} failed", names(items)).into(), ..explain(error) });
-        }
-        tracing::info!(tables = names(items), attempt, error = error.chain(), "the swap waits and is tried again");
-        tokio::time::sleep(retry::backoff(attempt)).await;
+    let deadline = swap.deadline.clone();
+    let swap = Mutex::new(swap);
+    match with_retries(items, deadline, async || swap.lock().await.try_once().await).await {
+        Ok(()) => Ok(swap.into_inner().end().await),
+        Err(error) => Err(Error { message: format!("swapping {} failed", names(items)).into(), ..explain(error) }),
     }
 }
 
@@ -49,7 +46,7 @@ struct Swap<'a> {
     target: &'a Postgres,
     items: &'a [SwapItem<'a>],
     methods: Vec<SwapMethod>,
-    deadline: Instant,
+    deadline: Deadline,
     /// Nothing before the first try, and after it broke.
     connection: Option<PgConnection>,
     /// A transaction's id that is newer than the staging tables' rows.
@@ -104,9 +101,9 @@ impl Swap<'_> {
             Some(newest) => newest.clone(),
             None => self.newest.insert(text_of(connection, "pg_current_xact_id()::xid").await?).clone(),
         };
-        if let Err(holder) = wait_for_old_snapshots(self.target, connection, &newest, self.deadline).await? {
+        if let Err(holder) = wait_for_old_snapshots(self.target, connection, &newest, &self.deadline).await? {
             fall_back(self.items, &mut self.methods, &holder)?;
-            self.deadline = Instant::now() + self.target.config.swap_wait;
+            self.deadline.restart(self.target.config.swap_wait);
         }
         Ok(())
     }
@@ -120,8 +117,7 @@ impl Swap<'_> {
 }
 
 async fn text_of(connection: &mut PgConnection, expression: &str) -> Result<String> {
-    let found = rows(connection, &format!("SELECT {expression}::text AS value")).await?;
-    found.first().map_or(Ok(String::new()), |row| row.text("value"))
+    only_row(connection, &format!("SELECT {expression}::text AS value")).await?.text("value")
 }
 
 /// The staging tables' sequences, which become the tables' own: the highest value may take a scan of the table to find, and
@@ -169,10 +165,6 @@ fn explain(error: Error) -> Error {
     Error::new(side, kind, "").with_source(error.whole())
 }
 
-fn names(items: &[SwapItem<'_>]) -> String {
-    items.iter().map(|item| item.table.target.to_string()).collect::<Vec<_>>().join(", ")
-}
-
 /// A transaction whose snapshot is older than the staging rows would find the renamed table empty. Waits until there is none
 /// in this database but the job's own; the inner error describes one that is still there at the deadline.
 ///
@@ -183,13 +175,13 @@ async fn wait_for_old_snapshots(
     target: &Postgres,
     connection: &mut PgConnection,
     newest: &str,
-    deadline: Instant,
+    deadline: &Deadline,
 ) -> Result<std::result::Result<(), String>> {
     for _ in 0..2 {
         let now = text_of(connection, "clock_timestamp()").await?;
         let mut met = false;
         while let Some(holder) = old_snapshot(target, connection, newest, &now).await? {
-            if Instant::now() >= deadline {
+            if deadline.has_passed() {
                 return Ok(Err(holder));
             }
             met = true;
@@ -321,8 +313,7 @@ async fn rename_sequence(connection: &mut PgConnection, table: &TablePlan, targe
         quote::literal(column),
         quote::literal(&format!("{}.{}", quote::identifier(&table.target.schema), quote::identifier(&name))),
     );
-    let found = rows(connection, &query).await?;
-    let Some(row) = found.first() else { return Ok(()) };
+    let row = only_row(connection, &query).await?;
     let sequence: Option<String> = row.value("seq")?;
     let free = row.flag("free")?;
     match sequence {

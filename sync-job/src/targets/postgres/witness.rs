@@ -2,10 +2,10 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::connect::rows;
+use super::connect::only_row;
 use super::quote::{identifier, literal as quoted, qualified};
 use super::sql::only;
-use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::error::Result;
 use crate::model::schema::TableName;
 use crate::plan::type_map::StoredType;
 use crate::plan::{ColumnPlan, TablePlan};
@@ -32,18 +32,13 @@ pub(super) async fn ask(
         // The bounds of ranges are values of rows.
         tracing::debug!(%relation, sql = all, "witness, or a part of it");
         let sql = format!("{all}{condition}");
-        let found = rows(connection, &sql).await?;
-        let row = found.first().ok_or_else(|| no_answer(relation))?;
+        let row = only_row(connection, &sql).await?;
         for (index, question) in questions.iter().enumerate() {
             let text: Option<String> = row.value(index)?;
             answers.push(text.map(|text| spelt(plan, *question, &text)));
         }
     }
     Ok(answers)
-}
-
-fn no_answer(relation: &TableName) -> Error {
-    Error::new(Side::Target, Kind::Internal, format!("no sums came back for {relation}"))
 }
 
 fn spelt(plan: &Plan, question: Question, text: &str) -> String {
@@ -137,10 +132,12 @@ fn literal(value: &KeyValue) -> String {
     match value {
         KeyValue::Int(value) => value.to_string(),
         KeyValue::Decimal { value, scale } => decimal_text(*value, *scale),
-        KeyValue::Date(days) => format!("date '{}'", date_text(*days)),
-        KeyValue::Timestamp { days, ticks } => format!("timestamp '{} {}'", date_text(*days), &time_text(*ticks)[..15]),
-        KeyValue::Bytes(bytes) => format!("'\\x{}'::bytea", hex(bytes)),
-        KeyValue::Uuid(bytes) => format!("'{}'::uuid", crate::rows::cell::uuid_text(bytes)),
+        KeyValue::Date(days) => format!("date {}", quoted(&date_text(*days))),
+        KeyValue::Timestamp { days, ticks } => {
+            format!("timestamp {}", quoted(&format!("{} {}", date_text(*days), &time_text(*ticks)[..15])))
+        }
+        KeyValue::Bytes(bytes) => format!("{}::bytea", quoted(&format!("\\x{}", hex(bytes)))),
+        KeyValue::Uuid(bytes) => format!("{}::uuid", quoted(&crate::rows::cell::uuid_text(bytes))),
         KeyValue::Text(text) => quoted(text),
     }
 }

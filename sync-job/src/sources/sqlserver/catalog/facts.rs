@@ -9,7 +9,7 @@ use super::fields::Fields;
 use super::queries;
 use crate::connect::retry::worth_retrying;
 use crate::model::error::{Error, Kind, Result};
-use crate::model::facts::MissingFact;
+use crate::model::facts::{Fact, MissingFact};
 use crate::model::schema::{Identity, SourceKind, SourceTable};
 use crate::sources::sqlserver::connect::{Connection, rows};
 use crate::sources::sqlserver::field::Field;
@@ -17,14 +17,14 @@ use crate::sources::sqlserver::field::Field;
 type Apply = fn(&mut Tables, &Fields<'_>) -> Result<()>;
 
 /// Each fact's name, its query, and what a row of it says.
-const FACTS: [(&str, &str, Apply); 7] = [
-    ("identity seeds", queries::IDENTITIES, identity),
-    ("masked columns", queries::MASKED, masked),
-    ("encrypted columns", queries::ENCRYPTED, encrypted),
-    ("hidden columns", queries::HIDDEN, hidden),
-    ("temporal tables", queries::TEMPORAL, temporal),
-    ("row-level security", queries::ROW_LEVEL_SECURITY, row_level_security),
-    ("memory-optimized tables", queries::MEMORY_OPTIMIZED, memory_optimized),
+const FACTS: [(Fact, &str, Apply); 7] = [
+    (Fact::IdentitySeeds, queries::IDENTITIES, identity),
+    (Fact::MaskedColumns, queries::MASKED, masked),
+    (Fact::EncryptedColumns, queries::ENCRYPTED, encrypted),
+    (Fact::HiddenColumns, queries::HIDDEN, hidden),
+    (Fact::TemporalTables, queries::TEMPORAL, temporal),
+    (Fact::RowLevelSecurity, queries::ROW_LEVEL_SECURITY, row_level_security),
+    (Fact::MemoryOptimizedTables, queries::MEMORY_OPTIMIZED, memory_optimized),
 ];
 
 /// Reads all of them; those that could not be read are returned.
@@ -32,17 +32,17 @@ pub async fn read(connection: &mut Connection, timeout: Duration, tables: &mut T
     let mut missing = Vec::new();
     for (what, sql, apply) in FACTS {
         for row in optional(connection, what, sql, timeout, &mut missing).await?.iter().flatten() {
-            apply(tables, &Fields::new(what, row))?;
+            apply(tables, &Fields::new(what.name(), row))?;
         }
     }
     spread_masks(&mut tables.found);
     read_masks(&mut tables.found);
-    let mut found = optional(connection, "table sizes", queries::SIZES, timeout, &mut missing).await?;
+    let mut found = optional(connection, Fact::TableSizes, queries::SIZES, timeout, &mut missing).await?;
     if found.is_none() {
-        found = optional(connection, "row counts", queries::ROW_COUNTS, timeout, &mut missing).await?;
+        found = optional(connection, Fact::RowCounts, queries::ROW_COUNTS, timeout, &mut missing).await?;
     }
     for row in found.iter().flatten() {
-        size(tables, &Fields::new("table sizes", row))?;
+        size(tables, &Fields::new(Fact::TableSizes.name(), row))?;
     }
     Ok(missing)
 }
@@ -50,7 +50,7 @@ pub async fn read(connection: &mut Connection, timeout: Duration, tables: &mut T
 /// One of them. What only failed to come now must not pass for an absence: masked columns would be copied as they look.
 async fn optional(
     connection: &mut Connection,
-    what: &'static str,
+    what: Fact,
     sql: &str,
     timeout: Duration,
     missing: &mut Vec<MissingFact>,
@@ -65,7 +65,7 @@ async fn optional(
     }
 }
 
-fn absent(what: &'static str, error: &Error) -> MissingFact {
+fn absent(what: Fact, error: &Error) -> MissingFact {
     MissingFact { what, why: error.chain(), forbidden: error.kind == Kind::Permission }
 }
 
@@ -75,9 +75,9 @@ pub async fn unreadable(
     timeout: Duration,
     missing: &mut Vec<MissingFact>,
 ) -> Result<Vec<i64>> {
-    const WHAT: &str = "permissions";
+    const WHAT: Fact = Fact::Permissions;
     match optional(connection, WHAT, queries::UNREADABLE, timeout, missing).await {
-        Ok(found) => found.iter().flatten().map(|row| Fields::new(WHAT, row).int("object_id")).collect(),
+        Ok(found) => found.iter().flatten().map(|row| Fields::new(WHAT.name(), row).int("object_id")).collect(),
         Err(error) if error.kind == Kind::Timeout => {
             missing.push(absent(WHAT, &error));
             Ok(Vec::new())

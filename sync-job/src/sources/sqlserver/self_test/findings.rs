@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::model::schema::TableName;
 use crate::plan::self_test::{SelfTest, TestedColumn};
-use crate::plan::{Finding, Severity, Unwitnessed};
+use crate::plan::{Finding, FindingId, Severity, Unwitnessed};
 use crate::sources::sqlserver::field::Field;
 
 /// More tables, and more columns of a table, than this are counted, not named.
@@ -53,7 +53,7 @@ fn only_counted(sums: &[(Deviation, Unwitnessed)]) -> Option<Finding> {
     );
     let remedy = "Nothing needs to be done. What the witness alone would find, a value that the job reads wrongly, stays \
                   unnoticed in these columns.";
-    Some(Finding::new("only-counted", Severity::Warning, message, remedy))
+    Some(Finding::new(FindingId::OnlyCounted, Severity::Warning, message, remedy))
 }
 
 /// Each kind once.
@@ -83,7 +83,7 @@ fn through_driver(deviations: &[&Deviation]) -> Option<Finding> {
         named(&columns(deviations))
     );
     let remedy = "Nothing needs to be done where the source keeps its text as valid Unicode, as Babelfish does.";
-    Some(Finding::new("text-through-driver", Severity::Warning, message, remedy))
+    Some(Finding::new(FindingId::TextThroughDriver, Severity::Warning, message, remedy))
 }
 
 fn refusal(deviation: &Deviation) -> Finding {
@@ -97,7 +97,7 @@ fn refusal(deviation: &Deviation) -> Finding {
     );
     let remedy = "List these columns in exclude_columns, or copy from a server that answers as documented. No setting of the \
                   job file makes these values right.";
-    Finding::new("self-test", Severity::Refusal, message, remedy)
+    Finding::new(FindingId::SelfTest, Severity::Refusal, message, remedy)
 }
 
 fn answer(deviation: &Deviation) -> String {

@@ -3,6 +3,7 @@
 use crate::rows::cell::Cell;
 use crate::sources::sqlserver::types::{Length, SourceType};
 
+use super::super::quote::narrow_literal;
 use super::probe::{Expected, LONG, Literal, Subject};
 
 /// The literals of a type that is neither text nor a number nor a time.
@@ -65,7 +66,7 @@ fn identifiers() -> Vec<Literal> {
         ("FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF", [0xFF; 16]),
     ]
     .map(|(text, value)| Literal {
-        sql: format!("CAST('{text}' AS uniqueidentifier)"),
+        sql: format!("CAST({} AS uniqueidentifier)", narrow_literal(text)),
         expected: Expected::Cell(Cell::Uuid(value)),
     })
     .into()
@@ -74,21 +75,24 @@ fn identifiers() -> Vec<Literal> {
 /// "hierarchyid data type method reference": ToString gives the canonical path.
 fn paths() -> Vec<Literal> {
     ["/", "/1/20/3/", "/-1/2.5/"]
-        .map(|path| Literal { sql: format!("CAST('{path}' AS hierarchyid)"), expected: Expected::utf16(path) })
+        .map(|path| Literal {
+            sql: format!("CAST({} AS hierarchyid)", narrow_literal(path)),
+            expected: Expected::utf16(path),
+        })
         .into()
 }
 
 /// The bytes that "Tutorial: Using the hierarchyid data type" shows of these paths.
 fn stored_paths() -> Vec<Literal> {
     let values: [(&str, &[u8]); 3] = [("/", &[]), ("/1/", &[0x58]), ("/1/1/", &[0x5A, 0xC0])];
-    values.map(|(path, expected)| bytes(format!("CAST('{path}' AS hierarchyid)"), expected)).into()
+    values.map(|(path, expected)| bytes(format!("CAST({} AS hierarchyid)", narrow_literal(path)), expected)).into()
 }
 
 /// "STGeomFromText" and "AsTextZM": well-known text with Z and M, of numbers that are exact in binary.
 fn shapes(declared: &str) -> Vec<Literal> {
     ["POINT (13.25 52.5)", "LINESTRING (0 0, 1 1.5)", "POINT (1 2 3 4)"]
         .map(|text| Literal {
-            sql: format!("{declared}::STGeomFromText('{text}', 4326)"),
+            sql: format!("{declared}::STGeomFromText({}, 4326)", narrow_literal(text)),
             expected: Expected::utf16(&format!("SRID=4326;{text}")),
         })
         .into()

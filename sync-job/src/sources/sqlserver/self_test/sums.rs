@@ -85,12 +85,13 @@ fn kinds(tables: &[TablePlan], abilities: Abilities) -> Vec<Kind> {
             let subject = sums::plan::subject(column, abilities);
             let read = Read::column(column);
             let alike = known.iter().find(|(other, others, _)| *other == subject && *others == read);
-            let alike = alike.map(|(.., at)| *at);
-            let at = alike.unwrap_or_else(|| {
+            let at = if let Some((.., at)) = alike {
+                *at
+            } else {
                 let at = place(&mut found, probes(column, subject));
                 known.push((subject, read, at));
                 at
-            });
+            };
             found[at].columns.push(TestedColumn {
                 table: table.source.clone(),
                 column: column.source.clone(),

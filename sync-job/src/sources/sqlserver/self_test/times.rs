@@ -5,6 +5,7 @@ use crate::rows::cell::{Cell, DAYS_TO_1900};
 use crate::sources::sqlserver::field::ReadExpression;
 use crate::sources::sqlserver::types::SourceType;
 
+use super::super::quote::narrow_literal;
 use super::probe::{Expected, Literal, Subject};
 
 /// 9999-12-31, in days since 0001-01-01.
@@ -55,7 +56,7 @@ pub fn of(subject: &Subject<'_>) -> Option<(String, Vec<Literal>)> {
 }
 
 fn literal(declared: &str, text: Option<&str>, cell: Cell<'static>) -> Literal {
-    let value = text.map_or_else(|| "NULL".to_owned(), |text| format!("'{text}'"));
+    let value = text.map_or_else(|| "NULL".to_owned(), narrow_literal);
     Literal { sql: format!("CAST({value} AS {declared})"), expected: Expected::Cell(cell) }
 }
 
