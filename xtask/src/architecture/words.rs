@@ -34,10 +34,7 @@ const SAME: [&str; 8] = ["as_deref", "as_ref", "as_str", "clone", "to_lowercase"
 /// Files that read what a library or a server says, with the reason.
 const READERS: &[(&str, &str)] = &[
     ("sync-job/src/config/explain.rs", "the TOML reader says in words alone what is wrong"),
-    (
-        "sync-job/src/targets/postgres/server_message.rs",
-        "the server puts values of rows into its words, and they are hidden",
-    ),
+    ("sync-job/src/targets/postgres/server_message.rs", "it hides what of a server's message may be a value"),
 ];
 
 /// Violations in the source files of a crate, by their names below its `src`.
