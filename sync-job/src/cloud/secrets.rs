@@ -43,7 +43,9 @@ impl Unfetched {
             Some("AccessDeniedException") => Unfetched::AccessDenied,
             Some(_) => Unfetched::Other,
             None if client.config().region().is_none() => Unfetched::NoRegion,
-            None if chain.into_iter().any(|error| error.is::<CredentialsError>()) => Unfetched::NoCredentials,
+            None if chain.into_iter().any(|error| error.downcast_ref::<CredentialsError>().is_some()) => {
+                Unfetched::NoCredentials
+            }
             None => Unfetched::Other,
         }
     }
