@@ -134,7 +134,8 @@ impl<'a> Subject<'a> {
     pub fn column(column: &'a ColumnPlan) -> Self {
         Self {
             source_type: &column.source_type,
-            read: &column.mapping.read,
+            // What is read through the driver for the sake of masks has the literals of the type map's own expression.
+            read: column.mapping.read.mapped(),
             collation: column.collation.as_deref(),
             keeps_all_digits: matches!(column.mapping.logical, LogicalType::Text { .. } | LogicalType::Char { .. }),
             bytes_of_text: select::bytes_of_text(column),
