@@ -5,8 +5,8 @@ use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use stopgap_runs::cloud::chain;
 use stopgap_runs::notice::{self, Notice};
-use stopgap_runs::notify::{self, Notified, Speaker};
-use stopgap_runs::record::{Launch, Record, State};
+use stopgap_runs::notify::{self, Notified};
+use stopgap_runs::record::{Launch, Record, Speaker, State};
 use stopgap_runs::store::{Claim, Store, StoreError};
 
 use crate::metrics;

@@ -6,26 +6,8 @@ use chrono::Utc;
 
 use crate::cloud::chain;
 use crate::notice::PublishError;
-use crate::record::{Notification, Sent};
+use crate::record::{Notification, Sent, Speaker};
 use crate::store::{Claim, Store};
-
-/// Who tells people of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speaker {
-    Job,
-    /// Speaks when the instance is gone: it takes over from a job that claimed and did not publish, and from a launcher that has died.
-    Launcher,
-}
-
-impl Speaker {
-    /// As `notification.json` has it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Speaker::Job => "sync-job",
-            Speaker::Launcher => "launcher",
-        }
-    }
-}
 
 /// What became of a notification.
 #[derive(Debug)]

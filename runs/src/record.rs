@@ -71,6 +71,24 @@ pub struct Notification {
     pub detail: Option<String>,
 }
 
+/// Who tells people of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    Job,
+    /// Speaks when the instance is gone: it takes over from a job that claimed and did not publish, and from a launcher that has died.
+    Launcher,
+}
+
+impl Speaker {
+    /// As `notification.json` has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Speaker::Job => "sync-job",
+            Speaker::Launcher => "launcher",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sent {

@@ -9,8 +9,7 @@ use serde::de::DeserializeOwned;
 use stopgap_retry::{Backoff, Limit, RetryPolicy};
 
 use super::{Result, Store, StoreError, run_key};
-use crate::notify::Speaker;
-use crate::record::{Launch, Notification, Sent};
+use crate::record::{Launch, Notification, Sent, Speaker};
 
 /// A launcher that claimed and is not heard of for so long has died: it is given less time to run.
 const LAUNCHER_PATIENCE: TimeDelta = TimeDelta::minutes(5);

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use stopgap_runs::cloud::chain;
 use stopgap_runs::notice::Notice;
-use stopgap_runs::notify::{self, Notified, Speaker};
-use stopgap_runs::record::{Record, State};
+use stopgap_runs::notify::{self, Notified};
+use stopgap_runs::record::{Record, Speaker, State};
 use stopgap_runs::store::Store;
 
 use crate::cloud::Cloud;

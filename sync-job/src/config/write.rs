@@ -49,7 +49,7 @@ pub fn job_file(connection: &Connection<'_>, tables: &[SourceTable]) -> String {
     // Writing to a String cannot fail.
     let _ = write!(
         out,
-        "# Written by `sync-job init`. Next: fill in [target] (engine, host, user), run\n\
+        "# Written by `sync-job init`. Next: fill in the target (engine, host, user), run\n\
          # `sync-job check --config FILE`, read `sync-job plan`, then `sync-job run`.\n\n\
          [job]\nname = {job}\n# readers = 4          # connections that read at the same time\n\
          # memory = \"256MiB\"    # rows waiting between source and target\n# deadline = \"2h\"      # stop cleanly after this time\n\n\

@@ -13,8 +13,8 @@ pub(super) fn of_outdated_word(word: &OutdatedWord) -> Finding {
     Finding::new(
         FindingId::OutdatedKey,
         Severity::Warning,
-        format!("{key} = \"{old}\" in the job file is now called \"{new}\"; the old word is still read"),
-        format!("Write {key} = \"{new}\"."),
+        format!("{key} = {old:?} in the job file is now called {new:?}; the old word is still read"),
+        format!("Write {key} = {new:?}."),
     )
 }
 

@@ -218,10 +218,11 @@ async fn text_that_cannot_be_carried_is_named_or_counted() {
             message.contains(table) && message.contains("column v") && message.contains("row 2 of its chunk");
         assert!(is_named && !message.contains("4711"), "{table}: {message}");
         assert_eq!(target.rows(&format!("SELECT to_regclass('{table}')")).unwrap(), ["∅"], "{table}");
+        let code = if loss == "U+0000 removed" { "nul_stripped" } else { "undecodable" };
         let report = job("nul = \"strip\"\nundecodable = \"replace\"").expect_code(0).unwrap().json().unwrap();
         assert_eq!(
             report["tables"][0]["losses"],
-            serde_json::json!([{"column": "v", "what": loss, "rows": 1}]),
+            serde_json::json!([{"column": "v", "what": loss, "code": code, "rows": 1}]),
             "{table}"
         );
         assert_eq!(

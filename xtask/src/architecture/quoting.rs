@@ -5,7 +5,10 @@ use super::source::Module;
 /// Where nothing makes SQL: the id of a finding stands in brackets, and values in quotes.
 const WITHOUT_SQL: [&str; 3] = ["config", "report", "rows"];
 /// Texts for people that look like SQL.
-const MESSAGES: [(&str, &str); 1] = [("sources/sqlserver/decode.rs", "'{shown}'")];
+const MESSAGES: [(&str, &str); 2] = [
+    ("sources/sqlserver/decode.rs", "'{shown}'"),
+    ("plan/findings.rs", "{key} = \"{old}\" in the job file is now called \"{new}\"; the old word is still read"),
+];
 
 /// Texts that put something between a dialect's quotes.
 pub fn by_hand(modules: &[Module]) -> Vec<String> {
@@ -29,7 +32,9 @@ fn quotes(text: &str) -> bool {
         text.match_indices(&opening).any(|(at, _)| {
             let is_placeholder = !text[at + 2..].starts_with('{');
             let is_index = quote == '[' && text[..at].ends_with(|c: char| c.is_alphanumeric() || "_}]".contains(c));
-            is_placeholder && !is_index
+            // A value of the job file, as remedies show it.
+            let is_setting = quote == '"' && text[..at].ends_with("= ");
+            is_placeholder && !is_index && !is_setting
         })
     })
 }
@@ -60,7 +65,7 @@ mod tests {
 
     #[test]
     fn what_quotes_nothing_passes() {
-        let code = r#"fn f() { g("key[{index}]", "{{ x = \"{{\" }}", "[hidden]", b"[{", '[', "SELECT {name}") }
+        let code = r#"fn f() { g("key[{index}]", "set names = \"{new}\"", "{{ x = \"{{\" }}", "[hidden]", b"[{", '[', "SELECT {name}") }
             #[cfg(test)] mod tests { fn f() { format!("[{}]", name) } }"#;
         assert_eq!(found("targets/a.rs", code), Vec::<String>::new());
     }

@@ -3,7 +3,14 @@
 use super::Environment;
 use crate::{build::Executable, phases::Phases, workspace};
 use anyhow::{Context, Result, ensure};
-use std::{path::Path, process::Command};
+use std::{num::NonZero, path::Path, process::Command};
+
+/// The integration tests, which mostly wait for servers.
+const WAITING: &str = "tests/tests/all.rs";
+/// How many of those a processor has at a time.
+const WAITING_AT_ONCE: usize = 2;
+/// How many tests of a binary run at the same time (libtest).
+const THREADS: &str = "RUST_TEST_THREADS";
 
 /// Runs them all, those too that follow one that failed.
 pub fn run(phases: &mut Phases, built: &[Executable], environment: &Environment) -> Result<()> {
@@ -24,6 +31,10 @@ pub fn run(phases: &mut Phases, built: &[Executable], environment: &Environment)
 fn run_one(test: &Executable, environment: &Environment) -> Result<()> {
     let mut command = Command::new(&test.path);
     command.current_dir(&test.directory).envs(environment.iter().map(|(name, value)| (name, value)));
+    if name(test) == WAITING && std::env::var_os(THREADS).is_none() {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        command.env(THREADS, (processors * WAITING_AT_ONCE).to_string());
+    }
     workspace::run(&mut command).with_context(|| format!("tests of {}", name(test)))
 }
 

@@ -137,7 +137,7 @@ async fn a_deadline_and_a_spot_notice_stop_a_run_cleanly() {
             .run("CREATE TABLE orders (id integer PRIMARY KEY, what text); INSERT INTO orders VALUES (-1, 'old')")
             .unwrap();
         if what == "deadline" {
-            fixture.deployment.put_job_file(&fixture.job_file("deadline = \"2s\"")).unwrap();
+            fixture.deployment.put_job_file(&fixture.job_file("deadline = \"8s\"")).unwrap();
         }
         let instance = fixture.deployment.launch(&fixture.by_hand()).unwrap();
         let metadata = fixture.deployment.metadata(&instance).unwrap();
@@ -152,7 +152,7 @@ async fn a_deadline_and_a_spot_notice_stop_a_run_cleanly() {
         );
         assert!(!proc("cmdline").contains(fixture.target.password()), "a password stands in the arguments");
         match what {
-            "deadline" => std::thread::sleep(Duration::from_secs(3)),
+            "deadline" => std::thread::sleep(Duration::from_secs(9)),
             "spot" => {
                 metadata.spot.interrupt();
                 std::thread::sleep(Duration::from_secs(6));
@@ -170,7 +170,7 @@ async fn a_deadline_and_a_spot_notice_stop_a_run_cleanly() {
         assert_eq!(fixture.target.leftovers().unwrap(), Vec::<String>::new(), "{what}");
         assert_eq!(fixture.printed.contains("Spot interruption: EC2"), what == "spot", "{}", fixture.printed);
         assert_eq!(
-            fixture.printed.contains("deadline, 2.0s after it began"),
+            fixture.printed.contains("deadline, 8.0s after it began"),
             what == "deadline",
             "{}",
             fixture.printed
@@ -245,7 +245,7 @@ async fn overdue(may_tag: bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_does_not_stop_after_its_deadline_is_ended_by_the_watchdog() {
     let mut fixture = Fixture::new("watchdog", 50_000).await;
-    fixture.deployment.put_job_file(&fixture.job_file("deadline = \"2s\"\ngrace = \"1s\"")).unwrap();
+    fixture.deployment.put_job_file(&fixture.job_file("deadline = \"8s\"\ngrace = \"1s\"")).unwrap();
     let instance = fixture.deployment.launch(&fixture.by_hand()).unwrap();
     let metadata = fixture.deployment.metadata(&instance).unwrap();
     let mut process = fixture.start(&metadata);

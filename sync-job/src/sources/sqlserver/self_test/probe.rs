@@ -138,7 +138,8 @@ impl<'a> Subject<'a> {
         Self {
             plan: &column.read,
             source_type: column.source_type(),
-            read: column.read_as(),
+            // What is read through the driver for the sake of masks has the literals of the type map's own expression.
+            read: column.read_as().mapped(),
             collation: column.collation.as_deref(),
             keeps_all_digits: matches!(column.mapping.stored, StoredType::Text { .. } | StoredType::Char { .. }),
             bytes_of_text: select::bytes_of_text(column),

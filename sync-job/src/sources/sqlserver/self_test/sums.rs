@@ -83,6 +83,9 @@ fn kinds(tables: &[TablePlan], abilities: Abilities) -> Vec<Kind> {
     for table in tables.iter().filter(|table| table.witness != WitnessPolicy::Off) {
         for column in &table.columns {
             let subject = sums::plan::subject(column, abilities);
+            if aggregates(subject).is_empty() {
+                continue;
+            }
             let read = Read::column(column);
             let alike = known.iter().find(|(other, others, _)| *other == subject && *others == read);
             let at = if let Some((.., at)) = alike {
