@@ -22,9 +22,9 @@ pub async fn run(instances: &Instances, settings: &Settings, reporter: &Reporter
     if found.tag(ENVIRONMENT) != Some(&settings.environment) {
         return ignored("is of another environment");
     }
-    let told = report(instances, reporter, job, &found).await?;
+    let notified = report(instances, reporter, job, &found).await?;
     reporter.count(job, found.run_id()).await;
-    let outcome = if told { "reported" } else { "nothing to report" };
+    let outcome = if notified { "reported" } else { "nothing to report" };
     Ok(json!({"outcome": outcome, "job": job, "run_id": found.run_id(), "instance": id}))
 }
 
@@ -52,23 +52,23 @@ pub async fn complete(found: &mut Found, reporter: &Reporter) {
     }
 }
 
-/// Tells of a run whose instance has ended, unless people have been told. True if this told them.
+/// Notifies of a run whose instance has ended, unless people have been notified. True if this notified them.
 pub async fn report(instances: &Instances, reporter: &Reporter, job: &str, found: &Found) -> anyhow::Result<bool> {
     let run_id = found.run_id();
-    if reporter.is_told(job, run_id).await? {
+    if reporter.is_notified(job, run_id).await? {
         return Ok(false);
     }
-    if let Some(told) = reporter.pass_on(job, run_id).await? {
-        return Ok(told);
+    if let Some(notified) = reporter.forward(job, run_id).await? {
+        return Ok(notified);
     }
     let console = instances.console(&found.id).await;
     reporter.failure(job, run_id, &headline(job), &describe(found, &console)).await
 }
 
-/// Tells of a run whose instance EC2 has forgotten. True if this told people.
+/// Notifies of a run whose instance EC2 has forgotten. True if this notified them.
 pub async fn report_forgotten(reporter: &Reporter, record: &Record) -> anyhow::Result<bool> {
     let (job, run_id) = (record.job.as_str(), record.run_id.as_str());
-    if reporter.is_told(job, run_id).await? {
+    if reporter.is_notified(job, run_id).await? {
         return Ok(false);
     }
     let instance = record.instance.as_deref().unwrap_or("its instance");

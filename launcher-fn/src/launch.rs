@@ -27,7 +27,7 @@ pub async fn run(
 ) -> anyhow::Result<Value> {
     let (job, run_id) = (request.job.as_str(), request.run_id.as_str());
     // Lambda tries a failed invocation again; that of which people know is not repeated behind their backs.
-    if reporter.was_told(job, run_id).await {
+    if reporter.was_notified(job, run_id).await {
         return Ok(json!({"outcome": "skipped", "reason": format!("{job}: run {run_id} was reported already")}));
     }
     match start(instances, settings, reporter, request).await {

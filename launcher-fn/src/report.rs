@@ -76,14 +76,14 @@ impl Reporter {
         }
     }
 
-    /// Whether people have been told of this run.
-    pub async fn is_told(&self, job: &str, run_id: &str) -> Result<bool, StoreError> {
+    /// Whether people have been notified of this run.
+    pub async fn is_notified(&self, job: &str, run_id: &str) -> Result<bool, StoreError> {
         Ok(self.store.notification(job, run_id).await?.is_some_and(|notification| notification.state.is_final()))
     }
 
-    /// As [`Reporter::is_told`]; where that cannot be found out, they have not.
-    pub async fn was_told(&self, job: &str, run_id: &str) -> bool {
-        self.is_told(job, run_id).await.unwrap_or_else(|error| {
+    /// As [`Reporter::is_notified`]; where that cannot be found out, they have not.
+    pub async fn was_notified(&self, job: &str, run_id: &str) -> bool {
+        self.is_notified(job, run_id).await.unwrap_or_else(|error| {
             tracing::error!(job, run_id, error = chain(&error), "whether people were told cannot be found out");
             false
         })
@@ -114,9 +114,9 @@ impl Reporter {
         }
     }
 
-    /// The job did its work and could not publish: its own words are passed on. `None` if there are none; true if this told
+    /// The job did its work and could not publish: its own words are forwarded. `None` if there are none; true if this notified
     /// people.
-    pub async fn pass_on(&self, job: &str, run_id: &str) -> anyhow::Result<Option<bool>> {
+    pub async fn forward(&self, job: &str, run_id: &str) -> anyhow::Result<Option<bool>> {
         let Some(record) = self.read(job, run_id).await.filter(|record| record.state == State::Ended) else {
             return Ok(None);
         };
@@ -126,21 +126,21 @@ impl Reporter {
         let body = text.strip_prefix(&headline).unwrap_or(&text).trim_start();
         let note = "(Published by the launcher: the instance could not publish this itself.)\n";
         let status = record.status.as_deref().unwrap_or("lost");
-        self.tell(job, run_id, status, &headline, &format!("{body}\n{note}")).await.map(Some)
+        self.notify(job, run_id, status, &headline, &format!("{body}\n{note}")).await.map(Some)
     }
 
-    /// Tells of a failure, unless people have been told of the run. True if this told them.
+    /// Notifies of a failure, unless people have been notified of the run. True if this notified them.
     pub async fn failure(&self, job: &str, run_id: &str, headline: &str, text: &str) -> anyhow::Result<bool> {
-        self.tell(job, run_id, "lost", headline, text).await
+        self.notify(job, run_id, "lost", headline, text).await
     }
 
     /// As [`Reporter::failure`], with a status that the job has found.
-    async fn tell(&self, job: &str, run_id: &str, status: &str, headline: &str, text: &str) -> anyhow::Result<bool> {
+    async fn notify(&self, job: &str, run_id: &str, status: &str, headline: &str, text: &str) -> anyhow::Result<bool> {
         match self.store.claim(job, run_id, NAME, true).await {
             Ok(Claim::Ours) => {}
             Ok(Claim::Taken(_)) => return Ok(false),
             Err(error) => {
-                // Better told twice than never.
+                // Delivery is at least once: twice is better than never.
                 tracing::error!(job, run_id, error = chain(&error), "the notification could not be claimed");
             }
         }

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use stopgap_name_lookup as _;
-use sync_job::cli::{Cli, Command, LogFormat, commands, logging};
-use sync_job::exit::ExitStatus;
-use sync_job::message::of_unknown;
-use sync_job::progress::Display;
+use sync_job::cli::{self, Cli, Command, LogFormat, logging};
+use sync_job::report::exit::ExitStatus;
+use sync_job::report::progress::Display;
+use sync_job::rows::message::of_unknown;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) fn main() -> ExitCode {
@@ -32,7 +32,7 @@ pub(crate) fn main() -> ExitCode {
     let status = runtime.block_on(async {
         let cancel = CancellationToken::new();
         watch_signals(cancel.clone());
-        commands::run(cli, &display, cancel).await
+        cli::run(cli, &display, cancel).await
     });
     match status {
         Ok(status) => status.into(),

@@ -68,7 +68,7 @@ fn help_is_enough_to_go_on() {
     for needed in ["run", "plan", "check", "verify", "init", "Exit statuses:", "70", "Examples:", "--log-format"] {
         assert!(text.contains(needed), "--help lacks {needed}:\n{text}");
     }
-    for status in sync_job::exit::ExitStatus::ALL {
+    for status in sync_job::report::exit::ExitStatus::ALL {
         assert!(text.contains(status.describe()), "--help lacks {:?}", status.describe());
     }
     assert!(help.stderr.is_empty());
@@ -227,10 +227,10 @@ fn mute_server() -> (std::net::TcpListener, u16) {
     (listener, port)
 }
 
-/// The job file with both servers at `port`, and this patience with them.
-fn at_port(text: &str, port: u16, patience: &str) -> String {
+/// The job file with both servers at `port`, and this timeout.
+fn at_port(text: &str, port: u16, timeout: &str) -> String {
     let line = |line: &str| if line.starts_with("port = ") { format!("port = {port}") } else { line.to_owned() };
-    text.lines().map(line).collect::<Vec<_>>().join("\n").replace("2s", patience)
+    text.lines().map(line).collect::<Vec<_>>().join("\n").replace("2s", timeout)
 }
 
 /// Starts the binary against the mute server, waits until it has connected, sends a signal, and waits for its end.

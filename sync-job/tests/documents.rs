@@ -5,7 +5,7 @@
 use clap::Parser as _;
 use sync_job::cli::Cli;
 use sync_job::config::JobConfig;
-use sync_job::exit::ExitStatus;
+use sync_job::report::exit::ExitStatus;
 
 const README: &str = include_str!("../../README.md");
 

@@ -5,9 +5,10 @@
 use std::fmt::Write as _;
 
 use sync_job::config::{
-    Consistency, FoundSecret, FoundSecrets, JobConfig, JobDraft, NameCase, NulPolicy, PasswordSource, WitnessPolicy,
+    Consistency, FoundSecret, FoundSecrets, JobConfig, JobDraft, NameCase, NulPolicy, WitnessPolicy,
 };
-use sync_job::schema::TableName;
+use sync_job::connect::password::PasswordSource;
+use sync_job::model::schema::TableName;
 
 /// A small job file that is right; each bad one differs from it in one place.
 const GOOD: &str = r#"

@@ -7,21 +7,21 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
-use sync_job::chunk::Chunk;
 use sync_job::config::JobConfig;
-use sync_job::plan::self_test::{self, Deviation, SelfTest, TestedColumn};
-use sync_job::plan::{self, Dialect, Present, RunPlan, Severity, TablePlan, TargetColumn, TargetTable};
-use sync_job::schema::{
-    CodePageOrName, Identity, IndexColumn, IndexKind, Length, Listed, SourceColumn, SourceFacts, SourceForeignKey,
-    SourceIndex, SourceKind, SourceTable, SourceType, TableName,
+use sync_job::model::facts::{Abilities, Catalog, SourceFacts};
+use sync_job::model::schema::{
+    CodePageOrName, Identity, IndexColumn, IndexKind, Length, Listed, SourceColumn, SourceForeignKey, SourceIndex,
+    SourceKind, SourceTable, SourceType, TableName,
 };
-use sync_job::source::sqlserver::SqlServer;
-use sync_job::source::{Catalog, Source as _};
-use sync_job::target::mysql::MySqlDialect;
-use sync_job::target::postgres::PostgresDialect;
-use sync_job::text::CodePage;
-use sync_job::type_map::ReadAs;
-use sync_job::witness::Abilities;
+use sync_job::plan::self_test::{self, Deviation, SelfTest, TestedColumn};
+use sync_job::plan::type_map::ReadExpression;
+use sync_job::plan::{self, Dialect, RunPlan, Severity, TablePlan, TargetColumn, TargetState, TargetTable};
+use sync_job::rows::chunk::Chunk;
+use sync_job::rows::text::CodePage;
+use sync_job::sources::Source as _;
+use sync_job::sources::sqlserver::SqlServer;
+use sync_job::targets::mysql::MySqlDialect;
+use sync_job::targets::postgres::PostgresDialect;
 
 const CONNECTIONS: &str = r#"
 [job]
@@ -182,10 +182,10 @@ fn facts() -> SourceFacts {
     }
 }
 
-fn planned(config: &JobConfig, tables: Vec<SourceTable>, present: &Present) -> RunPlan {
+fn planned(config: &JobConfig, tables: Vec<SourceTable>, present: &TargetState) -> RunPlan {
     let catalog = Catalog { tables, ..Catalog::default() };
     let draft = plan::draft(config, &catalog, &facts(), &[], &PostgresDialect);
-    plan::complete(
+    plan::finish(
         config,
         draft,
         present,
@@ -195,16 +195,16 @@ fn planned(config: &JobConfig, tables: Vec<SourceTable>, present: &Present) -> R
     )
 }
 
-fn present_table(name: &str, table: TargetTable) -> Present {
-    Present { tables: HashMap::from([(TableName::new("sales", name), table)]), ..Present::default() }
+fn present_table(name: &str, table: TargetTable) -> TargetState {
+    TargetState { tables: HashMap::from([(TableName::new("sales", name), table)]), ..TargetState::default() }
 }
 
 /// Both forms of the plan against their golden files.
 fn compare(name: &str, config: &JobConfig, plan: &RunPlan) {
     let source = SqlServer::new(config.source.clone(), Duration::from_mins(1));
     let select = |table: &TablePlan| source.select(table, &Chunk::whole());
-    golden(&format!("plan-{name}.txt"), &plan::text::render(plan, &select));
-    golden(&format!("plan-{name}.json"), &format!("{:#}\n", plan::text::json(plan, &select)));
+    golden(&format!("plan-{name}.txt"), &sync_job::report::plan::render(plan, &select));
+    golden(&format!("plan-{name}.json"), &format!("{:#}\n", sync_job::report::plan::json(plan, &select)));
 }
 
 fn golden(name: &str, found: &str) {
@@ -222,13 +222,13 @@ fn two_tables_that_are_new() {
         "[tables]\ninclude = [\"sales.*\"]\nnames = \"snake_case\"\nforeign_keys = \"create\"\noffset_column = true\n\
          [[table]]\nsource = \"Sales.Orders\"\nfilter = \"PlacedAt >= '2020-01-01'\"\n[table.target_types]\nPayload = \"jsonb\"\n",
     );
-    let plan = planned(&config, vec![orders(), lines()], &Present::default());
+    let plan = planned(&config, vec![orders(), lines()], &TargetState::default());
     assert_eq!(plan.refusals().count(), 0);
     let orders = &plan.tables[0];
     let kept: Vec<&str> = orders
         .columns
         .iter()
-        .filter(|column| orders.keeps_offset(column) && column.mapping.read == ReadAs::Plain)
+        .filter(|column| orders.keeps_offset(column) && column.mapping.read == ReadExpression::Plain)
         .map(|column| column.target.as_str())
         .collect();
     assert_eq!(kept, ["shipped_at"], "its offset lies beside it and is no loss");
@@ -274,7 +274,7 @@ fn an_index_is_planned_in_the_order_that_it_will_have() {
     ];
     for (dialect, descends) in dialects {
         let draft = plan::draft(&config, &catalog, &facts(), &[], dialect);
-        let plan = plan::complete(&config, draft, &Present::default(), String::new(), String::new(), dialect);
+        let plan = plan::finish(&config, draft, &TargetState::default(), String::new(), String::new(), dialect);
         let found: Vec<bool> = plan.tables[0].indexes.iter().map(|index| index.columns[1].1).collect();
         assert_eq!(found, descends);
         let lost = plan.tables[0].not_created.iter().filter(|line| line.starts_with("descending order of b in "));
@@ -285,7 +285,7 @@ fn an_index_is_planned_in_the_order_that_it_will_have() {
 #[test]
 fn every_refusal_is_said_at_once() {
     let config = config("[tables]\ninclude = [\"sales.*\", \"hr.*\"]\n[[table]]\nsource = \"sales.Invoices\"\n");
-    let plan = planned(&config, vec![vault()], &Present::default());
+    let plan = planned(&config, vec![vault()], &TargetState::default());
     let mut found: Vec<&str> = plan.refusals().map(|finding| finding.id).collect();
     found.sort_unstable();
     assert_eq!(found, ["empty-pattern", "encrypted-column", "masked-column", "missing-table", "unmapped-type"]);
@@ -302,7 +302,7 @@ fn names_that_meet_on_the_target_are_refused() {
     let config = config("[tables]\ninclude = [\"sales.*\"]\n[target.schemas]\n");
     let mut other = lines();
     other.name = TableName::new("Sales", "ORDERLINES");
-    let plan = planned(&config, vec![lines(), other], &Present::default());
+    let plan = planned(&config, vec![lines(), other], &TargetState::default());
     assert!(plan.refusals().any(|finding| finding.message.contains("sales.orderlines")));
 }
 
@@ -312,7 +312,7 @@ fn columns_that_the_target_has_already_are_refused_by_name() {
     extent.columns[2].name = "XMin".to_owned();
     let refused = |tables: &str| {
         let config = config(&format!("[tables]\ninclude = [\"sales.*\"]\n{tables}"));
-        let plan = planned(&config, vec![extent.clone()], &Present::default());
+        let plan = planned(&config, vec![extent.clone()], &TargetState::default());
         plan.refusals().map(|finding| finding.message.clone()).collect::<Vec<_>>()
     };
     assert_eq!(refused(""), ["the column name \"xmin\": PostgreSQL gives every table a column of this name"]);
@@ -329,7 +329,7 @@ fn keys_that_lose_a_digit_are_warned_of() {
         let config = config(&format!("[tables]\ninclude = [\"sales.*\"]\n{tables}"));
         let mut events = events.clone();
         events.columns[1].source_type = SourceType::DateTime2 { digits };
-        let plan = planned(&config, vec![events], &Present::default());
+        let plan = planned(&config, vec![events], &TargetState::default());
         plan.all_findings().filter(|finding| finding.id == "key-cut").map(|finding| finding.message.clone()).next()
     };
     assert!(
@@ -342,7 +342,7 @@ fn keys_that_lose_a_digit_are_warned_of() {
 
 #[test]
 fn what_could_not_be_read_is_said_to_be_unknown() {
-    let missing = |what, forbidden| sync_job::source::MissingFact { what, why: "denied".to_owned(), forbidden };
+    let missing = |what, forbidden| sync_job::model::facts::MissingFact { what, why: "denied".to_owned(), forbidden };
     let catalog = Catalog {
         tables: vec![lines()],
         missing: vec![missing("masked columns", true), missing("masked columns", false), missing("table sizes", true)],

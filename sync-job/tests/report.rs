@@ -6,16 +6,16 @@
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta};
-use sync_job::error::{Error, Kind, Side};
-use sync_job::exit::ExitStatus;
-use sync_job::load::CellError;
-use sync_job::message::Message;
+use sync_job::model::error::{Error, Kind, Side};
 use sync_job::plan::{Finding, Severity, SwapMethod};
+use sync_job::proof::witness::compare::Unwitnessed;
+use sync_job::proof::witness::{Outcome, Silence, Summary};
+use sync_job::report::exit::ExitStatus;
 use sync_job::report::{
     Failure, LossLine, RunReport, Stages, Standing, TableOutcome, TableReport, WitnessReport, WitnessState, render,
 };
-use sync_job::witness::compare::Unwitnessed;
-use sync_job::witness::{Outcome, Silence, Summary};
+use sync_job::rows::encode::CellError;
+use sync_job::rows::message::Message;
 
 fn run(seconds: f64, tables: Vec<TableReport>) -> RunReport {
     let started = DateTime::from_timestamp(1_795_215_416, 0).unwrap();
@@ -223,7 +223,7 @@ fn values_of_rows_are_in_reports_that_ask_for_them_and_in_no_other() {
     assert!(shown(&render(&report.with_values())) && !render(&report.with_values()).contains("[hidden]"));
     report.show_values = true;
     assert!(shown(&json(&report)) && !shown(&render(&report)));
-    let failed = Error::new(Side::Job, Kind::Unknown, "all failed").with_source(Error::new(
+    let failed = Error::new(Side::Job, Kind::CommitUnknown, "all failed").with_source(Error::new(
         Side::Source,
         Kind::Data,
         Message::from("the row ").value(SECRET),
@@ -239,21 +239,21 @@ fn values_of_rows_are_in_reports_that_ask_for_them_and_in_no_other() {
 fn an_old_table_is_kept_only_where_there_is_one() {
     let kinds = [
         Kind::Connection,
-        Kind::Stalled,
+        Kind::Timeout,
         Kind::Tls,
         Kind::Login,
         Kind::Permission,
         Kind::Transient,
         Kind::LockTimeout,
         Kind::Data,
-        Kind::Orphans,
-        Kind::Full,
+        Kind::ForeignKeyViolation,
+        Kind::StorageFull,
         Kind::Mismatch,
         Kind::Refused,
-        Kind::Changed,
+        Kind::Conflict,
         Kind::Configuration,
         Kind::Cancelled,
-        Kind::Unknown,
+        Kind::CommitUnknown,
         Kind::Statement,
         Kind::Internal,
     ];
@@ -268,7 +268,7 @@ fn an_old_table_is_kept_only_where_there_is_one() {
                 assert!(remedy.ends_with('.') && !remedy.starts_with(' '), "{remedy}");
             }
             let old = Failure::at(Standing::Old, stage, &error).remedy;
-            let is_said = matches!(kind, Kind::Mismatch | Kind::Refused | Kind::Changed | Kind::Statement)
+            let is_said = matches!(kind, Kind::Mismatch | Kind::Refused | Kind::Conflict | Kind::Statement)
                 && !old.starts_with("Nothing was written");
             assert_eq!(old.contains("The old table was kept"), is_said, "{stage}, {kind:?}: {old}");
         }

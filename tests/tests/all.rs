@@ -47,12 +47,14 @@ mod cases {
     mod digests;
     mod harness;
     mod image;
+    mod in_place_updates;
     mod index_orders;
     mod interruption;
-    mod kept_tables;
+    mod invisible_sessions;
     mod matrix;
     mod memory;
     mod mysql_attributes;
+    mod mysql_behaviour;
     mod mysql_characters;
     mod mysql_crashes;
     mod mysql_faults;
@@ -60,10 +62,9 @@ mod cases {
     mod mysql_settings;
     mod mysql_swaps;
     mod mysql_waits;
-    mod mysql_ways;
     mod old_tls;
+    mod postgres_behaviour;
     mod postgres_swaps;
-    mod postgres_ways;
     mod publications;
     mod readers;
     mod readme;
@@ -73,13 +74,12 @@ mod cases {
     mod slots;
     mod source_catalog;
     mod source_changes;
+    mod source_failures;
     mod source_faults;
-    mod source_trouble;
     mod swaps;
+    mod target_failures;
     mod target_faults;
-    mod target_trouble;
     mod terraform;
-    mod unseen_readers;
     mod witness;
     mod workflows;
 }

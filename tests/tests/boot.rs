@@ -48,7 +48,7 @@ fn cloud() -> &'static Cloud {
 }
 
 /// A job, everything that it needs, and the machine that runs it.
-struct Scene {
+struct Fixture {
     name: &'static str,
     machine: Machine,
     instance: String,
@@ -62,7 +62,7 @@ struct Scene {
 
 /// What differs between the scenes.
 #[derive(Default)]
-struct Play {
+struct Scenario {
     name: &'static str,
     /// Of the job file, in `[job]`.
     settings: &'static str,
@@ -74,8 +74,8 @@ struct Play {
     units: &'static [&'static str],
 }
 
-impl Scene {
-    async fn new(image: &std::path::Path, play: &Play) -> Self {
+impl Fixture {
+    async fn new(image: &std::path::Path, scenario: &Scenario) -> Self {
         let simulator = program("STOPGAP_SIMULATOR", "mssql-simulator").unwrap();
         let simulator = Simulator::start(&simulator, &simulator::Options::default()).unwrap();
         let address = Address {
@@ -86,22 +86,22 @@ impl Scene {
         };
         let source = TestSource::at(address).await.unwrap();
         fill(&source).await;
-        if let Some(rows) = play.stall_after {
+        if let Some(rows) = scenario.stall_after {
             source.run(&format!("EXEC simulator_fault 'stall', 'orders', 0, 1000, {rows}")).await.unwrap();
         }
         let target = TestTarget::on(Engine::Postgres).unwrap();
         let launcher = program("STOPGAP_LAUNCHER", "bootstrap").unwrap();
-        let deployment = Deployment::new(cloud(), &launcher, play.name).unwrap();
-        put_secrets(&deployment, &source, &target, play.source_down);
-        deployment.put_job_file(&job_file(play)).unwrap();
-        let instance = deployment.launch(&json!({"job": play.name})).unwrap();
+        let deployment = Deployment::new(cloud(), &launcher, scenario.name).unwrap();
+        put_secrets(&deployment, &source, &target, scenario.source_down);
+        deployment.put_job_file(&job_file(scenario)).unwrap();
+        let instance = deployment.launch(&json!({"job": scenario.name})).unwrap();
         let user_data = "[stopgap]\nreason = \"the boot test\"\n";
         let metadata = deployment.metadata_with(&instance, Some(user_data.to_owned())).unwrap();
         // Region, credentials and tags come from the metadata service, as they do there.
         let endpoint = ("AWS_ENDPOINT_URL".to_owned(), format!("http://{HOST}:{}", cloud().port()));
-        let machine = Machine::start(image, metadata.port(), &[endpoint], play.units).unwrap();
+        let machine = Machine::start(image, metadata.port(), &[endpoint], scenario.units).unwrap();
         Self {
-            name: play.name,
+            name: scenario.name,
             machine,
             instance,
             deployment,
@@ -171,8 +171,8 @@ fn put_secrets(deployment: &Deployment<'_>, source: &TestSource, target: &TestTa
     deployment.put_secret("target", &login).unwrap();
 }
 
-fn job_file(play: &Play) -> String {
-    let Play { name, settings, .. } = play;
+fn job_file(scenario: &Scenario) -> String {
+    let Scenario { name, settings, .. } = scenario;
     format!(
         "[job]\nname = \"{name}\"\n{settings}\n[source]\nsecret = \"{name}/source\"\ntls = \"require\"\n\
          consistency = \"none\"\n[target]\nengine = \"postgres\"\nsecret = \"{name}/target\"\ntls = \"disable\"\n\
@@ -183,21 +183,24 @@ fn job_file(play: &Play) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cold_boot_copies_tells_once_and_switches_off() {
     let Some(image) = image() else { return };
-    let mut scene = Scene::new(&image, &Play { name: "cold-boot", ..Play::default() }).await;
-    let first_row = scene.first_row().await;
+    let mut fixture = Fixture::new(&image, &Scenario { name: "cold-boot", ..Scenario::default() }).await;
+    let first_row = fixture.first_row().await;
     say(&format!("cold-boot: {:.1} s from power-on to the first row", first_row.as_secs_f64()));
-    let message = scene.end();
+    let message = fixture.end();
     assert!(message.subject.starts_with("[OK] cold-boot: 2 tables, 2,002 rows in "), "{message:?}");
     assert_eq!(
-        scene.target.rows("SELECT count(*), sum(id), min(what) = max(what) FROM orders").unwrap(),
+        fixture.target.rows("SELECT count(*), sum(id), min(what) = max(what) FROM orders").unwrap(),
         [format!("{ROWS}|{}|t", ROWS * (ROWS - 1) / 2)]
     );
-    assert_eq!(scene.target.rows("SELECT id, name FROM places ORDER BY id").unwrap(), ["1|Ærøskøbing", "2|∅"]);
+    assert_eq!(fixture.target.rows("SELECT id, name FROM places ORDER BY id").unwrap(), ["1|Ærøskøbing", "2|∅"]);
     let run_id = message.body["run_id"].as_str().unwrap();
-    let record: Value = serde_json::from_str(&scene.deployment.record(run_id, "report.json").unwrap()).unwrap();
-    assert_eq!((record["state"].as_str(), record["instance"].as_str()), (Some("ended"), Some(scene.instance.as_str())));
+    let record: Value = serde_json::from_str(&fixture.deployment.record(run_id, "report.json").unwrap()).unwrap();
+    assert_eq!(
+        (record["state"].as_str(), record["instance"].as_str()),
+        (Some("ended"), Some(fixture.instance.as_str()))
+    );
     assert!(record["started_by"].as_str().unwrap().ends_with(": the boot test"), "user data is heard: {record}");
-    let console = scene.machine.console();
+    let console = fixture.machine.console();
     assert!(console.contains("stopgap: the run is over (success, status 0); switching off"), "{console}");
     // What stands for CloudWatch's agent shows what it would send.
     let sent: Vec<&str> =
@@ -210,12 +213,12 @@ async fn a_cold_boot_copies_tells_once_and_switches_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_is_down_is_told_of_and_the_machine_is_off() {
     let Some(image) = image() else { return };
-    let play = Play { name: "source-down", settings: "retries = 0", source_down: true, ..Play::default() };
-    let mut scene = Scene::new(&image, &play).await;
-    let message = scene.end();
+    let scenario = Scenario { name: "source-down", settings: "retries = 0", source_down: true, ..Scenario::default() };
+    let mut fixture = Fixture::new(&image, &scenario).await;
+    let message = fixture.end();
     assert!(message.subject.starts_with("[FAILED] source-down: "), "{message:?}");
     assert!(message.body.to_string().contains("could not connect to SQL Server"), "{message:?}");
-    assert!(scene.machine.console().contains("stopgap: the run is over (exit-code, status 4); switching off"));
+    assert!(fixture.machine.console().contains("stopgap: the run is over (exit-code, status 4); switching off"));
 }
 
 /// Nothing of the job is left that could tell anybody: the launcher does, when the machine is gone.
@@ -223,24 +226,25 @@ async fn a_source_that_is_down_is_told_of_and_the_machine_is_off() {
 async fn a_job_that_is_killed_is_told_of_and_the_machine_is_off() {
     let Some(image) = image() else { return };
     let units = &["boot-test-kill.service"];
-    let play = Play { name: "killed", stall_after: Some(500), units, ..Play::default() };
-    let mut scene = Scene::new(&image, &play).await;
-    wait_for_staging(&mut scene);
-    scene.machine.tell("kill").unwrap();
-    let message = scene.end();
+    let scenario = Scenario { name: "killed", stall_after: Some(500), units, ..Scenario::default() };
+    let mut fixture = Fixture::new(&image, &scenario).await;
+    wait_for_staging(&mut fixture);
+    fixture.machine.tell("kill").unwrap();
+    let message = fixture.end();
     assert!(message.subject.contains("the instance ended before it reported"), "{message:?}");
-    assert!(scene.machine.console().contains("stopgap: the run is over (signal, status KILL); switching off"));
+    assert!(fixture.machine.console().contains("stopgap: the run is over (signal, status KILL); switching off"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_past_its_deadline_is_told_of_and_the_machine_is_off() {
     let Some(image) = image() else { return };
-    let play = Play { name: "too-late", settings: "deadline = \"15s\"", stall_after: Some(500), ..Play::default() };
-    let mut scene = Scene::new(&image, &play).await;
-    let message = scene.end();
+    let scenario =
+        Scenario { name: "too-late", settings: "deadline = \"15s\"", stall_after: Some(500), ..Scenario::default() };
+    let mut fixture = Fixture::new(&image, &scenario).await;
+    let message = fixture.end();
     assert!(message.subject.starts_with("[INTERRUPTED] too-late: 1 of 2 tables copied, after "), "{message:?}");
-    assert!(scene.machine.console().contains("stopgap: the run is over (exit-code, status 5); switching off"));
-    assert_eq!(scene.target.leftovers().unwrap(), Vec::<String>::new());
+    assert!(fixture.machine.console().contains("stopgap: the run is over (exit-code, status 5); switching off"));
+    assert_eq!(fixture.target.leftovers().unwrap(), Vec::<String>::new());
 }
 
 /// What hangs ends by the limit, with what is known of it, and leaves nothing running.
@@ -257,11 +261,11 @@ fn a_machine_that_stays_on_is_shown_and_ended() {
 }
 
 /// The job is in the middle of a table.
-fn wait_for_staging(scene: &mut Scene) {
+fn wait_for_staging(fixture: &mut Fixture) {
     let deadline = Instant::now() + LIMIT;
-    while scene.target.leftovers().unwrap().is_empty() {
-        scene.machine.must_be_on().unwrap();
-        assert!(Instant::now() < deadline, "no staging table:\n{}", scene.machine.console());
+    while fixture.target.leftovers().unwrap().is_empty() {
+        fixture.machine.must_be_on().unwrap();
+        assert!(Instant::now() < deadline, "no staging table:\n{}", fixture.machine.console());
         std::thread::sleep(Duration::from_millis(200));
     }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask lint`: what CI checks before it tests.
 
 use crate::{
+    architecture,
     build::{self, TEST_EDGES},
     phases::Phases,
     setup,
@@ -9,7 +10,7 @@ use crate::{
 use anyhow::{Result, ensure};
 use std::{path::Path, process::Command};
 
-/// Format, lints, and what is depended upon.
+/// Format, the module layout, lints, and what is depended upon.
 pub fn run_all() -> Result<()> {
     let mut checks = Phases::begin();
     let result = without_clippy(&mut checks).and_then(|()| clippy(&mut checks));
@@ -17,9 +18,10 @@ pub fn run_all() -> Result<()> {
     result
 }
 
-/// Format, and what is depended upon.
+/// Format, the module layout, and what is depended upon.
 pub fn without_clippy(phases: &mut Phases) -> Result<()> {
     phases.run("format", || workspace::run(&mut cargo(["fmt", "--all", "--check"])))?;
+    phases.run("architecture", || architecture::check(root()))?;
     phases.run("dependencies", dependencies)
 }
 

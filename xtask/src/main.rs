@@ -1,6 +1,7 @@
 //! The project's own commands. `cargo xtask --help` lists them.
 
 mod actionlint;
+mod architecture;
 mod bench;
 mod boot_test;
 mod build;
@@ -12,6 +13,7 @@ mod mysql;
 mod package;
 mod packages;
 mod phases;
+mod programs;
 mod setup;
 mod terraform;
 mod test;
@@ -30,7 +32,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Installs what the tests and the demo need and is missing: PostgreSQL, FreeTDS, a Python environment
+    /// Installs what the tests and the demo lack: PostgreSQL, FreeTDS, a Python environment
     Setup,
     /// Copies a sample business database from the SQL Server simulator into a private PostgreSQL
     Demo(demo::Options),
@@ -41,13 +43,13 @@ enum Task {
     },
     /// What must pass before a change lands: format, lints, dependencies, and every test; says how long each part took
     Ci(ci::Options),
-    /// Boots the machine image in an emulator and runs the job in it, well and badly; part of `test`
+    /// Boots the machine image in an emulator and runs the job in it, with and without faults; part of `test`
     BootTest,
-    /// Measures a copy of TPC-H tables against its unavoidable parts, and keeps the result in docs/benchmarks.md
+    /// Measures a copy of TPC-H tables against the parts that every copy needs; writes docs/benchmarks.md
     Bench(bench::Options),
-    /// Builds what is deployed into dist/: static programs, the launcher's zip, checksums, a bill of materials
+    /// Builds dist/: static programs, the launcher's zip, checksums, a bill of materials
     Package(package::Options),
-    /// Checks format, lints, and what is depended upon
+    /// Checks format, lints, the architecture, and what is depended upon
     Lint,
 }
 

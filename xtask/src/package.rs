@@ -14,7 +14,7 @@ use stopgap_servers::ScratchDir;
 
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// The cargo profile; another than `release` builds faster and runs slower
+    /// The cargo profile; others than `release` build faster and run slower
     #[arg(long, default_value = "release")]
     profile: String,
 }

@@ -1,6 +1,6 @@
 //! The system packages that are needed and missing, and how they are installed on Debian and Ubuntu.
 
-use crate::{setup::Part, workspace::on_path};
+use crate::workspace::on_path;
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     path::Path,
@@ -10,6 +10,15 @@ use stopgap_servers::postgres;
 
 const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.conf";
 const NO_CLUSTER: &str = "create_main_cluster = false";
+
+/// What only some tasks need, besides PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// MySQL and MariaDB.
+    MySql,
+    /// SQL Server clients that nobody here wrote, and an AWS on this machine.
+    Clients,
+}
 
 struct Need {
     package: &'static str,

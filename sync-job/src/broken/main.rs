@@ -1,4 +1,4 @@
-//! `sync-job` with decoders that are wrong on purpose; see `source::sqlserver::broken`. Tests alone build it.
+//! `sync-job` with decoders that are wrong on purpose; see `sources::sqlserver::broken`. Tests alone build it.
 
 #[path = "../main.rs"]
 mod job;

@@ -7,12 +7,12 @@ use serde_json::json;
 use stopgap_runs::record::{Notification, Record, State};
 use stopgap_runs::store::Store;
 
-use super::commands::print;
-use super::{Format, History};
-use crate::aws::Cloud;
+use super::args::{Format, History};
+use super::output::print;
+use crate::cloud::Cloud;
 use crate::config::JobDraft;
-use crate::exit::ExitStatus;
-use crate::report::human::{count, seconds};
+use crate::model::human::{count, seconds};
+use crate::report::exit::ExitStatus;
 
 pub async fn run(asked: &History) -> anyhow::Result<ExitStatus> {
     let (place, own_job) = match (&asked.at, &asked.config) {
@@ -55,7 +55,7 @@ async fn show(store: &Store, record: &Record, format: Format) -> anyhow::Result<
             let text = text.unwrap_or_else(|| format!("{} {}: no report yet\n", record.job, state(record)));
             let by = record.started_by.as_deref().unwrap_or("unknown");
             let on = record.instance.as_deref().map(|id| format!(" on {id}")).unwrap_or_default();
-            print(&format!("{text}Started by {by}{on}; {}\n", told(notification.as_ref())))
+            print(&format!("{text}Started by {by}{on}; {}\n", notified(notification.as_ref())))
         }
     }
 }
@@ -100,7 +100,7 @@ fn state(record: &Record) -> String {
     }
 }
 
-fn told(notification: Option<&Notification>) -> String {
+fn notified(notification: Option<&Notification>) -> String {
     let Some(notification) = notification else { return "nobody was told".to_owned() };
     let state = format!("{:?}", notification.state).to_lowercase();
     let at = notification.at.format("%Y-%m-%d %H:%M:%S");

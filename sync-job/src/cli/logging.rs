@@ -6,8 +6,8 @@ use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::{Global, LogFormat};
-use crate::progress::Display;
+use super::args::{Global, LogFormat};
+use crate::report::progress::Display;
 
 /// What the databases' drivers log may hold values of rows: servers' messages, parameters of statements. A log that is no terminal
 /// may be anywhere next.

@@ -1,178 +1,49 @@
-//! What can be typed.
+//! The command line: [`args`] is what can be typed; a file for each command takes it to an exit status.
 
-use std::path::PathBuf;
-
-use clap::{Args, Parser, Subcommand, ValueEnum};
-
-use crate::exit::ExitStatus;
-
-pub mod commands;
-pub mod history;
+mod args;
+mod boot;
+mod check;
+mod history;
+mod init;
 pub mod logging;
+mod output;
+mod plan;
+mod run;
+mod verify;
+mod wiring;
 
-/// Copies SQL Server tables to PostgreSQL or MySQL, proves that they are right, and swaps them in.
-#[derive(Debug, Parser)]
-#[command(name = "sync-job", version, max_term_width = 100, after_help = after_help())]
-pub struct Cli {
-    #[command(subcommand)]
-    pub command: Command,
-    #[command(flatten)]
-    pub global: Global,
+use tokio_util::sync::CancellationToken;
+
+pub use args::{Cli, Command, LogFormat};
+
+use crate::report::exit::ExitStatus;
+use crate::report::progress::Display;
+
+/// Runs the command. Errors are of the configuration; what happens later is in reports.
+pub async fn run(cli: Cli, display: &Display, cancel: CancellationToken) -> anyhow::Result<ExitStatus> {
+    match cli.command {
+        Command::Run { selected, dry_run: true, .. } | Command::Plan { selected } => {
+            until_cancelled(&cancel, plan::run(&selected)).await
+        }
+        Command::Run { selected, dry_run: false, report, notify } => {
+            run::run(&selected, report.as_deref(), notify, display, cancel).await
+        }
+        Command::Verify { selected } => verify::run(&selected, display, cancel).await,
+        Command::Check { selected } => until_cancelled(&cancel, check::run(&selected)).await,
+        Command::Init(init) => until_cancelled(&cancel, init::run(&init)).await,
+        Command::History(history) => until_cancelled(&cancel, history::run(&history)).await,
+        Command::Boot(boot) => boot::run(&boot, display, cancel).await,
+    }
 }
 
-#[derive(Debug, Args)]
-pub struct Global {
-    /// How log lines look on standard error.
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
-    /// More log lines; twice for every statement. RUST_LOG overrides.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-    /// No progress, and only warnings in the log.
-    #[arg(short, long, global = true)]
-    pub quiet: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
-}
-
-/// The job file and which of its tables.
-#[derive(Debug, Args)]
-pub struct Selected {
-    /// The job file; docs/job-file.md describes it.
-    #[arg(short, long, value_name = "FILE")]
-    pub config: PathBuf,
-    /// Only tables that match this glob on the source's schema.table; may be repeated.
-    #[arg(short, long = "table", value_name = "GLOB")]
-    pub tables: Vec<String>,
-    /// How the answer looks on standard output.
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Copy the tables, verify each, and swap them in.
-    ///
-    /// Readers of the target see the old rows or the new ones, never a mixture. A table that fails keeps its old rows
-    /// and does not stop the others.
-    Run {
-        #[command(flatten)]
-        selected: Selected,
-        /// Show the plan and stop before anything is written.
-        #[arg(long)]
-        dry_run: bool,
-        /// Also write the report as JSON to this file.
-        #[arg(long, value_name = "FILE")]
-        report: Option<PathBuf>,
-        /// Publish the summary to the job file's [notify] topic.
-        #[arg(long)]
-        notify: bool,
-    },
-    /// Show what a run would do: columns, types, chunks, what is lossy, what is not created, how each table is swapped.
-    Plan {
-        #[command(flatten)]
-        selected: Selected,
-    },
-    /// Connect to both sides and run every precheck; say what is missing and how to grant it.
-    Check {
-        #[command(flatten)]
-        selected: Selected,
-    },
-    /// Compare source and target, cell by cell, without writing anything.
-    Verify {
-        #[command(flatten)]
-        selected: Selected,
-    },
-    /// Look at a source and write a commented job file for it.
-    Init(Init),
-    /// List the runs that were written down, or show one.
-    History(History),
-    /// What an instance runs when it boots: finds its job, runs it, tells people once.
-    ///
-    /// Settings come from the instance's tags, then its user data, then the environment; docs/aws.md lists them.
-    Boot(Boot),
-}
-
-#[derive(Debug, Args)]
-pub struct History {
-    /// The job file whose [history] says where.
-    #[arg(short, long, value_name = "FILE", conflicts_with = "at")]
-    pub config: Option<PathBuf>,
-    /// Where runs are written down: a directory, or s3://bucket/prefix.
-    #[arg(long, value_name = "PLACE")]
-    pub at: Option<String>,
-    /// Only runs of this job.
-    #[arg(long, value_name = "NAME")]
-    pub job: Option<String>,
-    /// At most so many, the latest first.
-    #[arg(short = 'n', long, default_value_t = 20)]
-    pub last: usize,
-    /// Show this run's report.
-    #[arg(value_name = "RUN")]
-    pub run_id: Option<String>,
-    /// How the answer looks on standard output.
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-}
-
-#[derive(Debug, Args)]
-pub struct Boot {
-    /// Job files of the machine image, where neither the bucket nor SSM has one.
-    #[arg(long, value_name = "DIRECTORY", default_value = "/etc/stopgap/jobs")]
-    pub jobs: PathBuf,
-    /// Where a file says that the machine shall stay up ([job] keep_alive).
-    #[arg(long, value_name = "DIRECTORY", env = "RUNTIME_DIRECTORY", default_value = "/run/stopgap")]
-    pub runtime: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub struct Init {
-    /// The SQL Server's host name, as its certificate has it.
-    #[arg(long)]
-    pub host: String,
-    /// Where it listens; of a named instance, the port that the SQL Server Configuration Manager shows.
-    #[arg(long, default_value_t = 1433)]
-    pub port: u16,
-    /// The database whose tables are copied.
-    #[arg(long)]
-    pub database: String,
-    /// A SQL Server login that may read it.
-    #[arg(long)]
-    pub user: String,
-    /// The environment variable that holds the password.
-    #[arg(long, value_name = "NAME", default_value = "SOURCE_PASSWORD")]
-    pub password_env: String,
-    /// verify-full, require or disable.
-    #[arg(long, default_value = "verify-full")]
-    pub tls: String,
-    /// Certificates to trust, as PEM.
-    #[arg(long, value_name = "FILE")]
-    pub ca_file: Option<PathBuf>,
-    /// Where to write the job file; standard output if left out. An existing file is not overwritten.
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-}
-
-fn after_help() -> String {
-    format!(
-        "Examples:\n  sync-job init --host erp.example.internal --database erp --user stopgap -o job.toml\n  \
-         sync-job check --config job.toml\n  sync-job plan --config job.toml\n  \
-         sync-job run --config job.toml --table 'sales.*'\n  sync-job verify --config job.toml --format json\n\n\
-         Plans and reports go to standard output, progress and log lines to standard error.\n\
-         Passwords come from environment variables or files that the job file names.\n\n\
-         Exit statuses:\n{}",
-        ExitStatus::table()
-    )
+/// Work that only reads can be left where it is.
+async fn until_cancelled(
+    cancel: &CancellationToken,
+    work: impl Future<Output = anyhow::Result<ExitStatus>>,
+) -> anyhow::Result<ExitStatus> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Ok(ExitStatus::Interrupted),
+        status = Box::pin(work) => status,
+    }
 }

@@ -1,10 +1,10 @@
 //! Host, database, user and password of a side: from the job file, and from a secret where it names one.
 
-use super::file::{self, SecretKeys};
+use super::raw::{self, SecretKeys};
 use std::sync::Arc;
 
-use super::password::{PasswordSource, TokenMaker};
 use super::{Auth, Engine};
+use crate::connect::password::{PasswordSource, TokenProvider};
 
 /// A secret that a side names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +32,10 @@ pub struct FoundSecrets {
     pub source: Option<FoundSecret>,
     pub target: Option<FoundSecret>,
     /// For a target with `auth = "iam"`.
-    pub tokens: Option<Arc<dyn TokenMaker>>,
+    pub tokens: Option<Arc<dyn TokenProvider>>,
 }
 
-pub(super) fn named(typed: &file::JobFile) -> Vec<SecretName> {
+pub(super) fn named(typed: &raw::JobFile) -> Vec<SecretName> {
     let sides = [
         ("source", &typed.source.secret, &typed.source.secret_keys),
         ("target", &typed.target.secret, &typed.target.secret_keys),
@@ -47,7 +47,7 @@ pub(super) fn named(typed: &file::JobFile) -> Vec<SecretName> {
 }
 
 /// Everything of a side that says where it is and who logs in.
-pub(super) struct Login {
+pub(super) struct Endpoint {
     pub host: String,
     pub port: u16,
     pub database: String,
@@ -69,12 +69,12 @@ pub(super) struct Typed {
     pub default_port: u16,
 }
 
-pub(super) fn login(
+pub(super) fn endpoint(
     side: &str,
     typed: Typed,
     found: Option<FoundSecret>,
-    tokens: Option<Arc<dyn TokenMaker>>,
-) -> Result<Login, String> {
+    tokens: Option<Arc<dyn TokenProvider>>,
+) -> Result<Endpoint, String> {
     if typed.secret.is_none() && typed.secret_keys != SecretKeys::default() {
         return Err(format!("{side}.secret_keys: given without {side}.secret"));
     }
@@ -105,7 +105,7 @@ pub(super) fn login(
         port => port.unwrap_or(typed.default_port),
     };
     let tokens = tokens.map(|maker| maker.tokens(&host, port, &user));
-    Ok(Login { password: self::password(side, typed, password, tokens)?, host, port, database, user })
+    Ok(Endpoint { password: self::password(side, typed, password, tokens)?, host, port, database, user })
 }
 
 /// The one way to the password that the file names.

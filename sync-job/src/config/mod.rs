@@ -1,4 +1,4 @@
-//! The job file: [`file`] is what was typed, [`JobConfig`] is what it means.
+//! The job file: [`raw`] is what was typed, [`validate`] makes a [`JobConfig`] of it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,21 +6,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::schema::TableName;
+use crate::connect::password::PasswordSource;
+use crate::model::schema::TableName;
 
 mod explain;
-pub mod file;
 mod logins;
-mod meaning;
 mod names;
-mod password;
+pub mod raw;
 mod units;
+mod validate;
 pub mod write;
 
 pub use logins::{FoundSecret, FoundSecrets, SecretName};
-pub use meaning::check_source_host;
 pub use names::Pattern;
-pub use password::{Login, PasswordError, PasswordProvider, PasswordSource, Provided, TokenMaker};
+pub use validate::check_source_host;
 
 /// A job file that cannot be used: where, what was found, what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +46,7 @@ pub struct JobConfig {
     pub show_values: bool,
 }
 
-/// Who is told of a run, and when.
+/// Who is notified of a run, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Notify {
     /// The SNS topic's ARN.
@@ -207,8 +206,9 @@ pub enum SwapPolicy {
     /// By a rename, where nothing would be lost by it.
     #[default]
     Auto,
-    /// The table is kept and its rows are replaced, which readers of replicas may need.
-    Replace,
+    /// The table is updated in place, which readers of replicas may need.
+    #[serde(rename = "replace")]
+    InPlace,
 }
 
 /// Which tables are copied.
@@ -357,7 +357,7 @@ pub struct TableConfig {
 #[derive(Debug)]
 pub struct JobDraft {
     file: String,
-    typed: file::JobFile,
+    typed: raw::JobFile,
 }
 
 impl JobDraft {
@@ -373,11 +373,11 @@ impl JobDraft {
 
     /// Understands a job file's text; `file` is its name for messages.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let typed = file::JobFile::parse(text).map_err(|problem| ConfigError { file: file.to_owned(), problem })?;
+        let typed = raw::JobFile::parse(text).map_err(|problem| ConfigError { file: file.to_owned(), problem })?;
         Ok(Self { file: file.to_owned(), typed })
     }
 
-    /// Who is told of its runs, also of those for which the rest of the file cannot be used.
+    /// Who is notified of its runs, also of those for which the rest of the file cannot be used.
     pub fn notify(&self) -> Notify {
         Notify { topic: self.typed.notify.topic.clone(), on: self.typed.notify.on.unwrap_or_default() }
     }
@@ -414,7 +414,7 @@ impl JobDraft {
 
     /// The job, with what was found in its secrets.
     pub fn complete(self, found: FoundSecrets) -> Result<JobConfig, ConfigError> {
-        meaning::job(self.typed, found).map_err(|problem| ConfigError { file: self.file, problem })
+        validate::job(self.typed, found).map_err(|problem| ConfigError { file: self.file, problem })
     }
 }
 

@@ -1,8 +1,8 @@
-//! Writes a commented job file for a source that was looked at: `sync-job init`.
+//! Writes a commented job file for the source that `sync-job init` inspects.
 
 use std::fmt::Write as _;
 
-use crate::schema::{SourceKind, SourceTable};
+use crate::model::schema::{SourceKind, SourceTable};
 
 /// What the job file says of the source's connection.
 #[derive(Debug, Clone)]
@@ -49,13 +49,13 @@ pub fn job_file(connection: &Connection<'_>, tables: &[SourceTable]) -> String {
     // Writing to a String cannot fail.
     let _ = write!(
         out,
-        "# Written by `sync-job init`. Say where the rows go (target: engine, host, user); check it with\n\
-         # `sync-job check --config FILE`, look at `sync-job plan`, then run.\n\n\
+        "# Written by `sync-job init`. Next: fill in [target] (engine, host, user), run\n\
+         # `sync-job check --config FILE`, read `sync-job plan`, then `sync-job run`.\n\n\
          [job]\nname = {job}\n# readers = 4          # connections that read at the same time\n\
-         # memory = \"256MiB\"    # rows on their way\n# deadline = \"2h\"      # stop cleanly after this time\n\n\
+         # memory = \"256MiB\"    # rows waiting between source and target\n# deadline = \"2h\"      # stop cleanly after this time\n\n\
          [source]\nhost = {host}\nport = {port}\ndatabase = {database}\nuser = {user}\n{password_key} = {password}\n\
          tls = {tls}\n{ca_file}consistency = {consistency}   # {note}\n\n\
-         [target]                  # to be changed\nengine = \"postgres\"       # or \"mysql\"\nhost = \"aurora.example.internal\"\nport = 5432\ndatabase = {database}\n\
+         [target]                  # change this\nengine = \"postgres\"       # or \"mysql\"\nhost = \"aurora.example.internal\"\nport = 5432\ndatabase = {database}\n\
          user = {user}\npassword_env = \"TARGET_PASSWORD\"\ntls = \"verify-full\"\n# ca_file = \"/etc/ssl/certs/rds-global-bundle.pem\"\n\n\
          [tables]\n",
         job = quoted(connection.job),
@@ -74,7 +74,7 @@ pub fn job_file(connection: &Connection<'_>, tables: &[SourceTable]) -> String {
     let patterns: Vec<String> = schemas.iter().map(|schema| quoted(&format!("{}.*", literal(schema)))).collect();
     let include = if patterns.is_empty() { "\"dbo.*\"".to_owned() } else { patterns.join(", ") };
     let _ = writeln!(out, "include = [{include}]\n# exclude = [\"*.tmp_*\"]\n# views = true\n");
-    let _ = writeln!(out, "# What was found:");
+    let _ = writeln!(out, "# Tables found:");
     for table in tables {
         let kind = if table.kind == SourceKind::View { "view" } else { "table" };
         let rows = table.rows.map_or_else(|| "rows unknown".to_owned(), |rows| format!("{rows} rows"));
@@ -121,12 +121,12 @@ mod tests {
 
     fn table(schema: &str, name: &str, kind: SourceKind) -> SourceTable {
         SourceTable {
-            name: crate::schema::TableName::new(schema, name),
+            name: crate::model::schema::TableName::new(schema, name),
             kind,
             columns: Vec::new(),
             indexes: Vec::new(),
             foreign_keys: Vec::new(),
-            listed: crate::schema::Listed::default(),
+            listed: crate::model::schema::Listed::default(),
             lacking: Vec::new(),
             rows: Some(12),
             bytes: None,

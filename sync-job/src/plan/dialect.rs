@@ -1,8 +1,8 @@
 //! What the plan must know of a kind of target. Implemented beside each target; pure.
 
 use super::{ColumnPlan, IndexPlan, Named, TablePlan};
-use crate::schema::{IndexKind, SourceType};
-use crate::type_map::Mapping;
+use crate::model::schema::{IndexKind, SourceType};
+use crate::plan::type_map::Mapping;
 
 /// Types, names and limits of a kind of target.
 pub trait Dialect: Send + Sync {

@@ -1,7 +1,7 @@
 //! What the target has already, and how it differs from what it shall have.
 
 use super::{ColumnPlan, Dialect, SwapMethod, SwapPlan};
-use crate::schema::{IndexKind, TableName};
+use crate::model::schema::{IndexKind, TableName};
 
 /// A column that the target has now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct ForeignKeyActions {
 pub struct TargetTable {
     pub columns: Vec<TargetColumn>,
     /// What no rename could carry, in words: dependent views, foreign keys from outside, …
-    pub ties: Vec<String>,
+    pub dependents: Vec<String>,
     /// It is not an ordinary table: a view, a partitioned table, …
     pub not_a_table: Option<String>,
     /// This login does not own it.
@@ -114,13 +114,13 @@ pub fn compare(planned: &[ColumnPlan], present: &TargetTable, dialect: &dyn Dial
     drift
 }
 
-/// Which way the table is swapped, and why. `ties` is what a rename would lose.
-pub fn swap_plan(present: Option<&TargetTable>, ties: &[String]) -> SwapPlan {
+/// Which way the table is swapped, and why. `dependents` is what a rename would lose.
+pub fn swap_plan(present: Option<&TargetTable>, dependents: &[String]) -> SwapPlan {
     let (method, reason) = match present {
         None => (SwapMethod::Create, "the table is new".to_owned()),
-        Some(table) if table.not_owned => (SwapMethod::Replace, "the target's user does not own the table".to_owned()),
-        Some(_) if ties.is_empty() => (SwapMethod::Rename, "nothing depends on the old table".to_owned()),
-        Some(_) => (SwapMethod::Replace, format!("kept because of {}", ties.join(", "))),
+        Some(table) if table.not_owned => (SwapMethod::InPlace, "the target's user does not own the table".to_owned()),
+        Some(_) if dependents.is_empty() => (SwapMethod::Rename, "nothing depends on the old table".to_owned()),
+        Some(_) => (SwapMethod::InPlace, format!("kept because of {}", dependents.join(", "))),
     };
     SwapPlan { method, reason }
 }

@@ -2,9 +2,9 @@
 
 use super::{ColumnPlan, Dialect, Finding, IndexPlan, Severity};
 use crate::config::{Consistency, MaskedPolicy, TableSettings};
-use crate::schema::{IndexKind, SourceColumn, SourceTable, SourceType};
-use crate::source::MissingFact;
-use crate::type_map::Form;
+use crate::model::facts::MissingFact;
+use crate::model::schema::{IndexKind, SourceColumn, SourceTable, SourceType};
+use crate::plan::type_map::LogicalType;
 
 /// The id of what concerns types that the source does not show.
 pub const TYPE_NOT_SHOWN: &str = "type-not-shown";
@@ -166,6 +166,8 @@ fn is_cut(source: &SourceTable, column: &ColumnPlan) -> bool {
     let has_seven = |source_type: &S| {
         matches!(source_type, S::Time { digits: 7 } | S::DateTime2 { digits: 7 } | S::DateTimeOffset { digits: 7 })
     };
-    matches!(column.mapping.form, Form::Time { .. } | Form::Timestamp { .. } | Form::TimestampTz { .. })
-        && source.columns.iter().any(|found| found.name == column.source && has_seven(&found.source_type))
+    matches!(
+        column.mapping.logical,
+        LogicalType::Time { .. } | LogicalType::Timestamp { .. } | LogicalType::TimestampTz { .. }
+    ) && source.columns.iter().any(|found| found.name == column.source && has_seven(&found.source_type))
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::{ColumnPlan, Dialect, ForeignKeyPlan, IndexPlan, TablePlan, names, tally::Tally};
 use crate::config::{ForeignKeyPolicy, IndexPolicy, TableSettings};
-use crate::schema::{IndexKind, Length, SourceIndex, SourceTable, SourceType, TableName};
-use crate::type_map::Form;
+use crate::model::schema::{IndexKind, Length, SourceIndex, SourceTable, SourceType, TableName};
+use crate::plan::type_map::LogicalType;
 
 /// Names of indexes and keys that are given away already, by schema or by table as the target wants them.
 pub type Taken = HashSet<String>;
@@ -138,13 +138,21 @@ fn longest_value(column: &ColumnPlan, source_type: &SourceType) -> Option<u32> {
     const BESIDE: u32 = 8;
     /// Of the numbers, dates and the like: the largest is a decimal of 38 digits.
     const LARGEST_NUMBER: u32 = 32;
-    let bytes = match (column.mapping.form, source_type) {
-        (Form::Text { limit: limit @ 1.. } | Form::Char { length: limit }, _) => limit.saturating_mul(3),
-        (Form::Bytes, SourceType::Binary { bytes } | SourceType::VarBinary { bytes: Length::Limited(bytes) }) => {
-            u32::from(*bytes)
-        }
-        (Form::Bytes, SourceType::RowVersion) => LARGEST_NUMBER,
-        (Form::Text { .. } | Form::Bytes | Form::Json | Form::Xml | Form::FloatArray, _) => return None,
+    let bytes = match (column.mapping.logical, source_type) {
+        (LogicalType::Text { limit: limit @ 1.. } | LogicalType::Char { length: limit }, _) => limit.saturating_mul(3),
+        (
+            LogicalType::Bytes,
+            SourceType::Binary { bytes } | SourceType::VarBinary { bytes: Length::Limited(bytes) },
+        ) => u32::from(*bytes),
+        (LogicalType::Bytes, SourceType::RowVersion) => LARGEST_NUMBER,
+        (
+            LogicalType::Text { .. }
+            | LogicalType::Bytes
+            | LogicalType::Json
+            | LogicalType::Xml
+            | LogicalType::FloatArray,
+            _,
+        ) => return None,
         _ => LARGEST_NUMBER,
     };
     Some(bytes.saturating_add(BESIDE))

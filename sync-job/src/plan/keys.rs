@@ -2,8 +2,8 @@
 
 use super::{ColumnPlan, Dialect, KeyColumn};
 use crate::config::{Consistency, TableConfig, TableSettings};
-use crate::schema::{IndexKind, Length, SourceIndex, SourceKind, SourceTable, SourceType};
-use crate::type_map::Form;
+use crate::model::schema::{IndexKind, Length, SourceIndex, SourceKind, SourceTable, SourceType};
+use crate::plan::type_map::LogicalType;
 
 /// The chunk key, how many chunks are aimed at, and why.
 pub struct Chunking {
@@ -47,7 +47,7 @@ pub fn choose(
     let chunks = match (source.rows, forced) {
         // Without statistics a table that somebody named a key for is worth a chunk a reader.
         (None, Some(_)) => settings.readers as u64,
-        _ => crate::chunk::count(rows, bytes, settings.readers, settings.chunk_rows),
+        _ => crate::rows::chunk::count(rows, bytes, settings.readers, settings.chunk_rows),
     };
     if chunks < 2 {
         return Ok(Chunking { key, chunks: 1, reason: "one reader: the table is small".to_owned() });
@@ -137,15 +137,18 @@ pub fn for_witness(source: &SourceTable, columns: &[ColumnPlan]) -> Option<KeyCo
         let planned = columns.iter().find(|planned| &planned.source == leading)?;
         let alike = match column.source_type {
             S::TinyInt | S::SmallInt | S::Int | S::BigInt => {
-                matches!(planned.mapping.form, Form::Int2 | Form::Int4 | Form::Int8 | Form::Decimal { .. })
+                matches!(
+                    planned.mapping.logical,
+                    LogicalType::Int2 | LogicalType::Int4 | LogicalType::Int8 | LogicalType::Decimal { .. }
+                )
             }
-            S::Decimal { .. } => matches!(planned.mapping.form, Form::Decimal { .. }),
-            S::Date => planned.mapping.form == Form::Date,
+            S::Decimal { .. } => matches!(planned.mapping.logical, LogicalType::Decimal { .. }),
+            S::Date => planned.mapping.logical == LogicalType::Date,
             S::DateTime | S::SmallDateTime | S::DateTime2 { .. } => {
-                matches!(planned.mapping.form, Form::Timestamp { .. })
+                matches!(planned.mapping.logical, LogicalType::Timestamp { .. })
             }
             S::Binary { .. } | S::VarBinary { bytes: Length::Limited(_) } | S::RowVersion => {
-                planned.mapping.form == Form::Bytes
+                planned.mapping.logical == LogicalType::Bytes
             }
             _ => false,
         };

@@ -1,31 +1,32 @@
 //! The plan: for each table everything that will happen, decided before anything is written. No I/O.
 
 use crate::config::{Consistency, WitnessPolicy};
-use crate::load::TextPolicy;
-use crate::schema::{Identity, IndexKind, SourceKind, SourceType, TableName};
-use crate::type_map::{Mapping, ReadAs};
+use crate::model::schema::{Identity, IndexKind, SourceKind, SourceType, TableName};
+use crate::plan::type_map::{Mapping, ReadExpression};
+use crate::rows::encode::TextPolicy;
 
-mod complete;
+mod dependents;
 mod dialect;
+mod draft;
 mod drift;
 mod findings;
+mod finish;
 mod indexes;
 mod keys;
-mod make;
 mod names;
+pub mod precheck;
 pub mod references;
 mod selection;
 pub mod self_test;
 mod tally;
-pub mod text;
-mod ties;
+pub mod type_map;
 
-pub use complete::{Present, UnseenReaders, complete};
+pub use dependents::of as dependents;
 pub use dialect::Dialect;
+pub use draft::{Draft, draft};
 pub use drift::{Drift, ForeignKeyActions, TargetColumn, TargetForeignKey, TargetIndex, TargetTable};
-pub use make::{Draft, draft};
+pub use finish::{InvisibleSessions, TargetState, finish};
 pub use names::Named;
-pub use ties::of as ties;
 
 /// What a run would do.
 #[derive(Debug, Clone)]
@@ -69,7 +70,8 @@ pub enum SwapMethod {
     /// The staging table takes the old one's name; the old one is dropped.
     Rename,
     /// The table stays; its rows are replaced in one transaction.
-    Replace,
+    #[serde(rename = "replace")]
+    InPlace,
 }
 
 /// The method and why.
@@ -84,7 +86,7 @@ pub struct SwapPlan {
 pub struct KeyColumn {
     pub name: String,
     pub source_type: SourceType,
-    pub read: ReadAs,
+    pub read: ReadExpression,
     pub nullable: bool,
 }
 
@@ -136,7 +138,7 @@ pub struct IndexPlan {
     /// Target column and whether it descends.
     pub columns: Vec<(String, bool)>,
     pub included: Vec<String>,
-    /// The kept table does without; on the staging table it finds rows.
+    /// A table updated in place does without it; the staging table needs it to find rows.
     pub staging_only: bool,
 }
 
@@ -219,14 +221,15 @@ impl TablePlan {
     }
 
     /// Whether the table that is there may hold the merge key twice: where it lacks such a key. Of one that was to be renamed over,
-    /// and is kept only for a reader's sake, that is not known.
+    /// and is updated in place only for a reader's sake, that is not known.
     pub fn may_hold_a_key_twice(&self) -> bool {
         self.swap.method == SwapMethod::Rename || self.merge_key().is_some_and(|key| key.staging_only)
     }
 
     /// Whether the offset of this datetimeoffset travels in a column beside it.
     pub fn keeps_offset(&self, column: &ColumnPlan) -> bool {
-        let beside = |other: &ColumnPlan| other.source == column.source && other.mapping.read == ReadAs::OffsetMinutes;
+        let beside =
+            |other: &ColumnPlan| other.source == column.source && other.mapping.read == ReadExpression::OffsetMinutes;
         self.columns.iter().any(beside)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Dialect, Finding, Severity, TablePlan};
-use crate::schema::TableName;
+use crate::model::schema::TableName;
 
 /// What has a name that the target must take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub fn unique(name: &str, table: &str, taken: &mut HashSet<String>, dialect: &dy
         }
     }
     let full = format!("{table}_{name}");
-    let hash = crate::digest::hash_bytes(full.as_bytes()) as u32;
+    let hash = crate::rows::digest::hash_bytes(full.as_bytes()) as u32;
     let mut end = full.len().min(longest - 9);
     while !full.is_char_boundary(end) {
         end -= 1;
@@ -114,7 +114,7 @@ pub fn give_way(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::postgres::PostgresDialect;
+    use crate::targets::postgres::PostgresDialect;
 
     #[test]
     fn index_names_stay_unique_and_short() {

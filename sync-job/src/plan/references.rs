@@ -1,8 +1,8 @@
 //! Foreign keys that hold at the source and may not hold on a target that compares text exactly.
 
 use super::{ColumnPlan, Dialect, Finding, ForeignKeyPlan, Severity, TablePlan};
-use crate::schema::TableName;
-use crate::type_map::Form;
+use crate::model::schema::TableName;
+use crate::plan::type_map::LogicalType;
 
 /// One side of a foreign key, at the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Side {
     pub filter: Option<String>,
 }
 
-/// A foreign key to look at.
+/// A foreign key to check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
     pub name: String,
@@ -70,9 +70,9 @@ fn side(table: &TablePlan, columns: &[&ColumnPlan]) -> Side {
 }
 
 fn compare(own: &ColumnPlan, other: &ColumnPlan) -> Compares {
-    match (own.mapping.form, other.mapping.form) {
-        (Form::Char { .. }, Form::Char { .. }) => Compares::Padded,
-        (Form::Text { .. } | Form::Char { .. }, _) if own.collation.is_some() => Compares::Exactly,
+    match (own.mapping.logical, other.mapping.logical) {
+        (LogicalType::Char { .. }, LogicalType::Char { .. }) => Compares::Padded,
+        (LogicalType::Text { .. } | LogicalType::Char { .. }, _) if own.collation.is_some() => Compares::Exactly,
         _ => Compares::AsTheSource,
     }
 }

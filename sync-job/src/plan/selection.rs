@@ -2,8 +2,8 @@
 
 use super::{Finding, Severity};
 use crate::config::{JobConfig, Pattern};
-use crate::schema::{SourceFacts, SourceKind, SourceTable, TableName};
-use crate::source::Catalog;
+use crate::model::facts::{Catalog, SourceFacts};
+use crate::model::schema::{SourceKind, SourceTable, TableName};
 
 /// Whether one of the patterns is about this table.
 pub fn matches(patterns: &[Pattern], table: &TableName) -> bool {

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{ColumnPlan, Draft, Finding, Severity, TablePlan};
-use crate::schema::TableName;
-use crate::type_map::ReadAs;
+use crate::model::schema::TableName;
+use crate::plan::type_map::ReadExpression;
 
 /// More tables than this are counted, not named.
 const MOST_NAMED: usize = 10;
@@ -37,7 +37,7 @@ pub struct Deviation {
 pub struct TestedColumn {
     pub table: TableName,
     pub column: String,
-    pub read: ReadAs,
+    pub read: ReadExpression,
 }
 
 /// Reads columns another way where that was right, and refuses the run where none was. The findings belong to the run, not to

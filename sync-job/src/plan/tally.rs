@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Finding, Severity};
-use crate::schema::SourceTable;
+use crate::model::schema::SourceTable;
 
 /// The id of the refusal.
 pub const INCOMPLETE: &str = "incomplete-catalog";
@@ -57,7 +57,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{Listed, SourceKind, TableName};
+    use crate::model::schema::{Listed, SourceKind, TableName};
 
     fn table(lacking: &[&str]) -> SourceTable {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();

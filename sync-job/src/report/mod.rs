@@ -3,13 +3,15 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::error::{Error, Kind, Side};
-use crate::exit::ExitStatus;
-use crate::message::Message;
+use crate::model::error::{Error, Kind, Side};
 use crate::plan::{Finding, SwapMethod};
+use crate::rows::message::Message;
+use exit::ExitStatus;
 
-pub mod human;
+pub mod exit;
 pub mod metrics;
+pub mod plan;
+pub mod progress;
 mod text;
 mod witness;
 
@@ -125,7 +127,7 @@ fn remedy(standing: Standing, stage: &str, error: &Error) -> String {
              the column's type and collation. witness = \"off\" in the table's entry copies it all the same.",
         ),
         // Of these the kind alone does not tell that nothing was done.
-        (_, Kind::Mismatch | Kind::Refused | Kind::Changed | Kind::Statement) => (standing.words(), &*own),
+        (_, Kind::Mismatch | Kind::Refused | Kind::Conflict | Kind::Statement) => (standing.words(), &*own),
         _ => ("", &*own),
     };
     format!("{words}{what}")
@@ -251,7 +253,7 @@ pub fn failure_status(failure: &Failure) -> ExitStatus {
         (_, Kind::Cancelled) => ExitStatus::Interrupted,
         ("lease", Kind::Refused) => ExitStatus::LeaseHeld,
         ("precheck", _) | (_, Kind::Permission) => ExitStatus::PrecheckRefused,
-        (_, Kind::Connection | Kind::Tls | Kind::Login | Kind::Stalled | Kind::Transient) => {
+        (_, Kind::Connection | Kind::Tls | Kind::Login | Kind::Timeout | Kind::Transient) => {
             ExitStatus::CouldNotConnect
         }
         (_, Kind::Internal) => ExitStatus::Internal,

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::human::{bytes, count, hanging, seconds, short_count, wrap};
 use super::{RunReport, TableOutcome, TableReport};
-use crate::exit::ExitStatus;
-use crate::message::HIDDEN;
+use crate::model::human::{bytes, count, hanging, seconds, short_count, wrap};
+use crate::report::exit::ExitStatus;
+use crate::rows::message::HIDDEN;
 
 const WIDTH: usize = 80;
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::TableReport;
-use crate::witness::{Outcome, Summary};
+use crate::proof::witness::{Outcome, Summary};
 
 /// How the source's witness of a table ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

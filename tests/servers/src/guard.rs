@@ -122,12 +122,12 @@ impl Guarded {
         }
     }
 
-    /// Asks the whole group to end, insists after `patience`, and returns when the child is gone.
-    pub fn stop(&mut self, patience: Duration) {
+    /// Asks the whole group to end, insists after `timeout`, and returns when the child is gone.
+    pub fn stop(&mut self, timeout: Duration) {
         if matches!(self.child.try_wait(), Ok(None)) {
             // Each step is followed by a stronger one, so a failure here needs no handling of its own.
             let _ = send(self.signal, &self.group());
-            if !matches!(self.wait_at_most(patience), Ok(Some(_))) {
+            if !matches!(self.wait_at_most(timeout), Ok(Some(_))) {
                 let _ = send("KILL", &self.group());
                 let _ = self.child.wait();
             }

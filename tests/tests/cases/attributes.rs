@@ -8,14 +8,14 @@ const SOURCE: &str = "CREATE TABLE dbo.items (id int IDENTITY(1, 1) NOT NULL CON
      CREATE UNIQUE INDEX ux_items ON dbo.items (name); CREATE INDEX ix_items ON dbo.items (size, name); \
      INSERT INTO dbo.items (name, notes, size) VALUES (N'one', N'a', 10), (N'two', N'b', 20)";
 
-struct Scene {
+struct Fixture {
     source: TestSource,
     target: TestTarget,
     job: Job,
     runs: usize,
 }
 
-impl Scene {
+impl Fixture {
     /// A table that an earlier run made.
     async fn new() -> Self {
         Self::on(TestTarget::new().unwrap()).await
@@ -48,8 +48,8 @@ impl Scene {
 async fn what_is_preserved_is_on_the_new_table() {
     let own = TestTarget::with_own_server(None, &[("allow_in_place_tablespaces", "on")]).unwrap();
     own.run("CREATE TABLESPACE space LOCATION ''").unwrap();
-    let mut scene = Scene::on(own).await;
-    scene
+    let mut fixture = Fixture::on(own).await;
+    fixture
         .target
         .run(
             "CREATE ACCESS METHOD method TYPE TABLE HANDLER heap_tableam_handler; CREATE ROLE clerk; \
@@ -113,23 +113,23 @@ async fn what_is_preserved_is_on_the_new_table() {
     ];
     let granted = "SELECT has_column_privilege('clerk', 'items', 'name', 'UPDATE')";
     for (set, _, _) in attributes.iter().filter(|(set, _, _)| !set.is_empty()) {
-        scene.target.run(set).unwrap();
+        fixture.target.run(set).unwrap();
     }
     for _ in 0..2 {
-        let before = scene.target.value(&relation("items", "oid")).unwrap();
-        assert_eq!(scene.run().await, "rename", "{}", scene.reason());
-        assert_ne!(scene.target.value(&relation("items", "oid")).unwrap(), before);
+        let before = fixture.target.value(&relation("items", "oid")).unwrap();
+        assert_eq!(fixture.run().await, "rename", "{}", fixture.reason());
+        assert_ne!(fixture.target.value(&relation("items", "oid")).unwrap(), before);
         for (set, query, expected) in &attributes {
-            assert_eq!(scene.target.value(query).unwrap(), *expected, "{set} {query}");
+            assert_eq!(fixture.target.value(query).unwrap(), *expected, "{set} {query}");
         }
-        assert_eq!(scene.target.value(granted).unwrap(), "t");
+        assert_eq!(fixture.target.value(granted).unwrap(), "t");
     }
 }
 
 /// Each is set, named as the reason, still there after the run, and gone only by its own statement.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_preserved_keeps_the_table() {
-    let mut scene = Scene::new().await;
+    let mut fixture = Fixture::new().await;
     let label =
         "SET allow_system_table_mods = on; INSERT INTO pg_seclabel VALUES ('items'::regclass, 'pg_class'::regclass, ";
     let masked = format!("{label} 2, 'anon', 'MASKED WITH VALUE NULL')");
@@ -228,17 +228,17 @@ async fn what_cannot_be_preserved_keeps_the_table() {
             "DROP TRIGGER noted ON items; DROP FUNCTION noted",
         ),
     ] {
-        let oid = scene.target.value("SELECT 'items'::regclass::oid").unwrap();
-        scene.target.run(set).unwrap_or_else(|error| panic!("{set}: {error:#}"));
-        assert_eq!(scene.reason(), format!("kept because of {reason}"), "{set}");
-        assert_eq!(scene.run().await, "replace", "{set}");
-        assert_eq!(scene.target.value("SELECT 'items'::regclass::oid").unwrap(), oid, "{set}");
-        assert_eq!(scene.reason(), format!("kept because of {reason}"), "{set}: it vanished");
-        scene.target.run(remove).unwrap_or_else(|error| panic!("{set}: it vanished: {error:#}"));
-        assert_eq!(scene.run().await, "rename", "after {remove}: {}", scene.reason());
+        let oid = fixture.target.value("SELECT 'items'::regclass::oid").unwrap();
+        fixture.target.run(set).unwrap_or_else(|error| panic!("{set}: {error:#}"));
+        assert_eq!(fixture.reason(), format!("kept because of {reason}"), "{set}");
+        assert_eq!(fixture.run().await, "replace", "{set}");
+        assert_eq!(fixture.target.value("SELECT 'items'::regclass::oid").unwrap(), oid, "{set}");
+        assert_eq!(fixture.reason(), format!("kept because of {reason}"), "{set}: it vanished");
+        fixture.target.run(remove).unwrap_or_else(|error| panic!("{set}: it vanished: {error:#}"));
+        assert_eq!(fixture.run().await, "rename", "after {remove}: {}", fixture.reason());
     }
     // What the job makes is there again.
-    assert!(scene.target.run(again).is_err());
+    assert!(fixture.target.run(again).is_err());
 }
 
 /// A role may set where its tables go. Those of the job's own indexes are no choice of anybody's.
@@ -249,20 +249,20 @@ async fn a_tablespace_of_the_logins_choice_is_not_the_tables() {
         target.run(&format!("CREATE TABLESPACE {space} LOCATION ''")).unwrap();
     }
     target.run("ALTER ROLE stopgap SET default_tablespace = 'fast'").unwrap();
-    let mut scene = Scene::on(target).await;
+    let mut fixture = Fixture::on(target).await;
     let spaces = "SELECT c.relname, t.spcname FROM pg_class AS c JOIN pg_tablespace AS t ON t.oid = c.reltablespace \
                   WHERE c.oid = 'items'::regclass OR c.oid = 'ix_items'::regclass ORDER BY 1";
-    assert_eq!(scene.target.rows(spaces).unwrap(), ["items|fast", "ix_items|fast"]);
-    assert_eq!(scene.run().await, "rename");
-    assert_eq!(scene.target.rows(spaces).unwrap(), ["items|fast", "ix_items|fast"]);
+    assert_eq!(fixture.target.rows(spaces).unwrap(), ["items|fast", "ix_items|fast"]);
+    assert_eq!(fixture.run().await, "rename");
+    assert_eq!(fixture.target.rows(spaces).unwrap(), ["items|fast", "ix_items|fast"]);
     // pg_default is a choice, too.
-    scene.target.run("ALTER TABLE items SET TABLESPACE pg_default").unwrap();
-    assert_eq!(scene.run().await, "rename");
-    assert_eq!(scene.target.rows(spaces).unwrap(), ["ix_items|fast"]);
-    scene.target.run("ALTER INDEX ix_items SET TABLESPACE slow").unwrap();
-    assert_eq!(scene.reason(), "kept because of the tablespace of index ix_items");
-    assert_eq!(scene.run().await, "replace");
-    assert_eq!(scene.target.rows(spaces).unwrap(), ["ix_items|slow"]);
+    fixture.target.run("ALTER TABLE items SET TABLESPACE pg_default").unwrap();
+    assert_eq!(fixture.run().await, "rename");
+    assert_eq!(fixture.target.rows(spaces).unwrap(), ["ix_items|fast"]);
+    fixture.target.run("ALTER INDEX ix_items SET TABLESPACE slow").unwrap();
+    assert_eq!(fixture.reason(), "kept because of the tablespace of index ix_items");
+    assert_eq!(fixture.run().await, "replace");
+    assert_eq!(fixture.target.rows(spaces).unwrap(), ["ix_items|slow"]);
 }
 
 /// What the login may not do for a new table, it leaves as it is.
@@ -270,15 +270,15 @@ async fn a_tablespace_of_the_logins_choice_is_not_the_tables() {
 async fn a_tablespace_that_is_not_for_this_login_keeps_the_table() {
     let target = TestTarget::with_own_server(None, &[("allow_in_place_tablespaces", "on")]).unwrap();
     target.run("CREATE TABLESPACE slow LOCATION ''").unwrap();
-    let mut scene = Scene::on(target).await;
-    let login = Login::with_the_readmes_rights(&scene.target).unwrap();
+    let mut fixture = Fixture::on(target).await;
+    let login = Login::with_the_readmes_rights(&fixture.target).unwrap();
     let name = login.name.clone();
-    scene.target.run(&format!("ALTER TABLE items SET TABLESPACE slow; ALTER TABLE items OWNER TO {name}")).unwrap();
-    scene.job = login.of(scene.job);
-    assert_eq!(scene.reason(), "kept because of tablespace slow, in which this login may make no table");
-    assert_eq!(scene.run().await, "replace");
-    scene.target.run(&format!("GRANT CREATE ON TABLESPACE slow TO {name}")).unwrap();
-    assert_eq!(scene.run().await, "rename");
+    fixture.target.run(&format!("ALTER TABLE items SET TABLESPACE slow; ALTER TABLE items OWNER TO {name}")).unwrap();
+    fixture.job = login.of(fixture.job);
+    assert_eq!(fixture.reason(), "kept because of tablespace slow, in which this login may make no table");
+    assert_eq!(fixture.run().await, "replace");
+    fixture.target.run(&format!("GRANT CREATE ON TABLESPACE slow TO {name}")).unwrap();
+    assert_eq!(fixture.run().await, "rename");
     let space = "SELECT t.spcname FROM pg_class AS c JOIN pg_tablespace AS t ON t.oid = c.reltablespace WHERE c.oid = 'items'::regclass";
-    assert_eq!(scene.target.value(space).unwrap(), "slow");
+    assert_eq!(fixture.target.value(space).unwrap(), "slow");
 }

@@ -7,7 +7,7 @@ use stopgap_tests::target::{Engine, TestTarget};
 use self::own::{Decision, mysql as of_mysql, postgres as of_postgres};
 
 /// The job's own list. It is data, and the job is not linked into these tests.
-#[path = "../../../sync-job/src/target/decisions/mod.rs"]
+#[path = "../../../sync-job/src/targets/decisions/mod.rs"]
 #[allow(dead_code, reason = "the job uses what these tests do not")]
 mod own;
 
@@ -22,7 +22,7 @@ fn undecided<'a>(names: impl IntoIterator<Item = &'a str>, decided: &Decided) ->
 fn assert_decided(what: &str, names: &[String], decided: &Decided) {
     assert!(!names.is_empty(), "the server names nothing: {what}");
     let missing = undecided(names.iter().map(String::as_str), decided);
-    assert!(missing.is_empty(), "decide in target/decisions what becomes of {missing:?} ({what})");
+    assert!(missing.is_empty(), "decide in targets/decisions what becomes of {missing:?} ({what})");
     for (name, decision) in decided {
         assert!(!matches!(decision, Decision::NotOurs("")), "{name}: no reason");
         assert_eq!(decided.iter().filter(|(other, _)| other == name).count(), 1, "{name} is decided twice ({what})");

@@ -14,14 +14,14 @@ const SOURCE: &str = "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_item
      INSERT INTO dbo.items (id, name, notes, size, first_day, last_day) VALUES (1, N'one', N'a', 10, '2026-01-01', '2026-02-01'), \
        (2, N'two', N'b', 20, '2026-01-01', '2026-02-01')";
 
-struct Scene {
+struct Fixture {
     source: TestSource,
     target: TestTarget,
     job: Job,
     runs: usize,
 }
 
-impl Scene {
+impl Fixture {
     /// A table that an earlier run made.
     async fn new(engine: Engine) -> Self {
         Self::on(TestTarget::on(engine).unwrap()).await
@@ -56,7 +56,7 @@ impl Scene {
 }
 
 async fn what_is_preserved_is_on_the_new_table(engine: Engine) {
-    let mut scene = Scene::new(engine).await;
+    let mut fixture = Fixture::new(engine).await;
     let mut attributes = vec![
         ("COMMENT = 'a table'", "COMMENT='a table'"),
         (
@@ -80,11 +80,11 @@ async fn what_is_preserved_is_on_the_new_table(engine: Engine) {
         attributes.extend([("TRANSACTIONAL = 1", "TRANSACTIONAL=1")]);
     }
     for (set, _) in &attributes {
-        scene.target.run(&format!("ALTER TABLE items {set}")).unwrap_or_else(|error| panic!("{set}: {error:#}"));
+        fixture.target.run(&format!("ALTER TABLE items {set}")).unwrap_or_else(|error| panic!("{set}: {error:#}"));
     }
     for _ in 0..2 {
-        assert_eq!(scene.run().await, "rename", "{}", scene.reason());
-        let definition = scene.definition();
+        assert_eq!(fixture.run().await, "rename", "{}", fixture.reason());
+        let definition = fixture.definition();
         for (set, shown) in &attributes {
             assert!(definition.to_uppercase().contains(&shown.to_uppercase()), "{set}: {definition}");
         }
@@ -93,7 +93,7 @@ async fn what_is_preserved_is_on_the_new_table(engine: Engine) {
 
 /// Each is set, named as the reason, still there after the run, and gone only by its own statement.
 async fn what_cannot_be_preserved_keeps_the_table(engine: Engine) {
-    let mut scene = Scene::new(engine).await;
+    let mut fixture = Fixture::new(engine).await;
     let again = "DROP KEY ix_items, ADD KEY ix_items (size)";
     let plain = "MODIFY size int NULL";
     let mut additions = vec![
@@ -144,18 +144,18 @@ async fn what_cannot_be_preserved_keeps_the_table(engine: Engine) {
         ]);
     }
     for (set, reason, remove) in additions {
-        scene.target.run(&format!("ALTER TABLE items {set}")).unwrap_or_else(|error| panic!("{set}: {error:#}"));
-        let definition = without_counters(&scene.definition());
-        assert_eq!(scene.reason(), format!("kept because of {reason}"), "{set}: {definition}");
-        assert_eq!(scene.run().await, "replace", "{set}");
-        assert_eq!(without_counters(&scene.definition()), definition, "{set}");
-        scene.target.run(&format!("ALTER TABLE items {remove}")).unwrap_or_else(|error| panic!("{set}: {error:#}"));
+        fixture.target.run(&format!("ALTER TABLE items {set}")).unwrap_or_else(|error| panic!("{set}: {error:#}"));
+        let definition = without_counters(&fixture.definition());
+        assert_eq!(fixture.reason(), format!("kept because of {reason}"), "{set}: {definition}");
+        assert_eq!(fixture.run().await, "replace", "{set}");
+        assert_eq!(without_counters(&fixture.definition()), definition, "{set}");
+        fixture.target.run(&format!("ALTER TABLE items {remove}")).unwrap_or_else(|error| panic!("{set}: {error:#}"));
         // What the statements above made in the job's place goes with a rename.
         if remove.contains("TABLESPACE innodb_file_per_table") {
-            scene.target.run("DROP TABLE items").unwrap();
-            assert_eq!(scene.run().await, "create");
+            fixture.target.run("DROP TABLE items").unwrap();
+            assert_eq!(fixture.run().await, "create");
         }
-        assert_eq!(scene.run().await, "rename", "after {remove}: {}", scene.reason());
+        assert_eq!(fixture.run().await, "rename", "after {remove}: {}", fixture.reason());
     }
 }
 
@@ -166,15 +166,15 @@ fn without_counters(definition: &str) -> String {
 /// Somebody's column is not the job's to drop, seen or not; what it holds is there after the run.
 async fn an_invisible_column_that_somebody_added_is_not_dropped(engine: Engine) {
     for drift in ["apply", "fail"] {
-        let scene = Scene::new(engine).await;
-        scene.target.run("ALTER TABLE items ADD secret varchar(20) INVISIBLE").unwrap();
-        scene.target.run("UPDATE items SET secret = CONCAT('of ', name)").unwrap();
-        let job = scene.job.twin().unwrap().target(&format!("on_drift = \"{drift}\""));
+        let fixture = Fixture::new(engine).await;
+        fixture.target.run("ALTER TABLE items ADD secret varchar(20) INVISIBLE").unwrap();
+        fixture.target.run("UPDATE items SET secret = CONCAT('of ', name)").unwrap();
+        let job = fixture.job.twin().unwrap().target(&format!("on_drift = \"{drift}\""));
         let refused = job.run().unwrap().expect_code(PRECHECK_REFUSED).unwrap();
         let refusal = &refused.json().unwrap()["refusals"][0];
         assert!(refusal["message"].as_str().unwrap().contains("column secret varchar(20) goes away"), "{refusal}");
-        assert_eq!(scene.target.rows("SELECT secret FROM items ORDER BY id").unwrap(), ["of one", "of two"]);
-        scene.target.run("ALTER TABLE items DROP COLUMN secret").unwrap();
+        assert_eq!(fixture.target.rows("SELECT secret FROM items ORDER BY id").unwrap(), ["of one", "of two"]);
+        fixture.target.run("ALTER TABLE items DROP COLUMN secret").unwrap();
         job.run().unwrap().expect_code(0).unwrap();
     }
 }
@@ -185,14 +185,14 @@ async fn a_system_versioned_table_keeps_its_history(engine: Engine) {
         // MySQL has none.
         return;
     }
-    let mut scene = Scene::new(engine).await;
-    scene.target.run("ALTER TABLE items ADD SYSTEM VERSIONING").unwrap();
+    let mut fixture = Fixture::new(engine).await;
+    fixture.target.run("ALTER TABLE items ADD SYSTEM VERSIONING").unwrap();
     for _ in 0..2 {
-        assert_eq!(scene.run().await, "replace");
+        assert_eq!(fixture.run().await, "replace");
     }
     let history = "SELECT notes FROM items FOR SYSTEM_TIME ALL WHERE id = 1 ORDER BY row_start";
-    assert_eq!(scene.target.rows(history).unwrap(), ["a", "run 1", "run 2"]);
-    scene.job.command("verify", &[]).unwrap().expect_code(0).unwrap();
+    assert_eq!(fixture.target.rows(history).unwrap(), ["a", "run 1", "run 2"]);
+    fixture.job.command("verify", &[]).unwrap().expect_code(0).unwrap();
 }
 
 async fn a_histogram_that_somebody_made_stays(engine: Engine) {
@@ -200,14 +200,14 @@ async fn a_histogram_that_somebody_made_stays(engine: Engine) {
         // MariaDB's are what its ANALYZE found, in tables of its own.
         return;
     }
-    let mut scene = Scene::new(engine).await;
-    scene.target.run("ANALYZE TABLE items UPDATE HISTOGRAM ON size WITH 4 BUCKETS").unwrap();
-    assert_eq!(scene.reason(), "kept because of the histogram of column size");
-    assert_eq!(scene.run().await, "replace");
+    let mut fixture = Fixture::new(engine).await;
+    fixture.target.run("ANALYZE TABLE items UPDATE HISTOGRAM ON size WITH 4 BUCKETS").unwrap();
+    assert_eq!(fixture.reason(), "kept because of the histogram of column size");
+    assert_eq!(fixture.run().await, "replace");
     let histograms = "SELECT column_name FROM information_schema.column_statistics WHERE schema_name = DATABASE()";
-    assert_eq!(scene.target.rows(histograms).unwrap(), ["size"]);
-    scene.target.run("ANALYZE TABLE items DROP HISTOGRAM ON size").unwrap();
-    assert_eq!(scene.run().await, "rename");
+    assert_eq!(fixture.target.rows(histograms).unwrap(), ["size"]);
+    fixture.target.run("ANALYZE TABLE items DROP HISTOGRAM ON size").unwrap();
+    assert_eq!(fixture.run().await, "rename");
 }
 
 on_each_mysql!(

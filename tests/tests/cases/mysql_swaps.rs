@@ -227,7 +227,7 @@ async fn an_index_added_during_the_run_is_not_lost(engine: Engine) {
     target.run("CREATE INDEX added ON items (n)").unwrap();
     reader.run("ROLLBACK").await.unwrap();
     let (message, _) = failure(&running.wait().unwrap().expect_code(TABLES_FAILED).unwrap());
-    assert!(message.contains("got new ties") && message.contains("index added"), "{message}");
+    assert!(message.contains("got new dependents") && message.contains("index added"), "{message}");
     assert_eq!(ids(&target, "items"), ["1"]);
 
     let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();

@@ -17,7 +17,7 @@ fn make_slot(target: &TestTarget, slot: &str, plugin: &str) {
     target.run(&format!("SELECT pg_create_logical_replication_slot('{slot}', '{plugin}')")).unwrap();
 }
 
-async fn scene() -> (TestSource, TestTarget, Job) {
+async fn fixture() -> (TestSource, TestTarget, Job) {
     let source = TestSource::with(SOURCE).await.unwrap();
     // A slot keeps the log of a whole server.
     let target = TestTarget::with_own_server(None, &[]).unwrap();
@@ -39,7 +39,7 @@ fn plan(job: &Job) -> serde_json::Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_of_a_slot_hear_of_the_table_by_its_own_name() {
-    let (source, target, job) = scene().await;
+    let (source, target, job) = fixture().await;
     job.run().unwrap().expect_code(0).unwrap();
     make_slot(&target, "feed", "test_decoding");
     for (change, expected) in [
@@ -72,7 +72,7 @@ async fn readers_of_a_slot_hear_of_the_table_by_its_own_name() {
 /// Of a new table nobody is sent the staging table's rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_of_a_slot_are_warned_of_new_tables_and_of_those_without_a_key() {
-    let (source, target, job) = scene().await;
+    let (source, target, job) = fixture().await;
     make_slot(&target, "feed", "test_decoding");
     source.run("CREATE TABLE dbo.keyless (n int NULL); INSERT INTO dbo.keyless (n) VALUES (1)").await.unwrap();
     let first = plan(&job);
@@ -99,7 +99,7 @@ async fn readers_of_a_slot_are_warned_of_new_tables_and_of_those_without_a_key()
 /// A slot of another database reads none of this one's tables, and `pgoutput` sends what publications hold.
 #[tokio::test(flavor = "multi_thread")]
 async fn slots_that_read_no_table_of_the_job_keep_none() {
-    let (_source, mut target, job) = scene().await;
+    let (_source, mut target, job) = fixture().await;
     job.run().unwrap().expect_code(0).unwrap();
     make_slot(&target, "published", "pgoutput");
     let server = target.own_server().unwrap();

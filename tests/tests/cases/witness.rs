@@ -219,7 +219,7 @@ async fn nothing_is_asked_where_the_job_file_says_so(engine: Engine) {
 }
 
 /// A table read in a SNAPSHOT transaction, which an error ends, and one that is read as it lives.
-async fn scene(name: &str, consistency: &str, engine: Engine) -> (TestSource, TestTarget, Job) {
+async fn fixture(name: &str, consistency: &str, engine: Engine) -> (TestSource, TestTarget, Job) {
     let source = TestSource::new().await.unwrap();
     source
         .run(&format!(
@@ -249,7 +249,7 @@ fn is_a_real_server() -> bool {
 async fn a_witness_that_cannot_be_had_keeps_no_table_back(engine: Engine) {
     for consistency in ["snapshot", "none"] {
         let name = format!("mute_{consistency}_{engine:?}").to_lowercase();
-        let (source, target, job) = scene(&name, consistency, engine).await;
+        let (source, target, job) = fixture(&name, consistency, engine).await;
         if is_a_real_server() {
             return;
         }
@@ -268,7 +268,7 @@ async fn a_witness_that_cannot_be_had_keeps_no_table_back(engine: Engine) {
 async fn a_witness_that_broke_off_is_heard_again(engine: Engine) {
     for consistency in ["snapshot", "none"] {
         let name = format!("broken_{consistency}_{engine:?}").to_lowercase();
-        let (source, _target, job) = scene(&name, consistency, engine).await;
+        let (source, _target, job) = fixture(&name, consistency, engine).await;
         if is_a_real_server() {
             return;
         }

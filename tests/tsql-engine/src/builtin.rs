@@ -69,7 +69,7 @@ pub fn is_large_object(sql_type: &SqlType) -> bool {
 impl Binder<'_> {
     /// A call with parentheses: scalar, aggregate, window, or a method of a CLR type.
     pub fn function(&self, function: &Function, scope: &Scope<'_>) -> Result<Bound, SqlError> {
-        crate::honest::function(function)?;
+        crate::unsupported::function(function)?;
         let names = parts(&function.name);
         let name = names.last().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
         let empty = Vec::new();
@@ -206,7 +206,7 @@ impl Binder<'_> {
 
     fn window(&self, name: &str, raw: &[FunctionArg], over: &WindowType, scope: &Scope<'_>) -> Result<Bound, SqlError> {
         let WindowType::WindowSpec(spec) = over else { return Err(unsupported("a named window")) };
-        crate::honest::window(name, raw, spec)?;
+        crate::unsupported::window(name, raw, spec)?;
         let inner = match (name, raw) {
             ("row_number" | "rank" | "dense_rank", []) => format!("{name}()"),
             ("count" | "count_big", _) => "count(*)".to_owned(),

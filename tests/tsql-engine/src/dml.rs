@@ -156,7 +156,7 @@ fn changeable(table: &Table, column: &TableColumn, verb: &str) -> Result<(), Sql
 }
 
 fn insert_rows(session: &mut Session, insert: &Insert) -> Result<u64, SqlError> {
-    crate::honest::insert(insert)?;
+    crate::unsupported::insert(insert)?;
     let TableObject::TableName(name) = &insert.table else { return Err(unsupported("INSERT into no table")) };
     let table = find(session, &parts(name))?;
     let given: Vec<&TableColumn> = if insert.columns.is_empty() {
@@ -405,7 +405,7 @@ fn target(session: &Session, table: &TableWithJoins, with: Option<&With>) -> Res
 }
 
 fn update_rows(session: &Session, update: &Update, with: Option<&With>) -> Result<u64, SqlError> {
-    crate::honest::update(update)?;
+    crate::unsupported::update(update)?;
     let table = target(session, &update.table, with)?;
     crate::temporal::refuse_change(&table, "update")?;
     let env = session.env();
@@ -446,7 +446,7 @@ fn where_clause(binder: &Binder<'_>, condition: Option<&Expr>, scope: &Scope<'_>
 }
 
 fn delete_rows(session: &Session, delete: &Delete, with: Option<&With>) -> Result<u64, SqlError> {
-    crate::honest::delete(delete)?;
+    crate::unsupported::delete(delete)?;
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let [only] = from.as_slice() else { return Err(unsupported("DELETE from several tables")) };
     let table = target(session, only, with)?;

@@ -78,7 +78,7 @@ impl Binder<'_> {
         sources: &mut Vec<Source>,
         outer: Option<&Scope<'_>>,
     ) -> Result<String, SqlError> {
-        crate::honest::factor(factor)?;
+        crate::unsupported::factor(factor)?;
         match factor {
             TableFactor::Table { name, alias, args: None, version: None, .. } => {
                 self.table(name, alias.as_ref(), sources)

@@ -3,7 +3,7 @@
 //! This crate knows nothing of the wire: [`value`] holds what travels between it and the protocol server.
 //! A batch is parsed (`script`, `ddl_parse`), translated to SQLite's SQL with SQL Server's types (`bind`, `expr`,
 //! `predicate`, `select`, `from`, `builtin`, `aggregate`, `system`), and run (`run`, `dml`, `ddl`, `bulk`); rows stream to an [`value::Output`].
-//! `permissions` knows who may do and see what. What the parser takes and nothing reads is refused by `honest` and `options`.
+//! `permissions` knows who may do and see what. What the parser takes and nothing reads is refused by `unsupported` and `options`.
 
 #![allow(
     clippy::format_push_string,
@@ -51,7 +51,6 @@ mod expr;
 mod from;
 mod functions;
 mod hierarchy;
-mod honest;
 mod instance;
 mod like;
 mod native;
@@ -70,6 +69,7 @@ mod text_functions;
 mod tokens;
 mod tpch;
 mod types;
+mod unsupported;
 pub mod value;
 mod version;
 

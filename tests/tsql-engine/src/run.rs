@@ -263,7 +263,7 @@ impl Session {
     }
 
     fn select(&mut self, query: &Query, out: &mut dyn Output) -> Result<Flow, SqlError> {
-        crate::honest::query(query)?;
+        crate::unsupported::query(query)?;
         self.before_read()?;
         if let Some(names) = assigned(query) {
             return self.select_into_variables(query, &names, out);

@@ -246,7 +246,7 @@ impl Cursor<'_> {
         }
         if self.take("OPTION") {
             let hints = self.parenthesized()?;
-            crate::honest::query_hints(&hints)?;
+            crate::unsupported::query_hints(&hints)?;
         }
         Ok(())
     }

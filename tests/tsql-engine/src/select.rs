@@ -15,7 +15,7 @@ use crate::value::{SqlError, Value};
 impl Binder<'_> {
     /// A query; its columns are named `c0`, `c1` and so on in SQLite's SQL.
     pub fn query(&self, query: &Query, outer: Option<&Scope<'_>>) -> Result<BoundQuery, SqlError> {
-        crate::honest::query(query)?;
+        crate::unsupported::query(query)?;
         let known = self.ctes.borrow().len();
         self.define(query.with.as_ref(), outer)?;
         let order: &[OrderByExpr] = match query.order_by.as_ref().map(|order| &order.kind) {
@@ -256,7 +256,7 @@ impl Binder<'_> {
         limit: &str,
         outer: Option<&Scope<'_>>,
     ) -> Result<BoundQuery, SqlError> {
-        crate::honest::select(select)?;
+        crate::unsupported::select(select)?;
         if select.into.is_some() {
             return Err(unsupported("SELECT INTO"));
         }
@@ -328,14 +328,14 @@ impl Binder<'_> {
                     columns.push(OutColumn { name: alias.value.clone(), bound });
                 }
                 SelectItem::Wildcard(options) => {
-                    crate::honest::wildcard(options)?;
+                    crate::unsupported::wildcard(options)?;
                     if scope.sources.is_empty() {
                         return Err(error(263, "Must specify table to select from."));
                     }
                     scope.sources.iter().for_each(|source| columns.extend(star(source)));
                 }
                 SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(name), options) => {
-                    crate::honest::wildcard(options)?;
+                    crate::unsupported::wildcard(options)?;
                     let alias = parts(name).pop().unwrap_or_default();
                     let source = scope
                         .sources

@@ -9,7 +9,7 @@ use tsql_engine::value::{EnvChange, Flow, Parameter, SqlType, Value};
 
 /// The statements of the job's catalog, from its source, so that this test follows what the job asks.
 fn catalog_statements() -> Vec<(String, String)> {
-    let source = include_str!("../../../sync-job/src/source/sqlserver/catalog/queries.rs");
+    let source = include_str!("../../../sync-job/src/sources/sqlserver/catalog/queries.rs");
     let found: Vec<_> = source
         .split("\npub const ")
         .skip(1)

@@ -32,10 +32,10 @@ pub struct Options {
     /// TPC-H scale factor: 1 is 6 million lineitem rows
     #[arg(long, default_value_t = 0.5)]
     sf: f64,
-    /// How often everything is measured; medians are shown
+    /// How often to measure everything; shows medians
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=50))]
     runs: u32,
-    /// What to copy to; both PostgreSQL and MySQL if none is named
+    /// What to copy to; default: PostgreSQL and MySQL
     #[arg(long, value_enum)]
     target: Vec<Engine>,
     /// Encrypt both connections of the job and the one that only reads

@@ -4,7 +4,7 @@ mod disk;
 
 use crate::{
     packages::{self, Root},
-    setup, test, workspace,
+    programs, setup, workspace,
 };
 use anyhow::{Context, Result, anyhow};
 use std::{
@@ -18,9 +18,9 @@ pub fn run() -> Result<()> {
     // Said before anything is built.
     root().map_err(no_image)?;
     let tools = setup::run(setup::ALL)?;
-    let programs = test::programs()?;
+    let programs = programs::build()?;
     let image = image(&programs.job).map_err(no_image)?;
-    let mut tests = test::command(test::environment(&tools, &programs)?);
+    let mut tests = programs::tests(programs::environment(&tools, &programs)?);
     // The whole workspace has the features with which everything is built already.
     tests.args(["--workspace", "--test", "boot"]).env(IMAGE, image);
     workspace::run(&mut tests).context("the boot test failed")?;

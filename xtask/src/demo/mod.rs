@@ -6,7 +6,8 @@ mod target;
 use crate::{
     build,
     certificates::{self, Certificates},
-    setup::{self, Part, Tools},
+    packages::Part,
+    setup::{self, Tools},
     workspace,
 };
 use anyhow::{Context, Result, ensure};
@@ -60,10 +61,10 @@ pub struct Options {
     /// What to copy to
     #[arg(long, value_enum, default_value = "postgres")]
     pub target: Engine,
-    /// The whole chain on AWS, on loopback: schedule, launcher, instance, secrets, mail
+    /// Run the whole AWS chain on loopback: schedule, launcher, instance, secrets, mail
     #[arg(long, conflicts_with = "keep")]
     pub aws: bool,
-    /// Leave both servers up afterwards, until Enter or Ctrl-C
+    /// Leave both servers up until Enter or Ctrl-C
     #[arg(long)]
     pub keep: bool,
 }

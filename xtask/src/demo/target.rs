@@ -1,10 +1,7 @@
 //! The demo's target: a private PostgreSQL, MySQL or MariaDB.
 
 use super::TARGET_DATABASE;
-use crate::{
-    certificates::Certificates,
-    setup::{Part, Tools},
-};
+use crate::{certificates::Certificates, packages::Part, setup::Tools};
 use anyhow::{Context, Result, ensure};
 use std::{
     fs,

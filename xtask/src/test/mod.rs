@@ -5,25 +5,13 @@ mod binaries;
 use crate::{
     boot_test, build, demo, package,
     phases::Phases,
+    programs::{self, Environment, JOB, LAUNCHER, Programs, SIMULATOR, environment, in_ci, one},
     setup::{self, Checkers, Tools},
     workspace,
 };
 use anyhow::{Context, Result, anyhow};
-use std::{ffi::OsString, path::PathBuf, process::Command, time::Instant};
-use stopgap_servers::{
-    machine::{IMAGE, NO_IMAGE},
-    mysql::UNPACKED,
-};
-
-/// What the tests run.
-pub struct Programs {
-    pub job: PathBuf,
-    pub simulator: PathBuf,
-    pub launcher: PathBuf,
-}
-
-/// What tests are told by their environment.
-pub type Environment = Vec<(&'static str, OsString)>;
+use std::{path::PathBuf, time::Instant};
+use stopgap_servers::machine::{IMAGE, NO_IMAGE};
 
 /// Sets up, builds the programs that the tests run, and tests: everything, or what `arguments` of `cargo test` choose.
 pub fn run(arguments: &[String]) -> Result<()> {
@@ -82,7 +70,7 @@ pub fn everything(phases: &mut Phases) -> Result<()> {
 /// What `cargo test` with these arguments runs.
 fn chosen(phases: &mut Phases, arguments: &[String]) -> Result<()> {
     let (tools, checkers) = phases.run("set-up", set_up)?;
-    let programs = phases.run("build of the programs", programs)?;
+    let programs = phases.run("build of the programs", programs::build)?;
     let broken = phases.run("build of the broken job", broken)?;
     // Whoever chooses tests waits for no image that they do not boot.
     let boots = arguments.iter().any(|argument| argument.contains("boot"));
@@ -90,7 +78,7 @@ fn chosen(phases: &mut Phases, arguments: &[String]) -> Result<()> {
     let mut environment = environment(&tools, &programs)?;
     environment.extend(of_all_tests(&checkers, broken, &image));
     phases.run("tests", || {
-        let mut tests = command(environment);
+        let mut tests = programs::tests(environment);
         workspace::run(tests.arg("--workspace").args(arguments)).context("tests failed")
     })?;
     say_what_is_missing(&tools, &image);
@@ -101,25 +89,9 @@ fn set_up() -> Result<(Tools, Checkers)> {
     Ok((setup::run(setup::ALL)?, setup::checkers()?))
 }
 
-const JOB: &str = "sync-job";
-const SIMULATOR: &str = "mssql-simulator";
-const LAUNCHER: &str = "bootstrap";
-
-/// Builds the programs that the tests run.
-pub fn programs() -> Result<Programs> {
-    println!("Building sync-job, launcher-fn and mssql-simulator");
-    let programs = build::programs(&[JOB, SIMULATOR, LAUNCHER], &[])?;
-    let [job, simulator, launcher] = <[PathBuf; 3]>::try_from(programs).map_err(|_| anyhow!("not three programs"))?;
-    Ok(Programs { job, simulator, launcher })
-}
-
 /// The job whose decoders are wrong on purpose.
 fn broken() -> Result<PathBuf> {
     one(build::programs(&["sync-job-broken"], &["--features", "sync-job/broken-decoders"]))
-}
-
-fn one(programs: Result<Vec<PathBuf>>) -> Result<PathBuf> {
-    programs?.pop().context("nothing was built")
 }
 
 /// The image that the tests boot, or why there is none; in CI there must be one.
@@ -132,10 +104,6 @@ fn image(programs: &Programs) -> Result<Image> {
     }
 }
 
-fn in_ci() -> bool {
-    std::env::var_os("CI").is_some()
-}
-
 fn say_what_is_missing(tools: &Tools, image: &Image) {
     if let Err(reason) = &tools.mysql {
         println!("\nMySQL itself was NOT tested, MariaDB stood in for it: {reason}");
@@ -143,24 +111,6 @@ fn say_what_is_missing(tools: &Tools, image: &Image) {
     if let Some(Err(reason)) = image {
         println!("\nThe machine image was NOT booted: {reason}");
     }
-}
-
-/// Where servers, clients and programs are.
-pub fn environment(tools: &Tools, programs: &Programs) -> Result<Environment> {
-    let mut environment: Environment = vec![
-        ("STOPGAP_VENV", tools.venv.clone().into()),
-        ("STOPGAP_PG_BIN", tools.postgres.clone().into()),
-        ("STOPGAP_SYNC_JOB", programs.job.clone().into()),
-        ("STOPGAP_LAUNCHER", programs.launcher.clone().into()),
-        ("STOPGAP_SIMULATOR", programs.simulator.clone().into()),
-    ];
-    match &tools.mysql {
-        Ok(root) => environment.push((UNPACKED, root.clone().into())),
-        // In CI both must run.
-        Err(reason) if in_ci() => anyhow::bail!("MySQL could not be set up: {reason}"),
-        Err(_) => {}
-    }
-    Ok(environment)
 }
 
 /// Where the checkers, the broken job and the image are.
@@ -178,11 +128,4 @@ fn of_all_tests(checkers: &Checkers, broken: PathBuf, image: &Image) -> Environm
         None => {}
     }
     environment
-}
-
-/// `cargo test`, told where everything is.
-pub fn command(environment: Environment) -> Command {
-    let mut tests = workspace::cargo(["test"]);
-    build::statically(&mut tests).envs(environment);
-    tests
 }

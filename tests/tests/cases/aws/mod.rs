@@ -41,7 +41,7 @@ fn cloud() -> &'static Cloud {
 }
 
 /// A job on the cloud, with a source of `rows` rows and a target.
-struct Scene {
+struct Fixture {
     deployment: Deployment<'static>,
     source: TestSource,
     target: TestTarget,
@@ -50,7 +50,7 @@ struct Scene {
     printed: String,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(name: &str, rows: u32) -> Self {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let job = format!("{name}-{}", COUNTER.fetch_add(1, Ordering::Relaxed));
@@ -68,16 +68,16 @@ impl Scene {
             .await
             .unwrap();
         let launcher = program("STOPGAP_LAUNCHER", "bootstrap").unwrap();
-        let scene = Self {
+        let fixture = Self {
             deployment: Deployment::new(cloud(), &launcher, &job).unwrap(),
             source,
             target: TestTarget::on(Engine::Postgres).unwrap(),
             directory: ScratchDir::new("instance").unwrap(),
             printed: String::new(),
         };
-        scene.put_secrets(scene.target.password());
-        scene.deployment.put_job_file(&scene.job_file("")).unwrap();
-        scene
+        fixture.put_secrets(fixture.target.password());
+        fixture.deployment.put_job_file(&fixture.job_file("")).unwrap();
+        fixture
     }
 
     fn put_secrets(&self, target_password: &str) {

@@ -1,0 +1,131 @@
+//! Puts a job together: the source and target that its file names, with their secrets. The one place that knows every engine.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use super::args::Selected;
+use crate::cloud::Cloud;
+use crate::config::{Engine, JobConfig, JobDraft, Pattern, Tls};
+use crate::connect::password::PasswordSource;
+use crate::model::error::Result;
+use crate::plan::TablePlan;
+use crate::report::RunReport;
+use crate::report::progress::Progress;
+use crate::rows::chunk::Chunk;
+use crate::run::id::new_run_id;
+use crate::run::job::{Job, Planned};
+use crate::sources::Source as _;
+use crate::sources::sqlserver::SqlServer;
+use crate::targets::mysql::MySql;
+use crate::targets::postgres::Postgres;
+
+/// A job of any kind.
+pub enum WiredJob {
+    Postgres(Job<SqlServer, Postgres>),
+    Mysql(Job<SqlServer, MySql>),
+}
+
+macro_rules! with_job {
+    ($any:expr, $job:ident => $work:expr) => {
+        match $any {
+            WiredJob::Postgres($job) => $work,
+            WiredJob::Mysql($job) => $work,
+        }
+    };
+}
+
+impl WiredJob {
+    /// `only`: the command line's globs, empty for every table that the job file selects.
+    pub fn new(config: JobConfig, run_id: String, only: Vec<Pattern>) -> Self {
+        let source = Arc::new(SqlServer::new(config.source.clone(), config.limits.stall_timeout));
+        match config.target.engine {
+            Engine::Postgres => {
+                let target = Arc::new(Postgres::new(config.target.clone(), &config.name, &run_id));
+                WiredJob::Postgres(Job { config, source, target, run_id, only })
+            }
+            Engine::Mysql => {
+                let target = Arc::new(MySql::new(config.target.clone(), &config.name, &run_id));
+                WiredJob::Mysql(Job { config, source, target, run_id, only })
+            }
+        }
+    }
+
+    /// The job of a file, with the tables that the command line chooses.
+    pub async fn open(selected: &Selected) -> anyhow::Result<Self> {
+        let draft = JobDraft::load(&selected.config)?;
+        let only = patterns(&selected.tables)?;
+        Ok(Self::new(complete(draft, None).await?, new_run_id(), only))
+    }
+
+    pub fn config(&self) -> &JobConfig {
+        with_job!(self, job => &job.config)
+    }
+
+    pub fn run_id(&self) -> &str {
+        with_job!(self, job => &job.run_id)
+    }
+
+    pub async fn plan(&self) -> Result<Planned> {
+        with_job!(self, job => Box::pin(job.plan()).await)
+    }
+
+    /// As [`WiredJob::plan`], for when nobody stands by: passing failures are waited for, and the deadline holds.
+    pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<Planned> {
+        with_job!(self, job => Box::pin(job.plan_in_time(cancel)).await)
+    }
+
+    pub async fn run(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
+        with_job!(self, job => Box::pin(job.run(progress, cancel)).await)
+    }
+
+    pub async fn verify(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
+        with_job!(self, job => Box::pin(job.verify(progress, cancel)).await)
+    }
+
+    /// The statement that reads a whole table.
+    pub fn select(&self, table: &TablePlan) -> String {
+        with_job!(self, job => job.source.select(table, &Chunk::whole()))
+    }
+}
+
+/// Fetches the secrets that a job file names, and looks whether all that it names is there: better known now than when the
+/// connection fails.
+pub async fn complete(draft: JobDraft, cloud: Option<&Cloud>) -> anyhow::Result<JobConfig> {
+    let file = draft.file().to_owned();
+    let found = match cloud {
+        _ if !draft.needs_aws() => Ok(crate::config::FoundSecrets::default()),
+        Some(cloud) => cloud.credentials_of(&draft).await,
+        None => Cloud::load().await.credentials_of(&draft).await,
+    };
+    let found = found.with_context(|| file.clone())?;
+    let config = draft.complete(found)?;
+    for (side, password, tls) in [
+        ("source", &config.source.password, &config.source.tls),
+        ("target", &config.target.password, &config.target.tls),
+    ] {
+        readable(side, password, tls).await.with_context(|| file.clone())?;
+    }
+    Ok(config)
+}
+
+/// Whether a password and a CA file can be read.
+pub async fn readable(side: &str, password: &PasswordSource, tls: &Tls) -> anyhow::Result<()> {
+    let key = match password {
+        PasswordSource::Env(_) => "password_env",
+        PasswordSource::File(_) => "password_file",
+        PasswordSource::Provided(provided) => provided.key,
+    };
+    password.read(false).await.with_context(|| format!("{side}.{key}"))?;
+    if let Some(path) = &tls.ca_file {
+        let unreadable = || format!("{side}.ca_file: {} cannot be read", path.display());
+        std::fs::File::open(path).and_then(|file| file.metadata()).with_context(unreadable)?;
+    }
+    Ok(())
+}
+
+/// The command line's globs.
+pub fn patterns(tables: &[String]) -> anyhow::Result<Vec<Pattern>> {
+    tables.iter().map(|text| Pattern::new(text).map_err(|problem| anyhow::anyhow!("--table: {problem}"))).collect()
+}

@@ -1,0 +1,5 @@
+//! Proof that a copy is right, and the only maker of the [`ticket::SwapTicket`] that a swap needs. Pure.
+
+pub mod ticket;
+pub mod verdict;
+pub mod witness;

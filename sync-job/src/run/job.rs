@@ -1,0 +1,306 @@
+//! A whole job: plan, checks, lease, copy, report. The tour of the crate starts here.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio_util::sync::CancellationToken;
+
+use super::deadline::Deadline;
+use super::pipeline::{self, Context};
+use super::snapshots::Snapshots;
+use crate::config::{Consistency, JobConfig, Pattern, WitnessPolicy};
+use crate::connect::retry::RetryPolicy;
+use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::facts::{Abilities, SourceFacts};
+use crate::model::human;
+use crate::plan::{self, RunPlan, Severity, TablePlan, precheck};
+use crate::proof::witness::Turn;
+use crate::report::progress::Progress;
+use crate::report::{Failure, RunReport};
+use crate::sources::Source;
+use crate::targets::{Lease, Target};
+
+/// How often the lease's heartbeat goes over its connection while tables are copied, so that no firewall drops it as idle.
+const HEARTBEAT: Duration = Duration::from_secs(30);
+/// How long the target may take to give the lease back.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A job with both ends at hand.
+pub struct Job<S: Source, T: Target> {
+    pub config: JobConfig,
+    pub source: Arc<S>,
+    pub target: Arc<T>,
+    pub run_id: String,
+    /// Command-line globs; empty for all selected tables.
+    pub only: Vec<Pattern>,
+}
+
+/// The plan, and what was learnt of the source on the way.
+pub struct Planned {
+    pub plan: RunPlan,
+    pub facts: SourceFacts,
+}
+
+impl<S: Source, T: Target> Job<S, T> {
+    /// Looks at both sides and decides everything. Writes nothing.
+    pub async fn plan(&self) -> Result<Planned> {
+        let mut planned = self.decide().await?;
+        if planned.plan.refusals().next().is_none() {
+            let refused = self.source.check_filters(&planned.plan.tables).await?;
+            planned.plan.add(refused);
+        }
+        if planned.plan.refusals().next().is_none() {
+            self.check_references(&mut planned.plan).await?;
+        }
+        Ok(planned)
+    }
+
+    /// As [`Job::plan`], without what only concerns loading.
+    async fn decide(&self) -> Result<Planned> {
+        let config = &self.config;
+        let (facts, target_facts) = tokio::try_join!(self.source.facts(), self.target.facts())?;
+        // Which one it is depends on the server's version.
+        let dialect = self.target.dialect();
+        let catalog = self.source.catalog().await?;
+        let mut draft = plan::draft(config, &catalog, &facts, &self.only, dialect);
+        let tested = self.source.self_test(&draft.tables, &facts).await?;
+        plan::self_test::apply(&mut draft, &tested);
+        let targets = draft.targets();
+        let (tables, names, invisible_sessions) = tokio::try_join!(
+            self.target.inspect(&targets),
+            self.target.index_names(&targets),
+            self.target.invisible_sessions()
+        )?;
+        let state = plan::TargetState { tables, names, invisible_sessions };
+        let source = format!("{}:{}/{} ({})", config.source.host, config.source.port, facts.database, facts.version);
+        let target = format!(
+            "{}:{}/{} ({})",
+            config.target.host, config.target.port, config.target.database, target_facts.version
+        );
+        let mut plan = plan::finish(config, draft, &state, source, target, dialect);
+        let missing = self.target.missing_permissions(&plan.tables).await?;
+        let findings = self.source.precheck(&plan, &facts, &catalog.unreadable);
+        plan.findings.extend(findings);
+        plan.findings.extend(precheck::judge(config, &target_facts, &missing));
+        plan.add(self.target.warnings(&plan.tables).await?);
+        Ok(Planned { plan, facts })
+    }
+
+    /// Foreign keys that only the target would break are found before their tables are loaded.
+    async fn check_references(&self, plan: &mut RunPlan) -> Result<()> {
+        let references = plan::references::of(&plan.tables, self.target.dialect());
+        if references.is_empty() {
+            return Ok(());
+        }
+        let answers = self.source.check_references(&references).await?;
+        for (reference, answer) in references.iter().zip(answers) {
+            let finding = plan::references::judge(reference, answer, &self.source.query_of(reference));
+            let own = plan.tables.iter_mut().find(|table| table.source == reference.child.table);
+            if let (Some(finding), Some(own)) = (finding, own) {
+                own.findings.push(finding);
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies everything. Every failure is in the report.
+    pub async fn run(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
+        let mut report = self.blank("run");
+        let deadline = self.start_deadline(&cancel);
+        if let Err((stage, error)) = self.run_into(&mut report, progress.clone(), cancel).await {
+            report.failure = Some(Failure::new(stage, &error));
+        }
+        if let Some(after) = deadline.and_then(|deadline| deadline.passed()) {
+            let after = human::seconds(after.as_secs_f64());
+            report.notes.push(format!("the job's deadline, {after} after it began, has passed"));
+        }
+        progress.finished();
+        report.ended = Utc::now();
+        report
+    }
+
+    /// As [`Job::plan`], for when nobody stands by: passing failures are waited for, and the deadline holds.
+    pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<Planned> {
+        let deadline = self.start_deadline(cancel);
+        self.plan_with_retries(cancel).await.map_err(|error| match deadline.and_then(|deadline| deadline.passed()) {
+            Some(_) => Error { message: "interrupted: the job's deadline has passed".into(), ..error },
+            None => error,
+        })
+    }
+
+    fn start_deadline(&self, cancel: &CancellationToken) -> Option<Deadline> {
+        self.config.limits.deadline.map(|after| Deadline::start(after, cancel.clone()))
+    }
+
+    async fn run_into(
+        &self,
+        report: &mut RunReport,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+    ) -> std::result::Result<(), (&'static str, Error)> {
+        let planned = self.plan_with_retries(&cancel).await.map_err(|error| ("plan", error))?;
+        describe(report, &planned.plan);
+        report.refusals = planned.plan.refusals().cloned().collect();
+        refuse(&planned.plan).map_err(|error| ("precheck", error))?;
+        let policy = self.policy(&cancel);
+        let mut retries = 0;
+        let lease = policy.retry("lease", &mut retries, || self.target.acquire_lease());
+        let lease = interruptible(&cancel, lease).await.map_err(|error| ("lease", error))?;
+        let result = self.under_lease(report, planned, progress, cancel, &lease).await;
+        // Where the target says nothing the lease ends with its connection.
+        let _ = tokio::time::timeout(RELEASE_TIMEOUT, lease.release()).await;
+        result
+    }
+
+    async fn under_lease(
+        &self,
+        report: &mut RunReport,
+        planned: Planned,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+        lease: &T::Lease,
+    ) -> std::result::Result<(), (&'static str, Error)> {
+        let policy = self.policy(&cancel);
+        let leftovers = policy
+            .retry("cleaning up", &mut 0, || self.target.clean())
+            .await
+            .map_err(|error| ("cleaning up", error))?;
+        if !leftovers.is_empty() {
+            report.notes.push(format!("dropped what an earlier run left behind: {}", leftovers.join(", ")));
+        }
+        let snapshots = Snapshots::new(&*self.source, &self.config.name, &self.config.target, policy);
+        report.notes.extend(snapshots.clean().await);
+        let is_wanted = |table: &TablePlan| table.consistency == Consistency::DatabaseSnapshot;
+        let mut snapshot = None;
+        if planned.plan.tables.iter().any(is_wanted) {
+            let made = snapshots.make(&self.run_id, &planned.facts).await;
+            snapshot = Some(made.map_err(|error| ("database snapshot", error))?);
+        }
+        let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
+        let turn = Turn::at(report.started);
+        let context = Arc::new(self.context(progress, cancel, snapshot.clone(), (planned.facts.abilities, turn)));
+        report.tables = tokio::select! {
+            tables = pipeline::copy_all(&context, &tables, lease) => tables,
+            never = heartbeat(lease) => match never {},
+        };
+        drop(context);
+        if let Some(name) = snapshot {
+            report.notes.extend(snapshots.drop_own(&name).await);
+        }
+        Ok(())
+    }
+
+    /// Compares both sides without writing anything.
+    pub async fn verify(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
+        let mut report = self.blank("verify");
+        let policy = self.policy(&cancel);
+        match interruptible(&cancel, policy.retry("plan", &mut 0, || self.decide())).await {
+            Ok(planned) => {
+                describe(&mut report, &planned.plan);
+                // What refuses one table for writing need not keep it or the others from being compared, unless there is no such table.
+                let is_compared =
+                    |name: &String| planned.plan.tables.iter().any(|table| table.source.to_string() == *name);
+                let refusals = planned.plan.refusals();
+                let refusals = refusals
+                    .filter(|finding| finding.hides_a_part() || !finding.table.as_ref().is_some_and(is_compared));
+                report.refusals = refusals.cloned().collect();
+                if report.refusals.is_empty() {
+                    let tables: Vec<Arc<TablePlan>> =
+                        planned.plan.tables.into_iter().map(witnessed_whole).map(Arc::new).collect();
+                    let asked = (planned.facts.abilities, Turn::at(report.started));
+                    let context = Arc::new(self.context(progress.clone(), cancel, None, asked));
+                    report.tables = pipeline::compare_all(&context, &tables).await;
+                } else {
+                    let error = Error::new(Side::Job, Kind::Refused, "a precheck refuses to compare");
+                    report.failure = Some(Failure::new("precheck", &error));
+                }
+            }
+            Err(error) => report.failure = Some(Failure::new("plan", &error)),
+        }
+        progress.finished();
+        report.ended = Utc::now();
+        report
+    }
+
+    /// Nobody stands by at night: what passes is waited for, as with chunks.
+    async fn plan_with_retries(&self, cancel: &CancellationToken) -> Result<Planned> {
+        let policy = self.policy(cancel);
+        interruptible(cancel, policy.retry("plan", &mut 0, || self.plan())).await
+    }
+
+    fn policy(&self, cancel: &CancellationToken) -> RetryPolicy {
+        RetryPolicy { retries: self.config.limits.retries, cancel: cancel.clone() }
+    }
+
+    fn context(
+        &self,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+        snapshot: Option<String>,
+        asked: (Abilities, Turn),
+    ) -> Context<S, T> {
+        let limits = self.config.limits.clone();
+        Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, snapshot, asked)
+    }
+
+    fn blank(&self, command: &'static str) -> RunReport {
+        let now = Utc::now();
+        let (source, target) = (&self.config.source, &self.config.target);
+        RunReport {
+            job: self.config.name.clone(),
+            run_id: self.run_id.clone(),
+            command,
+            started: now,
+            ended: now,
+            source: format!("{}:{}/{}", source.host, source.port, source.database),
+            target: format!("{}:{}/{}", target.host, target.port, target.database),
+            tables: Vec::new(),
+            notes: Vec::new(),
+            refusals: Vec::new(),
+            failure: None,
+            show_values: self.config.show_values,
+        }
+    }
+}
+
+/// Who compares by hand wants to know it all.
+fn witnessed_whole(mut table: TablePlan) -> TablePlan {
+    if table.witness == WitnessPolicy::Sample {
+        table.witness = WitnessPolicy::Full;
+    }
+    table
+}
+
+fn describe(report: &mut RunReport, plan: &RunPlan) {
+    report.source.clone_from(&plan.source);
+    report.target.clone_from(&plan.target);
+    let warnings = plan.findings.iter().filter(|finding| finding.severity == Severity::Warning);
+    report.notes.extend(warnings.map(|finding| finding.message.clone()));
+}
+
+/// Nothing is written while a refusal stands; the report lists all of them.
+fn refuse(plan: &RunPlan) -> Result<()> {
+    match plan.refusals().count() {
+        0 => Ok(()),
+        1 => Err(Error::new(Side::Job, Kind::Refused, "a precheck refuses the run")),
+        count => Err(Error::new(Side::Job, Kind::Refused, format!("{count} prechecks refuse the run"))),
+    }
+}
+
+/// Until the tables are copied. Each of them asks for the lease itself and fails without it.
+async fn heartbeat<L: Lease>(lease: &L) -> Infallible {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        let _ = lease.check().await;
+    }
+}
+
+async fn interruptible<R>(cancel: &CancellationToken, work: impl Future<Output = Result<R>>) -> Result<R> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(Error::cancelled()),
+        result = work => result,
+    }
+}

@@ -1,0 +1,235 @@
+//! One table's rows, in parallel chunks, each retried by itself.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::sink::{ChunkResult, Sink};
+use super::{Context, witness};
+use crate::config::WitnessPolicy;
+use crate::model::error::{Error, Kind, Result, Side};
+use crate::plan::TablePlan;
+use crate::proof::witness::Plan;
+use crate::rows::chunk::{self, Chunk};
+use crate::rows::digest::TableDigest;
+use crate::rows::encode::LossCounts;
+use crate::sources::{Reader, RowSink as _, Source};
+use crate::targets::{Staging, Target};
+
+/// What a table's chunks came to together.
+pub struct Loaded {
+    pub digest: TableDigest,
+    pub losses: LossCounts,
+    pub bytes: u64,
+    pub retries: u32,
+    /// What the source's engine said in the transaction in which the rows were read, where it was asked there.
+    pub witness: Option<witness::Said>,
+    /// Of all readers together: how long they got and encoded rows, and how long they waited for the target.
+    reading: Duration,
+    waiting: Duration,
+}
+
+impl Loaded {
+    /// Of a load that took so many seconds, those of reading. Readers work side by side, so their own times only tell its share.
+    pub fn read_seconds(&self, load: f64) -> f64 {
+        let both = (self.reading + self.waiting).as_secs_f64();
+        if both > 0.0 { load * self.reading.as_secs_f64() / both } else { 0.0 }
+    }
+}
+
+/// A chunk that is done.
+struct Done {
+    result: ChunkResult,
+    retries: u32,
+    witness: Option<witness::Said>,
+    /// How long its last try took, from the first row asked for to the commit.
+    took: Duration,
+}
+
+/// Reads every chunk of the table into `staging`; without one, only for the digest. `questions`: for the witness.
+pub async fn load<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    table: &Arc<TablePlan>,
+    staging: Option<Staging>,
+    questions: &Arc<Plan>,
+) -> Result<Loaded> {
+    let mut retries = 0;
+    let chunks = chunks(context, table, &mut retries).await?;
+    let total = chunks.len();
+    // A table's own limit, below the run's.
+    let at_once = if staging.is_some() { context.target.chunks_at_once(table) } else { usize::MAX };
+    let own = Arc::new(Semaphore::new(table.readers.min(at_once)));
+    let mut tasks = JoinSet::new();
+    for (number, chunk) in chunks.into_iter().enumerate() {
+        let work = ChunkWork {
+            context: context.clone(),
+            table: table.clone(),
+            staging: staging.clone(),
+            questions: questions.clone(),
+            chunk,
+            name: format!("{} {}/{total}", table.target, number + 1),
+            own: own.clone(),
+            retries: AtomicU32::new(0),
+        };
+        tasks.spawn(work.run());
+    }
+    let mut loaded = Loaded {
+        digest: TableDigest::default(),
+        losses: LossCounts::new(table.columns.len()),
+        bytes: 0,
+        retries,
+        witness: None,
+        reading: Duration::ZERO,
+        waiting: Duration::ZERO,
+    };
+    // Dropping the set at the first error ends the other chunks.
+    while let Some(done) = tasks.join_next().await {
+        let Done { result, retries, witness, took } = done.map_err(|error| {
+            Error::new(Side::Job, Kind::Internal, format!("{}: a chunk ended unexpectedly", table.target))
+                .with_source(error)
+        })??;
+        loaded.digest.merge(result.digest);
+        loaded.losses.merge(&result.losses);
+        loaded.bytes += result.bytes;
+        loaded.retries += retries;
+        loaded.waiting += result.waited;
+        let apart = result.waited + witness.as_ref().map_or(Duration::ZERO, |said| said.took);
+        loaded.reading += took.saturating_sub(apart);
+        // A SNAPSHOT transaction reads the table whole, so that there is no other.
+        loaded.witness = witness.or(loaded.witness);
+    }
+    Ok(loaded)
+}
+
+async fn chunks<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    table: &TablePlan,
+    retries: &mut u32,
+) -> Result<Vec<Chunk>> {
+    if table.chunks < 2 || table.chunk_key.is_empty() {
+        return Ok(vec![Chunk::whole()]);
+    }
+    let bounds = context
+        .policy
+        .retry(&format!("{}: finding chunk bounds", table.source), retries, async || {
+            let _permit = super::permit(&context.readers).await?;
+            let mut reader = context.take_reader().await?;
+            let bounds = reader.bounds(table, table.chunks).await;
+            match &bounds {
+                Ok(_) => context.give_back(reader).await,
+                Err(error) => context.after(error).await,
+            }
+            bounds
+        })
+        .await?;
+    Ok(chunk::between(bounds))
+}
+
+/// One chunk on its way.
+struct ChunkWork<S: Source, T: Target> {
+    context: Arc<Context<S, T>>,
+    table: Arc<TablePlan>,
+    staging: Option<Staging>,
+    questions: Arc<Plan>,
+    chunk: Chunk,
+    /// "public.orders 3/12", for the log.
+    name: String,
+    own: Arc<Semaphore>,
+    retries: AtomicU32,
+}
+
+impl<S: Source, T: Target> ChunkWork<S, T> {
+    async fn run(self) -> Result<Done> {
+        let mut attempt = 0;
+        loop {
+            let told = (AtomicU64::new(0), AtomicU64::new(0));
+            let result = self.attempt(&told).await;
+            match result {
+                Ok(done) => {
+                    tracing::debug!(chunk = self.name, rows = done.result.digest.rows, "chunk done");
+                    return Ok(Done { retries: self.retries.load(Ordering::Relaxed), ..done });
+                }
+                Err(error) => {
+                    attempt += 1;
+                    self.context.after(&error).await;
+                    let (rows, bytes) = (told.0.load(Ordering::Relaxed), told.1.load(Ordering::Relaxed));
+                    self.context.progress.undo(&self.table.target.to_string(), rows, bytes);
+                    self.context.policy.wait(&self.name, attempt, error).await?;
+                    self.retries.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    /// One try: nothing of a failed one stays, neither rows nor their digest.
+    async fn attempt(&self, told: &(AtomicU64, AtomicU64)) -> Result<Done> {
+        let context = &self.context;
+        let _own = super::permit(&self.own).await?;
+        let _permit = super::permit(&context.readers).await?;
+        let mut reader = context.take_reader().await?;
+        let loader = match &self.staging {
+            Some(staging) => Some(context.target.open_chunk(&self.table, staging).await?),
+            None => None,
+        };
+        let name = self.table.target.to_string();
+        let tell = |rows: u64, bytes: u64| {
+            told.0.fetch_add(rows, Ordering::Relaxed);
+            told.1.fetch_add(bytes, Ordering::Relaxed);
+            context.progress.rows(&name, rows, bytes);
+        };
+        let encoder = context.target.encoder(&self.table);
+        let mut sink = Sink::new(encoder, loader, &context.memory, &tell);
+        let began = Instant::now();
+        let in_snapshot = self.table.is_read_in_snapshot();
+        let mut first = None;
+        if in_snapshot {
+            reader.begin_snapshot().await?;
+            if self.table.may_differ_by_itself() {
+                first = self.ask_within(&mut reader, None, None).await?;
+            }
+            if first.as_ref().is_some_and(witness::Said::is_refused) {
+                // The refusal has ended the transaction.
+                reader = context.take_reader().await?;
+                reader.begin_snapshot().await?;
+            }
+        }
+        reader.read(&self.table, &self.chunk, &mut sink).await?;
+        // A full last buffer leaves while the transaction is still open; it costs nothing.
+        if sink.is_full() {
+            sink.flush().await?;
+        }
+        let rows = Some(sink.rows());
+        let witness = if in_snapshot { self.ask_within(&mut reader, first, rows).await? } else { None };
+        // A statement that the server refuses ends the transaction and leaves nothing to read with.
+        let is_usable = !witness.as_ref().is_some_and(witness::Said::is_refused);
+        if in_snapshot && is_usable {
+            reader.commit().await?;
+        }
+        let result = sink.finish().await?;
+        let took = began.elapsed();
+        if is_usable {
+            context.give_back(reader).await;
+        }
+        Ok(Done { result, retries: 0, witness, took })
+    }
+
+    /// The witness of the very state of the table that was read; `first`: what it said before that.
+    async fn ask_within(
+        &self,
+        reader: &mut S::Reader,
+        first: Option<witness::Said>,
+        rows: Option<u64>,
+    ) -> Result<Option<witness::Said>> {
+        if self.table.witness == WitnessPolicy::Off {
+            return Ok(None);
+        }
+        let said = match first {
+            Some(first) => witness::ask_again(reader, &self.table, &self.questions, first).await,
+            None => witness::ask(reader, &self.table, &self.questions, self.context.turn, rows).await,
+        };
+        witness::or_silence(said).map(Some)
+    }
+}

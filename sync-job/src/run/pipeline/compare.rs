@@ -1,0 +1,104 @@
+//! `sync-job verify`: reads both sides and compares, without writing anything.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::future::join_all;
+
+use super::table::{Staged, blank_report, losses};
+use super::{Context, chunks, witness};
+use crate::model::error::{Error, Kind, Side};
+use crate::plan::{SwapMethod, TablePlan};
+use crate::proof::ticket;
+use crate::proof::verdict::{self, Verdict};
+use crate::proof::witness::Plan;
+use crate::report::progress::Stage;
+use crate::report::{Failure, Standing, TableOutcome, TableReport, WitnessReport};
+use crate::sources::Source;
+use crate::targets::Target;
+
+/// Compares every table of the plan with what the target holds.
+pub async fn compare_all<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    tables: &[Arc<TablePlan>],
+) -> Vec<TableReport> {
+    join_all(tables.iter().map(|table| async {
+        let mut report = blank_report(table);
+        let started = Instant::now();
+        let result = tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => Err(("verify", Error::cancelled())),
+            result = compare(context, table, &mut report) => result,
+        };
+        report.stages.total = started.elapsed().as_secs_f64();
+        match result {
+            Ok(()) => report.outcome = TableOutcome::Agrees,
+            Err((stage, error)) => {
+                let interrupted = error.kind == Kind::Cancelled;
+                report.outcome = if interrupted { TableOutcome::Interrupted } else { TableOutcome::Failed };
+                report.failure = Some(Failure::at(Standing::Compared, stage, &error));
+            }
+        }
+        let outcome = report.failure.as_ref().map_or("agrees".to_owned(), |failure| failure.message.to_string());
+        context.progress.table_done(&report.target, &outcome);
+        report
+    }))
+    .await
+}
+
+async fn compare<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    table: &Arc<TablePlan>,
+    report: &mut TableReport,
+) -> Staged<()> {
+    let refuse = |message: String| Err(("compare", Error::new(Side::Target, Kind::Refused, message)));
+    if table.swap.method == SwapMethod::Create {
+        return refuse(format!("the target has no table {}", table.target));
+    }
+    if !table.drift.is_empty() {
+        let changes: Vec<String> = table.drift.iter().map(ToString::to_string).collect();
+        return refuse(format!("{} has other columns than the source: {}", table.target, changes.join("; ")));
+    }
+    if table.has_conversions() {
+        let verdict = Verdict::Unverifiable("the job file's target_type keeps no exact form".to_owned());
+        report.verdict = verdict.to_string();
+        return refuse(format!("{}: {verdict}", table.target));
+    }
+    let _permit = context.tables.acquire().await.map_err(|_| ("verify", Error::cancelled()))?;
+    let name = table.target.to_string();
+    context.progress.table_started(&name, Stage::Read, table.rows);
+    let started = Instant::now();
+    let questions = Arc::new(Plan::of(table, context.abilities));
+    let mut retries = 0;
+    let before = witness::before(context, table, &questions, &mut retries).await.map_err(|error| ("witness", error))?;
+    let read = chunks::load(context, table, None, &questions).await.map_err(|error| ("read", error))?;
+    report.stages.load = started.elapsed().as_secs_f64();
+    report.stages.read = read.read_seconds(report.stages.load);
+    report.rows = read.digest.rows;
+    report.bytes = read.bytes;
+    report.retries = retries + read.retries;
+    report.losses = losses(table, &read.losses);
+    context.progress.stage(&name, Stage::Compare);
+    let started = Instant::now();
+    let what = format!("{name}: digest");
+    let held = context
+        .policy
+        .retry(&what, &mut report.retries, || context.target.digest(table, &table.target))
+        .await
+        .map_err(|error| ("verify", error))?;
+    report.stages.verify = started.elapsed().as_secs_f64();
+    let verdict = verdict::compare(read.digest, held);
+    report.verdict = verdict.to_string();
+    report.digest = Some(verdict::digest_text(read.digest));
+    if !matches!(verdict, Verdict::Match(_)) {
+        return Err(("compare", Error::new(Side::Target, Kind::Mismatch, format!("{name}: {verdict}"))));
+    }
+    let heard = witness::Heard { before, within: read.witness };
+    let (witnessed, asked) =
+        witness::hear(context, table, &table.target, &questions, heard, &read.losses, &mut report.retries)
+            .await
+            .map_err(|error| ("witness", error))?;
+    report.stages.witness = asked;
+    report.witness = Some(WitnessReport::of(&witnessed));
+    ticket::refuse_difference(table, &witnessed).map_err(|error| ("witness", error))
+}

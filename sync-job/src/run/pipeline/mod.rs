@@ -1,0 +1,106 @@
+//! Concurrency, retries, memory and cancellation: joins a source and a target, and knows the SQL of neither.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Limits;
+use crate::connect::retry::RetryPolicy;
+use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::facts::Abilities;
+use crate::proof::witness::Turn;
+use crate::report::progress::Progress;
+use crate::sources::Source;
+use crate::targets::Target;
+
+mod chunks;
+mod compare;
+mod sink;
+mod swap_groups;
+mod table;
+mod witness;
+
+pub use compare::compare_all;
+pub use swap_groups::copy_all;
+
+/// What all tables of a run share.
+pub struct Context<S: Source, T: Target> {
+    pub source: Arc<S>,
+    pub target: Arc<T>,
+    pub limits: Limits,
+    pub progress: Arc<dyn Progress>,
+    pub cancel: CancellationToken,
+    pub policy: RetryPolicy,
+    /// The database snapshot to read from, where the run made one.
+    pub snapshot: Option<String>,
+    /// What the source can be asked for, and which share of a large table this run asks about.
+    pub abilities: Abilities,
+    pub turn: Turn,
+    /// One permit for each connection to the source that may read at the same time.
+    readers: Semaphore,
+    /// One permit for each table under way.
+    tables: Semaphore,
+    memory: sink::Memory,
+    /// Connections that have finished a chunk and can read another.
+    idle: Mutex<Vec<S::Reader>>,
+}
+
+impl<S: Source, T: Target> Context<S, T> {
+    pub fn new(
+        source: Arc<S>,
+        target: Arc<T>,
+        limits: Limits,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+        snapshot: Option<String>,
+        (abilities, turn): (Abilities, Turn),
+    ) -> Self {
+        let readers = Semaphore::new(limits.readers);
+        let tables = Semaphore::new(limits.tables);
+        let policy = RetryPolicy { retries: limits.retries, cancel: cancel.clone() };
+        let memory = sink::Memory::new(limits.memory, limits.readers);
+        let idle = Mutex::new(Vec::new());
+        Self {
+            source,
+            target,
+            limits,
+            progress,
+            cancel,
+            policy,
+            snapshot,
+            abilities,
+            turn,
+            readers,
+            tables,
+            memory,
+            idle,
+        }
+    }
+
+    async fn take_reader(&self) -> Result<S::Reader> {
+        let idle = self.idle.lock().await.pop();
+        match idle {
+            Some(reader) => Ok(reader),
+            None => self.source.reader(self.snapshot.as_deref()).await,
+        }
+    }
+
+    /// Only readers whose last statement was read to its end come back.
+    async fn give_back(&self, reader: S::Reader) {
+        self.idle.lock().await.push(reader);
+    }
+
+    /// What broke one connection (a failover, a firewall) has most likely broken those that wait, too: a try that finds
+    /// them dead one after the other would be none.
+    async fn after(&self, error: &Error) {
+        if error.side == Side::Source && matches!(error.kind, Kind::Connection | Kind::Timeout) {
+            self.idle.lock().await.clear();
+        }
+    }
+}
+
+/// A place among those that may read, or among those that may load, at the same time.
+async fn permit(semaphore: &Semaphore) -> Result<tokio::sync::SemaphorePermit<'_>> {
+    semaphore.acquire().await.map_err(|_| Error::cancelled())
+}

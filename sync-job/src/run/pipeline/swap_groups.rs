@@ -1,0 +1,222 @@
+//! All tables of a run: those that swap alone, and groups that swap together. A failed table never stops the others.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use futures_util::future::join_all;
+
+use super::Context;
+use super::table::{Staged, blank_report, prepare};
+use crate::model::error::{Error, Kind, Result, Side};
+use crate::plan::TablePlan;
+use crate::proof::ticket::SwapTicket;
+use crate::report::progress::Stage;
+use crate::report::{Failure, Standing, TableOutcome, TableReport};
+use crate::sources::Source;
+use crate::targets::{Lease, Staging, SwapItem, Target};
+
+/// Copies every table of the plan and reports on each, in the plan's order.
+pub async fn copy_all<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    tables: &[Arc<TablePlan>],
+    lease: &T::Lease,
+) -> Vec<TableReport> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (index, table) in tables.iter().enumerate() {
+        let same = |group: &&mut Vec<usize>| table.group.is_some() && tables[group[0]].group == table.group;
+        match groups.iter_mut().find(same) {
+            Some(group) => group.push(index),
+            None => groups.push(vec![index]),
+        }
+    }
+    // The largest first, so that none of them is left alone at the end.
+    let size = |group: &Vec<usize>| group.iter().map(|index| tables[*index].bytes.unwrap_or(0)).sum::<u64>();
+    groups.sort_by_key(|group| std::cmp::Reverse(size(group)));
+    let done = join_all(groups.into_iter().map(|group| async move {
+        let reports = copy_group(context, tables, &group, lease).await;
+        group.into_iter().zip(reports).collect::<Vec<_>>()
+    }))
+    .await;
+    let mut reports: Vec<(usize, TableReport)> = done.into_iter().flatten().collect();
+    reports.sort_by_key(|(index, _)| *index);
+    reports.into_iter().map(|(_, report)| report).collect()
+}
+
+/// A table on its own, or a group.
+async fn copy_group<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    tables: &[Arc<TablePlan>],
+    group: &[usize],
+    lease: &T::Lease,
+) -> Vec<TableReport> {
+    let stagings: Vec<Staging> = group.iter().map(|index| context.target.staging(&tables[*index], *index)).collect();
+    let begun: Vec<AtomicBool> = group.iter().map(|_| AtomicBool::new(false)).collect();
+    let prepared = join_all(group.iter().zip(&stagings).zip(&begun).map(|((index, staging), begun)| async {
+        let table = &tables[*index];
+        let mut report = blank_report(table);
+        let started = Instant::now();
+        let result = prepare_or_stop(context, table, staging, begun, lease, &mut report).await;
+        report.stages.total = started.elapsed().as_secs_f64();
+        (report, result)
+    }))
+    .await;
+    let (mut reports, results): (Vec<TableReport>, Vec<Staged<SwapTicket>>) = prepared.into_iter().unzip();
+    // An interruption is the cause only where nothing else is.
+    let failed = results
+        .iter()
+        .zip(group)
+        .filter_map(|(result, index)| result.as_ref().err().map(|(_, error)| (&tables[*index].target, error.kind)))
+        .min_by_key(|(_, kind)| *kind == Kind::Cancelled);
+    let mut items = Vec::new();
+    for (position, result) in results.into_iter().enumerate() {
+        let table = &tables[group[position]];
+        match result {
+            Ok(ticket) if failed.is_none() => {
+                items.push(SwapItem { table, staging: stagings[position].clone(), ticket });
+            }
+            Ok(_) => {
+                let error = match failed {
+                    Some((other, kind)) if kind != Kind::Cancelled => {
+                        let message = format!("{} is ready, but {other}, which is of its group, failed", table.target);
+                        Error::new(Side::Job, Kind::Refused, message)
+                    }
+                    _ => Error::cancelled(),
+                };
+                fail(&mut reports[position], table, "group", &error);
+            }
+            Err((stage, error)) => fail(&mut reports[position], table, stage, &error),
+        }
+    }
+    if failed.is_none() {
+        swap(context, &items, &mut reports, lease).await;
+    }
+    drop(items);
+    for ((report, staging), begun) in reports.iter().zip(&stagings).zip(&begun) {
+        if report.failure.is_some() && begun.load(Ordering::Relaxed) {
+            drop_staging(context, staging).await;
+        }
+        let outcome =
+            report.failure.as_ref().map_or("verified and swapped in".to_owned(), |failure| failure.message.to_string());
+        context.progress.table_done(&report.target, &outcome);
+    }
+    reports
+}
+
+async fn prepare_or_stop<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    table: &Arc<TablePlan>,
+    staging: &Staging,
+    begun: &AtomicBool,
+    lease: &T::Lease,
+    report: &mut TableReport,
+) -> Staged<SwapTicket> {
+    let work = async {
+        let _permit = context.tables.acquire().await.map_err(|_| ("load", Error::cancelled()))?;
+        lease.check().await.map_err(|error| ("lease", error))?;
+        begun.store(true, Ordering::Relaxed);
+        prepare(context, table, staging, report).await
+    };
+    tokio::select! {
+        biased;
+        () = context.cancel.cancelled() => Err(("load", Error::cancelled())),
+        result = work => result,
+    }
+}
+
+/// Never cut off by an interruption: a swap that began is a swap that ended, unless the server says nothing more.
+async fn swap<S: Source, T: Target>(
+    context: &Context<S, T>,
+    items: &[SwapItem<'_>],
+    reports: &mut [TableReport],
+    lease: &T::Lease,
+) {
+    let started = Instant::now();
+    for report in reports.iter() {
+        context.progress.stage(&report.target, Stage::Swap);
+    }
+    let result = async {
+        // Nothing was sent yet: an interruption need not wait for a server that says nothing.
+        tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => return Err(Error::cancelled()),
+            kept = lease.check() => kept?,
+        }
+        or_silence(context, items, lease, context.target.swap(items)).await
+    }
+    .await;
+    let seconds = started.elapsed().as_secs_f64();
+    match result {
+        Ok(methods) => {
+            for (report, method) in reports.iter_mut().zip(methods) {
+                report.outcome = TableOutcome::Copied;
+                report.swap = Some(method);
+                report.stages.swap = seconds;
+                report.stages.total += seconds;
+            }
+        }
+        Err(error) => {
+            reports.iter_mut().zip(items).for_each(|(report, item)| fail(report, item.table, "swap", &error));
+        }
+    }
+}
+
+/// After an interruption the work goes on for as long as the server answers on the lease's connection. If it says nothing more
+/// nobody can tell from here which rows readers see, and it is said so.
+async fn or_silence<S: Source, T: Target, R>(
+    context: &Context<S, T>,
+    items: &[SwapItem<'_>],
+    lease: &T::Lease,
+    work: impl Future<Output = Result<R>>,
+) -> Result<R> {
+    let timeout = context.limits.stall_timeout;
+    let silence = async {
+        context.cancel.cancelled().await;
+        loop {
+            tokio::time::sleep(timeout).await;
+            if !matches!(tokio::time::timeout(timeout, lease.check()).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        result = work => result,
+        () = silence => {
+            let names: Vec<String> = items.iter().map(|item| item.table.target.to_string()).collect();
+            let message = format!(
+                "interrupted, the target has not answered for {} s while it swapped {}: whether readers see the old rows or the \
+                 new ones is not known; `sync-job verify` tells",
+                timeout.as_secs_f32(),
+                names.join(", ")
+            );
+            Err(Error::new(Side::Target, Kind::Timeout, message))
+        }
+    }
+}
+
+fn fail(report: &mut TableReport, table: &TablePlan, stage: &str, error: &Error) {
+    report.outcome = if error.kind == Kind::Cancelled { TableOutcome::Interrupted } else { TableOutcome::Failed };
+    report.failure = Some(Failure::at(Standing::of(table.swap.method), stage, error));
+}
+
+/// What cannot be dropped now is dropped by the next run. After an interruption all are dropped at once: with no more connections
+/// than tables may be under way.
+async fn drop_staging<S: Source, T: Target>(context: &Context<S, T>, staging: &Staging) {
+    // Before one, a permit would come after all tables that have not begun.
+    let _permit = if context.cancel.is_cancelled() { Some(context.tables.acquire().await) } else { None };
+    for attempt in 1..=3 {
+        match tokio::time::timeout(context.limits.stall_timeout, context.target.drop_staging(staging)).await {
+            Ok(Ok(())) => return,
+            Err(_) => {
+                tracing::warn!(staging = %staging.name, "the target does not answer: the next run will drop the staging table");
+                return;
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(staging = %staging.name, attempt, error = error.chain(), "the staging table could not be dropped");
+            }
+        }
+        tokio::time::sleep(crate::connect::retry::backoff(attempt)).await;
+    }
+}

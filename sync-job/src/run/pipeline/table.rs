@@ -1,0 +1,181 @@
+//! One table from source to a proven staging table.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Context, chunks, witness};
+use crate::model::error::Result;
+use crate::plan::{SwapMethod, TablePlan};
+use crate::proof::ticket::SwapTicket;
+use crate::proof::verdict;
+use crate::proof::witness::{Outcome, Plan};
+use crate::report::progress::Stage;
+use crate::report::{LossLine, TableOutcome, TableReport, WitnessReport};
+use crate::rows::digest::TableDigest;
+use crate::rows::encode::{Loss, LossCounts};
+use crate::sources::Source;
+use crate::targets::{Staging, Target};
+
+/// A report in which nothing has happened yet.
+pub fn blank_report(table: &TablePlan) -> TableReport {
+    let warnings = table
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == crate::plan::Severity::Warning)
+        .map(|finding| finding.message.clone())
+        .chain(table.drift.iter().map(ToString::to_string))
+        .collect();
+    TableReport {
+        source: table.source.to_string(),
+        target: table.target.to_string(),
+        outcome: TableOutcome::Interrupted,
+        rows: 0,
+        bytes: 0,
+        stages: crate::report::Stages::default(),
+        verdict: String::new(),
+        witness: None,
+        swap: None,
+        digest: None,
+        retries: 0,
+        warnings,
+        losses: Vec::new(),
+        not_created: table.not_created.clone(),
+        failure: None,
+    }
+}
+
+/// The stage in which a table failed is told with its error.
+pub type Staged<R> = std::result::Result<R, (&'static str, crate::model::error::Error)>;
+
+/// Loads, proves and indexes the staging table. The report is filled in as far as it went.
+pub async fn prepare<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    table: &Arc<TablePlan>,
+    staging: &Staging,
+    report: &mut TableReport,
+) -> Staged<SwapTicket> {
+    let name = table.target.to_string();
+    context.progress.table_started(&name, Stage::Load, table.rows);
+    let target = &context.target;
+    let started = Instant::now();
+    let mut retries = 0;
+    let questions = Arc::new(Plan::of(table, context.abilities));
+    let before = witness::before(context, table, &questions, &mut retries).await.map_err(|error| ("witness", error))?;
+    context
+        .policy
+        .retry(&format!("{name}: creating the staging table"), &mut retries, || target.create_staging(table, staging))
+        .await
+        .map_err(|error| ("staging", error))?;
+    let loaded =
+        chunks::load(context, table, Some(staging.clone()), &questions).await.map_err(|error| ("load", error))?;
+    context
+        .policy
+        .retry(&format!("{name}: ending the load"), &mut retries, || target.end_load(table, staging))
+        .await
+        .map_err(|error| ("load", error))?;
+    let asked = before.as_ref().map_or(Duration::ZERO, |said| said.took);
+    report.stages.load = started.elapsed().saturating_sub(asked).as_secs_f64();
+    report.stages.read = loaded.read_seconds(report.stages.load);
+    report.rows = loaded.digest.rows;
+    report.bytes = loaded.bytes;
+    report.retries = retries + loaded.retries;
+    report.losses = losses(table, &loaded.losses);
+    context.progress.stage(&name, Stage::Verify);
+    let heard = witness::Heard { before, within: loaded.witness };
+    let proof = Proof { questions: &questions, heard, losses: &loaded.losses };
+    let (held, witnessed) = verify_and_index(context, table, staging, proof, report).await?;
+    let verdict = verdict::compare(loaded.digest, held);
+    report.verdict = verdict.to_string();
+    report.digest = Some(verdict::digest_text(loaded.digest));
+    report.witness = Some(WitnessReport::of(&witnessed));
+    let present = present_rows(context, table, report).await.map_err(|error| ("verify", error))?;
+    SwapTicket::issue(table, verdict, witnessed, present)
+}
+
+/// What the proof of a staging table takes beside its digest.
+struct Proof<'a> {
+    questions: &'a Plan,
+    heard: witness::Heard,
+    losses: &'a LossCounts,
+}
+
+/// The proof and the indexes both only need the loaded rows, so they go side by side; a conversion rewrites the table, so it
+/// comes between the two.
+async fn verify_and_index<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    table: &Arc<TablePlan>,
+    staging: &Staging,
+    proof: Proof<'_>,
+    report: &mut TableReport,
+) -> Staged<(TableDigest, Outcome)> {
+    let name = table.target.to_string();
+    let target = &context.target;
+    let (mut retries, mut witness_retries, mut index_retries) = (0, 0, 0);
+    let digest = async {
+        let started = Instant::now();
+        let what = format!("{name}: digest");
+        let held = context
+            .policy
+            .retry(&what, &mut retries, || target.digest(table, &staging.name))
+            .await
+            .map_err(|error| ("verify", error))?;
+        let verified = started.elapsed().as_secs_f64();
+        let Proof { questions, heard, losses } = proof;
+        let heard = witness::hear(context, table, &staging.name, questions, heard, losses, &mut witness_retries).await;
+        Ok((held, verified, heard.map_err(|error| ("witness", error))?))
+    };
+    let index = async {
+        let started = Instant::now();
+        if table.has_conversions() {
+            context
+                .policy
+                .retry(&format!("{name}: converting"), &mut index_retries, || target.convert(table, staging))
+                .await
+                .map_err(|error| ("convert", error))?;
+        }
+        context
+            .policy
+            .retry(&format!("{name}: indexes"), &mut index_retries, || target.build_indexes(table, staging))
+            .await
+            .map_err(|error| ("index", error))?;
+        Ok(started.elapsed().as_secs_f64())
+    };
+    let ((held, verified, (witnessed, asked)), indexed) = if table.has_conversions() {
+        let held = digest.await?;
+        (held, index.await?)
+    } else {
+        tokio::try_join!(digest, index)?
+    };
+    report.stages.verify = verified;
+    report.stages.witness = asked;
+    report.stages.index = indexed;
+    report.retries += retries + witness_retries + index_retries;
+    Ok((held, witnessed))
+}
+
+/// The row-drop guard needs the exact count of the old table.
+async fn present_rows<S: Source, T: Target>(
+    context: &Context<S, T>,
+    table: &TablePlan,
+    report: &mut TableReport,
+) -> Result<Option<u64>> {
+    if table.max_shrink_percent.is_none() || table.swap.method == SwapMethod::Create {
+        return Ok(None);
+    }
+    let what = format!("{}: counting the old rows", table.target);
+    context.policy.retry(&what, &mut report.retries, || context.target.count(&table.target)).await.map(Some)
+}
+
+pub(super) fn losses(table: &TablePlan, counts: &LossCounts) -> Vec<LossLine> {
+    let mut lines = Vec::new();
+    for (index, column) in table.columns.iter().enumerate() {
+        for loss in Loss::ALL {
+            let rows = counts.get(index, loss);
+            let made_good = loss == Loss::OffsetDropped && table.keeps_offset(column);
+            if rows > 0 && !made_good {
+                lines.push(LossLine { column: column.target.clone(), what: loss.describe().to_owned(), rows });
+            }
+        }
+    }
+    lines
+}

@@ -1,0 +1,163 @@
+//! What the plan must know of MySQL.
+
+use crate::config::Engine;
+use crate::model::schema::{IndexKind, SourceType};
+use crate::plan::type_map::{self, Mapping};
+use crate::plan::{ColumnPlan, Dialect, IndexPlan, Named, TablePlan};
+
+use super::{row_size, sql};
+
+/// An index key's limit in a page of 16 KiB, in bytes.
+const MOST_KEY_BYTES: u64 = 3_072;
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub struct MySqlDialect {
+    /// The server makes descending indexes. MariaDB before 10.8 reads `DESC` and makes ascending ones (MDEV-13756).
+    pub descends: bool,
+}
+
+impl Dialect for MySqlDialect {
+    fn mapping(&self, source: &SourceType) -> Result<Mapping, String> {
+        type_map::map(source, Engine::Mysql)
+    }
+
+    fn mapping_as(&self, source: &SourceType, wanted: &str) -> Result<Mapping, String> {
+        type_map::map_as(source, wanted, Engine::Mysql)
+    }
+
+    fn default_schema<'a>(&self, database: &'a str) -> &'a str {
+        database
+    }
+
+    fn longest_name(&self) -> (usize, &'static str) {
+        (64, "characters")
+    }
+
+    fn name_length(&self, name: &str) -> usize {
+        name.chars().count()
+    }
+
+    fn refuse_name(&self, _: Named, name: &str) -> Option<&'static str> {
+        // Its white space: https://dev.mysql.com/doc/refman/8.0/en/identifiers.html ("cannot end with space characters").
+        if name.ends_with([' ', '\t', '\n', '\u{B}', '\u{C}', '\r']) {
+            return Some("no name of MySQL ends in a space, a tab or a line break");
+        }
+        // MySQL 8.0 Reference Manual, 11.2 "Schema Object Names".
+        name.chars().any(|c| c > '\u{FFFF}').then_some("MySQL's names take no characters beyond U+FFFF")
+    }
+
+    fn fold(&self, name: &str) -> String {
+        name.to_lowercase()
+    }
+
+    fn index_names_of_its_own(&self) -> &'static [&'static str] {
+        &["primary", "gen_clust_index"]
+    }
+
+    fn most_columns(&self) -> usize {
+        // InnoDB's own limit.
+        1_017
+    }
+
+    fn most_key_columns(&self) -> usize {
+        16
+    }
+
+    fn index_names_belong_to_tables(&self) -> bool {
+        true
+    }
+
+    fn same_type(&self, found: &str, wanted: &str) -> bool {
+        canonical(found) == canonical(wanted)
+    }
+
+    fn compares_text_exactly(&self) -> bool {
+        false
+    }
+
+    fn refuse_index(&self, index: &IndexPlan, columns: &[ColumnPlan]) -> Option<String> {
+        let of_key = |(name, _): &(String, bool)| columns.iter().find(|column| &column.target == name);
+        refuse_key(index.columns.iter().filter_map(of_key))
+    }
+
+    fn refuse_foreign_key(&self, columns: &[&ColumnPlan]) -> Option<String> {
+        // The server makes an index for it.
+        refuse_key(columns.iter().copied())
+    }
+
+    fn keeps_included_columns(&self) -> bool {
+        false
+    }
+
+    fn descends(&self, _: IndexKind) -> bool {
+        self.descends
+    }
+
+    fn fit(&self, table: &mut TablePlan) {
+        row_size::fit(table);
+        let cannot_count = |column: &&ColumnPlan| column.identity.is_some() && !sql::counts_up(table, column);
+        let lost: Vec<String> = table.columns.iter().filter(cannot_count).map(|column| column.target.clone()).collect();
+        for column in table.columns.iter_mut().filter(|column| lost.contains(&column.target)) {
+            column.identity = None;
+            table.not_created.push(format!(
+                "identity of {}: AUTO_INCREMENT must lead the primary key and count upwards",
+                column.target
+            ));
+        }
+    }
+}
+
+fn refuse_key<'a>(columns: impl Iterator<Item = &'a ColumnPlan>) -> Option<String> {
+    let mut bytes = 0;
+    for column in columns {
+        let target_type = column.mapping.final_type();
+        if sql::is_large(target_type) || target_type.starts_with("json") || target_type.starts_with("geometry") {
+            return Some(format!("{target_type} cannot be indexed as a whole"));
+        }
+        bytes += row_size::in_row(column);
+    }
+    (bytes > MOST_KEY_BYTES).then(|| format!("its key may be {bytes} bytes long, and {MOST_KEY_BYTES} can be indexed"))
+}
+
+/// `information_schema` of MariaDB, and of old tables, shows integers with a display width, and json as longtext; MariaDB adds to a
+/// type how it is stored (`/*M!100301 COMPRESSED*/`).
+fn canonical(text: &str) -> String {
+    let mut text = text.to_lowercase();
+    if let Some((bare, _)) = text.split_once(" /*") {
+        text = bare.to_owned();
+    }
+    if let Some((bare, _)) = text.split_once(" collate ") {
+        text = bare.to_owned();
+    }
+    if let Some((bare, _)) = text.split_once(" character set ") {
+        text = bare.to_owned();
+    }
+    for name in ["smallint", "int", "bigint", "tinyint"] {
+        let Some(rest) = text.strip_prefix(name).and_then(|rest| rest.strip_prefix('(')) else { continue };
+        let Some((width, unsigned)) = rest.split_once(')') else { continue };
+        if name != "tinyint" || width != "1" {
+            text = format!("{name}{unsigned}");
+        }
+        break;
+    }
+    if let Some(bare) = text.strip_suffix("(0)").filter(|bare| matches!(*bare, "time" | "datetime")) {
+        text = bare.to_owned();
+    }
+    if text == "json" { "longtext".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_compared_by_meaning() {
+        let same = |a, b| MySqlDialect { descends: true }.same_type(a, b);
+        assert!(same("int(11)", "int") && same("tinyint(3) unsigned", "tinyint unsigned"));
+        assert!(same("char(36)", "char(36) character set ascii"));
+        assert!(same("text /*M!100301 COMPRESSED*/", "text"));
+        assert!(same("longtext", "json") && same("datetime", "datetime(0)"));
+        assert!(!same("tinyint(1)", "tinyint") && !same("varchar(20)", "varchar(30)"));
+    }
+}

@@ -1,0 +1,308 @@
+//! MySQL 8.0 and later, Aurora MySQL 3 included. MariaDB 10.6 and later works, too, where it does the same; where it differs
+//! the code follows MySQL and says so.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use mysql_async::Conn;
+
+use crate::config::TargetConfig;
+use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::facts::TargetFacts;
+use crate::model::schema::TableName;
+use crate::plan::{Dialect, Finding, SwapMethod, TablePlan, TargetTable};
+use crate::proof::witness::{Answer, Plan, Scope};
+use crate::rows::digest::{TableDigest, hash_bytes};
+use crate::targets::encode::load_data::LoadDataEncoder;
+use crate::targets::{Staging, SwapItem, Target};
+
+mod columns;
+mod connect;
+mod definition;
+mod dialect;
+mod digest;
+mod facts;
+mod foreign_keys;
+mod in_place;
+mod indexes;
+mod insert;
+mod inspect;
+mod lease;
+mod load;
+mod permissions;
+mod preserved;
+mod quote;
+mod rename;
+mod row_size;
+mod server;
+mod server_message;
+mod snapshots;
+mod sql;
+mod swap;
+mod witness;
+
+pub use dialect::MySqlDialect;
+
+use connect::{close, connect, execute, row, rows};
+use preserved::PreservedAttributes;
+
+/// Tables of every run start with this.
+const PREFIX: &str = "stopgap_";
+/// The number of the warning that a row may not fit into its page (`HA_ERR_TOO_BIG_ROW`).
+const TOO_BIG_ROW: u16 = 139;
+
+/// A MySQL server's database to write to.
+#[derive(Debug, Clone)]
+pub struct MySql {
+    config: TargetConfig,
+    job: String,
+    run_id: String,
+    /// Tells the staging tables and the lease of this job and this database from others': a job of the same name may write
+    /// to another database of the server at the same time.
+    job_hash: u32,
+    application_name: String,
+    /// Ids of the connections that this run opened.
+    connections: Arc<Mutex<BTreeSet<u32>>>,
+    /// What was found out of the server when the plan was made.
+    server: Arc<OnceLock<server::Server>>,
+}
+
+impl MySql {
+    pub fn new(config: TargetConfig, job: &str, run_id: &str) -> Self {
+        // No name holds a NUL.
+        let job_hash = hash_bytes(format!("{job}\0{}", config.database).as_bytes()) as u32;
+        Self {
+            config,
+            job: job.to_owned(),
+            run_id: run_id.to_owned(),
+            job_hash,
+            application_name: format!("stopgap/{job}"),
+            connections: Arc::default(),
+            server: Arc::default(),
+        }
+    }
+
+    fn server(&self) -> server::Server {
+        self.server.get().cloned().unwrap_or_default()
+    }
+
+    fn prefix(&self) -> String {
+        format!("{PREFIX}{:08x}_", self.job_hash)
+    }
+
+    async fn connect(&self) -> Result<Conn> {
+        let connection = connect(&self.config, &self.application_name).await?;
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).insert(connection.id());
+        Ok(connection)
+    }
+
+    /// For statements on staging tables that wait for others of this run, and for nobody else: the digest, which may take
+    /// long, keeps an index from being added until it ends, and the index that waits keeps a digest from beginning.
+    async fn connect_to_wait(&self) -> Result<Conn> {
+        let mut connection = self.connect().await?;
+        execute(&mut connection, "SET SESSION lock_wait_timeout = 604800").await?;
+        Ok(connection)
+    }
+
+    /// For `NOT IN (…)`; 0 is nobody's id.
+    fn own_connections(&self) -> String {
+        let ids = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::once(0).chain(ids.iter().copied()).map(|id| id.to_string()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Runs statements, one after the other, over a connection of their own.
+    async fn run(&self, statements: &[String]) -> Result<()> {
+        let mut connection = self.connect().await?;
+        for statement in statements {
+            execute(&mut connection, statement).await?;
+        }
+        close(connection).await;
+        Ok(())
+    }
+
+    /// Databases of the server that the plan may have put tables in: all that the user sees but the server's own.
+    async fn leftovers(&self, connection: &mut Conn) -> Result<Vec<TableName>> {
+        let query = format!(
+            "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' \
+             AND table_name REGEXP {} AND table_schema NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys') \
+             ORDER BY 1, 2",
+            quote::literal(&format!("^{}[0-9a-f]{{8}}_[0-9]+[cdo]?$", self.prefix()))
+        );
+        let found = rows::<(String, String)>(connection, &query).await?;
+        Ok(found.into_iter().map(|(schema, name)| TableName::new(schema, name)).collect())
+    }
+}
+
+/// Without `innodb_strict_mode`, which takes a privilege to set, a table whose rows may not fit is made with a warning.
+async fn refuse_wide_rows(connection: &mut Conn, table: &TablePlan) -> Result<()> {
+    let warnings = rows::<(String, u16, String)>(connection, "SHOW WARNINGS").await?;
+    match warnings.into_iter().find(|(_, number, _)| *number == TOO_BIG_ROW) {
+        Some((_, _, message)) => {
+            let message = format!("the target makes {}, but not every row of it would fit: {message}", table.target);
+            Err(Error::new(Side::Target, Kind::Statement, message))
+        }
+        None => Ok(()),
+    }
+}
+
+impl Target for MySql {
+    type Encoder = LoadDataEncoder;
+    type Lease = lease::Lease;
+    type Loader = load::ChunkLoader;
+
+    fn dialect(&self) -> &'static dyn Dialect {
+        const EITHER_WAY: MySqlDialect = MySqlDialect { descends: true };
+        const UPWARDS: MySqlDialect = MySqlDialect { descends: false };
+        if self.server().only_ascends { &UPWARDS } else { &EITHER_WAY }
+    }
+
+    async fn facts(&self) -> Result<TargetFacts> {
+        let mut connection = self.connect().await?;
+        let (facts, server) = facts::gather(&mut connection, &self.config).await?;
+        close(connection).await;
+        // Asked for twice, it is the same server.
+        let _ = self.server.set(server);
+        Ok(facts)
+    }
+
+    async fn inspect(&self, names: &[TableName]) -> Result<HashMap<TableName, TargetTable>> {
+        let mut connection = self.connect().await?;
+        let found = inspect::tables(&mut connection, names).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
+    async fn missing_permissions(&self, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
+        let mut connection = self.connect().await?;
+        let found = permissions::missing(&mut connection, tables).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
+    async fn warnings(&self, tables: &[TablePlan]) -> Result<Vec<Finding>> {
+        let mut connection = self.connect().await?;
+        let invisible = snapshots::invisible(&mut connection, tables).await?;
+        close(connection).await;
+        Ok(facts::refuse_keyless(&self.server(), tables).into_iter().chain(invisible).collect())
+    }
+
+    async fn acquire_lease(&self) -> Result<lease::Lease> {
+        lease::acquire(self).await
+    }
+
+    async fn clean(&self) -> Result<Vec<String>> {
+        let mut connection = self.connect().await?;
+        let mut dropped = Vec::new();
+        let leftovers = self.leftovers(&mut connection).await?;
+        if !leftovers.is_empty() {
+            // Staging tables may refer to each other.
+            execute(&mut connection, "SET SESSION foreign_key_checks = 0").await?;
+        }
+        for name in leftovers {
+            execute(&mut connection, &format!("DROP TABLE IF EXISTS {}", quote::qualified(&name))).await?;
+            dropped.push(name.to_string());
+        }
+        close(connection).await;
+        Ok(dropped)
+    }
+
+    fn staging(&self, table: &TablePlan, number: usize) -> Staging {
+        let run = hash_bytes(self.run_id.as_bytes()) as u32;
+        Staging { name: TableName::new(&table.target.schema, format!("{}{run:08x}_{number}", self.prefix())) }
+    }
+
+    fn encoder(&self, table: &TablePlan) -> LoadDataEncoder {
+        LoadDataEncoder::new(table.columns.iter().map(sql::load_column))
+    }
+
+    async fn create_staging(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        let collations = self.server().collations;
+        let ledger = quote::qualified(&load::ledger(&staging.name));
+        let name = quote::qualified(&staging.name);
+        let mut connection = self.connect().await?;
+        let preserved = match table.swap.method {
+            SwapMethod::Rename => PreservedAttributes::of(&mut connection, &table.target).await?,
+            SwapMethod::InPlace => PreservedAttributes::of_updated_in_place(&mut connection, &table.target).await?,
+            SwapMethod::Create => PreservedAttributes::default(),
+        };
+        for statement in [
+            // What a try left whose reply was lost.
+            format!("DROP TABLE IF EXISTS {name}, {ledger}"),
+            format!("CREATE TABLE {ledger} (token bigint NOT NULL PRIMARY KEY) ENGINE = InnoDB"),
+            sql::create_staging(table, &staging.name, &collations, &preserved),
+        ] {
+            execute(&mut connection, &statement).await?;
+        }
+        refuse_wide_rows(&mut connection, table).await?;
+        close(connection).await;
+        Ok(())
+    }
+
+    async fn drop_staging(&self, staging: &Staging) -> Result<()> {
+        let names = [staging.name.clone(), load::ledger(&staging.name), rename::proof(&staging.name)];
+        let names: Vec<String> = names.iter().map(quote::qualified).collect();
+        self.run(&[
+            "SET SESSION foreign_key_checks = 0".to_owned(),
+            format!("DROP TABLE IF EXISTS {}", names.join(", ")),
+        ])
+        .await
+    }
+
+    async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<load::ChunkLoader> {
+        load::open(self, table, &staging.name).await
+    }
+
+    fn chunks_at_once(&self, table: &TablePlan) -> usize {
+        let server = self.server();
+        let counts_up = table.columns.iter().any(|column| sql::counts_up(table, column));
+        if counts_up && server.bulk_load && server.locks_to_count_up { 1 } else { usize::MAX }
+    }
+
+    async fn digest(&self, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
+        if relation != &table.target {
+            return digest::of_staging(self, table, relation).await;
+        }
+        let mut connection = self.connect().await?;
+        let digest = digest::whole(&mut connection, table, relation).await?;
+        close(connection).await;
+        Ok(digest)
+    }
+
+    async fn witness(
+        &self,
+        table: &TablePlan,
+        relation: &TableName,
+        plan: &Plan,
+        scope: &Scope,
+    ) -> Result<Vec<Answer>> {
+        let mut connection = self.connect_to_wait().await?;
+        let answers = witness::ask(&mut connection, table, relation, plan, scope).await?;
+        close(connection).await;
+        Ok(answers)
+    }
+
+    async fn convert(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        let mut connection = self.connect().await?;
+        let preserved = PreservedAttributes::of(&mut connection, &staging.name).await?;
+        for statement in sql::convert(table, &staging.name, &preserved) {
+            execute(&mut connection, &statement).await?;
+        }
+        close(connection).await;
+        Ok(())
+    }
+
+    async fn build_indexes(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        indexes::build(self, table, &staging.name).await
+    }
+
+    async fn count(&self, relation: &TableName) -> Result<u64> {
+        let mut connection = self.connect().await?;
+        let found = row(&mut connection, &format!("SELECT COUNT(*) FROM {}", quote::qualified(relation))).await?;
+        close(connection).await;
+        found.ok_or_else(|| Error::new(Side::Target, Kind::Internal, format!("no count came back for {relation}")))
+    }
+
+    async fn swap(&self, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
+        swap::swap(self, items).await
+    }
+}

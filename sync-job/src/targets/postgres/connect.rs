@@ -1,0 +1,169 @@
+//! Connections to PostgreSQL: TLS, session settings, and the kinds of its errors.
+
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+
+use super::row::{Answer, shorten};
+use super::server_message;
+use crate::config::{TargetConfig, TlsMode};
+use crate::connect::login::with_password;
+use crate::connect::password::Credentials;
+use crate::connect::tls::Trouble;
+use crate::model::error::{Error, Kind, Result, Side};
+use crate::rows::message::{Message, of_unknown};
+
+/// Opens a connection. Every session setting that the job relies on is stated.
+pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<PgConnection> {
+    with_password(&config.password, Side::Target, |login| connect_as(config, application_name, login)).await
+}
+
+async fn connect_as(config: &TargetConfig, application_name: &str, login: Credentials) -> Result<PgConnection> {
+    let attempt =
+        format!("could not connect to PostgreSQL at {}:{}, database {}", config.host, config.port, config.database);
+    let mut options = PgConnectOptions::new_without_pgpass()
+        .host(&config.host)
+        .port(config.port)
+        .database(&config.database)
+        .username(login.user.as_ref().unwrap_or(&config.user))
+        .password(login.password.expose())
+        .application_name(application_name)
+        .extra_float_digits(3)
+        .ssl_mode(match config.tls.mode {
+            TlsMode::VerifyFull => PgSslMode::VerifyFull,
+            TlsMode::Require => PgSslMode::Require,
+            TlsMode::Disable => PgSslMode::Disable,
+        })
+        .disable_statement_logging();
+    if let Some(file) = &config.tls.ca_file {
+        options = options.ssl_root_cert(file);
+    }
+    let mut connection = tokio::time::timeout(config.connect_timeout, PgConnection::connect_with(&options))
+        .await
+        .map_err(|_| {
+            let seconds = config.connect_timeout.as_secs();
+            Error::new(Side::Target, Kind::Connection, format!("{attempt}: no answer in {seconds} s"))
+        })?
+        .map_err(|error| classify(error, attempt))?;
+    execute(&mut connection, &format!("{SESSION}{SESSION_WHERE_KNOWN}")).await?;
+    Ok(connection)
+}
+
+/// Stated instead of assumed: no statement is cut off, names resolve only where they are qualified, fragments are xml, and a
+/// policy that would hide rows is an error. A client that vanished without a word is noticed in a minute instead of in two hours:
+/// its session holds the job's lease.
+const SESSION: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0; \
+    SET search_path = pg_catalog; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET client_min_messages = warning; \
+    SET xmloption = content; SET standard_conforming_strings = on; SET default_transaction_read_only = off; \
+    SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; SET row_security = off; \
+    SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; ";
+
+/// Settings that not every version has, one that is too old to be used included: that is said in the plan, not here. With the
+/// check of the connection a statement ends soon after the job that wanted it; other systems than Linux may refuse that setting.
+const SESSION_WHERE_KNOWN: &str = "SELECT set_config(s.name, s.setting, false) FROM (VALUES ('idle_session_timeout', '0'), \
+    ('transaction_timeout', '0'), ('client_connection_check_interval', '2s')) AS s (name, setting) \
+    WHERE current_setting(s.name, true) IS NOT NULL \
+    AND (s.name <> 'client_connection_check_interval' OR version() LIKE '%linux%')";
+
+/// Runs statements that return nothing of interest; several are separated by semicolons.
+pub async fn execute(connection: &mut PgConnection, sql: &str) -> Result<()> {
+    tracing::debug!(sql, "target");
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(|error| classify(error, format!("the target did not accept: {}", shorten(sql))))
+}
+
+/// The rows of a query.
+pub async fn rows(connection: &mut PgConnection, sql: &str) -> Result<Vec<Answer>> {
+    sqlx::query(AssertSqlSafe(sql))
+        .persistent(false)
+        .fetch_all(connection)
+        .await
+        .map(|found| Answer::all(found, sql))
+        .map_err(|error| classify(error, format!("the target did not answer: {}", shorten(sql))))
+}
+
+/// Closes politely; a server that is gone already is no concern.
+pub async fn close(connection: PgConnection) {
+    if let Err(error) = connection.close().await {
+        tracing::debug!(%error, "closing the target connection");
+    }
+}
+
+/// The kind of a driver error, by SQLSTATE (PostgreSQL documentation, appendix A).
+pub fn classify(error: sqlx::Error, message: impl Into<Message>) -> Error {
+    let kind = match &error {
+        sqlx::Error::Database(database) => database.code().map_or(Kind::Statement, |code| sqlstate_kind(&code)),
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Kind::Timeout,
+        sqlx::Error::Io(error) if Trouble::within(error).is_some() => Kind::Tls,
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+            Kind::Connection
+        }
+        sqlx::Error::Tls(_) => Kind::Tls,
+        sqlx::Error::Configuration(_) => Kind::Login,
+        _ => Kind::Internal,
+    };
+    let failure = Error::new(Side::Target, kind, message).with_source(describe(&error));
+    match advice(&error) {
+        Some(advice) => failure.advise(advice),
+        None => failure,
+    }
+}
+
+/// What made the TLS handshake fail.
+fn trouble(error: &sqlx::Error) -> Option<Trouble> {
+    match error {
+        sqlx::Error::Io(error) => Trouble::within(error),
+        sqlx::Error::Tls(error) => Trouble::below(error.as_ref()),
+        _ => None,
+    }
+}
+
+fn advice(error: &sqlx::Error) -> Option<&'static str> {
+    match error {
+        sqlx::Error::Configuration(_) => Some(
+            "Give the login a password and a name without control characters, unassigned characters and mixed directions of writing \
+             (RFC 4013): ALTER ROLE … PASSWORD, then the same in the secret.",
+        ),
+        _ => trouble(error).and_then(Trouble::advice_for_target),
+    }
+}
+
+/// What the server says, or else the driver.
+fn describe(error: &sqlx::Error) -> Message {
+    match error {
+        sqlx::Error::Database(database) => match database.try_downcast_ref::<PgDatabaseError>() {
+            Some(error) => server_message::message(error),
+            None => of_unknown(database.message(), |_| false),
+        },
+        // The driver makes it of a name or a password alone, and shows the character that it did not like.
+        sqlx::Error::Configuration(_) => {
+            "the user's name or the password holds a character that SASLprep forbids, so SCRAM cannot send it".into()
+        }
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) => match trouble(error).and_then(Trouble::meaning) {
+            Some(meaning) => format!("{meaning}: {error}").into(),
+            None => error.to_string().into(),
+        },
+        sqlx::Error::Protocol(_) => error.to_string().into(),
+        other => of_unknown(&other.to_string(), |_| false),
+    }
+}
+
+fn sqlstate_kind(code: &str) -> Kind {
+    match code {
+        // Serialization failure, deadlock, read-only (a writer that became a reader), too many connections, starting up,
+        // shutting down, crashed, out of memory, connection refused by a pooler.
+        "40001" | "40P01" | "25006" | "53300" | "57P01" | "57P02" | "57P03" | "53200" => Kind::Transient,
+        "55P03" => Kind::LockTimeout,
+        "53100" | "53400" => Kind::StorageFull,
+        "42501" => Kind::Permission,
+        "23503" => Kind::ForeignKeyViolation,
+        "3D000" => Kind::Login,
+        "57014" => Kind::Timeout,
+        _ if code.starts_with("08") => Kind::Connection,
+        _ if code.starts_with("28") => Kind::Login,
+        _ if code.starts_with("22") || code.starts_with("23") => Kind::Data,
+        _ => Kind::Statement,
+    }
+}

@@ -1,0 +1,342 @@
+//! PostgreSQL 14 and later, Aurora included.
+
+use std::collections::HashMap;
+
+use sqlx::postgres::PgConnection;
+
+use crate::config::TargetConfig;
+use crate::connect::retry;
+use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::facts::TargetFacts;
+use crate::model::schema::TableName;
+use crate::plan::{ColumnPlan, Dialect, Finding, InvisibleSessions, SwapMethod, TablePlan, TargetTable};
+use crate::proof::witness::{Answer, Plan, Scope};
+use crate::rows::digest::{TableDigest, hash_bytes};
+use crate::targets::encode::copy_binary::CopyEncoder;
+use crate::targets::{Staging, SwapItem, Target};
+
+mod connect;
+mod dependents;
+mod dialect;
+mod in_place;
+mod indexes;
+mod inspect;
+mod lease;
+mod load;
+mod permissions;
+mod preserved;
+mod publications;
+mod quote;
+mod row;
+mod server_message;
+mod sessions;
+mod slots;
+mod sql;
+mod swap;
+mod witness;
+
+pub use dialect::PostgresDialect;
+
+use connect::{close, connect, execute, rows};
+
+/// `hash_record_extended` came with this version.
+const OLDEST_VERSION: i32 = 140_000;
+/// Staging tables of every run start with this.
+const PREFIX: &str = "stopgap_";
+
+/// Held while a schema is made: IF NOT EXISTS is no help where two sessions make the same one at once.
+const SCHEMA_LOCK: i64 = 0x0053_746f_7067_6170;
+
+/// A PostgreSQL database to write to.
+#[derive(Debug, Clone)]
+pub struct Postgres {
+    config: TargetConfig,
+    job: String,
+    run_id: String,
+    /// Tells this job's staging tables and its lease from other jobs'.
+    job_hash: u32,
+    application_name: String,
+}
+
+impl Postgres {
+    pub fn new(config: TargetConfig, job: &str, run_id: &str) -> Self {
+        Self {
+            config,
+            job: job.to_owned(),
+            run_id: run_id.to_owned(),
+            job_hash: hash_bytes(job.as_bytes()) as u32,
+            application_name: format!("stopgap/{job}"),
+        }
+    }
+
+    fn prefix(&self) -> String {
+        format!("{PREFIX}{:08x}_", self.job_hash)
+    }
+
+    async fn connect(&self) -> Result<PgConnection> {
+        connect(&self.config, &self.application_name).await
+    }
+
+    /// Runs statements over a connection of their own.
+    async fn run(&self, statements: &str) -> Result<()> {
+        let mut connection = self.connect().await?;
+        let result = execute(&mut connection, statements).await;
+        close(connection).await;
+        result
+    }
+}
+
+/// What is only said to people is left unsaid where the server will not tell it to this login.
+fn or_nothing<F: Default>(findings: Result<F>) -> Result<F> {
+    findings.or_else(|error| {
+        if retry::worth_retrying(error.kind) {
+            return Err(error);
+        }
+        tracing::warn!(error = error.chain(), "the plan goes without what this would have told");
+        Ok(F::default())
+    })
+}
+
+/// Makes a schema that is not there. IF NOT EXISTS asks for the right to make schemas even where there is nothing to make.
+async fn make_schema(connection: &mut PgConnection, schema: &str) -> Result<()> {
+    let query = format!("SELECT 1 FROM pg_namespace WHERE nspname = {}", quote::literal(schema));
+    if !rows(connection, &query).await?.is_empty() {
+        return Ok(());
+    }
+    let schema = quote::identifier(schema);
+    execute(
+        connection,
+        &format!("BEGIN; SELECT pg_advisory_xact_lock({SCHEMA_LOCK}); CREATE SCHEMA IF NOT EXISTS {schema}; COMMIT"),
+    )
+    .await
+}
+
+/// Whether a relation's rows are in its partitions. The job makes none such, but `verify` looks at whatever is there.
+async fn is_partitioned(connection: &mut PgConnection, relation: &TableName) -> Result<bool> {
+    let kind = format!(
+        "SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass({})",
+        quote::literal(&quote::qualified(relation))
+    );
+    rows(connection, &kind).await?.first().map_or(Ok(false), |row| row.value(0))
+}
+
+/// The digest of a relation's columns, over a given connection (and so inside its transaction).
+async fn digest_of(
+    connection: &mut PgConnection,
+    columns: impl IntoIterator<Item = &ColumnPlan>,
+    relation: &TableName,
+) -> Result<TableDigest> {
+    let partitioned = is_partitioned(connection, relation).await?;
+    let none = || Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}"));
+    let found = rows(connection, &sql::digest(columns, relation, partitioned)).await?;
+    let row = found.first().ok_or_else(none)?;
+    let (rows, sum): (i64, String) = (row.value(0)?, row.value(1)?);
+    Ok(TableDigest { rows: rows as u64, sum: sum.parse().map_err(|_| none())? })
+}
+
+impl Target for Postgres {
+    type Encoder = CopyEncoder;
+    type Lease = lease::Lease;
+    type Loader = load::ChunkLoader;
+
+    fn dialect(&self) -> &'static dyn Dialect {
+        &PostgresDialect
+    }
+
+    async fn facts(&self) -> Result<TargetFacts> {
+        let mut connection = self.connect().await?;
+        let found = rows(
+            &mut connection,
+            "SELECT current_setting('server_version_num')::int4 AS number, current_setting('server_version') AS version, \
+             pg_is_in_recovery() AS reader, current_setting('server_encoding') AS encoding",
+        )
+        .await?;
+        close(connection).await;
+        let row = found
+            .first()
+            .ok_or_else(|| Error::new(Side::Target, Kind::Internal, "the target told nothing of itself"))?;
+        let version: String = row.value("version")?;
+        let encoding: String = row.value("encoding")?;
+        let mut problems = Vec::new();
+        if row.value::<i32, _>("number")? < OLDEST_VERSION {
+            problems.push((format!("PostgreSQL {version} is too old"), "Version 14 or later is needed.".to_owned()));
+        }
+        if row.value("reader")? {
+            let message = format!("{} is a reader: it cannot be written to", self.config.host);
+            problems.push((message, "Give the cluster's writer endpoint in target.host.".to_owned()));
+        }
+        if encoding != "UTF8" {
+            let message = format!("the database's encoding is {encoding}");
+            problems.push((message, "Create the target database with encoding UTF8.".to_owned()));
+        }
+        Ok(TargetFacts { version: format!("PostgreSQL {version}"), problems, warnings: Vec::new() })
+    }
+
+    async fn inspect(&self, names: &[TableName]) -> Result<HashMap<TableName, TargetTable>> {
+        let mut connection = self.connect().await?;
+        let found = inspect::tables(&mut connection, names).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
+    async fn index_names(&self, tables: &[TableName]) -> Result<HashMap<TableName, Option<TableName>>> {
+        let mut connection = self.connect().await?;
+        let found = inspect::index_names(&mut connection, tables).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
+    async fn invisible_sessions(&self) -> Result<Option<InvisibleSessions>> {
+        let mut connection = self.connect().await?;
+        let found = sessions::invisible(&mut connection).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
+    async fn missing_permissions(&self, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
+        let mut connection = self.connect().await?;
+        let found = permissions::missing(&mut connection, tables).await?;
+        close(connection).await;
+        Ok(found)
+    }
+
+    async fn warnings(&self, tables: &[TablePlan]) -> Result<Vec<Finding>> {
+        let mut connection = self.connect().await?;
+        let mut found = publications::without_identity(&mut connection, tables).await?;
+        found.extend(or_nothing(publications::of_new_tables(&mut connection, tables).await)?);
+        found.extend(or_nothing(slots::of_readers(&mut connection, tables).await)?);
+        found.extend(or_nothing(sessions::of_replicas(&mut connection, tables).await)?);
+        close(connection).await;
+        Ok(found)
+    }
+
+    async fn acquire_lease(&self) -> Result<lease::Lease> {
+        lease::acquire(self).await
+    }
+
+    async fn clean(&self) -> Result<Vec<String>> {
+        let mut connection = self.connect().await?;
+        let query = format!(
+            "SELECT n.nspname::text AS schema_name, c.relname::text AS table_name \
+             FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+             WHERE c.relkind = 'r' AND starts_with(c.relname, {}) \
+             AND starts_with(coalesce(obj_description(c.oid, 'pg_class'), ''), {}) ORDER BY 1, 2",
+            quote::literal(&self.prefix()),
+            quote::literal(&format!("stopgap staging job={} ", self.job)),
+        );
+        let mut dropped = Vec::new();
+        let found = rows(&mut connection, &query).await?;
+        if !found.is_empty() {
+            // A dead run's session may hold locks until the server notices.
+            execute(&mut connection, "SET lock_timeout = '30s'").await?;
+        }
+        for row in found {
+            let name = TableName::new(row.text("schema_name")?, row.text("table_name")?);
+            // CASCADE reaches no further than foreign keys between staging tables of the same run.
+            execute(&mut connection, &format!("DROP TABLE IF EXISTS {} CASCADE", quote::qualified(&name))).await?;
+            dropped.push(name.to_string());
+        }
+        close(connection).await;
+        Ok(dropped)
+    }
+
+    fn staging(&self, table: &TablePlan, number: usize) -> Staging {
+        let run = hash_bytes(self.run_id.as_bytes()) as u32;
+        Staging { name: TableName::new(&table.target.schema, format!("{}{run:08x}_{number}", self.prefix())) }
+    }
+
+    fn encoder(&self, table: &TablePlan) -> CopyEncoder {
+        CopyEncoder::new(table.columns.iter().map(|column| (column.mapping.logical, column.policy)))
+    }
+
+    async fn create_staging(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        let name = quote::qualified(&staging.name);
+        let mut connection = self.connect().await?;
+        make_schema(&mut connection, &staging.name.schema).await?;
+        let replaces = table.swap.method == SwapMethod::Rename;
+        let storage = if replaces { preserved::storage(&mut connection, &table.target).await? } else { String::new() };
+        // What a try left whose reply was lost goes first.
+        let statements = format!(
+            "BEGIN; DROP TABLE IF EXISTS {name}; {}; COMMENT ON TABLE {name} IS {}; ALTER TABLE {name} SET (autovacuum_enabled = off)",
+            sql::create_staging(table, &staging.name, &storage),
+            lease::staging_comment(self, &table.target.to_string()),
+        );
+        let result = async {
+            execute(&mut connection, &statements).await?;
+            if replaces {
+                preserved::before_load(&mut connection, &table.target, &staging.name).await?;
+            }
+            publications::hide(&mut connection, &staging.name).await?;
+            execute(&mut connection, "COMMIT").await
+        }
+        .await;
+        close(connection).await;
+        result
+    }
+
+    async fn end_load(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        if table.swap.method == SwapMethod::InPlace {
+            // It never becomes the table itself, and the rows that it gives are proven once more.
+            return Ok(());
+        }
+        let mut connection = self.connect().await?;
+        let result = publications::unhide(&mut connection, &staging.name).await;
+        close(connection).await;
+        result
+    }
+
+    async fn drop_staging(&self, staging: &Staging) -> Result<()> {
+        let timeout = self.config.lock_timeout.as_millis();
+        let name = quote::qualified(&staging.name);
+        self.run(&format!("SET lock_timeout = {timeout}; DROP TABLE IF EXISTS {name} CASCADE")).await
+    }
+
+    async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<load::ChunkLoader> {
+        load::open(self, table, &staging.name).await
+    }
+
+    async fn digest(&self, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
+        let mut connection = self.connect().await?;
+        let digest = digest_of(&mut connection, &table.columns, relation).await;
+        close(connection).await;
+        digest
+    }
+
+    async fn witness(
+        &self,
+        table: &TablePlan,
+        relation: &TableName,
+        plan: &Plan,
+        scope: &Scope,
+    ) -> Result<Vec<Answer>> {
+        let mut connection = self.connect().await?;
+        let partitioned = is_partitioned(&mut connection, relation).await?;
+        let answers = witness::ask(&mut connection, table, relation, partitioned, plan, scope).await;
+        close(connection).await;
+        answers
+    }
+
+    async fn convert(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        match sql::convert(table, &staging.name) {
+            // Extensions' types are found by name in the schemas where people install them.
+            Some(statement) => self.run(&format!("SET search_path = pg_catalog, public; {statement}")).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn build_indexes(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+        indexes::build(self, table, &staging.name).await
+    }
+
+    async fn count(&self, relation: &TableName) -> Result<u64> {
+        let mut connection = self.connect().await?;
+        let found = rows(&mut connection, &format!("SELECT count(*)::int8 FROM {}", sql::only(relation))).await?;
+        close(connection).await;
+        let none = || Error::new(Side::Target, Kind::Internal, format!("no count came back for {relation}"));
+        Ok(found.first().ok_or_else(none)?.value::<i64, _>(0)? as u64)
+    }
+
+    async fn swap(&self, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
+        swap::swap(self, items).await
+    }
+}

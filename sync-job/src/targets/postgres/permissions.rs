@@ -1,0 +1,117 @@
+//! What the target's user needs and lacks.
+
+use std::collections::BTreeSet;
+
+use sqlx::postgres::PgConnection;
+
+use super::connect::rows;
+use super::quote::{identifier, literal, qualified};
+use crate::model::error::Result;
+use crate::plan::{SwapMethod, TablePlan};
+
+/// Each missing permission with the statement that grants it.
+pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
+    let mut missing = Vec::new();
+    let schemas: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).collect();
+    for schema in schemas {
+        let query = format!(
+            "SELECT current_user::text AS me, current_database()::text AS db, n.oid IS NOT NULL AS present, \
+             coalesce(has_schema_privilege(n.oid, 'CREATE') AND has_schema_privilege(n.oid, 'USAGE'), false) AS may_create, \
+             has_database_privilege(current_database(), 'CREATE') AS may_add \
+             FROM (SELECT {} AS name) AS s LEFT JOIN pg_namespace AS n ON n.nspname = s.name",
+            literal(schema)
+        );
+        let found = rows(connection, &query).await?;
+        let Some(row) = found.first() else { continue };
+        let me: String = row.value("me")?;
+        let database: String = row.value("db")?;
+        if row.flag("present")? && !row.flag("may_create")? {
+            missing.push((
+                format!("{me} may not create tables in schema {schema}"),
+                format!("GRANT CREATE, USAGE ON SCHEMA {} TO {};", identifier(schema), identifier(&me)),
+            ));
+        } else if !row.flag("present")? && !row.flag("may_add")? {
+            missing.push((
+                format!("schema {schema} does not exist and {me} may not create it"),
+                format!(
+                    "CREATE SCHEMA {} AUTHORIZATION {}; or GRANT CREATE ON DATABASE {} TO {};",
+                    identifier(schema),
+                    identifier(&me),
+                    identifier(&database),
+                    identifier(&me)
+                ),
+            ));
+        }
+    }
+    for table in tables.iter().filter(|table| table.swap.method == SwapMethod::InPlace) {
+        // CASE: the privilege of what is no sequence must not be asked for.
+        let query = format!(
+            "SELECT has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') AND \
+             has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE') AS may, \
+             row_security_active(c.oid) AS filtered, current_user::text AS me, \
+             (SELECT string_agg(s.oid::regclass::text, ', ') FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid \
+              WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid \
+                AND d.deptype IN ('a', 'i') \
+                AND CASE WHEN s.relkind = 'S' THEN NOT has_sequence_privilege(s.oid, 'UPDATE') ELSE false END) AS sequences \
+             FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = {}",
+            literal(&table.target.schema),
+            literal(&table.target.name)
+        );
+        let found = rows(connection, &query).await?;
+        let Some(row) = found.first() else { continue };
+        let me: String = row.value("me")?;
+        if !row.flag("may")? {
+            let relation = qualified(&table.target);
+            missing.push((
+                format!("{me} may not change the rows of {}", table.target),
+                format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {relation} TO {};", identifier(&me)),
+            ));
+        }
+        let sequences: Option<String> = row.value("sequences")?;
+        if let Some(sequences) = sequences.filter(|_| table.columns.iter().any(|column| column.identity.is_some())) {
+            missing.push((
+                format!("{me} may not set the sequence from which {} counts on", table.target),
+                format!("GRANT USAGE, UPDATE ON SEQUENCE {sequences} TO {};", identifier(&me)),
+            ));
+        }
+        if row.flag("filtered")? {
+            missing.push((
+                format!(
+                    "row-level security hides rows of {} from {me}: they could neither be replaced nor proven",
+                    table.target
+                ),
+                format!(
+                    "ALTER ROLE {} BYPASSRLS; or let the job log in as the table's owner, without FORCE.",
+                    identifier(&me)
+                ),
+            ));
+        }
+    }
+    missing.extend(missing_types(connection, tables).await?);
+    Ok(missing)
+}
+
+/// Types that the job file asks for and that only extensions have.
+async fn missing_types(connection: &mut PgConnection, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
+    let asked =
+        tables.iter().flat_map(|table| &table.columns).filter_map(|column| column.mapping.convert_to.as_deref());
+    let names: BTreeSet<&str> = asked.map(|wanted| wanted.split('(').next().unwrap_or(wanted)).collect();
+    let mut missing = Vec::new();
+    for name in names {
+        let query = format!(
+            "SELECT t.oid FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace \
+             WHERE t.typname = {} AND n.nspname IN ('pg_catalog', 'public')",
+            literal(name)
+        );
+        if rows(connection, &query).await?.is_empty() {
+            let extension = if name == "vector" { "vector" } else { "postgis" };
+            missing.push((
+                format!("the schema public has no type {name}, which target_types asks for"),
+                format!(
+                    "CREATE EXTENSION {extension} SCHEMA public; or leave the column to the type map's own choice."
+                ),
+            ));
+        }
+    }
+    Ok(missing)
+}

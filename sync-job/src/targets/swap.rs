@@ -1,0 +1,40 @@
+//! What the swaps of all targets have in common.
+
+use std::collections::HashMap;
+
+use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::schema::TableName;
+use crate::plan::{SwapMethod, TablePlan, TargetTable, dependents};
+use crate::targets::SwapItem;
+
+/// An error where something depends on the table that did not when the plan was made. `found`: what the target has now. Those among
+/// the tables that change `together` go away with them.
+pub fn refuse_new_dependents(
+    table: &TablePlan,
+    found: &HashMap<TableName, TargetTable>,
+    together: &[&TableName],
+) -> Result<()> {
+    let dependents =
+        found.get(&table.target).map_or_else(Vec::new, |found| dependents(table, found, together, |_| true));
+    if dependents.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} got new dependents since the plan was made: {}", table.target, dependents.join(", "));
+    Err(Error::new(Side::Target, Kind::Conflict, message))
+}
+
+/// Tables whose columns stay the same can have their rows replaced instead of being renamed, which old snapshots survive.
+pub fn fall_back(items: &[SwapItem<'_>], methods: &mut [SwapMethod], holder: &str) -> Result<()> {
+    for (item, method) in items.iter().zip(methods) {
+        if *method != SwapMethod::Rename {
+            continue;
+        }
+        if !item.table.drift.is_empty() {
+            let message = format!("{} changes its columns and cannot be swapped under {holder}", item.table.target);
+            return Err(Error::new(Side::Target, Kind::LockTimeout, message));
+        }
+        tracing::warn!(table = %item.table.target, holder, "the table is kept and its rows are replaced");
+        *method = SwapMethod::InPlace;
+    }
+    Ok(())
+}
