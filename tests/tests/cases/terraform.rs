@@ -54,10 +54,15 @@ resource "aws_rds_cluster" "target" {
 
 const PROVIDER: &str = "provider \"aws\" {\n  region = \"eu-central-1\"\n  s3_use_path_style = true\n}\n";
 
+/// The root module, of which each environment is a deployment.
+const STACK: &str = "stack";
+
 /// A copy of `infra` and `ami`, and the environment for Terraform.
 struct Copy {
     directory: ScratchDir,
     environment: Vec<(String, String)>,
+    /// Which environment the stack is of.
+    stack: &'static str,
 }
 
 impl Copy {
@@ -78,7 +83,7 @@ impl Copy {
             fs::write(&file, text).unwrap();
             environment.push(("TF_CLI_CONFIG_FILE".to_owned(), file.display().to_string()));
         }
-        Self { directory, environment }
+        Self { directory, environment, stack: "dev" }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -126,15 +131,22 @@ impl Copy {
         serde_json::from_str(&self.must(folder, &["output", "-json"])).unwrap()
     }
 
+    /// A command that reads variables; those of the stack are in a file of its environment.
+    fn with_variables(&self, folder: &str, arguments: &[&str]) -> String {
+        let file = format!("-var-file={}.tfvars", self.stack);
+        let file = (folder == STACK).then_some(file.as_str());
+        self.must(folder, &arguments.iter().copied().chain(file).collect::<Vec<_>>())
+    }
+
     fn apply(&self, folder: &str) {
         self.init(folder);
-        self.must(folder, &["apply", "-auto-approve", "-input=false", "-no-color"]);
+        self.with_variables(folder, &["apply", "-auto-approve", "-input=false", "-no-color"]);
         assert_eq!(self.planned(folder), BTreeMap::new(), "a second plan has changes");
     }
 
     /// What an apply would do now: address and actions.
     fn planned(&self, folder: &str) -> BTreeMap<String, String> {
-        self.must(folder, &["plan", "-out=planned", "-input=false", "-no-color"]);
+        self.with_variables(folder, &["plan", "-out=planned", "-input=false", "-no-color"]);
         let plan: Value = serde_json::from_str(&self.must(folder, &["show", "-json", "planned"])).unwrap();
         let resources = plan["resource_changes"].as_array().into_iter().flatten();
         let resources = resources.map(|found| (found["address"].as_str().unwrap().to_owned(), &found["change"]));
@@ -147,7 +159,7 @@ impl Copy {
 
     /// Destroys, and returns what is there now of that which was not before.
     fn destroy(&self, folder: &str, cloud: &Cloud, before: &BTreeSet<String>) -> Vec<String> {
-        self.must(folder, &["destroy", "-auto-approve", "-input=false", "-no-color"]);
+        self.with_variables(folder, &["destroy", "-auto-approve", "-input=false", "-no-color"]);
         let state: Value = serde_json::from_str(&self.must(folder, &["show", "-json"])).unwrap();
         assert_eq!(policies::resources(&state), Vec::<&Value>::new());
         let now = account::everything(cloud);
@@ -161,7 +173,12 @@ impl Copy {
     }
 
     fn init(&self, folder: &str) {
-        self.must(folder, &["init", "-input=false", "-no-color", "-backend=false"]);
+        let backend = if folder == STACK {
+            format!("-backend-config={}.tfbackend", self.stack)
+        } else {
+            "-backend=false".to_owned()
+        };
+        self.must(folder, &["init", "-input=false", "-no-color", "-reconfigure", &backend]);
     }
 }
 
@@ -181,18 +198,38 @@ fn copy(from: &Path, to: &Path) {
 fn everything_is_formatted_and_valid_and_plans_what_it_promises() {
     let copy = Copy::new();
     copy.must(".", &["fmt", "-check", "-recursive", "-diff"]);
-    for folder in ["environments/dev", "environments/prod"] {
-        let of = |name: &str| copy.path("infra").join(folder).join(name);
-        fs::copy(of("backend.tf.example"), of("backend.tf")).unwrap();
-    }
-    for folder in ["environments/dev", "environments/prod", "examples/complete"] {
+    for folder in [STACK, "examples/complete"] {
         copy.init(folder);
         copy.must(folder, &["validate", "-no-color"]);
     }
-    for folder in ["modules/network", "modules/job", "environments/dev", "environments/prod"] {
+    let tests = |folder: &str, more: &[&str]| {
         copy.init(folder);
-        let said = copy.must(folder, &["test", "-no-color"]);
+        let said = copy.must(folder, &[&["test", "-no-color"], more].concat());
         assert!(said.contains("0 failed"), "{said}");
+    };
+    tests("modules/network", &[]);
+    tests("modules/job", &[]);
+    for environment in ["dev", "prod"] {
+        tests(STACK, &[&format!("-var-file={environment}.tfvars")]);
+    }
+    s3_keeps_the_state_of_each_environment(&copy);
+}
+
+/// As `backend.tf` says: another word there, and the other half of the environments' files.
+fn s3_keeps_the_state_of_each_environment(copy: &Copy) {
+    let stack = copy.path("infra").join(STACK);
+    let backend = fs::read_to_string(stack.join("backend.tf")).unwrap();
+    fs::write(stack.join("backend.tf"), backend.replace("backend \"local\"", "backend \"s3\"")).unwrap();
+    copy.must(STACK, &["init", "-input=false", "-no-color", "-backend=false"]);
+    copy.must(STACK, &["validate", "-no-color"]);
+    let settings = |environment: &str| {
+        let file = fs::read_to_string(stack.join(format!("{environment}.tfbackend"))).unwrap();
+        let lines = file.lines().filter_map(|line| line.strip_prefix("# ")).filter(|line| line.contains(" = "));
+        lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>()
+    };
+    for environment in ["dev", "prod"] {
+        assert!(settings(environment).contains(&format!("key = \"stopgap/{environment}.tfstate\"")), "{environment}");
+        assert_eq!(settings(environment).len(), 5);
     }
 }
 
@@ -242,7 +279,7 @@ async fn what_is_applied_runs_and_is_destroyed() {
         .unwrap();
     let mut copy = Copy::new();
     copy.environment.extend(cloud.environment());
-    let folder = "environments/dev";
+    let folder = STACK;
     copy.adapt_to_moto(folder, "");
     let binary = program("STOPGAP_SYNC_JOB", "sync-job").unwrap();
     fs::write(copy.path("nightly.toml"), job_file_text()).unwrap();
@@ -250,10 +287,12 @@ async fn what_is_applied_runs_and_is_destroyed() {
     fs::write(copy.path("ca.pem"), "stands for a certificate").unwrap();
     symlink(&binary, copy.path("sync-job")).unwrap();
     let variables = everything_that_can_be_said(&copy, &account::network(&cloud)).to_string();
-    fs::write(copy.path("infra/environments/dev/test.auto.tfvars.json"), variables).unwrap();
+    fs::write(copy.path("infra/stack/test.auto.tfvars.json"), variables).unwrap();
     let before = account::everything(&cloud);
     copy.apply(folder);
     changed_files_are_shown(&copy, folder, &binary);
+    let (status, said) = copy.run(folder, &["plan", "-input=false", "-no-color", "-var-file=prod.tfvars"]);
+    assert!(status == 1 && said.contains("This state is of another environment"), "{said}");
 
     let state: Value = serde_json::from_str(&copy.must(folder, &["show", "-json"])).unwrap();
     policies::check(&state);
@@ -348,15 +387,18 @@ fn the_document_deploys_prod_and_its_records_stay() {
     let cloud = cloud();
     let mut copy = Copy::new();
     copy.environment.extend(cloud.environment());
-    let folder = "environments/prod";
+    copy.stack = "prod";
+    let folder = STACK;
     copy.adapt_to_moto(folder, "");
     fs::create_dir(copy.path("dist")).unwrap();
-    let own = |name: &str| format!("infra/environments/prod/{name}");
+    let own = |name: &str| format!("infra/stack/{name}");
     for name in ["dist/sync-job-arm64", "dist/launcher-arm64.zip", &own("erp-ca.pem"), &own("rds-global-bundle.pem")] {
         fs::write(copy.path(name), "stands for what is built or downloaded").unwrap();
     }
     fs::copy(root().parent().unwrap().join("config/aws.toml"), copy.path(&own("nightly-erp.toml"))).unwrap();
-    fs::write(copy.path(&own("terraform.tfvars")), variables_of_the_document(&account::network(&cloud))).unwrap();
+    let variables = fs::read_to_string(copy.path(&own("prod.tfvars"))).unwrap();
+    let variables = format!("{variables}{}", variables_of_the_document(&account::network(&cloud)));
+    fs::write(copy.path(&own("prod.tfvars")), variables).unwrap();
     let before = account::everything(&cloud);
     copy.apply(folder);
     for secret in ["prod/erp", "prod/aurora"] {
@@ -387,7 +429,7 @@ fn the_document_deploys_prod_and_its_records_stay() {
 
 /// With the account's own ids.
 fn variables_of_the_document(network: &account::Network) -> String {
-    let (_, block) = DEPLOY.split_once("in `infra/environments/prod/terraform.tfvars`:").unwrap();
+    let (_, block) = DEPLOY.split_once("`infra/stack/prod.tfvars`:").unwrap();
     let mut text =
         block.split("```").nth(1).unwrap().replace("vpc-…", &network.vpc).replace("sg-…", &network.security_group);
     for subnet in &network.subnets {

@@ -125,7 +125,7 @@ fn those_who_build_images_are_told_what_to_allow() {
 fn a_key_of_ones_own_is_named_on_both_sides() {
     let repository = root().parent().unwrap();
     let read = |name: &str| fs::read_to_string(repository.join(name)).unwrap();
-    assert!(read("infra/environments/prod/variables.tf").contains("variable \"volume_kms_key_arn\""));
+    assert!(read("infra/stack/variables.tf").contains("variable \"volume_kms_key_arn\""));
     for place in ["ami/variables.pkr.hcl", "ami/README.md", "docs/deploy.md"] {
         assert!(read(place).contains("volume_kms_key_arn"), "{place} does not say it");
     }

@@ -1,4 +1,4 @@
-# What the environment adds to the modules.
+# What the stack adds to the modules: terraform test -var-file=dev.tfvars, and the same of prod.
 
 mock_provider "aws" {
   mock_data "aws_iam_policy_document" {
@@ -14,8 +14,8 @@ mock_provider "aws" {
 
 variables {
   jobs           = { erp = { content = "[job]\nname = \"erp\"\n" } }
-  job_binary     = "../../modules/job/tests/artifact.txt"
-  launcher_zip   = "../../modules/job/tests/artifact.txt"
+  job_binary     = "../modules/job/tests/artifact.txt"
+  launcher_zip   = "../modules/job/tests/artifact.txt"
   mail_addresses = ["data@example.com"]
 }
 
@@ -52,7 +52,7 @@ run "its_network_has_addresses_of_its_own" {
   command = plan
 
   assert {
-    condition     = output.network_cidr == "10.80.16.0/20"
+    condition     = output.network_cidr == { dev = "10.80.16.0/20", prod = "10.80.0.0/20" }[var.environment]
     error_message = "One network can be the peer of dev and prod only if their addresses differ."
   }
 }

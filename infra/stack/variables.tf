@@ -1,3 +1,8 @@
+variable "environment" {
+  description = "The name of this deployment, part of the names of all that it makes: dev, prod."
+  type        = string
+}
+
 variable "region" {
   description = "Where everything is."
   type        = string
@@ -79,10 +84,10 @@ variable "subnet_ids" {
 variable "network_cidr" {
   description = "The addresses of the network that is made: others than those of networks that it is peered with."
   type        = string
-  default     = "10.80.16.0/20"
+  default     = "10.80.0.0/20"
   validation {
     condition     = can(cidrnetmask(var.network_cidr))
-    error_message = "A block of IPv4 addresses from /16 to /24, such as 10.80.16.0/20."
+    error_message = "A block of IPv4 addresses from /16 to /24, such as 10.80.0.0/20."
   }
 }
 
@@ -198,4 +203,22 @@ variable "tags" {
   description = "Tags of everything."
   type        = map(string)
   default     = {}
+}
+
+variable "bucket_force_destroy" {
+  description = "Whether destroying the stack deletes run records and job files, too."
+  type        = bool
+  default     = false
+}
+
+variable "secret_recovery_days" {
+  description = "For how long the logins of a destroyed stack can be restored: 0, or 7 to 30."
+  type        = number
+  default     = 30
+}
+
+variable "log_retention_days" {
+  description = "For how long CloudWatch keeps logs."
+  type        = number
+  default     = 365
 }

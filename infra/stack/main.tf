@@ -13,15 +13,15 @@ provider "aws" {
 }
 
 locals {
-  dist       = "${path.module}/../../../dist"
+  dist       = "${path.module}/../../dist"
   vpc_id     = var.vpc_id == null ? module.network[0].vpc_id : var.vpc_id
   subnet_ids = var.vpc_id == null ? module.network[0].private_subnet_ids : var.subnet_ids
 }
 
 module "network" {
   count           = var.vpc_id == null ? 1 : 0
-  source          = "../../modules/network"
-  name            = "stopgap-prod"
+  source          = "../modules/network"
+  name            = "stopgap-${var.environment}"
   cidr            = var.network_cidr
   peers           = var.database_networks
   nat             = var.source_outside_aws
@@ -30,8 +30,8 @@ module "network" {
 }
 
 module "job" {
-  source                   = "../../modules/job"
-  environment              = "prod"
+  source                   = "../modules/job"
+  environment              = var.environment
   jobs                     = var.jobs
   ca_files                 = var.ca_files
   architecture             = var.architecture
@@ -57,8 +57,19 @@ module "job" {
   failure_alarm_actions    = var.failure_alarm_actions
   tags                     = var.tags
 
-  # Run records stay when the stack goes, and logins can be restored.
-  bucket_force_destroy = false
-  secret_recovery_days = 30
-  log_retention_days   = 365
+  bucket_force_destroy = var.bucket_force_destroy
+  secret_recovery_days = var.secret_recovery_days
+  log_retention_days   = var.log_retention_days
+}
+
+# The state of one environment and the variables of another would replace everything.
+resource "terraform_data" "environment" {
+  input = var.environment
+  lifecycle {
+    ignore_changes = [input]
+    postcondition {
+      condition     = self.output == var.environment
+      error_message = "This state is of another environment than the variables: terraform init -reconfigure -backend-config=${var.environment}.tfbackend"
+    }
+  }
 }
