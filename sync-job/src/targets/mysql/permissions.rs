@@ -89,8 +89,11 @@ async fn spellings(connection: &mut Conn, database: &str) -> Result<Vec<String>>
     rows(connection, &query).await
 }
 
+/// A GRANT on a database takes its name as a pattern: `_` and `%` mean themselves after a backslash (MySQL 8.0 Reference Manual,
+/// 15.7.1.6 "GRANT Statement").
 fn grant_statement(privileges: &[&str], database: &str, me: &str) -> String {
-    format!("GRANT {} ON {}.* TO {};", privileges.join(", "), identifier(database), account(me))
+    let pattern = database.replace('_', "\\_").replace('%', "\\%");
+    format!("GRANT {} ON {}.* TO {};", privileges.join(", "), identifier(&pattern), account(me))
 }
 
 /// `'user'@'host'`, of what `CURRENT_USER()` says.
@@ -150,6 +153,10 @@ mod tests {
             grant_statement(&["SELECT", "DROP"], "a`b\"c]", "o'neil`@10.0.%"),
             "GRANT SELECT, DROP ON `a``b\"c]`.* TO 'o''neil`'@'10.0.%';"
         );
+        let grant = grant_statement(&["SELECT"], "sales_eu", "me@%");
+        assert_eq!(grant, "GRANT SELECT ON `sales\\_eu`.* TO 'me'@'%';");
+        let grants = [Grant::parse(&grant).unwrap()];
+        assert!(is_granted(&grants, "sales_eu", "SELECT") && !is_granted(&grants, "salesXeu", "SELECT"));
     }
 
     #[test]
