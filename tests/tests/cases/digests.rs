@@ -1,7 +1,7 @@
 //! The proof is worth what it finds: over random tables of random types, a copy is verified, and after any one change at the
 //! target it is not.
 
-use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use rand::{RngExt as _, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use stopgap_tests::{
     job::Job,
     source::TestSource,
