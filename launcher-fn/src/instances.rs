@@ -15,7 +15,7 @@ use aws_sdk_ec2::types::{
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
-use stopgap_retry::{Backoff, Limit, RetryPolicy};
+use stopgap_retry::{Backoff, Limit, Prospect, RetryPolicy};
 use stopgap_runs::cloud;
 
 /// All of our tags begin so.
@@ -31,7 +31,11 @@ pub const ENDED_BY: &str = "stopgap:ended-by";
 const RETRY: RetryPolicy<StartError> = RetryPolicy {
     limit: Limit::Retries(6),
     backoff: Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(30), jitter: 0.5 },
-    is_passing: |error| matches!(error, StartError::Passing(_)),
+    outage: None,
+    prospect: |error| match error {
+        StartError::Passing(_) => Prospect::Open,
+        _ => Prospect::Hopeless,
+    },
     cancel: None,
     say: |waiting| tracing::warn!(attempt = waiting.retry, "{} is tried again: {}", waiting.what, waiting.error),
 };

@@ -1,7 +1,7 @@
 //! The one way to try something again.
 //!
-//! A [`RetryPolicy`] is a value: how often, how far apart, after which failures, and what ends the waiting. Whoever retries states
-//! one and calls [`RetryPolicy::retry`]; no other place counts attempts or sleeps between them.
+//! A [`RetryPolicy`] is a value: how often or how long, how far apart, after which failures, and what ends the waiting. Whoever retries
+//! states one and calls [`RetryPolicy::retry`]; no other place counts attempts or sleeps between them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,6 +55,28 @@ impl Limit {
     }
 }
 
+/// What a failure says of the next try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prospect {
+    /// It would fail, too.
+    Hopeless,
+    /// It may succeed: the policy's [`Limit`] holds.
+    Open,
+    /// It will succeed once the other side is back: the policy's [`Outage`] holds, where it has one, or else its limit.
+    Away,
+}
+
+/// How long the other side may be away, and the waits until it is back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outage {
+    /// From the first failure that found it away. A wait that has begun before is waited to its end.
+    pub longest: Duration,
+    pub backoff: Backoff,
+    /// After a try that lasted longer than this the other side was back meanwhile: another outage begins, and the policy's limit counts
+    /// them.
+    pub no_outage: Duration,
+}
+
 /// The waits between tries.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Backoff {
@@ -94,14 +116,29 @@ pub struct Waiting<'a, E> {
     pub retry: u32,
     pub wait: Duration,
     pub error: &'a E,
+    /// How long the other side has been away, where that is what is waited for.
+    pub away: Option<Duration>,
+}
+
+/// The failures of one thing so far.
+#[derive(Default)]
+struct Failures {
+    all: u32,
+    /// Those that the policy's limit counts.
+    counted: u32,
+    /// Those of the present outage, and when it began.
+    away: u32,
+    away_since: Option<Instant>,
 }
 
 /// How something is tried again that fails with an `E`.
 pub struct RetryPolicy<E> {
     pub limit: Limit,
     pub backoff: Backoff,
-    /// Which failures are worth another try.
-    pub is_passing: fn(&E) -> bool,
+    /// How long is waited for a side that is away; without it the limit alone holds.
+    pub outage: Option<Outage>,
+    /// What a failure says of the next try.
+    pub prospect: fn(&E) -> Prospect,
     /// Nothing ends the waits of a policy without one.
     pub cancel: Option<Cancel<E>>,
     /// Says what is waited for, before each wait.
@@ -139,19 +176,38 @@ impl<E> RetryPolicy<E> {
     where
         F: Future<Output = Result<T, E>>,
     {
-        let mut retry = 1;
-        while (self.is_passing)(&error) && self.limit.allows(retry) {
-            let wait = self.backoff.wait(retry);
-            (self.say)(&Waiting { what, retry, wait, error: &error });
+        let mut failures = Failures::default();
+        let mut lasted = Duration::ZERO;
+        while let Some(wait) = self.next_wait(&error, lasted, &mut failures) {
+            let away = failures.away_since.map(|since| since.elapsed());
+            (self.say)(&Waiting { what, retry: failures.all, wait, error: &error, away });
             self.sleep(wait).await?;
             *retries += 1;
+            let began = Instant::now();
             match act().await {
                 Ok(done) => return Ok(done),
                 Err(next) => error = next,
             }
-            retry += 1;
+            lasted = began.elapsed();
         }
         Err(error)
+    }
+
+    /// How long to wait after `error`, which ended a try of this length; `None` where there is no other.
+    fn next_wait(&self, error: &E, lasted: Duration, failures: &mut Failures) -> Option<Duration> {
+        failures.all += 1;
+        let prospect = (self.prospect)(error);
+        let outage = self.outage.filter(|_| prospect == Prospect::Away);
+        if outage.is_none_or(|outage| lasted > outage.no_outage) {
+            (failures.counted, failures.away, failures.away_since) = (failures.counted + 1, 0, None);
+        }
+        if prospect == Prospect::Hopeless || (failures.counted > 0 && !self.limit.allows(failures.counted)) {
+            return None;
+        }
+        let Some(outage) = outage else { return Some(self.backoff.wait(failures.counted)) };
+        let since = *failures.away_since.get_or_insert_with(Instant::now);
+        failures.away += 1;
+        (since.elapsed() < outage.longest).then(|| outage.backoff.wait(failures.away))
     }
 
     /// Waits for the cancellation; for ever without one.
@@ -175,7 +231,8 @@ impl<E> RetryPolicy<E> {
 impl<E> Clone for RetryPolicy<E> {
     fn clone(&self) -> Self {
         let cancel = self.cancel.as_ref().map(|cancel| Cancel { token: cancel.token.clone(), error: cancel.error });
-        Self { limit: self.limit.clone(), backoff: self.backoff, is_passing: self.is_passing, cancel, say: self.say }
+        let Self { backoff, outage, prospect, say, .. } = *self;
+        Self { limit: self.limit.clone(), backoff, outage, prospect, cancel, say }
     }
 }
 
@@ -186,6 +243,7 @@ mod tests {
     #[derive(Debug, PartialEq, Eq)]
     enum Failure {
         Passing(u32),
+        Away(u32),
         Lasting,
         Cancelled,
     }
@@ -194,7 +252,12 @@ mod tests {
         RetryPolicy {
             limit,
             backoff: Backoff::every(Duration::from_millis(1)),
-            is_passing: |error| matches!(error, Failure::Passing(_)),
+            outage: None,
+            prospect: |error| match error {
+                Failure::Passing(_) => Prospect::Open,
+                Failure::Away(_) => Prospect::Away,
+                Failure::Lasting | Failure::Cancelled => Prospect::Hopeless,
+            },
             cancel: None,
             say: |_| {},
         }
@@ -247,6 +310,35 @@ mod tests {
             })
             .await;
         assert_eq!((tries, result), (3, Ok(())));
+    }
+
+    #[tokio::test]
+    async fn a_side_that_is_away_is_waited_for_by_the_clock() {
+        let backoff = Backoff::every(Duration::from_millis(1));
+        let away = |tries: u32, failures: u32| {
+            let failed = if tries == 3 { Failure::Passing(tries) } else { Failure::Away(tries) };
+            std::future::ready(if tries > failures { Ok(()) } else { Err(failed) })
+        };
+        let tried = async |longest: Duration, no_outage: Duration, failures: u32| {
+            let outage = Some(Outage { longest, backoff, no_outage });
+            let policy = RetryPolicy { outage, ..policy(Limit::Retries(2)) };
+            let mut tries = 0;
+            let act = || {
+                tries += 1;
+                away(tries, failures)
+            };
+            let result = policy.retry("a test", &mut 0, act).await;
+            (tries, result)
+        };
+        let long = Duration::from_mins(1);
+        // Another failure between does not use up the limit.
+        assert_eq!(tried(long, long, 50).await, (51, Ok(())));
+        assert_eq!(tried(Duration::ZERO, long, 50).await, (1, Err(Failure::Away(1))));
+        // Each try finds it there, and loses it.
+        assert_eq!(tried(long, Duration::ZERO, 50).await, (4, Err(Failure::Away(4))));
+        let without = policy(Limit::Retries(2));
+        let result = without.retry("a test", &mut 0, || std::future::ready(Err::<(), _>(Failure::Away(1)))).await;
+        assert_eq!(result, Err(Failure::Away(1)));
     }
 
     #[tokio::test]

@@ -64,7 +64,7 @@ impl Job {
         Ok(Self {
             directory: ScratchDir::new("job")?,
             // A job's name has no points.
-            common_keys: format!("name = {}\n", quoted(&source.database.replace('.', "-"))),
+            common_keys: format!("name = {}\noutage = \"10s\"\n", quoted(&source.database.replace('.', "-"))),
             source_keys: source_section,
             target_keys: target_section,
             rest: String::new(),
@@ -82,9 +82,9 @@ impl Job {
         self.env(BROKEN_SWITCH, "1")
     }
 
-    /// More keys of `[job]`.
+    /// More keys of `[job]`; one that is there already is replaced.
     pub fn job(mut self, keys: &str) -> Self {
-        push(&mut self.common_keys, keys);
+        replace(&mut self.common_keys, keys);
         self
     }
 

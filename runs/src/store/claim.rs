@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use object_store::{PutMode, UpdateVersion};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use stopgap_retry::{Backoff, Limit, RetryPolicy};
+use stopgap_retry::{Backoff, Limit, Prospect, RetryPolicy};
 
 use super::{Result, Store, StoreError, run_key};
 use crate::record::{Launch, Notification, Sent, Speaker};
@@ -20,7 +20,8 @@ const LAUNCH_PATIENCE: TimeDelta = TimeDelta::minutes(4);
 const RETRY: RetryPolicy<StoreError> = RetryPolicy {
     limit: Limit::Retries(4),
     backoff: Backoff::every(Duration::from_millis(100)),
-    is_passing: |_| true,
+    outage: None,
+    prospect: |_| Prospect::Open,
     cancel: None,
     say: |waiting| tracing::debug!(key = waiting.what, attempt = waiting.retry, "another claims it at the same moment"),
 };

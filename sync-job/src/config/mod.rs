@@ -90,8 +90,10 @@ pub struct Limits {
     pub deadline: Option<Duration>,
     /// An instance is switched off this long after the deadline, whatever its run does.
     pub grace: Duration,
-    /// Further tries after a transient failure.
+    /// Further tries after a failure that may pass.
     pub retries: u32,
+    /// How long a server may be away before the job gives up.
+    pub outage: Duration,
     /// A stream that brings nothing for this long is given up and its chunk retried.
     pub stall_timeout: Duration,
 }
@@ -127,6 +129,8 @@ pub struct TargetConfig {
     pub schemas: SchemaMapping,
     pub on_drift: OnDrift,
     pub swap: SwapPolicy,
+    /// How long the server may be away before the job gives up; [`Limits::outage`].
+    pub outage: Duration,
     /// How long a swap waits for readers before it gives up.
     pub swap_wait: Duration,
     /// How long one attempt of the swap may queue for a lock, with other readers behind it.

@@ -36,6 +36,7 @@ pub struct Job {
     pub memory: Option<String>,
     pub deadline: Option<String>,
     pub retries: Option<u32>,
+    pub outage: Option<String>,
     pub stall_timeout: Option<String>,
     pub grace: Option<String>,
     #[serde(default)]

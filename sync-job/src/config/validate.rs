@@ -25,8 +25,10 @@ const DEFAULT_TABLES: usize = 2;
 const DEFAULT_MEMORY: u64 = 256 << 20;
 /// Below this a single reader's buffers do not fit.
 const LEAST_MEMORY: u64 = 16 << 20;
-/// Five tries span about six seconds of backoff and a failover.
 const DEFAULT_RETRIES: u32 = 5;
+/// A failover of Aurora takes up to a minute ("High availability for Amazon Aurora"), and so does a paused Azure SQL database that
+/// resumes ("Serverless compute tier"); a restart of a machine takes longer.
+const DEFAULT_OUTAGE: Duration = Duration::from_mins(3);
 const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Longer than most writers hold a lock, shorter than anyone waits.
 const DEFAULT_SOURCE_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,7 +48,7 @@ pub fn job(typed: raw::JobFile, found: FoundSecrets) -> Checked<JobConfig> {
     let show_values = typed.job.show_values;
     let source = source(typed.source, &name, found.source)?;
     let mut outdated = Vec::new();
-    let target = target(typed.target, found.target, found.tokens, &mut outdated)?;
+    let target = target(typed.target, limits.outage, found.target, found.tokens, &mut outdated)?;
     let defaults = defaults(&typed.tables, source.consistency, target.swap, limits.readers)?;
     let mut tables = Vec::new();
     for (index, table) in typed.table.into_iter().enumerate() {
@@ -83,6 +85,7 @@ fn limits(job: &raw::Job) -> Checked<Limits> {
         memory: memory(job.memory.as_deref())?,
         deadline: job.deadline.as_deref().map(|text| keyed("job.deadline", units::duration(text))).transpose()?,
         retries: job.retries.unwrap_or(DEFAULT_RETRIES),
+        outage: duration("job.outage", job.outage.as_deref(), DEFAULT_OUTAGE)?,
         stall_timeout: duration("job.stall_timeout", job.stall_timeout.as_deref(), DEFAULT_STALL_TIMEOUT)?,
         grace: duration("job.grace", job.grace.as_deref(), DEFAULT_GRACE)?,
     })
@@ -144,6 +147,7 @@ pub fn check_source_host(given: &str, host: &str, port: &str) -> Checked<()> {
 
 fn target(
     typed: raw::Target,
+    outage: Duration,
     found: Option<FoundSecret>,
     tokens: Option<Arc<dyn TokenProvider>>,
     outdated: &mut Vec<OutdatedWord>,
@@ -191,6 +195,7 @@ fn target(
         },
         on_drift: typed.on_drift,
         swap: typed.swap.policy("target.swap", outdated),
+        outage,
         swap_wait: duration("target.swap_wait", typed.swap_wait.as_deref(), DEFAULT_SWAP_WAIT)?,
         lock_timeout: duration("target.lock_timeout", typed.lock_timeout.as_deref(), DEFAULT_TARGET_LOCK_TIMEOUT)?,
         connect_timeout: duration("target.connect_timeout", typed.connect_timeout.as_deref(), DEFAULT_CONNECT_TIMEOUT)?,

@@ -29,10 +29,14 @@ plain_coded! {
         Connection = "connection",
         /// A response did not come in time.
         Timeout = "timeout",
+        /// No address is known of the host's name.
+        UnknownHost = "unknown_host",
         /// Certificates or protocol versions.
         Tls = "tls",
-        /// The server refused the login, or the database does not exist.
+        /// The server refused the login.
         Login = "login",
+        /// The database does not exist, or is closed to the login.
+        UnknownDatabase = "unknown_database",
         /// The login may not do this.
         Permission = "permission",
         /// Deadlock victim, throttling, failover, serialization failure, too many connections.
@@ -84,11 +88,13 @@ pub struct Error {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
     /// What can be done about it, where that is known better than from the kind.
     pub advice: Option<Cow<'static, str>>,
+    /// The server has been away for so long that nobody waits for it any more.
+    pub is_given_up: bool,
 }
 
 impl Error {
     pub fn new(side: Side, kind: Kind, message: impl Into<Message>) -> Self {
-        Self { side, kind, message: message.into(), source: None, advice: None }
+        Self { side, kind, message: message.into(), source: None, advice: None, is_given_up: false }
     }
 
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -132,6 +138,8 @@ impl Kind {
     /// What reports called it before it had a code of its own; programs that read this go on doing so.
     pub fn first_name(self) -> &'static str {
         match self {
+            Kind::UnknownHost => "connection",
+            Kind::UnknownDatabase => "login",
             Kind::Timeout => "stalled",
             Kind::ForeignKeyViolation => "orphans",
             Kind::StorageFull => "full",
@@ -149,12 +157,16 @@ impl Kind {
             Kind::Connection => {
                 "Check that the server is up and that host, port and network let this machine reach it."
             }
+            Kind::UnknownHost => "Check the spelling of the host, and that this machine's name servers know it.",
             Kind::Timeout => "The server stopped answering: look for blocking there, or raise stall_timeout.",
             Kind::Tls => {
                 "Check that the server speaks TLS, then ca_file (of `init`, --ca-file), the certificate's dates and its host name; do not turn \
                  verification off."
             }
-            Kind::Login => "Check user, password and database name; the server's message says what it refuses.",
+            Kind::Login => "Check user and password; the server's message says what it refuses.",
+            Kind::UnknownDatabase => {
+                "Check the spelling of the database, that it is online, and that the login is a user of it."
+            }
             Kind::Permission => {
                 "Grant the missing permission to the job's login; `sync-job check` lists what is needed."
             }

@@ -78,7 +78,13 @@ impl ExitStatus {
             Kind::Cancelled => ExitStatus::Interrupted,
             Kind::LeaseHeld => ExitStatus::LeaseHeld,
             Kind::PrecheckFailed | Kind::Permission => ExitStatus::PrecheckRefused,
-            Kind::Connection | Kind::Tls | Kind::Login | Kind::Timeout | Kind::Transient => ExitStatus::CouldNotConnect,
+            Kind::Connection
+            | Kind::UnknownHost
+            | Kind::Tls
+            | Kind::Login
+            | Kind::UnknownDatabase
+            | Kind::Timeout
+            | Kind::Transient => ExitStatus::CouldNotConnect,
             Kind::Internal => ExitStatus::Internal,
             Kind::Configuration => ExitStatus::Configuration,
             Kind::LockTimeout

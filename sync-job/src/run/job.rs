@@ -45,8 +45,14 @@ pub struct Planned<S: Source> {
 }
 
 impl<S: Source, T: Target> Job<S, T> {
-    /// Looks at both sides and decides everything. Writes nothing.
+    /// What a run would do, for somebody who waits for the answer.
     pub async fn plan(&self) -> Result<Planned<S>> {
+        let policy = retry::of_command(&self.config.limits, CancellationToken::new());
+        policy.retry("plan", &mut 0, || self.plan_once()).await
+    }
+
+    /// Looks at both sides and decides everything. Writes nothing.
+    async fn plan_once(&self) -> Result<Planned<S>> {
         let mut planned = self.decide().await?;
         if planned.plan.refusals().next().is_none() {
             let refused = self.source.check_settings(&planned.plan.tables).await?;
@@ -58,7 +64,7 @@ impl<S: Source, T: Target> Job<S, T> {
         Ok(planned)
     }
 
-    /// As [`Job::plan`], without what only concerns loading.
+    /// As [`Job::plan_once`], without what only concerns loading.
     async fn decide(&self) -> Result<Planned<S>> {
         let config = &self.config;
         let (facts, target_facts) = tokio::try_join!(self.source.facts(), self.target.facts())?;
@@ -116,7 +122,7 @@ impl<S: Source, T: Target> Job<S, T> {
         report
     }
 
-    /// As [`Job::plan`], for when nobody stands by: passing failures are waited for, and the deadline holds.
+    /// As [`Job::plan`], for when nobody stands by: outages are waited for, and the deadline holds.
     pub async fn plan_in_time(&self, cancel: &CancellationToken) -> Result<Planned<S>> {
         let deadline = self.start_deadline(cancel);
         self.plan_with_retries(cancel).await.map_err(|error| match deadline.and_then(|deadline| deadline.passed()) {
@@ -222,11 +228,11 @@ impl<S: Source, T: Target> Job<S, T> {
     /// Nobody stands by at night: what passes is waited for, as with chunks.
     async fn plan_with_retries(&self, cancel: &CancellationToken) -> Result<Planned<S>> {
         let policy = self.policy(cancel);
-        interruptible(cancel, policy.retry("plan", &mut 0, || self.plan())).await
+        interruptible(cancel, policy.retry("plan", &mut 0, || self.plan_once())).await
     }
 
     fn policy(&self, cancel: &CancellationToken) -> RetryPolicy {
-        retry::of_job(self.config.limits.retries, cancel.clone())
+        retry::of_job(&self.config.limits, cancel.clone())
     }
 
     fn context(

@@ -1,12 +1,10 @@
 //! What became of a transaction whose COMMIT got no reply.
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
-
-/// How often the server is asked before giving up; the waits add up to a minute and a half.
-pub const RESOLVE_ATTEMPTS: u32 = 10;
 
 /// What the server knows of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,16 +16,17 @@ pub enum CommitState {
 }
 
 /// Asks the server until it knows: nothing if the transaction was committed, `lost` if it was rolled back. `transaction`: in words.
+/// `away`: how long the server may be.
 ///
 /// # Errors
 ///
 /// `lost`, or `CommitUnknown` where the server does not tell.
-pub async fn resolve_commit<F>(transaction: &str, lost: Error, ask: impl Fn() -> F) -> Result<()>
+pub async fn resolve_commit<F>(transaction: &str, lost: Error, away: Duration, ask: impl Fn() -> F) -> Result<()>
 where
     F: Future<Output = Result<CommitState>>,
 {
     // The COMMIT itself was the first try.
-    let policy = retry::of_any(RESOLVE_ATTEMPTS, |_| {});
+    let policy = retry::of_any(away, |_| {});
     let settled = async || match ask().await {
         Ok(CommitState::Committed) => Ok(true),
         Ok(CommitState::RolledBack) => Ok(false),
@@ -59,7 +58,7 @@ mod tests {
         let asked = AtomicUsize::new(0);
         let none = || Error::new(Side::Target, Kind::Connection, "no connection");
         let ask = async || states.get(asked.fetch_add(1, Ordering::Relaxed)).copied().flatten().ok_or_else(none);
-        let result = resolve_commit("a transaction", lost, ask).await;
+        let result = resolve_commit("a transaction", lost, Duration::ZERO, ask).await;
         result.err().map(|error| error.kind)
     }
 

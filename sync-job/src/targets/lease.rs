@@ -1,12 +1,10 @@
 //! What the leases of all targets have in common: how a lost lease is reacquired.
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
-
-/// How often reacquiring is tried again; the waits between add up to a minute and a half.
-const RETRIES: u32 = 9;
 
 /// The connection that holds the lock.
 pub struct Session<C> {
@@ -40,7 +38,8 @@ impl<C> LeaseState<C> {
     }
 
     /// Reacquires it after `reason`. The server may take a while to come back, or to notice that the old connection is gone.
-    pub async fn reacquire<F>(&mut self, reason: Error, acquire: impl Fn() -> F) -> Result<()>
+    /// `away`: how long it may be.
+    pub async fn reacquire<F>(&mut self, reason: Error, away: Duration, acquire: impl Fn() -> F) -> Result<()>
     where
         F: Future<Output = Result<Acquired<C>>>,
     {
@@ -51,7 +50,7 @@ impl<C> LeaseState<C> {
             Acquired::Others(id, words) if id.is_some_and(|id| id != own) => Ok(Err(words)),
             Acquired::Others(_, words) => Err(lost().with_source(words)),
         };
-        let policy = retry::of_any(RETRIES, |waiting: &retry::Waiting<'_>| {
+        let policy = retry::of_any(away, |waiting: &retry::Waiting<'_>| {
             let error = waiting.error.chain();
             tracing::warn!(attempt = waiting.retry, error, "the lease cannot be reacquired yet");
         });

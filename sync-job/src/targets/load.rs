@@ -4,7 +4,7 @@
 use std::future::Future;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{BudgetedBuffer, Loader};
 use crate::connect::retry;
@@ -66,11 +66,12 @@ impl End {
     }
 }
 
-/// A chunk being loaded by a task of its own, so that reading and sending overlap.
+/// A chunk being loaded by a task of its own, so that reading and sending overlap. Dropping it ends the task, whatever that waits for, and
+/// with it the connection.
 pub struct ChunkLoader {
     full: mpsc::Sender<BudgetedBuffer>,
     empty: mpsc::Receiver<Vec<u8>>,
-    task: JoinHandle<Result<()>>,
+    task: AbortOnDropHandle<Result<()>>,
     end: oneshot::Sender<()>,
 }
 
@@ -81,6 +82,7 @@ impl ChunkLoader {
         let (end, signal) = oneshot::channel();
         let buffers = Buffers { full: incoming, empty: outgoing };
         let task = tokio::spawn(run(transaction, buffers, End { signal, is_reached: false }));
+        let task = AbortOnDropHandle::new(task);
         Self { full, empty, task, end }
     }
 }
@@ -119,7 +121,7 @@ impl Loader for ChunkLoader {
     }
 }
 
-async fn join(task: &mut JoinHandle<Result<()>>) -> Result<()> {
+async fn join(task: &mut AbortOnDropHandle<Result<()>>) -> Result<()> {
     task.await.unwrap_or_else(|error| {
         Err(Error::new(Side::Job, Kind::Internal, "the loading task ended unexpectedly").with_source(error))
     })

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::time::Duration;
 
 use crate::connect::retry::{self, Deadline, Waiting};
 use crate::model::error::{Error, Kind, Result, Side};
@@ -10,7 +11,13 @@ use crate::plan::{SwapMethod, TablePlan, TargetTable, dependent, dependents};
 use crate::targets::SwapItem;
 
 /// Tries a swap again while locks are held by others or the server cannot be reached. A try may set the deadline anew.
-pub async fn with_retries<F>(items: &[SwapItem<'_>], deadline: Deadline, attempt: impl FnMut() -> F) -> Result<()>
+/// `away`: how long the server may be.
+pub async fn with_retries<F>(
+    items: &[SwapItem<'_>],
+    deadline: Deadline,
+    away: Duration,
+    attempt: impl FnMut() -> F,
+) -> Result<()>
 where
     F: Future<Output = Result<()>>,
 {
@@ -18,7 +25,7 @@ where
         let error = waiting.error.chain();
         tracing::info!(tables = waiting.what, attempt = waiting.retry, error, "the swap waits and is tried again");
     };
-    retry::until(deadline, say).retry(&names(items), &mut 0, attempt).await
+    retry::until(deadline, away, say).retry(&names(items), &mut 0, attempt).await
 }
 
 /// The tables' names, for messages.

@@ -179,7 +179,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
             context.progress.rows(&name, rows, bytes);
         };
         let encoder = context.target.encoder(&self.table);
-        let mut sink = Sink::new(encoder, loader, &context.memory, &tell);
+        let mut sink = Sink::new(encoder, loader, &context.memory, context.limits.stall_timeout, &tell);
         let began = Instant::now();
         let in_transaction = self.table.is_read_in_transaction();
         let mut first = None;

@@ -58,7 +58,7 @@ impl<S: Source, T: Target> Context<S, T> {
     ) -> Self {
         let readers = Semaphore::new(limits.readers);
         let tables = Semaphore::new(limits.tables);
-        let policy = retry::of_job(limits.retries, cancel.clone());
+        let policy = retry::of_job(&limits, cancel.clone());
         let memory = sink::Memory::new(limits.memory, limits.readers);
         let idle = Mutex::new(Vec::new());
         Self { source, target, limits, progress, cancel, policy, view, abilities, turn, readers, tables, memory, idle }

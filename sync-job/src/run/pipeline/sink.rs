@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, Kind, Result, Side};
 use crate::rows::digest::TableDigest;
 use crate::rows::encode::{LossCounts, RowEncoder};
 use crate::sources::RowSink;
 use crate::targets::{BudgetedBuffer, Loader};
+
+/// Bytes in a second: a target that takes one huge value this slowly has not stalled.
+const SLOWEST: u64 = 1 << 20;
 
 /// What rows between source and target may take, over all readers.
 #[derive(Debug)]
@@ -56,6 +59,8 @@ pub struct Sink<'a, E: RowEncoder, L: Loader> {
     pub bytes: u64,
     /// How long the reader stood still until the target took what it had.
     waited: Duration,
+    /// How long the target may take nothing.
+    stall_timeout: Duration,
     tell: Tell<'a>,
 }
 
@@ -69,7 +74,13 @@ pub struct ChunkResult {
 }
 
 impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
-    pub fn new(encoder: E, loader: Option<L>, memory: &'a Memory, tell: Tell<'a>) -> Self {
+    pub fn new(
+        encoder: E,
+        loader: Option<L>,
+        memory: &'a Memory,
+        stall_timeout: Duration,
+        tell: Tell<'a>,
+    ) -> Self {
         let limit = memory.buffer_bytes;
         Self {
             encoder,
@@ -80,6 +91,7 @@ impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
             rows_told: 0,
             bytes: 0,
             waited: Duration::ZERO,
+            stall_timeout,
             tell,
         }
     }
@@ -95,7 +107,7 @@ impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
         let last = rest.len() as u64;
         let began = Instant::now();
         if let Some(mut loader) = self.loader.take() {
-            loader.send(self.memory.reserve(rest).await?).await?;
+            send(&mut loader, self.memory.reserve(rest).await?, self.stall_timeout).await?;
             loader.commit().await?;
         }
         (self.tell)(digest.rows - self.rows_told, last);
@@ -119,7 +131,7 @@ impl<E: RowEncoder, L: Loader> RowSink for Sink<'_, E, L> {
         let sent = full.len() as u64;
         let began = Instant::now();
         self.spare = match &mut self.loader {
-            Some(loader) => loader.send(self.memory.reserve(full).await?).await?,
+            Some(loader) => send(loader, self.memory.reserve(full).await?, self.stall_timeout).await?,
             None => full,
         };
         self.waited += began.elapsed();
@@ -135,6 +147,15 @@ impl<E: RowEncoder, L: Loader> RowSink for Sink<'_, E, L> {
         self.rows_told = rows;
         Ok(())
     }
+}
+
+/// Waits for room, but not for ever: the source keeps its locks, or its row versions, for as long as its rows are not taken.
+async fn send<L: Loader>(loader: &mut L, full: BudgetedBuffer, stall_timeout: Duration) -> Result<Vec<u8>> {
+    let limit = stall_timeout + Duration::from_secs(full.bytes.len() as u64 / SLOWEST);
+    tokio::time::timeout(limit, loader.send(full)).await.unwrap_or_else(|_| {
+        let message = format!("the target took no rows for {} s", limit.as_secs());
+        Err(Error::new(Side::Target, Kind::Timeout, message))
+    })
 }
 
 #[cfg(test)]
@@ -194,11 +215,20 @@ mod tests {
     #[tokio::test]
     async fn waiting_for_the_target_is_no_reading() {
         let (memory, pause) = (Memory::new(4 << 20, 1), Duration::from_millis(40));
-        let mut sink = Sink::new(Blank, Some(Slow(pause)), &memory, &|_, _| {});
+        let mut sink = Sink::new(Blank, Some(Slow(pause)), &memory, Duration::from_secs(60), &|_, _| {});
         tokio::time::sleep(pause * 3).await;
         sink.flush().await.unwrap();
         let waited = sink.finish().await.unwrap().waited;
         assert!(waited >= pause * 3, "a buffer, the rest and the commit take {:?}, not {waited:?}", pause * 3);
         assert!(waited < pause * 6, "{waited:?} holds the time before them");
+    }
+
+    #[tokio::test]
+    async fn a_target_that_takes_nothing_is_not_waited_for_for_ever() {
+        let memory = Memory::new(4 << 20, 1);
+        let never = Slow(Duration::from_secs(3600));
+        let mut sink = Sink::new(Blank, Some(never), &memory, Duration::from_millis(20), &|_, _| {});
+        let error = sink.flush().await.unwrap_err();
+        assert_eq!((error.side, error.kind), (Side::Target, Kind::Timeout));
     }
 }

@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 
 use super::Context;
 use super::table::{Staged, blank_report, prepare};
-use crate::connect::retry;
+use crate::config::Limits;
+use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::stage::Stage;
 use crate::plan::TablePlan;
@@ -218,15 +219,9 @@ async fn drop_staging<S: Source, T: Target>(context: &Context<S, T>, staging: &S
             Ok(())
         })
     };
-    let policy = retry::of_any(DROP_RETRIES, |waiting: &retry::Waiting<'_>| {
-        let error = waiting.error.chain();
-        tracing::warn!(
-            staging = waiting.what,
-            attempt = waiting.retry,
-            error,
-            "the staging table could not be dropped"
-        );
-    });
+    // An interruption does not keep from it.
+    let limits = Limits { retries: DROP_RETRIES, ..context.limits.clone() };
+    let policy = RetryPolicy { cancel: None, ..retry::of_job(&limits, context.cancel.clone()) };
     if let Err(error) = policy.retry(&staging.name.to_string(), &mut 0, drop).await {
         tracing::warn!(staging = %staging.name, error = error.chain(), "the next run will drop the staging table");
     }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
-use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt as _};
 
 use super::server_message;
 use super::stream::{Turns, Watched};
 use crate::config::{Intent, SourceConfig, TlsMode};
+use crate::connect::dial::dial;
 use crate::connect::login::with_password;
 use crate::connect::password::Credentials;
 use crate::connect::retry::worth_retrying;
@@ -73,15 +73,8 @@ async fn open(config: &SourceConfig, mut driver: Config) -> Result<Connection> {
     let mut address = (config.host.clone(), config.port);
     for _ in 0..2 {
         let attempt = format!("could not connect to SQL Server at {}:{}", address.0, address.1);
-        let tcp = tokio::time::timeout(config.connect_timeout, TcpStream::connect((address.0.as_str(), address.1)))
-            .await
-            .map_err(|_| {
-                let seconds = config.connect_timeout.as_secs();
-                Error::new(Side::Source, Kind::Connection, format!("{attempt}: no answer in {seconds} s"))
-            })?
-            .map_err(|error| Error::new(Side::Source, Kind::Connection, attempt.clone()).with_source(error))?;
-        // A socket that refuses the option still works.
-        let _ = tcp.set_nodelay(true);
+        let dialled = dial(&address.0, address.1, config.connect_timeout).await;
+        let tcp = dialled.map_err(|error| error.into_error(Side::Source, &attempt))?;
         let turns = Turns::default();
         match Client::connect(driver.clone(), Watched::new(tcp, turns.clone()).compat_write()).await {
             Ok(connection) => return Ok(connection),

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::config::SourceConfig;
+use crate::config::{Limits, SourceConfig};
+use crate::connect::reach::Reach;
 use crate::connect::retry::worth_retrying;
 use crate::model::error::{Error, Kind, Result};
 use crate::model::facts::Catalog;
@@ -29,6 +30,7 @@ pub mod self_test;
 mod server_message;
 mod snapshot;
 mod stream;
+mod transient;
 pub mod types;
 mod witness;
 
@@ -41,6 +43,7 @@ pub use reader::SqlServerReader;
 pub struct SqlServer {
     config: SourceConfig,
     stall_timeout: Duration,
+    reach: Reach,
 }
 
 /// Catalog statements on servers with many thousands of tables take a while.
@@ -50,8 +53,14 @@ const CATALOG_TIMEOUT: Duration = Duration::from_mins(5);
 const REFERENCES_TIMEOUT: Duration = Duration::from_mins(1);
 
 impl SqlServer {
-    pub fn new(config: SourceConfig, stall_timeout: Duration) -> Self {
-        Self { config, stall_timeout }
+    pub fn new(config: SourceConfig, limits: &Limits) -> Self {
+        Self { config, stall_timeout: limits.stall_timeout, reach: Reach::new(limits.outage) }
+    }
+
+    /// `view`: the database snapshot to read from instead.
+    async fn connect(&self, view: Option<&str>) -> Result<Connection> {
+        let opened = connect::connect(&self.config, view).await;
+        self.reach.judge(view.unwrap_or(&self.config.database), opened)
     }
 }
 
@@ -63,16 +72,16 @@ impl Source for SqlServer {
     const VIEW: &'static str = "database snapshot";
 
     async fn facts(&self) -> Result<ServerFacts> {
-        facts::read(&mut connect::connect(&self.config, None).await?).await
+        facts::read(&mut self.connect(None).await?).await
     }
 
     async fn catalog(&self) -> Result<Catalog> {
-        let mut connection = connect::connect(&self.config, None).await?;
+        let mut connection = self.connect(None).await?;
         catalog::read(&mut connection, CATALOG_TIMEOUT).await
     }
 
     async fn reader(&self, view: Option<&str>) -> Result<SqlServerReader> {
-        let connection = connect::connect(&self.config, view).await?;
+        let connection = self.connect(view).await?;
         Ok(SqlServerReader::new(connection, self.stall_timeout))
     }
 
@@ -97,7 +106,7 @@ impl Source for SqlServer {
         if tables.iter().all(|table| table.filter.is_none()) {
             return Ok(refused);
         }
-        let mut connection = connect::connect(&self.config, None).await?;
+        let mut connection = self.connect(None).await?;
         for table in tables {
             let Some(sql) = select::nothing_filtered(table) else { continue };
             match connect::rows(&mut connection, &sql, CATALOG_TIMEOUT).await {
@@ -119,7 +128,7 @@ impl Source for SqlServer {
     async fn check_references(&self, references: &[Reference]) -> Result<Vec<Finding>> {
         let ends = tokio::time::Instant::now() + REFERENCES_TIMEOUT;
         let mut findings = Vec::new();
-        let mut connection = connect::connect(&self.config, None).await?;
+        let mut connection = self.connect(None).await?;
         for (number, reference) in references.iter().enumerate() {
             // One that takes long leaves the others their share.
             let others = u32::try_from(references.len() - number).unwrap_or(u32::MAX);
@@ -129,7 +138,7 @@ impl Source for SqlServer {
                 Ok(_) => Answer::Differs,
                 Err(Error { kind: Kind::Timeout, .. }) => {
                     // The connection still waits for its answer; closing it ends the statement.
-                    connection = connect::connect(&self.config, None).await?;
+                    connection = self.connect(None).await?;
                     Answer::Unknown
                 }
                 Err(error) => {

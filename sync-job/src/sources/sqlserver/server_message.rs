@@ -2,6 +2,7 @@
 //!
 //! By number, as "Database Engine events and errors" writes them; the session asks for English.
 
+use super::transient::is_transient;
 use crate::model::error::Kind;
 use crate::rows::message::{Message, between, numbers_hidden, of_unknown};
 
@@ -32,44 +33,14 @@ pub fn message(number: u32, text: &str) -> Message {
 /// The kind of the error `number`, whatever its text.
 pub fn kind(number: u32) -> Kind {
     match number {
-        // Login failed; cannot open database; password expired; login from an untrusted domain.
-        4060 | 4064 | 18452 | 18456 | 18470 | 18486..=18488 => Kind::Login,
+        // Cannot open the database that the login asks for, or its default one.
+        4060 | 4064 => Kind::UnknownDatabase,
+        // Login failed; password expired; login from an untrusted domain.
+        18452 | 18456 | 18470 | 18486..=18488 => Kind::Login,
         // Permission denied on object, column, database, server.
         229 | 230 | 262 | 297 | 300 | 916 | 15247 => Kind::Permission,
         1222 => Kind::LockTimeout,
-        // Deadlock victim; snapshot changed under us; low memory; database starting, restoring, failing over; shutdown;
-        // script upgrade; too many connections; throttling and failover of Azure SQL; tempdb version store lost; a database
-        // snapshot whose readers are just leaving.
-        1205
-        | 3702
-        | 3960
-        | 3961
-        | 701
-        | 802
-        | 8645
-        | 8651
-        | 904
-        | 921..=927
-        | 945
-        | 976
-        | 978
-        | 983
-        | 6005
-        | 18401
-        | 17809
-        | 10928
-        | 10929
-        | 10936
-        | 40197
-        | 40501
-        | 40540
-        | 40613
-        | 40615
-        | 49918..=49920
-        | 3966
-        | 3967
-        | 3958
-        | 3959 => Kind::Transient,
+        number if is_transient(number) => Kind::Transient,
         9002 | 1105 | 1101 => Kind::StorageFull,
         // A value of a view's expression or a filter that cannot be converted, overflows, or is divided by zero.
         220 | 232 | 235 | 241 | 242 | 244 | 245 | 248 | 517 | 535 | 2628 | 8114 | 8115 | 8134 | 8152 | 8169 => {
@@ -90,7 +61,7 @@ fn after(text: &str, words: &str) -> Message {
 /// Messages that hold names, types and the beginnings of statements, and no values of rows.
 fn names_objects(number: u32) -> bool {
     match kind(number) {
-        Kind::Login | Kind::Permission | Kind::LockTimeout | Kind::Transient | Kind::StorageFull => true,
+        Kind::Login | Kind::UnknownDatabase | Kind::Permission | Kind::LockTimeout | Kind::Transient | Kind::StorageFull => true,
         _ => matches!(
             number,
             // Syntax, objects, columns, types, collations, functions.

@@ -28,12 +28,12 @@ impl SqlServer {
             files.join(", "),
             quote::identifier(&facts.common.database)
         );
-        let mut connection = connect::connect(&self.config, None).await?;
+        let mut connection = self.connect(None).await?;
         connect::execute(&mut connection, &sql, TIMEOUT).await
     }
 
     pub(super) async fn drop_snapshot(&self, name: &str) -> Result<()> {
-        let mut connection = connect::connect(&self.config, None).await?;
+        let mut connection = self.connect(None).await?;
         let sql = format!(
             "IF EXISTS (SELECT name FROM sys.databases WHERE name = {} AND source_database_id IS NOT NULL) DROP DATABASE {}",
             quote::literal(name),
@@ -43,7 +43,7 @@ impl SqlServer {
     }
 
     pub(super) async fn snapshots(&self, prefix: &str) -> Result<Vec<String>> {
-        let mut connection = connect::connect(&self.config, None).await?;
+        let mut connection = self.connect(None).await?;
         // A job of the same name may copy another database of this server.
         let sql = "SELECT name AS database_name FROM sys.databases WHERE source_database_id = DB_ID()";
         let found = connect::rows(&mut connection, sql, CATALOG_TIMEOUT).await?;

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, DriverError, Opts, OptsBuilder, Row, SslOpts};
+use mysql_async::{Conn, DriverError, OptsBuilder, Row, SslOpts};
 
 use super::columns::{Columns, Unexpected};
 use super::server_message;
 use crate::config::{Auth, TargetConfig, TlsMode};
+use crate::connect::dial::look_up;
 use crate::connect::login::with_password;
 use crate::connect::password::Credentials;
 use crate::connect::tls::Trouble;
@@ -28,8 +29,7 @@ pub async fn connect(config: &TargetConfig, application_name: &str) -> Result<Co
 async fn connect_as(config: &TargetConfig, application_name: &str, login: Credentials) -> Result<Conn> {
     let attempt =
         format!("could not connect to MySQL at {}:{}, database {}", config.host, config.port, config.database);
-    let options: Opts = OptsBuilder::default()
-        .ip_or_hostname(config.host.clone())
+    let options = OptsBuilder::default()
         .tcp_port(config.port)
         .db_name(Some(config.database.clone()))
         .user(Some(login.user.as_ref().unwrap_or(&config.user).clone()))
@@ -41,23 +41,39 @@ async fn connect_as(config: &TargetConfig, application_name: &str, login: Creden
         .connect_attribute("program_name", application_name)
         // A server that vanished without a word (a failover, a firewall) is noticed while an answer is waited for.
         .tcp_keepalive(Some(KEEPALIVE))
-        .ssl_opts(ssl(config))
-        .into();
-    let mut connection = tokio::time::timeout(config.connect_timeout, Conn::new(options))
-        .await
-        .map_err(|_| {
-            let seconds = config.connect_timeout.as_secs();
-            Error::new(Side::Target, Kind::Connection, format!("{attempt}: no answer in {seconds} s"))
-        })?
-        .map_err(|error| classify(error, attempt))?;
+        .ssl_opts(ssl(config));
+    let mut connection = first_to_answer(config, &options, &attempt).await?;
     for statement in SESSION {
         execute(&mut connection, statement).await?;
     }
     Ok(connection)
 }
 
+/// The driver tries a host's addresses one after the other and has one limit for all of them; here each has its own.
+async fn first_to_answer(config: &TargetConfig, options: &OptsBuilder, attempt: &str) -> Result<Conn> {
+    let limit = config.connect_timeout;
+    let found = look_up(&config.host, config.port, limit).await;
+    let addresses = found.map_err(|error| error.into_error(Side::Target, attempt))?;
+    let mut failure = Error::new(Side::Target, Kind::UnknownHost, attempt);
+    for address in addresses {
+        let options = options.clone().ip_or_hostname(address.ip().to_string());
+        failure = match tokio::time::timeout(limit, Conn::new(options)).await {
+            Ok(Ok(connection)) => return Ok(connection),
+            Ok(Err(error)) => classify(error, attempt),
+            Err(_) => {
+                let message = format!("{attempt}: no answer in {} s", limit.as_secs());
+                Error::new(Side::Target, Kind::Connection, message)
+            }
+        };
+        if failure.kind != Kind::Connection {
+            break;
+        }
+    }
+    Err(failure)
+}
+
 fn ssl(config: &TargetConfig) -> Option<SslOpts> {
-    let options = SslOpts::default();
+    let options = SslOpts::default().with_danger_tls_hostname_override(Some(config.host.clone()));
     match config.tls.mode {
         TlsMode::Disable => None,
         TlsMode::Require => Some(options.with_danger_accept_invalid_certs(true)),

@@ -80,7 +80,7 @@ impl targets::Lease for Lease {
             Ok(false) => Error::new(Side::Target, Kind::Conflict, "its lock is gone"),
             Err(error) => error,
         };
-        state.reacquire(reason, || lock(&self.target)).await
+        state.reacquire(reason, self.target.config.outage, || lock(&self.target)).await
     }
 
     async fn release(self) {

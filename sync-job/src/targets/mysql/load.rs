@@ -162,7 +162,7 @@ fn packets(mut buffer: Bytes, size: usize, share: OwnedSemaphorePermit) -> impl 
 
 /// Whether a transaction was committed after all: `query` counts a row that it wrote, and waits while it is undecided.
 pub(super) async fn resolve_commit(target: &MySql, query: &str, lost: Error) -> Result<()> {
-    commit::resolve_commit("a transaction", lost, async || {
+    commit::resolve_commit("a transaction", lost, target.config.outage, async || {
         let mut connection = target.connect().await?;
         let found: u64 = only_row(&mut connection, query).await?;
         close(connection).await;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use mysql_async::Conn;
 
 use crate::config::TargetConfig;
+use crate::connect::reach::Reach;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::TargetFacts;
 use crate::model::schema::TableName;
@@ -65,14 +66,17 @@ pub struct MySql {
     connections: Arc<Mutex<BTreeSet<u32>>>,
     /// What was found out of the server when the plan was made.
     server: Arc<OnceLock<server::Server>>,
+    reach: Arc<Reach>,
 }
 
 impl MySql {
     pub fn new(config: TargetConfig, job: &str, run_id: &str) -> Self {
         // No name holds a NUL.
         let job_hash = hash_bytes(format!("{job}\0{}", config.database).as_bytes()) as u32;
+        let reach = Arc::new(Reach::new(config.outage));
         Self {
             config,
+            reach,
             job: job.to_owned(),
             run_id: run_id.to_owned(),
             job_hash,
@@ -91,7 +95,8 @@ impl MySql {
     }
 
     async fn connect(&self) -> Result<Conn> {
-        let connection = connect(&self.config, &self.application_name).await?;
+        let opened = connect(&self.config, &self.application_name).await;
+        let connection = self.reach.judge(&self.config.database, opened)?;
         self.connections.lock().unwrap_or_else(PoisonError::into_inner).insert(connection.id());
         Ok(connection)
     }

@@ -13,7 +13,6 @@ use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::plan::SwapMethod;
-use crate::targets::commit::RESOLVE_ATTEMPTS;
 use crate::targets::swap::refuse_new_dependents;
 use crate::targets::{Staging, SwapItem};
 
@@ -109,7 +108,7 @@ impl Rename {
             close(connection).await;
             if ended && is_done.is_ok() { Ok(Found::NotDone) } else { Err(()) }
         };
-        let policy = retry::of_any(RESOLVE_ATTEMPTS - 1, |_| {});
+        let policy = retry::of_any(target.config.outage, |_| {});
         policy.retry("RENAME", &mut 0, ask).await.unwrap_or(Found::Unknown)
     }
 }

@@ -9,6 +9,18 @@ use crate::rows::message::{Message, between, numbers_hidden, of_unknown};
 /// The SQLSTATE of what a trigger or a routine signals in words of its own ("SIGNAL Statement").
 const SIGNALLED: &str = "45000";
 
+/// What passes by itself, and why. Numbers up to 1880 are both servers'; then MariaDB's to 2000 and from 4000 on, MySQL's from 3000 on.
+const TRANSIENT: &[(&str, &[u16])] = &[
+    ("the server stops, is offline, or has not started all of its parts", &[1053, 3032, 3168]),
+    ("a writer that became a reader", &[1290, 1792, 1836]),
+    ("no room for another connection, thread or transaction", &[1040, 1041, 1135, 1203, 1226, 1637]),
+    ("memory", &[1037]),
+    ("the session was killed, by an administrator or a failover", &[1927, 3169]),
+    ("a deadlock, no room for another lock, a wait that gave way", &[1206, 1213, 1614, 1689, 3058]),
+    // 1020: MariaDB from 11.6 on, under innodb_snapshot_isolation.
+    ("a transaction that conflicts with another, or with a table's new definition", &[1020, 1180, 1412, 3101]),
+];
+
 /// The server's message of the error or warning `number`.
 pub fn message(number: u16, state: &str, text: &str) -> Message {
     match number {
@@ -34,17 +46,16 @@ pub fn message(number: u16, state: &str, text: &str) -> Message {
 /// The kind of the error `number`, whatever its text.
 pub fn kind(number: u16) -> Kind {
     match number {
-        // Deadlock; read-only (a writer that became a reader); too many connections; shutting down; out of resources; aborted
-        // by group replication or a failover; killed (the session, by an administrator or a failover).
-        1213 | 1290 | 1836 | 1792 | 1040 | 1203 | 1226 | 1053 | 1041 | 3101 | 1927 | 1180 => Kind::Transient,
+        number if TRANSIENT.iter().any(|(_, numbers)| numbers.contains(&number)) => Kind::Transient,
         // Lock wait timeout, also for metadata locks; NOWAIT.
         1205 | 3572 => Kind::LockTimeout,
         // Disk full, table full, temporary file.
         1021 | 1114 | 3 | 28 => Kind::StorageFull,
         // Access denied to a database, table, column or privilege.
         1044 | 1142 | 1143 | 1227 | 1370 | 1410 | 3118 => Kind::Permission,
-        // Access denied for the user, unknown database, host not allowed, expired password, not supported authentication.
-        1045 | 1049 | 1130 | 1698 | 1820 | 1862 | 1251 | 3159 => Kind::Login,
+        1049 => Kind::UnknownDatabase,
+        // Access denied for the user, host not allowed, expired password, not supported authentication.
+        1045 | 1130 | 1698 | 1820 | 1862 | 1251 | 3159 => Kind::Login,
         1317 | 3024 | 1969 => Kind::Timeout,
         // Duplicate key, NULL in a NOT NULL column, out of range, too long, wrong value, invalid JSON, wrong characters; what is no
         // geometry here, has no known SRID, or lies beyond the globe.
@@ -64,6 +75,7 @@ fn names_objects(number: u16) -> bool {
     match kind(number) {
         Kind::Permission
         | Kind::Login
+        | Kind::UnknownDatabase
         | Kind::Transient
         | Kind::LockTimeout
         | Kind::StorageFull

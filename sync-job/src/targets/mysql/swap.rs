@@ -15,12 +15,13 @@ use crate::plan::SwapMethod;
 use crate::targets::SwapItem;
 use crate::targets::swap::{fall_back, names, with_retries};
 
-/// Swaps all items, trying again while locks are held by others or the server cannot be reached, for at most `swap_wait`.
+/// Swaps all items, trying again while locks are held by others for at most `swap_wait`, or the server is away, for at most
+/// `outage`.
 pub(super) async fn swap(target: &MySql, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
     let swap = Swap::new(target, items);
     let deadline = swap.deadline.clone();
     let swap = Mutex::new(swap);
-    match with_retries(items, deadline, async || swap.lock().await.attempt().await).await {
+    match with_retries(items, deadline, target.config.outage, async || swap.lock().await.attempt().await).await {
         Ok(()) => Ok(swap.into_inner().methods),
         Err(error) => swap.into_inner().give_up(error).await,
     }

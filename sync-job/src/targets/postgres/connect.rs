@@ -1,13 +1,17 @@
 //! Connections to PostgreSQL: TLS, session settings, and the kinds of its errors.
 
+use futures_util::TryFutureExt as _;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use tokio::net::TcpStream;
 
 use super::row::{Answer, shorten};
-use super::server_message;
+use super::{server_message, sqlstate};
 use crate::config::{TargetConfig, TlsMode};
+use crate::connect::dial::dial;
 use crate::connect::login::with_password;
 use crate::connect::password::Credentials;
+use crate::connect::relay::Entrance;
 use crate::connect::tls::Trouble;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::rows::message::{Message, of_unknown};
@@ -37,14 +41,24 @@ async fn connect_as(config: &TargetConfig, application_name: &str, login: Creden
     if let Some(file) = &config.tls.ca_file {
         options = options.ssl_root_cert(file);
     }
-    let mut connection = tokio::time::timeout(config.connect_timeout, PgConnection::connect_with(&options))
+    let dialled = dial(&config.host, config.port, config.connect_timeout).await;
+    let stream = dialled.map_err(|error| error.into_error(Side::Target, &attempt))?;
+    let mut connection = tokio::time::timeout(config.connect_timeout, log_in(stream, options))
         .await
         .map_err(|_| {
             let seconds = config.connect_timeout.as_secs();
-            Error::new(Side::Target, Kind::Connection, format!("{attempt}: no answer in {seconds} s"))
+            Error::new(Side::Target, Kind::Connection, format!("{attempt}: no answer to the login in {seconds} s"))
         })?
         .map_err(|error| classify(error, attempt))?;
     execute(&mut connection, &format!("{SESSION}{SESSION_WHERE_KNOWN}")).await?;
+    Ok(connection)
+}
+
+/// The driver takes no socket but a Unix socket's name, and checks the certificate against the host all the same.
+async fn log_in(stream: TcpStream, options: PgConnectOptions) -> sqlx::Result<PgConnection> {
+    let entrance = Entrance::to(stream, &format!("/.s.PGSQL.{}", options.get_port()))?;
+    let options = options.socket(entrance.path());
+    let (connection, ()) = tokio::try_join!(PgConnection::connect_with(&options), entrance.pass().map_err(Into::into))?;
     Ok(connection)
 }
 
@@ -96,10 +110,10 @@ pub async fn close(connection: PgConnection) {
     }
 }
 
-/// The kind of a driver error, by SQLSTATE (PostgreSQL documentation, appendix A).
+/// The kind of a driver error.
 pub fn classify(error: sqlx::Error, message: impl Into<Message>) -> Error {
     let kind = match &error {
-        sqlx::Error::Database(database) => database.code().map_or(Kind::Statement, |code| sqlstate_kind(&code)),
+        sqlx::Error::Database(database) => database.code().map_or(Kind::Statement, |code| sqlstate::kind(&code)),
         sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Kind::Timeout,
         sqlx::Error::Io(error) if Trouble::within(error).is_some() => Kind::Tls,
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
@@ -152,23 +166,5 @@ fn describe(error: &sqlx::Error) -> Message {
         },
         sqlx::Error::Protocol(_) => error.to_string().into(),
         other => of_unknown(&other.to_string(), |_| false),
-    }
-}
-
-fn sqlstate_kind(code: &str) -> Kind {
-    match code {
-        // Serialization failure, deadlock, read-only (a writer that became a reader), too many connections, starting up,
-        // shutting down, crashed, out of memory, connection refused by a pooler.
-        "40001" | "40P01" | "25006" | "53300" | "57P01" | "57P02" | "57P03" | "53200" => Kind::Transient,
-        "55P03" => Kind::LockTimeout,
-        "53100" | "53400" => Kind::StorageFull,
-        "42501" => Kind::Permission,
-        "23503" => Kind::ForeignKeyViolation,
-        "3D000" => Kind::Login,
-        "57014" => Kind::Timeout,
-        _ if code.starts_with("08") => Kind::Connection,
-        _ if code.starts_with("28") => Kind::Login,
-        _ if code.starts_with("22") || code.starts_with("23") => Kind::Data,
-        _ => Kind::Statement,
     }
 }

@@ -4,7 +4,7 @@ use sqlx::postgres::PgConnection;
 use tokio::sync::Mutex;
 
 use super::Postgres;
-use super::connect::{close, connect, only_row, rows};
+use super::connect::{close, only_row, rows};
 use super::quote::literal;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::targets;
@@ -27,7 +27,7 @@ pub(super) async fn acquire(target: &Postgres) -> Result<Lease> {
 }
 
 async fn lock(target: &Postgres) -> Result<Acquired<PgConnection>> {
-    let mut connection = connect(&target.config, &target.application_name).await?;
+    let mut connection = target.connect().await?;
     let key = target.job_hash as i32;
     refuse_reader(&mut connection).await?;
     let query = format!("SELECT pg_try_advisory_lock({LOCK_CLASS}, {key}) AS locked, pg_backend_pid() AS pid");
@@ -87,7 +87,7 @@ impl targets::Lease for Lease {
             Ok(false) => Error::new(Side::Target, Kind::Conflict, "its lock is gone"),
             Err(error) => error,
         };
-        state.reacquire(reason, || lock(&self.target)).await
+        state.reacquire(reason, self.target.config.outage, || lock(&self.target)).await
     }
 
     async fn release(self) {

@@ -100,7 +100,7 @@ impl Names {
 /// Whether the transaction was committed after all (`pg_xact_status`, PostgreSQL documentation 9.27.7).
 pub(super) async fn resolve_commit(target: &Postgres, transaction: &str, lost: Error) -> Result<()> {
     let query = format!("SELECT pg_xact_status({}::xid8) AS status", quote::literal(transaction));
-    commit::resolve_commit(&format!("transaction {transaction}"), lost, async || {
+    commit::resolve_commit(&format!("transaction {transaction}"), lost, target.config.outage, async || {
         let mut connection = target.connect().await?;
         // NULL: too old to be known.
         let status: Option<String> = only_row(&mut connection, &query).await?.value("status")?;

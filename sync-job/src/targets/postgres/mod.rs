@@ -1,10 +1,12 @@
 //! PostgreSQL 14 and later, Aurora included.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sqlx::postgres::PgConnection;
 
 use crate::config::TargetConfig;
+use crate::connect::reach::Reach;
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::TargetFacts;
@@ -32,6 +34,7 @@ mod server_message;
 mod sessions;
 mod slots;
 mod sql;
+mod sqlstate;
 mod swap;
 mod witness;
 
@@ -56,12 +59,15 @@ pub struct Postgres {
     /// Tells this job's staging tables and its lease from other jobs'.
     job_hash: u32,
     application_name: String,
+    reach: Arc<Reach>,
 }
 
 impl Postgres {
     pub fn new(config: TargetConfig, job: &str, run_id: &str) -> Self {
+        let reach = Arc::new(Reach::new(config.outage));
         Self {
             config,
+            reach,
             job: job.to_owned(),
             run_id: run_id.to_owned(),
             job_hash: hash_bytes(job.as_bytes()) as u32,
@@ -74,7 +80,8 @@ impl Postgres {
     }
 
     async fn connect(&self) -> Result<PgConnection> {
-        connect(&self.config, &self.application_name).await
+        let opened = connect(&self.config, &self.application_name).await;
+        self.reach.judge(&self.config.database, opened)
     }
 
     /// Runs statements over a connection of their own.

@@ -20,8 +20,8 @@ use crate::targets::{Staging, SwapItem};
 /// How often old snapshots are looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// Swaps all items in one transaction, trying again while locks are held by others or the connection breaks, for at most
-/// `swap_wait`.
+/// Swaps all items in one transaction, trying again while locks are held by others, for at most `swap_wait`, or the server is away,
+/// for at most `outage`.
 pub(super) async fn swap(target: &Postgres, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
     let swap = Swap {
         target,
@@ -35,7 +35,7 @@ pub(super) async fn swap(target: &Postgres, items: &[SwapItem<'_>]) -> Result<Ve
     };
     let deadline = swap.deadline.clone();
     let swap = Mutex::new(swap);
-    match with_retries(items, deadline, async || swap.lock().await.try_once().await).await {
+    match with_retries(items, deadline, target.config.outage, async || swap.lock().await.try_once().await).await {
         Ok(()) => Ok(swap.into_inner().end().await),
         Err(error) => Err(Error { message: format!("swapping {} failed", names(items)).into(), ..explain(error) }),
     }

@@ -1,0 +1,161 @@
+//! From a host's name to a socket.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use rustix::net::sockopt;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::{sleep, timeout};
+
+use crate::model::error::{Error, Kind, Side};
+
+/// A silent peer is asked after this time whether it is still there …
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
+/// … and again so often, this far apart.
+const KEEPALIVE_PROBES: u32 = 3;
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What was sent and is neither acknowledged nor taken, because the peer's window is full, ends the connection after this time
+/// (tcp(7), `TCP_USER_TIMEOUT`). Longer than the databases' own pauses, a checkpoint for instance.
+const UNACKNOWLEDGED: Duration = Duration::from_mins(2);
+
+/// When the next address of a host is tried beside those that have not answered yet: "Connection Attempt Delay", RFC 8305, section 5.
+/// A listener of an availability group has an address in each subnet, of which one answers.
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    #[error("the host's name is not known")]
+    Unknown(#[source] io::Error),
+    #[error("no answer in {} s", .0.as_secs())]
+    Silent(Duration),
+    #[error(transparent)]
+    Refused(io::Error),
+}
+
+impl DialError {
+    /// `attempt`: what was tried, in words.
+    pub fn into_error(self, side: Side, attempt: &str) -> Error {
+        let kind = match self {
+            Self::Unknown(_) => Kind::UnknownHost,
+            Self::Silent(_) | Self::Refused(_) => Kind::Connection,
+        };
+        Error::new(side, kind, attempt).with_source(self)
+    }
+}
+
+/// Connects to the address of `host` that answers first. Each address has `limit` to itself.
+///
+/// # Errors
+///
+/// [`DialError`]: of several addresses, the last one's.
+pub async fn dial(host: &str, port: u16, limit: Duration) -> Result<TcpStream, DialError> {
+    let addresses = look_up(host, port, limit).await?;
+    let stream = first_to_answer(addresses, limit).await.unwrap_or_else(|| Err(no_address()))?;
+    prepare(&stream).map_err(DialError::Refused)?;
+    Ok(stream)
+}
+
+/// The addresses of `host`, at least one, within `limit`.
+///
+/// # Errors
+///
+/// [`DialError::Unknown`] and [`DialError::Silent`].
+pub async fn look_up(host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, DialError> {
+    let found = timeout(limit, lookup_host((host, port))).await.map_err(|_| DialError::Silent(limit))?;
+    let addresses: Vec<_> = found.map_err(DialError::Unknown)?.collect();
+    if addresses.is_empty() { Err(no_address()) } else { Ok(addresses) }
+}
+
+fn no_address() -> DialError {
+    DialError::Unknown(io::Error::new(io::ErrorKind::NotFound, "it has no address"))
+}
+
+async fn first_to_answer(
+    addresses: impl IntoIterator<Item = SocketAddr>,
+    limit: Duration,
+) -> Option<Result<TcpStream, DialError>> {
+    let mut addresses = addresses.into_iter();
+    let connect = async |address| match timeout(limit, TcpStream::connect(address)).await {
+        Ok(result) => result.map_err(DialError::Refused),
+        Err(_) => Err(DialError::Silent(limit)),
+    };
+    let mut under_way = FuturesUnordered::from_iter([connect(addresses.next()?)]);
+    loop {
+        tokio::select! {
+            result = under_way.next() => match (result?, addresses.next()) {
+                (Err(_), Some(address)) => under_way.push(connect(address)),
+                (Err(_), None) if !under_way.is_empty() => {}
+                (result, _) => return Some(result),
+            },
+            () = sleep(NEXT_ADDRESS) => under_way.extend(addresses.next().map(connect)),
+        }
+    }
+}
+
+/// No wait for a peer that has gone is without an end.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?;
+    sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED.as_millis() as u32)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    /// A listener whose queue is full: it answers nobody.
+    async fn silent() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(Ok(stream)) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+            waiting.push(stream);
+        }
+        (listener, waiting, address)
+    }
+
+    #[tokio::test]
+    async fn a_silent_address_does_not_hide_one_that_answers() {
+        let (_listener, _waiting, silent) = silent().await;
+        let answers = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let there = answers.local_addr().unwrap();
+        let limit = Duration::from_secs(60);
+        let stream = first_to_answer([silent, there], limit).await.unwrap().unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), there);
+    }
+
+    #[tokio::test]
+    async fn what_keeps_from_connecting_is_told_apart() {
+        let (_listener, _waiting, silent) = silent().await;
+        let closed = {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            listener.local_addr().unwrap()
+        };
+        let limit = Duration::from_millis(50);
+        let silence = first_to_answer([closed, silent], limit).await.unwrap();
+        assert!(matches!(silence, Err(DialError::Silent(_))), "{silence:?}");
+        assert!(matches!(dial("127.0.0.1", closed.port(), limit).await, Err(DialError::Refused(_))));
+        assert!(matches!(dial("no-such-host.invalid", 1, Duration::from_secs(30)).await, Err(DialError::Unknown(_))));
+    }
+
+    #[tokio::test]
+    async fn sockets_notice_a_peer_that_has_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = dial("127.0.0.1", address.port(), Duration::from_secs(9)).await.unwrap();
+        assert!(sockopt::socket_keepalive(&stream).unwrap());
+        assert_eq!(sockopt::tcp_user_timeout(&stream).unwrap(), 120_000);
+    }
+}
