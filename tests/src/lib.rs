@@ -15,6 +15,7 @@ pub mod mysql_proxy;
 pub mod postgres_proxy;
 pub mod source;
 pub mod target;
+pub mod tripwire;
 pub mod wire;
 
 use std::path::{Path, PathBuf};

@@ -180,11 +180,32 @@ impl TestTarget {
 
     /// The PostgreSQL server, to be crashed and started again; an error when other tests use it too.
     pub fn own_server(&mut self) -> Result<&mut postgres::PrivateServer> {
+        match self.own()? {
+            Running::Postgres(server) => Ok(server),
+            Running::Mysql(_) => Err(anyhow!("it is not a PostgreSQL")),
+        }
+    }
+
+    /// Takes the server away as a crash does; an error when other tests use it too.
+    pub fn crash(&mut self) -> Result<()> {
+        match self.own()? {
+            Running::Postgres(server) => server.crash(),
+            Running::Mysql(server) => server.crash(),
+        }
+        Ok(())
+    }
+
+    /// Brings the server back after [`TestTarget::crash`]; its port may be another.
+    pub fn start_again(&mut self) -> Result<()> {
+        match self.own()? {
+            Running::Postgres(server) => server.start_again(),
+            Running::Mysql(server) => server.start_again(),
+        }
+    }
+
+    fn own(&mut self) -> Result<&mut Running> {
         match &mut self.server {
-            Server::Own(server) => match server.as_mut() {
-                Running::Postgres(server) => Ok(server),
-                Running::Mysql(_) => Err(anyhow!("it is not a PostgreSQL")),
-            },
+            Server::Own(server) => Ok(server.as_mut()),
             Server::Shared(_) => Err(anyhow!("the shared server is not this test's to crash")),
         }
     }

@@ -63,6 +63,7 @@ mod cases {
     mod mysql_swaps;
     mod mysql_waits;
     mod old_tls;
+    mod outages;
     mod postgres_behaviour;
     mod postgres_swaps;
     mod publications;

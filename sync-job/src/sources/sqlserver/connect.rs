@@ -176,6 +176,9 @@ pub async fn optional_rows(
     }
 }
 
+/// Another database that does not allow snapshot isolation (3952), a memory-optimized table (41332).
+const NO_SNAPSHOT: [u32; 2] = [3952, 41332];
+
 /// The kind of a driver error. Numbers from "Database Engine events and errors" and, for Azure SQL, "Transient fault
 /// errors".
 pub fn classify(error: tiberius::error::Error, message: impl Into<Message>) -> Error {
@@ -198,7 +201,14 @@ pub fn classify(error: tiberius::error::Error, message: impl Into<Message>) -> E
         Driver::Tls(message) => message.split(" To connect anyway").next().unwrap_or(message).into(),
         other => of_unknown(&other.to_string(), |_| false),
     };
-    Error::new(Side::Source, kind, message).with_source(error_text)
+    let failure = Error::new(Side::Source, kind, message).with_source(error_text);
+    match &error {
+        Driver::Server(token) if NO_SNAPSHOT.contains(&token.code()) => failure.advise(
+            "A SNAPSHOT transaction cannot read this: set consistency = \"none\" in its [[table]] entry, or, for a view of another \
+             database, ALTER DATABASE … SET ALLOW_SNAPSHOT_ISOLATION ON there.",
+        ),
+        _ => failure,
+    }
 }
 
 #[cfg(test)]

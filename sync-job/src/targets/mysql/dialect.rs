@@ -7,6 +7,7 @@ use crate::plan::not_created::{NotCreated, What, Why};
 use crate::plan::type_map::{self, Mapping};
 use crate::plan::{ColumnPlan, Dialect, IndexPlan, Named, TablePlan};
 
+use super::inspect::is_possible;
 use super::{row_size, sql};
 
 /// An index key's limit in a page of 16 KiB, in bytes.
@@ -46,7 +47,7 @@ impl Dialect for MySqlDialect {
             return Some("no name of MySQL ends in a space, a tab or a line break");
         }
         // MySQL 8.0 Reference Manual, 11.2 "Schema Object Names".
-        name.chars().any(|c| c > '\u{FFFF}').then_some("MySQL's names take no characters beyond U+FFFF")
+        (!is_possible(name)).then_some("MySQL's names take no characters beyond U+FFFF")
     }
 
     fn fold(&self, name: &str) -> String {

@@ -199,12 +199,17 @@ fn which(alias: &str, names: &[TableName]) -> String {
     format!("({alias}.table_schema, {alias}.table_name) IN ({})", pairs(names))
 }
 
+/// Never empty. MySQL does not even compare its names with one that none of them can be (error 3854, `ER_CANNOT_CONVERT_STRING`).
 fn pairs(names: &[TableName]) -> String {
-    names
-        .iter()
-        .map(|name| format!("({}, {})", literal(&name.schema), literal(&name.name)))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let possible = names.iter().filter(|name| is_possible(&name.schema) && is_possible(&name.name));
+    let pairs = possible.map(|name| format!("({}, {})", literal(&name.schema), literal(&name.name)));
+    let pairs = pairs.collect::<Vec<_>>().join(", ");
+    if pairs.is_empty() { "(NULL, NULL)".to_owned() } else { pairs }
+}
+
+/// Names are of the Basic Multilingual Plane (MySQL 8.0 Reference Manual, 11.2 "Schema Object Names").
+pub fn is_possible(name: &str) -> bool {
+    name.chars().all(|c| c <= '\u{FFFF}')
 }
 
 const TABLES: &str = "\

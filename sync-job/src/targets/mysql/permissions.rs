@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use mysql_async::Conn;
 
 use super::connect::{only_row, rows};
+use super::inspect::is_possible;
 use super::quote::{identifier, literal};
 use crate::model::error::Result;
 use crate::plan::{SwapMethod, TablePlan};
@@ -82,6 +83,9 @@ pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Resu
 
 /// The names of databases that differ from this one in case at most.
 async fn spellings(connection: &mut Conn, database: &str) -> Result<Vec<String>> {
+    if !is_possible(database) {
+        return Ok(Vec::new());
+    }
     let query = format!(
         "SELECT schema_name FROM information_schema.schemata WHERE LOWER(schema_name) = LOWER({})",
         literal(database)

@@ -62,13 +62,14 @@ async fn log_in(stream: TcpStream, options: PgConnectOptions) -> sqlx::Result<Pg
     Ok(connection)
 }
 
-/// Stated instead of assumed: no statement is cut off, names resolve only where they are qualified, fragments are xml, and a
-/// policy that would hide rows is an error. A client that vanished without a word is noticed in a minute instead of in two hours:
+/// Stated instead of assumed: no statement is cut off, names resolve only where they are qualified and are shown as they are compared,
+/// fragments are xml, and a policy that would hide rows is an error. A client that vanished without a word is noticed in a minute instead of in two hours:
 /// its session holds the job's lease.
 const SESSION: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0; \
     SET search_path = pg_catalog; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET client_min_messages = warning; \
     SET xmloption = content; SET standard_conforming_strings = on; SET default_transaction_read_only = off; \
     SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; SET row_security = off; \
+    SET quote_all_identifiers = off; SET transform_null_equals = off; \
     SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; ";
 
 /// Settings that not every version has, one that is too old to be used included: that is said in the plan, not here. With the

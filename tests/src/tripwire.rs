@@ -1,0 +1,137 @@
+//! A wire between the job and a server that tells when a certain text passes, whatever the protocol: then the test takes the server away.
+
+use anyhow::{Context, Result, ensure};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+/// Longer than a job takes to get anywhere.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// How a text lies on the wire.
+#[derive(Debug, Clone, Copy)]
+pub enum Encoding {
+    Utf8,
+    /// As in TDS.
+    Utf16,
+}
+
+/// Forwards connections until dropped.
+#[derive(Debug)]
+pub struct Tripwire {
+    pub port: u16,
+    server: Arc<AtomicU16>,
+    wanted: Arc<Mutex<Option<Vec<u8>>>>,
+    tripped: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Tripwire {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Tripwire {
+    /// Listens, and forwards to a port of this machine. Where nobody listens there, connections end at once.
+    pub async fn start(server: u16) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("listening")?;
+        let port = listener.local_addr()?.port();
+        let server = Arc::new(AtomicU16::new(server));
+        let wanted = Arc::new(Mutex::new(None));
+        let tripped = watch::Sender::new(false);
+        let shared = (Arc::clone(&server), Arc::clone(&wanted), tripped.clone());
+        let task = tokio::spawn(async move {
+            // Dropped with this task, and with it all connections.
+            let mut connections = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let (server, wanted, tripped) = shared.clone();
+                connections.spawn(async move {
+                    // A broken connection is what the tests are about.
+                    let _ = forward(client, server.load(Ordering::SeqCst), &wanted, &tripped).await;
+                });
+            }
+        });
+        Ok(Self { port, server, wanted, tripped, task })
+    }
+
+    /// Waits for a text that the job sends.
+    pub fn arm(&self, text: &str, encoding: Encoding) {
+        let bytes = match encoding {
+            Encoding::Utf8 => text.as_bytes().to_vec(),
+            Encoding::Utf16 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        };
+        self.tripped.send_replace(false);
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
+    }
+
+    /// Returns when the text has passed.
+    pub async fn tripped(&self) -> Result<()> {
+        let mut tripped = self.tripped.subscribe();
+        let passed = tokio::time::timeout(LIMIT, tripped.wait_for(|tripped| *tripped)).await;
+        ensure!(passed.is_ok(), "the text did not pass");
+        Ok(())
+    }
+
+    /// Leads new connections to the server at this port.
+    pub fn lead_to(&self, server: u16) {
+        self.server.store(server, Ordering::SeqCst);
+    }
+}
+
+async fn forward(
+    client: TcpStream,
+    server: u16,
+    wanted: &Mutex<Option<Vec<u8>>>,
+    tripped: &watch::Sender<bool>,
+) -> Result<()> {
+    let server = TcpStream::connect(("127.0.0.1", server)).await?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let forth = async {
+        let mut seen = Vec::new();
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let count = from_client.read(&mut buffer).await?;
+            if count == 0 {
+                return Ok::<(), anyhow::Error>(());
+            }
+            to_server.write_all(&buffer[..count]).await?;
+            seen.extend_from_slice(&buffer[..count]);
+            look(&mut seen, wanted, tripped);
+        }
+    };
+    let back = async { Ok(copy(&mut from_server, &mut to_client).await.map(drop)?) };
+    tokio::select! {
+        result = forth => result,
+        result = back => result,
+    }
+}
+
+/// Keeps of what was seen only what may be a beginning.
+fn look(seen: &mut Vec<u8>, wanted: &Mutex<Option<Vec<u8>>>, tripped: &watch::Sender<bool>) {
+    let mut wanted = wanted.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(text) = wanted.as_deref() else {
+        seen.clear();
+        return;
+    };
+    if seen.windows(text.len()).any(|part| part == text) {
+        *wanted = None;
+        tripped.send_replace(true);
+        seen.clear();
+    } else {
+        seen.drain(..seen.len().saturating_sub(text.len() - 1));
+    }
+}
