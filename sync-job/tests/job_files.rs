@@ -61,7 +61,7 @@ impl Change {
 #[rustfmt::skip]
 const BAD: &[(Change, &str)] = &[
     (Add("[job]", "readrs = 3"),
-     "job.toml: job.readrs: unknown key; did you mean \"readers\"? allowed: name, readers, tables, memory, deadline, retries, stall_timeout, grace, keep_alive, show_values"),
+     "job.toml: job.readrs: unknown key; did you mean \"readers\"? allowed: name, readers, tables, memory, deadline, retries, outage, stall_timeout, grace, keep_alive, show_values"),
     (Add("[job]", "show_values = \"yes\""),
      "job.toml: job.show_values: found string \"yes\"; expected true or false"),
     (Add("[job]", "readers = 0"),
@@ -90,6 +90,8 @@ const BAD: &[(Change, &str)] = &[
      "job.toml: job.deadline: found integer 7200; expected a text between quotes"),
     (Add("[job]", "retries = -1"),
      "job.toml: job.retries: found integer -1; expected a whole number, 0 or more"),
+    (Add("[job]", "outage = \"long\""),
+     "job.toml: job.outage: \"long\" is not a duration; write a number and ms, s, m, h or d, such as \"30s\""),
     (Add("[job]", "stall_timeout = \"1 minute\""),
      "job.toml: job.stall_timeout: \"1 minute\" is not a duration; write a number and ms, s, m, h or d, such as \"30s\""),
     (Swap("name = \"nightly\"", ""),

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
 
 use sync_job::config::JobConfig;
 use sync_job::model::facts::{Abilities, Catalog, Fact, MissingFact, SourceFacts};
@@ -197,7 +196,7 @@ fn present_table(name: &str, table: TargetTable) -> TargetState {
 
 /// Both forms of the plan against their golden files.
 fn compare(name: &str, config: &JobConfig, plan: &RunPlan) {
-    let source = SqlServer::new(config.source.clone(), &config.limits);
+    let source = SqlServer::new(config.source.clone(), config.limits.stall_timeout, config.limits.outage);
     let select = |table: &TablePlan| source.describe_read(table);
     golden(&format!("plan-{name}.txt"), &sync_job::report::plan::render(plan, &select));
     golden(&format!("plan-{name}.json"), &format!("{:#}\n", sync_job::report::plan::json(plan, &select)));
@@ -393,7 +392,7 @@ fn what_the_self_test_found_changes_how_columns_are_read_or_refuses_the_run() {
     ];
     self_test::apply(&mut draft, findings_of(&deviations, &[]));
     let orders = &draft.tables[0];
-    let source = SqlServer::new(config.source.clone(), &config.limits);
+    let source = SqlServer::new(config.source.clone(), config.limits.stall_timeout, config.limits.outage);
     let sql = source.describe_read(orders);
     for part in
         ["CAST([Number] AS nvarchar(max))", "CAST([Note] AS nvarchar(max))", "CAST([Payload] AS varbinary(max))"]

@@ -10,6 +10,7 @@ use super::wiring;
 use crate::config::write::{self, Connection};
 use crate::config::{self, Consistency, Intent, SourceConfig, Tls, TlsMode};
 use crate::connect::password::PasswordSource;
+use crate::connect::retry::{self, COMMAND_PATIENCE};
 use crate::model::stage::Stage;
 use crate::report::Failure;
 use crate::report::exit::ExitStatus;
@@ -51,8 +52,10 @@ pub async fn run(init: &Init) -> anyhow::Result<ExitStatus> {
             application_name: "stopgap/init".to_owned(),
         },
         second * 60,
+        COMMAND_PATIENCE,
     );
-    let looked = Box::pin(async { tokio::try_join!(source.facts(), source.catalog()) }).await;
+    let look = async || tokio::try_join!(source.facts(), source.catalog());
+    let looked = Box::pin(retry::of_command(0, COMMAND_PATIENCE).retry("init", &mut 0, look)).await;
     let (facts, catalog) = match looked {
         Ok(looked) => looked,
         Err(error) => {

@@ -38,7 +38,7 @@ macro_rules! with_job {
 impl WiredJob {
     /// `only`: the command line's globs, empty for every table that the job file selects.
     pub fn new(config: JobConfig, run_id: String, only: Vec<Pattern>) -> Self {
-        let source = Arc::new(SqlServer::new(config.source.clone(), &config.limits));
+        let source = Arc::new(SqlServer::new(config.source.clone(), config.limits.stall_timeout, config.limits.outage));
         match config.target.engine {
             Engine::Postgres => {
                 let target = Arc::new(Postgres::new(config.target.clone(), &config.name, &run_id));

@@ -80,10 +80,7 @@ async fn first_to_answer(
     limit: Duration,
 ) -> Option<Result<TcpStream, DialError>> {
     let mut addresses = addresses.into_iter();
-    let connect = async |address| match timeout(limit, TcpStream::connect(address)).await {
-        Ok(result) => result.map_err(DialError::Refused),
-        Err(_) => Err(DialError::Silent(limit)),
-    };
+    let connect = |address| connect(address, limit);
     let mut under_way = FuturesUnordered::from_iter([connect(addresses.next()?)]);
     loop {
         tokio::select! {
@@ -94,6 +91,13 @@ async fn first_to_answer(
             },
             () = sleep(NEXT_ADDRESS) => under_way.extend(addresses.next().map(connect)),
         }
+    }
+}
+
+async fn connect(address: SocketAddr, limit: Duration) -> Result<TcpStream, DialError> {
+    match timeout(limit, TcpStream::connect(address)).await {
+        Ok(result) => result.map_err(DialError::Refused),
+        Err(_) => Err(DialError::Silent(limit)),
     }
 }
 

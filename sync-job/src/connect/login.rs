@@ -18,12 +18,9 @@ where
 /// to be let in, so none of these is a statement's failure.
 fn at_login(error: Error) -> Error {
     let kind = match error.kind {
-        Kind::Connection
-        | Kind::UnknownHost
-        | Kind::Tls
-        | Kind::Login
-        | Kind::UnknownDatabase
-        | Kind::Transient => error.kind,
+        Kind::Connection | Kind::UnknownHost | Kind::Tls | Kind::Login | Kind::UnknownDatabase | Kind::Transient => {
+            error.kind
+        }
         Kind::Timeout => Kind::Connection,
         Kind::LockTimeout | Kind::StorageFull => Kind::Transient,
         Kind::Permission

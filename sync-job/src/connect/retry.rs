@@ -22,7 +22,6 @@ pub use stopgap_retry::Deadline;
 use stopgap_retry::{Backoff, Cancel, Limit, Outage, Prospect};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Limits;
 use crate::model::error::{Error, Kind};
 
 /// How something that talks to a database is tried again.
@@ -35,7 +34,7 @@ const BACKOFF: Backoff = Backoff { first: Duration::from_millis(200), longest: D
 const OUTAGE_BACKOFF: Backoff =
     Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(15), jitter: 0.5 };
 /// Somebody stands by and waits for what a command says.
-const COMMAND_PATIENCE: Duration = Duration::from_secs(15);
+pub const COMMAND_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The server's own session may take a minute to notice that nobody is there.
 const LEAST_PATIENCE: Duration = Duration::from_secs(90);
@@ -46,12 +45,12 @@ fn outage(longest: Duration) -> Option<Outage> {
     Some(Outage { longest, backoff: OUTAGE_BACKOFF, no_outage: NO_OUTAGE })
 }
 
-/// More tries of what failed for a passing reason; an interruption ends the waiting.
-pub fn of_job(limits: &Limits, cancel: CancellationToken) -> RetryPolicy {
+/// `retries` more tries of what failed for a passing reason, and for as long as a server may be `away`; an interruption ends the waiting.
+pub fn of_job(retries: u32, away: Duration, cancel: CancellationToken) -> RetryPolicy {
     RetryPolicy {
-        limit: Limit::Retries(limits.retries),
+        limit: Limit::Retries(retries),
         backoff: BACKOFF,
-        outage: outage(limits.outage),
+        outage: outage(away),
         prospect,
         cancel: Some(Cancel { token: cancel, error: Error::cancelled }),
         say: |waiting| {
@@ -68,8 +67,8 @@ pub fn of_job(limits: &Limits, cancel: CancellationToken) -> RetryPolicy {
 }
 
 /// As [`of_job`], for somebody who stands by.
-pub fn of_command(limits: &Limits, cancel: CancellationToken) -> RetryPolicy {
-    RetryPolicy { outage: outage(limits.outage.min(COMMAND_PATIENCE)), ..of_job(limits, cancel) }
+pub fn of_command(retries: u32, away: Duration) -> RetryPolicy {
+    RetryPolicy { cancel: None, ..of_job(retries, away.min(COMMAND_PATIENCE), CancellationToken::new()) }
 }
 
 /// More tries until `deadline` of what failed for a passing reason. `away`: how long a server may be.

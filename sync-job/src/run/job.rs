@@ -47,7 +47,8 @@ pub struct Planned<S: Source> {
 impl<S: Source, T: Target> Job<S, T> {
     /// What a run would do, for somebody who waits for the answer.
     pub async fn plan(&self) -> Result<Planned<S>> {
-        let policy = retry::of_command(&self.config.limits, CancellationToken::new());
+        let limits = &self.config.limits;
+        let policy = retry::of_command(limits.retries, limits.outage);
         policy.retry("plan", &mut 0, || self.plan_once()).await
     }
 
@@ -184,7 +185,7 @@ impl<S: Source, T: Target> Job<S, T> {
         let context = Arc::new(self.context(progress, cancel, view.clone(), (planned.facts.as_ref().abilities, turn)));
         report.tables = tokio::select! {
             tables = pipeline::copy_all(&context, &tables, lease) => tables,
-            never = heartbeat(lease) => match never {},
+            never = heartbeat(lease, &context) => match never {},
         };
         drop(context);
         if let Some(name) = view {
@@ -232,7 +233,8 @@ impl<S: Source, T: Target> Job<S, T> {
     }
 
     fn policy(&self, cancel: &CancellationToken) -> RetryPolicy {
-        retry::of_job(&self.config.limits, cancel.clone())
+        let limits = &self.config.limits;
+        retry::of_job(limits.retries, limits.outage, cancel.clone())
     }
 
     fn context(
@@ -291,10 +293,15 @@ fn refuse(plan: &RunPlan) -> Result<()> {
 }
 
 /// Until the tables are copied. Each of them asks for the lease itself and fails without it.
-async fn heartbeat<L: Lease>(lease: &L) -> Infallible {
+async fn heartbeat<S: Source, T: Target>(lease: &T::Lease, context: &Context<S, T>) -> Infallible {
     loop {
         tokio::time::sleep(HEARTBEAT).await;
-        let _ = lease.check().await;
+        let mut check = std::pin::pin!(lease.check());
+        if tokio::time::timeout(context.limits.stall_timeout, &mut check).await.is_err() {
+            tracing::warn!("the target does not answer: what waits for it is tried again");
+            context.target_is_silent();
+            let _ = check.await;
+        }
     }
 }
 

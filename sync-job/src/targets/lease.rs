@@ -6,6 +6,9 @@ use std::time::Duration;
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 
+/// Asking for a lock of one's own takes no time: longer than any server is busy.
+const SILENCE: Duration = Duration::from_mins(2);
+
 /// The connection that holds the lock.
 pub struct Session<C> {
     pub connection: C,
@@ -67,6 +70,14 @@ impl<C> LeaseState<C> {
             Err(error) => Err(lost().with_source(error.whole())),
         }
     }
+}
+
+/// Whether the lock is still held, as the server says over its own connection; a connection over which it says nothing is as good as lost.
+pub async fn answered(holds: impl Future<Output = Result<bool>>) -> Result<bool> {
+    tokio::time::timeout(SILENCE, holds).await.unwrap_or_else(|_| {
+        let message = format!("no answer in {} s", SILENCE.as_secs());
+        Err(Error::new(Side::Target, Kind::Connection, message))
+    })
 }
 
 fn lost() -> Error {

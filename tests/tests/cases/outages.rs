@@ -20,7 +20,8 @@ const COULD_NOT_CONNECT: i32 = 4;
 const SHORT: Duration = Duration::from_secs(4);
 const FULL_LENGTH: Duration = Duration::from_secs(30);
 
-const TABLE: &str = "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, name nvarchar(20) NOT NULL);
+const TABLE: &str =
+    "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, name nvarchar(20) NOT NULL);
 CREATE INDEX ix_name ON dbo.items (name);
 GO
 INSERT INTO dbo.items (id, name) SELECT a.d + 10 * b.d + 100 * c.d, CONCAT(N'item ', c.d, b.d, a.d)
@@ -82,7 +83,11 @@ fn assert_exact(target: &TestTarget, outcome: &Outcome, what: &str) {
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new(), "{what}");
     let report = outcome.json().unwrap();
     assert_eq!(report["tables"][0]["outcome"], "copied", "{what}: {report}");
-    assert!(outcome.stderr.contains("is away") || outcome.stderr.contains("again") || outcome.stderr.contains("lost"), "{what}: {}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("is away") || outcome.stderr.contains("again") || outcome.stderr.contains("lost"),
+        "{what}: {}",
+        outcome.stderr
+    );
     if target.engine == Engine::Postgres {
         let sessions = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'stopgap%'";
         assert_eq!(target.rows(sessions).unwrap(), Vec::<String>::new(), "{what}: sessions stayed");
@@ -139,7 +144,8 @@ impl Restarted {
 
     fn start(&mut self) {
         let script = Path::join(self.directory.path(), "shop.sql");
-        let options = simulator::Options { scripts: vec![("shop".to_owned(), script)], ..simulator::Options::default() };
+        let options =
+            simulator::Options { scripts: vec![("shop".to_owned(), script)], ..simulator::Options::default() };
         let program = program("STOPGAP_SIMULATOR", "mssql-simulator").unwrap();
         self.simulator = Some(Simulator::start(&program, &options).unwrap());
     }
@@ -213,7 +219,4 @@ async fn servers_that_are_down_at_the_start_are_waited_for(engine: Engine) {
     assert_exact(&target, &outcome, "at the start");
 }
 
-on_each_engine!(
-    a_target_that_crashes_at_any_stage_is_waited_for,
-    servers_that_are_down_at_the_start_are_waited_for,
-);
+on_each_engine!(a_target_that_crashes_at_any_stage_is_waited_for, servers_that_are_down_at_the_start_are_waited_for,);

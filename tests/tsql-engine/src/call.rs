@@ -68,7 +68,7 @@ fn parsed(context: &Context<'_>) -> rusqlite::Result<Arc<Call>> {
         })
 }
 
-fn invoke(context: &Context<'_>) -> rusqlite::Result<Stored> {
+fn invoke(context: &mut Context<'_>) -> rusqlite::Result<Stored> {
     let call = parsed(context)?;
     let mut values = Vec::with_capacity(call.arguments.len());
     for (at, sql_type) in call.arguments.iter().enumerate() {
@@ -78,7 +78,7 @@ fn invoke(context: &Context<'_>) -> rusqlite::Result<Stored> {
     Ok(store(&value, &call.result))
 }
 
-fn sort_key(context: &Context<'_>) -> rusqlite::Result<Stored> {
+fn sort_key(context: &mut Context<'_>) -> rusqlite::Result<Stored> {
     match context.get_raw(0) {
         ValueRef::Blob(bytes) => {
             let wide = context.get::<i64>(1)? != 0;

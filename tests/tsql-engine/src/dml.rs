@@ -325,7 +325,7 @@ fn next_identity(
     };
     counter.store(last.unwrap_or(seed - step), Ordering::Relaxed);
     let shared = Arc::clone(counter);
-    let next = move |_: &rusqlite::functions::Context<'_>| Ok(shared.fetch_add(step, Ordering::Relaxed) + step);
+    let next = move |_: &mut rusqlite::functions::Context<'_>| Ok(shared.fetch_add(step, Ordering::Relaxed) + step);
     session.connection.create_scalar_function("next_identity", 0, FunctionFlags::SQLITE_UTF8, next)?;
     let whole = Bound { nullable: false, ..Bound::new("next_identity()".to_owned(), SqlType::BigInt) };
     if matches!(column.sql_type, SqlType::Decimal { .. } | SqlType::Numeric { .. }) {

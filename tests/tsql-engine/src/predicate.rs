@@ -1,6 +1,6 @@
 //! Conditions: what is true, false or unknown.
 
-use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
+use sqlparser::ast::{BinaryOperator, Expr, InTarget, UnaryOperator};
 
 use crate::bind::{Binder, Bound, Predicate, Scope};
 use crate::error::{error, unsupported};
@@ -77,13 +77,13 @@ impl Binder<'_> {
             }
             Expr::IsNull(inner) => Predicate::is_null(self.value(inner, scope)?),
             Expr::IsNotNull(inner) => Predicate::is_null(self.value(inner, scope)?).negated(),
-            Expr::InList { expr, list, negated } => {
+            Expr::In { expr, target: InTarget::List(list), negated, global: false } => {
                 let tests: Result<Vec<Predicate>, SqlError> =
                     list.iter().map(|item| self.comparison(expr, "=", item, scope)).collect();
                 let any = tests?.into_iter().reduce(Predicate::or);
                 any.ok_or_else(|| unsupported("IN ()"))?.negated_if(*negated)
             }
-            Expr::InSubquery { expr, subquery, negated } => {
+            Expr::In { expr, target: InTarget::Subquery(subquery), negated, global: false } => {
                 let value = self.value(expr, scope)?;
                 let query = self.query(subquery, Some(scope))?;
                 let column = only_column(&query)?;

@@ -115,8 +115,21 @@ pub fn factor(factor: &TableFactor) -> Result<(), SqlError> {
             Err(unsupported(&format!("TABLESAMPLE: FROM {factor}")))
         }
         TableFactor::Table { version: Some(version), .. } => Err(unsupported(&version.to_string())),
-        TableFactor::Table { alias, with_hints, with_ordinality, partitions, json_path, index_hints, .. } => {
-            let odd = *with_ordinality || !partitions.is_empty() || json_path.is_some() || !index_hints.is_empty();
+        TableFactor::Table {
+            alias,
+            with_hints,
+            with_ordinality,
+            partitions,
+            json_path,
+            index_directives,
+            inheritance,
+            ..
+        } => {
+            let odd = *with_ordinality
+                || !partitions.is_empty()
+                || json_path.is_some()
+                || !index_directives.is_empty()
+                || inheritance.is_some();
             refuse(odd, &format!("FROM {factor}"))?;
             refuse(
                 alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Limits;
@@ -44,6 +44,8 @@ pub struct Context<S: Source, T: Target> {
     memory: sink::Memory,
     /// Connections that have finished a chunk and can read another.
     idle: Mutex<Vec<S::Reader>>,
+    /// Each time the target is found silent.
+    target_is_silent: Notify,
 }
 
 impl<S: Source, T: Target> Context<S, T> {
@@ -58,10 +60,44 @@ impl<S: Source, T: Target> Context<S, T> {
     ) -> Self {
         let readers = Semaphore::new(limits.readers);
         let tables = Semaphore::new(limits.tables);
-        let policy = retry::of_job(&limits, cancel.clone());
+        let policy = retry::of_job(limits.retries, limits.outage, cancel.clone());
         let memory = sink::Memory::new(limits.memory, limits.readers);
         let idle = Mutex::new(Vec::new());
-        Self { source, target, limits, progress, cancel, policy, view, abilities, turn, readers, tables, memory, idle }
+        let target_is_silent = Notify::new();
+        Self {
+            source,
+            target,
+            limits,
+            progress,
+            cancel,
+            policy,
+            view,
+            abilities,
+            turn,
+            readers,
+            tables,
+            memory,
+            idle,
+            target_is_silent,
+        }
+    }
+
+    /// The lease's heartbeat got no answer: what waits for the target over other connections waits for nothing.
+    pub fn target_is_silent(&self) {
+        self.target_is_silent.notify_waiters();
+    }
+
+    /// Work on the target that may take long without a sign, and that may be done again. A network may drop what is sent without telling
+    /// either side.
+    async fn while_target_answers<R>(&self, work: impl Future<Output = Result<R>>) -> Result<R> {
+        tokio::select! {
+            result = work => result,
+            () = self.target_is_silent.notified() => {
+                let seconds = self.limits.stall_timeout.as_secs();
+                let message = format!("the target did not answer the lease's heartbeat for {seconds} s");
+                Err(Error::new(Side::Target, Kind::Connection, message))
+            }
+        }
     }
 
     async fn take_reader(&self) -> Result<S::Reader> {

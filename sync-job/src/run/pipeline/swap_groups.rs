@@ -9,7 +9,6 @@ use futures_util::future::join_all;
 
 use super::Context;
 use super::table::{Staged, blank_report, prepare};
-use crate::config::Limits;
 use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::stage::Stage;
@@ -220,8 +219,8 @@ async fn drop_staging<S: Source, T: Target>(context: &Context<S, T>, staging: &S
         })
     };
     // An interruption does not keep from it.
-    let limits = Limits { retries: DROP_RETRIES, ..context.limits.clone() };
-    let policy = RetryPolicy { cancel: None, ..retry::of_job(&limits, context.cancel.clone()) };
+    let policy = retry::of_job(DROP_RETRIES, context.limits.outage, context.cancel.clone());
+    let policy = RetryPolicy { cancel: None, ..policy };
     if let Err(error) = policy.retry(&staging.name.to_string(), &mut 0, drop).await {
         tracing::warn!(staging = %staging.name, error = error.chain(), "the next run will drop the staging table");
     }

@@ -65,14 +65,18 @@ pub async fn prepare<S: Source, T: Target>(
         witness::before(context, table, &questions, &mut retries).await.map_err(|error| (Stage::Witness, error))?;
     context
         .policy
-        .retry(&format!("{name}: creating the staging table"), &mut retries, || target.create_staging(table, staging))
+        .retry(&format!("{name}: creating the staging table"), &mut retries, || {
+            context.while_target_answers(target.create_staging(table, staging))
+        })
         .await
         .map_err(|error| (Stage::Staging, error))?;
     let loaded =
         chunks::load(context, table, Some(staging.clone()), &questions).await.map_err(|error| (Stage::Load, error))?;
     context
         .policy
-        .retry(&format!("{name}: ending the load"), &mut retries, || target.end_load(table, staging))
+        .retry(&format!("{name}: ending the load"), &mut retries, || {
+            context.while_target_answers(target.end_load(table, staging))
+        })
         .await
         .map_err(|error| (Stage::Load, error))?;
     let asked = before.as_ref().map_or(Duration::ZERO, |said| said.took);
@@ -118,7 +122,7 @@ async fn verify_and_index<S: Source, T: Target>(
         let what = format!("{name}: digest");
         let held = context
             .policy
-            .retry(&what, &mut retries, || target.digest(table, &staging.name))
+            .retry(&what, &mut retries, || context.while_target_answers(target.digest(table, &staging.name)))
             .await
             .map_err(|error| (Stage::Verify, error))?;
         let verified = started.elapsed().as_secs_f64();
@@ -131,13 +135,17 @@ async fn verify_and_index<S: Source, T: Target>(
         if table.has_conversions() {
             context
                 .policy
-                .retry(&format!("{name}: converting"), &mut index_retries, || target.convert(table, staging))
+                .retry(&format!("{name}: converting"), &mut index_retries, || {
+                    context.while_target_answers(target.convert(table, staging))
+                })
                 .await
                 .map_err(|error| (Stage::Convert, error))?;
         }
         context
             .policy
-            .retry(&format!("{name}: indexes"), &mut index_retries, || target.build_indexes(table, staging))
+            .retry(&format!("{name}: indexes"), &mut index_retries, || {
+                context.while_target_answers(target.build_indexes(table, staging))
+            })
             .await
             .map_err(|error| (Stage::Index, error))?;
         Ok(started.elapsed().as_secs_f64())
@@ -165,7 +173,8 @@ async fn present_rows<S: Source, T: Target>(
         return Ok(None);
     }
     let what = format!("{}: counting the old rows", table.target);
-    context.policy.retry(&what, &mut report.retries, || context.target.count(&table.target)).await.map(Some)
+    let count = || context.while_target_answers(context.target.count(&table.target));
+    context.policy.retry(&what, &mut report.retries, count).await.map(Some)
 }
 
 pub(super) fn losses(table: &TablePlan, counts: &LossCounts) -> Vec<LossLine> {

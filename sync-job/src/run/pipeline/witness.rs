@@ -203,7 +203,8 @@ pub async fn hear<S: Source, T: Target>(
     };
     let began = Instant::now();
     let what = format!("{}: witness", table.target);
-    let held = context.policy.retry(&what, retries, || context.target.witness(table, relation, plan, &scope)).await;
+    let ask = || context.while_target_answers(context.target.witness(table, relation, plan, &scope));
+    let held = context.policy.retry(&what, retries, ask).await;
     took += began.elapsed();
     let held = match held {
         Ok(held) => held,

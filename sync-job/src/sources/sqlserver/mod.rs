@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Limits, SourceConfig};
+use crate::config::SourceConfig;
 use crate::connect::reach::Reach;
 use crate::connect::retry::worth_retrying;
 use crate::model::error::{Error, Kind, Result};
@@ -53,12 +53,13 @@ const CATALOG_TIMEOUT: Duration = Duration::from_mins(5);
 const REFERENCES_TIMEOUT: Duration = Duration::from_mins(1);
 
 impl SqlServer {
-    pub fn new(config: SourceConfig, limits: &Limits) -> Self {
-        Self { config, stall_timeout: limits.stall_timeout, reach: Reach::new(limits.outage) }
+    /// `outage`: how long the server may be away.
+    pub fn new(config: SourceConfig, stall_timeout: Duration, outage: Duration) -> Self {
+        Self { config, stall_timeout, reach: Reach::new(outage) }
     }
 
     /// `view`: the database snapshot to read from instead.
-    async fn connect(&self, view: Option<&str>) -> Result<Connection> {
+    async fn connect(&self, view: Option<&str>) -> Result<connect::Connection> {
         let opened = connect::connect(&self.config, view).await;
         self.reach.judge(view.unwrap_or(&self.config.database), opened)
     }

@@ -61,7 +61,12 @@ fn after(text: &str, words: &str) -> Message {
 /// Messages that hold names, types and the beginnings of statements, and no values of rows.
 fn names_objects(number: u32) -> bool {
     match kind(number) {
-        Kind::Login | Kind::UnknownDatabase | Kind::Permission | Kind::LockTimeout | Kind::Transient | Kind::StorageFull => true,
+        Kind::Login
+        | Kind::UnknownDatabase
+        | Kind::Permission
+        | Kind::LockTimeout
+        | Kind::Transient
+        | Kind::StorageFull => true,
         _ => matches!(
             number,
             // Syntax, objects, columns, types, collations, functions.

@@ -18,8 +18,8 @@ const GROUPS: &[(&str, &[u32])] = &[
     (
         "the database starts, recovers, is restored, moves or changes its role",
         &[
-            615, 904, 913, 921, 922, 923, 924, 925, 926, 927, 941, 945, 952, 976, 978, 981, 982, 983, 988, 3429, 4221, 22430, 40143, 40166,
-            40197, 40540, 40613,
+            615, 904, 913, 921, 922, 923, 924, 925, 926, 927, 941, 945, 952, 976, 978, 981, 982, 983, 988, 3429, 4221,
+            22430, 40143, 40166, 40197, 40540, 40613,
         ],
     ),
     ("the session was ended by somebody else, or by a change of roles", &[596, 3948, 3980]),
@@ -30,12 +30,15 @@ const GROUPS: &[(&str, &[u32])] = &[
         "row versions: a conflict, versions that are gone, a database that just began or ceased to keep them",
         &[3947, 3949, 3950, 3953, 3957, 3958, 3959, 3960, 3961, 3966, 3967],
     ),
-    ("memory-optimized tables: a transaction that cannot be validated", &[41301, 41302, 41305, 41325, 41339, 41383, 41839]),
+    (
+        "memory-optimized tables: a transaction that cannot be validated",
+        &[41301, 41302, 41305, 41325, 41339, 41383, 41839],
+    ),
     (
         "a quota of the service, for now",
         &[
-            10922, 10928, 10929, 10930, 10936, 40189, 40501, 40642, 40648, 40675, 40890, 40903, 45157, 45182, 49510, 49918, 49919, 49920,
-            49977, 49983,
+            10922, 10928, 10929, 10930, 10936, 40189, 40501, 40642, 40648, 40675, 40890, 40903, 45157, 45182, 49510,
+            49918, 49919, 49920, 49977, 49983,
         ],
     ),
     ("a database snapshot whose readers are just leaving", &[3702]),

@@ -9,7 +9,7 @@ use super::connect::{close, only_row, row};
 use super::quote::literal;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::targets;
-use crate::targets::lease::{Acquired, LeaseState, Session};
+use crate::targets::lease::{Acquired, LeaseState, Session, answered};
 
 /// See the module.
 pub struct Lease {
@@ -75,7 +75,7 @@ impl targets::Lease for Lease {
     async fn check(&self) -> Result<()> {
         let mut state = self.state.lock().await;
         state.check()?;
-        let reason = match holds(&mut state.session.connection, &lock_name(&self.target)).await {
+        let reason = match answered(holds(&mut state.session.connection, &lock_name(&self.target))).await {
             Ok(true) => return Ok(()),
             Ok(false) => Error::new(Side::Target, Kind::Conflict, "its lock is gone"),
             Err(error) => error,

@@ -8,7 +8,7 @@ use super::connect::{close, only_row, rows};
 use super::quote::literal;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::targets;
-use crate::targets::lease::{Acquired, LeaseState, Session};
+use crate::targets::lease::{Acquired, LeaseState, Session, answered};
 
 /// First half of the lock's key: keeps clear of other programs' advisory locks ("STOP" in ASCII).
 const LOCK_CLASS: i32 = 0x5354_4F50;
@@ -82,7 +82,7 @@ impl targets::Lease for Lease {
     async fn check(&self) -> Result<()> {
         let mut state = self.state.lock().await;
         state.check()?;
-        let reason = match holds(&mut state.session.connection, self.target.job_hash as i32).await {
+        let reason = match answered(holds(&mut state.session.connection, self.target.job_hash as i32)).await {
             Ok(true) => return Ok(()),
             Ok(false) => Error::new(Side::Target, Kind::Conflict, "its lock is gone"),
             Err(error) => error,
