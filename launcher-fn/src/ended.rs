@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use stopgap_runs::cloud::chain;
-use stopgap_runs::record::Record;
+use stopgap_runs::record::Head;
 
 use crate::instances::{ENDED_BY, ENVIRONMENT, Found, Instances, JOB, OURS, RUN_ID};
 use crate::report::Reporter;
@@ -66,7 +66,7 @@ pub async fn report(instances: &Instances, reporter: &Reporter, job: &str, found
 }
 
 /// Notifies of a run whose instance EC2 has forgotten. True if this notified them.
-pub async fn report_forgotten(reporter: &Reporter, record: &Record) -> anyhow::Result<bool> {
+pub async fn report_forgotten(reporter: &Reporter, record: &Head) -> anyhow::Result<bool> {
     let (job, run_id) = (record.job.as_str(), record.run_id.as_str());
     if reporter.is_notified(job, run_id).await? {
         return Ok(false);

@@ -6,7 +6,7 @@ use serde_json::json;
 use stopgap_runs::cloud::chain;
 use stopgap_runs::notice::{self, Notice};
 use stopgap_runs::notify::{self, Notified};
-use stopgap_runs::record::{Launch, Record, Speaker, State};
+use stopgap_runs::record::{Head, Launch, Record, Speaker, State};
 use stopgap_runs::store::{Claim, Store, StoreError};
 
 use crate::metrics;
@@ -35,13 +35,13 @@ impl Reporter {
 
     /// Writes down that a run was started; what the job writes on the instance replaces it.
     pub async fn started(&self, job: &str, run_id: &str, instance: &str, started_by: &str, dry_run: bool) {
-        let record = Record {
+        let head = Head {
             instance: Some(instance.to_owned()),
             started_by: Some(started_by.to_owned()),
             dry_run,
             ..self.blank(job, run_id)
         };
-        if let Err(error) = self.store.write_first(&record).await {
+        if let Err(error) = self.store.write_first(&head).await {
             // The run goes on; its own record is written by the job, which may have done so already.
             tracing::warn!(job, run_id, error = chain(&error), "the run's record could not be written");
         }
@@ -89,18 +89,18 @@ impl Reporter {
     }
 
     /// Runs of the last days that have not ended.
-    pub async fn unfinished(&self) -> Result<Vec<Record>, StoreError> {
+    pub async fn unfinished(&self) -> Result<Vec<Head>, StoreError> {
         let mut records = self.recent().await?;
         records.retain(|record| record.state == State::Running);
         Ok(records)
     }
 
     /// The run of the last days that was on this instance.
-    pub async fn on_instance(&self, id: &str) -> Result<Option<Record>, StoreError> {
+    pub async fn on_instance(&self, id: &str) -> Result<Option<Head>, StoreError> {
         Ok(self.recent().await?.into_iter().find(|record| record.instance.as_deref() == Some(id)))
     }
 
-    async fn recent(&self) -> Result<Vec<Record>, StoreError> {
+    async fn recent(&self) -> Result<Vec<Head>, StoreError> {
         self.store.recent(Utc::now() - LOOK_BACK).await
     }
 
@@ -162,27 +162,27 @@ impl Reporter {
 
     /// Closes the record of a run that did not do so itself.
     async fn write_lost(&self, job: &str, run_id: &str, headline: &str, body: String) -> Result<(), StoreError> {
-        let mut record = self.store.read(job, run_id).await?.unwrap_or_else(|| self.blank(job, run_id));
+        let mut head = self.store.head(job, run_id).await?.unwrap_or_else(|| self.blank(job, run_id));
         // A job that ended and could not publish has written what it did; that is kept.
-        if record.state != State::Running {
+        if head.state != State::Running {
             return Ok(());
         }
-        record.state = State::Lost;
-        record.ended = Some(Utc::now());
-        record.status = Some("lost".to_owned());
-        record.headline = Some(headline.to_owned());
-        self.store.write(&record).await?;
-        self.store.write_text(&record, body).await
+        head.state = State::Lost;
+        head.ended = Some(Utc::now());
+        head.status = Some("lost".to_owned());
+        head.headline = Some(headline.to_owned());
+        self.store.write(&Record { head: head.clone(), report: None }).await?;
+        self.store.write_text(&head, body).await
     }
 
-    async fn read(&self, job: &str, run_id: &str) -> Option<Record> {
-        self.store.read(job, run_id).await.unwrap_or_else(|error| {
+    async fn read(&self, job: &str, run_id: &str) -> Option<Head> {
+        self.store.head(job, run_id).await.unwrap_or_else(|error| {
             tracing::warn!(job, run_id, error = chain(&error), "the run's record cannot be read");
             None
         })
     }
 
-    fn blank(&self, job: &str, run_id: &str) -> Record {
-        Record { environment: Some(self.environment.clone()), ..Record::new(job, run_id, Utc::now()) }
+    fn blank(&self, job: &str, run_id: &str) -> Head {
+        Head { environment: Some(self.environment.clone()), ..Head::new(job, run_id, Utc::now()) }
     }
 }

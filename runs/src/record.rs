@@ -6,6 +6,17 @@ use serde::{Deserialize, Serialize};
 /// `report.json` of a run: written before it starts and again when it ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
+    /// Comes first in the file, so that its beginning is enough to know the run ([`crate::store::Store::head`]).
+    #[serde(flatten)]
+    pub head: Head,
+    /// The report as the job prints it for programs.
+    pub report: Option<serde_json::Value>,
+}
+
+/// What is known of a run without its report, some hundred bytes. `heads/<job>/<run id>.json` holds it by itself: lists and sweeps
+/// read heads alone, and they outlive the reports.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Head {
     pub job: String,
     pub run_id: String,
     pub state: State,
@@ -25,11 +36,12 @@ pub struct Record {
     /// Nothing was to be copied.
     #[serde(default)]
     pub dry_run: bool,
-    /// The report as the job prints it for programs.
-    pub report: Option<serde_json::Value>,
+    /// What became of its notification, once that is settled. In `heads/` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification: Option<Notification>,
 }
 
-impl Record {
+impl Head {
     /// A run that begins.
     pub fn new(job: &str, run_id: &str, started: DateTime<Utc>) -> Self {
         Self {
@@ -46,8 +58,13 @@ impl Record {
             tables: None,
             rows: None,
             dry_run: false,
-            report: None,
+            notification: None,
         }
+    }
+
+    /// Whether people have been notified of this run, or want no notification.
+    pub fn is_notified(&self) -> bool {
+        self.notification.as_ref().is_some_and(|notification| notification.state.is_final())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where records are kept: a bucket or a directory, each run in `runs/<job>/<run id>/`.
+//! Where records are kept: a bucket or a directory, each run in `runs/<job>/<run id>/`, its head in `heads/<job>/<run id>.json`.
 
 use std::sync::Arc;
 
@@ -9,11 +9,12 @@ use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CredentialProvider, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
+    CredentialProvider, GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
 };
 
-use crate::record::{Notification, Record};
+use crate::record::{Head, Notification, Record};
 
+mod beginning;
 mod claim;
 mod list;
 
@@ -71,28 +72,61 @@ impl Store {
         format!("{}/runs/{job}/{run_id}", self.place)
     }
 
-    /// Writes a record where there is none yet.
-    pub async fn write_first(&self, record: &Record) -> Result<()> {
-        let key = run_key(&record.job, &record.run_id, "report.json");
-        match self.put(&key, record, PutMode::Create).await {
+    /// Writes a run's head and an empty record where there is none yet.
+    pub async fn write_first(&self, head: &Head) -> Result<()> {
+        let record = Record { head: head.clone(), report: None };
+        self.put_first(&run_key(&head.job, &head.run_id, "report.json"), &record).await?;
+        self.put_first(&head_key(&head.job, &head.run_id), head).await
+    }
+
+    async fn put_first(&self, key: &str, value: &impl serde::Serialize) -> Result<()> {
+        match self.put(key, value, PutMode::Create).await {
             Err(StoreError::Access { source: object_store::Error::AlreadyExists { .. }, .. }) => Ok(()),
             other => other,
         }
     }
 
+    /// Writes a record, then its head.
     pub async fn write(&self, record: &Record) -> Result<()> {
-        self.put(&run_key(&record.job, &record.run_id, "report.json"), record, PutMode::Overwrite).await
+        let head = &record.head;
+        self.put(&run_key(&head.job, &head.run_id, "report.json"), record, PutMode::Overwrite).await?;
+        self.put(&head_key(&head.job, &head.run_id), head, PutMode::Overwrite).await
     }
 
     /// The report as people read it, beside the record.
-    pub async fn write_text(&self, record: &Record, text: String) -> Result<()> {
-        let key = run_key(&record.job, &record.run_id, "report.txt");
+    pub async fn write_text(&self, head: &Head, text: String) -> Result<()> {
+        let key = run_key(&head.job, &head.run_id, "report.txt");
         let put = self.objects.put(&self.path(&key), PutPayload::from(text)).await;
         put.map(drop).map_err(|source| self.access(&key, source))
     }
 
+    /// The whole record, which may be large; its head alone once the report has expired.
     pub async fn read(&self, job: &str, run_id: &str) -> Result<Option<Record>> {
-        self.get(&run_key(job, run_id, "report.json")).await
+        if let Some(record) = self.get(&run_key(job, run_id, "report.json")).await? {
+            return Ok(Some(record));
+        }
+        let head = self.get(&head_key(job, run_id)).await?;
+        Ok(head.map(|head| Record { head, report: None }))
+    }
+
+    /// The head of a run, from the beginning of its record: that one is written first.
+    pub async fn head(&self, job: &str, run_id: &str) -> Result<Option<Head>> {
+        match self.beginning(&run_key(job, run_id, "report.json")).await? {
+            Some(head) => Ok(Some(head)),
+            None => self.get(&head_key(job, run_id)).await,
+        }
+    }
+
+    /// The first bytes of a record are its head, however large its report.
+    async fn beginning(&self, key: &str) -> Result<Option<Head>> {
+        let range = Some((0..beginning::LENGTH).into());
+        let found = match self.objects.get_opts(&self.path(key), GetOptions { range, ..GetOptions::default() }).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(source) => return Err(self.access(key, source)),
+        };
+        let bytes = found.bytes().await.map_err(|source| self.access(key, source))?;
+        beginning::head(&bytes).map(Some).map_err(|error| self.garbled(key, error))
     }
 
     pub async fn read_text(&self, job: &str, run_id: &str) -> Result<Option<String>> {
@@ -153,6 +187,10 @@ impl Store {
 
 fn run_key(job: &str, run_id: &str, file: &str) -> String {
     format!("runs/{job}/{run_id}/{file}")
+}
+
+fn head_key(job: &str, run_id: &str) -> String {
+    format!("heads/{job}/{run_id}.json")
 }
 
 fn bucket_of(bucket: &str, config: &SdkConfig) -> std::result::Result<impl ObjectStore, object_store::Error> {

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stopgap_retry::{Backoff, Limit, Prospect, RetryPolicy};
 
-use super::{Result, Store, StoreError, run_key};
-use crate::record::{Launch, Notification, Sent, Speaker};
+use super::{Result, Store, StoreError, head_key, run_key};
+use crate::record::{Head, Launch, Notification, Sent, Speaker};
 
 /// A launcher that claimed and is not heard of for so long has died: it is given less time to run.
 const LAUNCHER_PATIENCE: TimeDelta = TimeDelta::minutes(5);
@@ -45,9 +45,16 @@ impl Store {
         self.take(&run_key(job, run_id, "notification.json"), &own, is_free).await
     }
 
-    /// Writes down what became of the claim.
+    /// Writes down what became of the claim, in the run's head, too: whoever looks for runs of which nobody was told reads heads.
     pub(crate) async fn settle(&self, job: &str, run_id: &str, outcome: &Notification) -> Result<()> {
-        self.put(&run_key(job, run_id, "notification.json"), outcome, PutMode::Overwrite).await
+        self.put(&run_key(job, run_id, "notification.json"), outcome, PutMode::Overwrite).await?;
+        let key = head_key(job, run_id);
+        let head = match self.get(&key).await? {
+            Some(head) => Some(head),
+            None => self.head(job, run_id).await?,
+        };
+        let Some(head) = head else { return Ok(()) };
+        self.put(&key, &Head { notification: Some(outcome.clone()), ..head }, PutMode::Overwrite).await
     }
 
     /// Asks to be the one that starts an instance of a job in its environment now, or still. A run that was started a moment

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context as _, bail};
 use serde_json::json;
-use stopgap_runs::record::{Notification, Record, State};
+use stopgap_runs::record::{Head, Notification, Record, State};
 use stopgap_runs::store::Store;
 
 use super::args::{Format, History};
@@ -33,38 +33,57 @@ pub async fn run(asked: &History) -> anyhow::Result<ExitStatus> {
     let store =
         if place.starts_with("s3://") { Cloud::load().await.store(&place)? } else { Store::open(&place, None)? };
     let job = asked.job.clone().or(own_job);
-    let mut records = store.runs(job.as_deref()).await?;
+    let mut heads = store.runs(job.as_deref()).await?;
     if let Some(run_id) = &asked.run_id {
-        let Some(record) = records.into_iter().find(|record| &record.run_id == run_id) else {
+        let Some(head) = heads.into_iter().find(|head| &head.run_id == run_id) else {
             bail!("no run {run_id} is written down in {}", store.place());
         };
-        show(&store, &record, asked.format).await?;
+        show(&store, &head, asked.format).await?;
     } else {
-        records.truncate(asked.last);
-        list(&store, &records, asked.format).await?;
+        heads.truncate(asked.last);
+        list(&store, &heads, asked.format).await?;
     }
     Ok(ExitStatus::Ok)
 }
 
-async fn show(store: &Store, record: &Record, format: Format) -> anyhow::Result<()> {
-    let notification = store.notification(&record.job, &record.run_id).await?;
+/// A run for programs: with its report, as long as that is kept.
+async fn whole(store: &Store, head: &Head) -> anyhow::Result<serde_json::Value> {
+    let record = store.read(&head.job, &head.run_id).await?;
+    let mut record = record.unwrap_or_else(|| Record { head: head.clone(), report: None });
+    // It has its own place in this form.
+    record.head.notification = None;
+    Ok(json!({"record": record, "notification": notification(store, head).await?}))
+}
+
+/// What is written of it beside the report, or in the head once that has expired.
+async fn notification(store: &Store, head: &Head) -> anyhow::Result<Option<Notification>> {
+    Ok(store.notification(&head.job, &head.run_id).await?.or_else(|| head.notification.clone()))
+}
+
+async fn show(store: &Store, head: &Head, format: Format) -> anyhow::Result<()> {
     match format {
-        Format::Json => print(&format!("{:#}\n", json!({"record": record, "notification": notification}))),
+        Format::Json => print(&format!("{:#}\n", whole(store, head).await?)),
         Format::Text => {
-            let text = store.read_text(&record.job, &record.run_id).await?;
-            let text = text.unwrap_or_else(|| format!("{} {}: no report yet\n", record.job, state(record)));
-            let by = record.started_by.as_deref().unwrap_or("unknown");
-            let on = record.instance.as_deref().map(|id| format!(" on {id}")).unwrap_or_default();
+            let text = store.read_text(&head.job, &head.run_id).await?;
+            let text = text.unwrap_or_else(|| match head.state {
+                State::Running => format!("{} {}: no report yet\n", head.job, state(head)),
+                _ => format!("{}\nThe report is not kept any more.\n", head.headline.as_deref().unwrap_or(&head.job)),
+            });
+            let by = head.started_by.as_deref().unwrap_or("unknown");
+            let on = head.instance.as_deref().map(|id| format!(" on {id}")).unwrap_or_default();
+            let notification = notification(store, head).await?;
             print(&format!("{text}Started by {by}{on}; {}\n", notified(notification.as_ref())))
         }
     }
 }
 
-async fn list(store: &Store, records: &[Record], format: Format) -> anyhow::Result<()> {
+async fn list(store: &Store, heads: &[Head], format: Format) -> anyhow::Result<()> {
     let mut lines = String::new();
     let mut all = Vec::new();
-    for record in records {
-        let notification = store.notification(&record.job, &record.run_id).await?;
+    for record in heads {
+        if format == Format::Json {
+            all.push(whole(store, record).await?);
+        }
         let time = record.ended.map(|ended| (ended - record.started).num_milliseconds() as f64 / 1000.0);
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -78,11 +97,10 @@ async fn list(store: &Store, records: &[Record], format: Format) -> anyhow::Resu
             time.map(seconds).unwrap_or_default(),
             record.job
         );
-        all.push(json!({"record": record, "notification": notification}));
     }
     match format {
         Format::Json => print(&format!("{:#}\n", serde_json::Value::Array(all))),
-        Format::Text if records.is_empty() => print(&format!("no runs are written down in {}\n", store.place())),
+        Format::Text if heads.is_empty() => print(&format!("no runs are written down in {}\n", store.place())),
         Format::Text => {
             let heading = format!(
                 "{:<25} {:<16} {:<14} {:>6} {:>13} {:>7}  {}\n",
@@ -93,7 +111,7 @@ async fn list(store: &Store, records: &[Record], format: Format) -> anyhow::Resu
     }
 }
 
-fn state(record: &Record) -> String {
+fn state(record: &Head) -> String {
     match record.state {
         State::Running => "running".to_owned(),
         State::Ended | State::Lost => record.status.clone().unwrap_or_else(|| "lost".to_owned()),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use stopgap_runs::cloud::chain;
 use stopgap_runs::notice::Notice;
 use stopgap_runs::notify::{self, Notified};
-use stopgap_runs::record::{Record, Speaker, State};
+use stopgap_runs::record::{Head, Record, Speaker, State};
 use stopgap_runs::store::Store;
 
 use crate::cloud::Cloud;
@@ -134,7 +134,7 @@ impl Notifier {
     /// Writes down that a run begins. A run that cannot be written down is still worth doing.
     pub async fn begin(&self, job: &str, run_id: &str) {
         let Some(store) = &self.store else { return };
-        let record = self.blank(job, run_id, Utc::now());
+        let record = Record { head: self.blank(job, run_id, Utc::now()), report: None };
         if let Err(error) = store.write(&record).await {
             tracing::error!(error = chain(&error), "the run's record could not be written");
         }
@@ -144,21 +144,19 @@ impl Notifier {
     pub async fn end(&self, done: &RunSummary) {
         let wanted = self.is_wanted(done).await;
         if let Some(store) = &self.store {
-            let record = Record {
+            let head = Head {
                 state: State::Ended,
                 ended: Some(done.ended),
                 status: Some(done.status_word()),
                 headline: Some(done.headline.clone()),
                 tables: Some(done.tables),
                 rows: Some(done.rows),
-                report: Some(done.report.clone()),
                 ..self.blank(&done.job, &done.run_id, done.started)
             };
-            let written = async {
-                store.write(&record).await?;
-                store.write_text(&record, done.body.clone()).await
-            };
-            if let Err(error) = written.await {
+            let record = Record { head, report: Some(done.report.clone()) };
+            // The text first: the launcher forwards it where the record says that the run has ended.
+            let written = [store.write_text(&record.head, done.body.clone()).await, store.write(&record).await];
+            for error in written.into_iter().filter_map(Result::err) {
                 tracing::error!(error = chain(&error), "the run's record could not be written");
             }
         }
@@ -186,7 +184,7 @@ impl Notifier {
 
     /// How the run before this one ended.
     async fn last_status(&self, done: &RunSummary) -> Option<String> {
-        let counts = |record: &Record| record.run_id != done.run_id && record.status.is_some() && !record.dry_run;
+        let counts = |record: &Head| record.run_id != done.run_id && record.status.is_some() && !record.dry_run;
         let earlier = self.store.as_ref()?.latest(&done.job, counts).await;
         earlier
             .unwrap_or_else(|error| {
@@ -214,13 +212,13 @@ impl Notifier {
         }
     }
 
-    fn blank(&self, job: &str, run_id: &str, started: DateTime<Utc>) -> Record {
-        Record {
+    fn blank(&self, job: &str, run_id: &str, started: DateTime<Utc>) -> Head {
+        Head {
             environment: self.environment.clone(),
             instance: self.instance.clone(),
             started_by: self.started_by.clone(),
             dry_run: self.dry_run,
-            ..Record::new(job, run_id, started)
+            ..Head::new(job, run_id, started)
         }
     }
 }
