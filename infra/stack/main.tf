@@ -57,9 +57,11 @@ module "job" {
   failure_alarm_actions    = var.failure_alarm_actions
   tags                     = var.tags
 
-  bucket_force_destroy = var.bucket_force_destroy
-  secret_recovery_days = var.secret_recovery_days
-  log_retention_days   = var.log_retention_days
+  bucket_force_destroy  = var.bucket_force_destroy
+  report_retention_days = var.report_retention_days
+  head_retention_days   = var.head_retention_days
+  secret_recovery_days  = var.secret_recovery_days
+  log_retention_days    = var.log_retention_days
 }
 
 # The state of one environment and the variables of another would replace everything.

@@ -211,6 +211,18 @@ variable "bucket_force_destroy" {
   default     = false
 }
 
+variable "report_retention_days" {
+  description = "For how many days the bucket keeps whole reports of runs, 14 or more."
+  type        = number
+  default     = 90
+}
+
+variable "head_retention_days" {
+  description = "For how many days the bucket keeps the heads of run records, which `sync-job history` lists."
+  type        = number
+  default     = 400
+}
+
 variable "secret_recovery_days" {
   description = "For how long the logins of a destroyed stack can be restored: 0, or 7 to 30."
   type        = number

@@ -44,8 +44,29 @@ resource "aws_s3_bucket_lifecycle_configuration" "artifacts" {
     noncurrent_version_expiration {
       noncurrent_days = 90
     }
+    # What is left of an object that has expired.
+    expiration {
+      expired_object_delete_marker = true
+    }
     abort_incomplete_multipart_upload {
       days_after_initiation = 7
+    }
+  }
+  # Run records are written over several times within a run; who wants an old version has the day to fetch it.
+  dynamic "rule" {
+    for_each = { heads = var.head_retention_days, runs = var.report_retention_days }
+    content {
+      id     = rule.key
+      status = "Enabled"
+      filter {
+        prefix = "${rule.key}/"
+      }
+      expiration {
+        days = rule.value
+      }
+      noncurrent_version_expiration {
+        noncurrent_days = 1
+      }
     }
   }
 }

@@ -33,7 +33,7 @@ data "aws_iam_policy_document" "instance" {
   statement {
     sid       = "Records"
     actions   = ["s3:GetObject", "s3:PutObject"]
-    resources = ["${aws_s3_bucket.artifacts.arn}/runs/*"]
+    resources = [for folder in ["heads", "runs"] : "${aws_s3_bucket.artifacts.arn}/${folder}/*"]
   }
   statement {
     sid       = "ListRecords"

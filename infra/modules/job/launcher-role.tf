@@ -66,7 +66,8 @@ data "aws_iam_policy_document" "launcher" {
     actions = ["ec2:RunInstances"]
     resources = concat(
       local.templates,
-      [for subnet in var.subnet_ids : "${local.ec2}:subnet/${subnet}"],
+      # A subnet that another account shares has that account in its ARN; ids are unique among all accounts.
+      [for subnet in var.subnet_ids : "arn:${local.partition}:ec2:${local.region}:*:subnet/${subnet}"],
       [aws_security_group.instance.arn, "${local.ec2}:network-interface/*"],
       local.uses_spot ? ["${local.ec2}:spot-instances-request/*"] : [],
     )
@@ -155,7 +156,7 @@ data "aws_iam_policy_document" "launcher" {
   statement {
     sid       = "Records"
     actions   = ["s3:GetObject", "s3:PutObject"]
-    resources = ["${aws_s3_bucket.artifacts.arn}/runs/*"]
+    resources = [for folder in ["heads", "runs"] : "${aws_s3_bucket.artifacts.arn}/${folder}/*"]
   }
   statement {
     sid       = "ListRecords"

@@ -276,6 +276,29 @@ variable "log_retention_days" {
   default     = 90
 }
 
+variable "report_retention_days" {
+  description = <<-EOT
+    How long the bucket keeps the whole reports of runs and what was published of them (runs/). The sweep needs those of the last
+    week.
+  EOT
+  type        = number
+  default     = 90
+  validation {
+    condition     = var.report_retention_days >= 14 && floor(var.report_retention_days) == var.report_retention_days
+    error_message = "A whole number of days, 14 or more: the launcher looks a week back."
+  }
+}
+
+variable "head_retention_days" {
+  description = "How long the bucket keeps the heads of run records (heads/), some hundred bytes each: what `sync-job history` lists."
+  type        = number
+  default     = 400
+  validation {
+    condition     = var.head_retention_days >= var.report_retention_days && floor(var.head_retention_days) == var.head_retention_days
+    error_message = "A whole number of days, at least report_retention_days: a head says where its report is."
+  }
+}
+
 variable "bucket_force_destroy" {
   description = "Whether destroying the stack also deletes the bucket with run records."
   type        = bool

@@ -184,6 +184,22 @@ run "secrets_that_are_kept_for_half_a_day_more" {
   expect_failures = [var.secret_recovery_days]
 }
 
+run "reports_that_expire_before_the_sweep_has_looked" {
+  command = plan
+  variables {
+    report_retention_days = 7
+  }
+  expect_failures = [var.report_retention_days]
+}
+
+run "heads_that_expire_before_their_reports" {
+  command = plan
+  variables {
+    head_retention_days = 60
+  }
+  expect_failures = [var.head_retention_days]
+}
+
 run "a_dns_server_without_its_mask" {
   command = plan
   variables {
