@@ -7,8 +7,19 @@ use anyhow::Context as _;
 use aws_config::imds::client::error::ImdsError;
 use tokio_util::sync::CancellationToken;
 
+use crate::connect::retry;
+
 /// "We recommend that you check for these interruption notices every 5 seconds" (Spot Instance interruption notices).
 const SPOT_POLL: Duration = Duration::from_secs(5);
+
+/// How long the metadata service may be away while the machine boots.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Names the run, as the launcher knows it.
+const RUN_ID: &str = "stopgap:run-id";
+/// "For instances built on the Nitro system" the id of the instance (Amazon EC2 User Guide, "Detect whether a host is an EC2 instance").
+const ASSET_TAG: &str = "/sys/devices/virtual/dmi/id/board_asset_tag";
+/// Of older instances, it begins with `ec2` (the same page).
+const HYPERVISOR: &str = "/sys/hypervisor/uuid";
 
 /// The metadata service of this machine.
 #[derive(Debug, Clone)]
@@ -25,6 +36,21 @@ pub struct Identity {
     /// Why the tags are not all known.
     pub problem: Option<String>,
     pub user_data: Option<String>,
+}
+
+/// What could be read, and why not all.
+#[derive(Debug)]
+struct Unread {
+    identity: Option<Identity>,
+    error: anyhow::Error,
+}
+
+/// Whether this machine has a metadata service, if it answers or not: it is an instance, or somebody has said where the service is.
+pub fn is_instance() -> bool {
+    let text = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    std::env::var_os("AWS_EC2_METADATA_SERVICE_ENDPOINT").is_some()
+        || text(ASSET_TAG).starts_with("i-")
+        || text(HYPERVISOR).to_ascii_lowercase().starts_with("ec2")
 }
 
 impl Metadata {
@@ -50,6 +76,25 @@ impl Metadata {
             None
         });
         Ok(Identity { id, tags, problem, user_data })
+    }
+
+    /// The identity of a machine that has one, once it can be read: without it the run would go by another name than the launcher's,
+    /// and people would hear of it twice.
+    pub async fn identity_in_time(&self) -> anyhow::Result<Identity> {
+        let policy = retry::of_any::<Unread>(PATIENCE, |waiting| {
+            let error = format!("{:#}", waiting.error.error);
+            tracing::warn!(attempt = waiting.retry, error, "{} cannot be read yet", waiting.what);
+        });
+        let read = async || match self.identity().await {
+            Ok(Identity { problem: Some(problem), tags, id, user_data }) => {
+                let error = anyhow::Error::msg(problem.clone());
+                let identity = Identity { problem: Some(problem), tags, id, user_data };
+                Err(Unread { identity: Some(identity), error })
+            }
+            Ok(identity) => Ok(identity),
+            Err(error) => Err(Unread { identity: None, error }),
+        };
+        policy.retry("instance metadata", &mut 0, read).await.or_else(Unread::settle)
     }
 
     /// None if the template does not allow tags in metadata. Reads as many as it can.
@@ -90,8 +135,39 @@ impl Metadata {
     }
 }
 
+impl Unread {
+    /// Nothing more can be read: what is known will do if it names the run.
+    fn settle(self) -> anyhow::Result<Identity> {
+        match self.identity {
+            Some(identity) if identity.tags.contains_key(RUN_ID) => Ok(identity),
+            _ => Err(self.error),
+        }
+    }
+}
+
 impl Default for Metadata {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_names_the_run_will_do_and_nothing_less() {
+        let unread = |tags: &[&str]| Unread {
+            identity: Some(Identity {
+                id: "i-1".to_owned(),
+                tags: tags.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect(),
+                problem: Some("the tags cannot be read".to_owned()),
+                user_data: None,
+            }),
+            error: anyhow::anyhow!("the tags cannot be read"),
+        };
+        assert!(unread(&["stopgap:job", "stopgap:run-id"]).settle().unwrap().problem.is_some());
+        assert!(unread(&["stopgap:job"]).settle().is_err(), "its id is not the run's");
+        assert!(Unread { identity: None, error: anyhow::anyhow!("no answer") }.settle().is_err());
     }
 }

@@ -13,7 +13,7 @@ use super::args::Boot;
 use super::output::print;
 use super::wiring::{self, WiredJob, patterns};
 use crate::cloud::Cloud;
-use crate::cloud::instance::{Identity, Metadata};
+use crate::cloud::instance::{self, Identity, Metadata};
 use crate::cloud::notify::{Notifier, RunSummary};
 use crate::model::error::{Error, Kind, Side};
 use crate::model::stage::Stage;
@@ -33,11 +33,17 @@ const NO_JOB: &str = "stopgap";
 pub async fn run(arguments: &Boot, display: &Display, cancel: CancellationToken) -> anyhow::Result<ExitStatus> {
     let cloud = Cloud::load().await;
     let metadata = Metadata::new();
-    let identity = metadata.identity().await;
-    if let Err(error) = &identity {
-        tracing::warn!(error = format!("{error:#}"), "this machine has no instance metadata");
-    }
-    let identity = identity.ok();
+    let identity = match identity(&metadata).await {
+        Ok(identity) => identity,
+        Err(error) => {
+            // Under a name of its own the run would be notified of twice, and might copy what nobody asked for.
+            tracing::error!(
+                error = format!("{error:#}"),
+                "instance metadata does not say which run this is: nothing is copied, and the launcher notifies people"
+            );
+            return Ok(ExitStatus::Configuration);
+        }
+    };
     let spot = identity.is_some().then(|| tokio::spawn(metadata.watch_spot(cancel.clone())));
     let started = prepare(arguments, &cloud, identity.as_ref()).await;
     let Prepared { notifier, job, run_id, work } = started;
@@ -65,6 +71,21 @@ pub async fn run(arguments: &Boot, display: &Display, cancel: CancellationToken)
         tracing::warn!(error = format!("{error:#}"), "the summary could not be printed");
     }
     Ok(summary.status)
+}
+
+/// Who this machine is; nobody where there is no metadata service. An error where there is one that does not answer, unless the run is
+/// named otherwise.
+async fn identity(metadata: &Metadata) -> anyhow::Result<Option<Identity>> {
+    let is_instance = instance::is_instance();
+    let found = if is_instance { metadata.identity_in_time().await } else { metadata.identity().await };
+    match found {
+        Ok(identity) => Ok(Some(identity)),
+        Err(error) if is_instance && std::env::var_os("STOPGAP_RUN_ID").is_none() => Err(error),
+        Err(error) => {
+            tracing::warn!(error = format!("{error:#}"), "this machine has no instance metadata");
+            Ok(None)
+        }
+    }
 }
 
 /// What is known before the job file is understood.
