@@ -65,14 +65,17 @@ pub async fn report(instances: &Instances, reporter: &Reporter, job: &str, found
     reporter.failure(job, run_id, &headline(job), &describe(found, &console)).await
 }
 
-/// Notifies of a run whose instance EC2 has forgotten. True if this notified them.
-pub async fn report_forgotten(reporter: &Reporter, record: &Head) -> anyhow::Result<bool> {
-    let (job, run_id) = (record.job.as_str(), record.run_id.as_str());
+/// Notifies of a run whose instance EC2 has forgotten, or that never had one. True if this notified them.
+pub async fn report_forgotten(reporter: &Reporter, head: &Head) -> anyhow::Result<bool> {
+    let (job, run_id) = (head.job.as_str(), head.run_id.as_str());
     if reporter.is_notified(job, run_id).await? {
         return Ok(false);
     }
-    let instance = record.instance.as_deref().unwrap_or("its instance");
-    let began = record.started.format("%Y-%m-%d %H:%M UTC");
+    if let Some(notified) = reporter.forward(job, run_id).await? {
+        return Ok(notified);
+    }
+    let instance = head.instance.as_deref().unwrap_or("its instance");
+    let began = head.started.format("%Y-%m-%d %H:%M UTC");
     let text = format!("The run began at {began} on {instance}, which EC2 does not know any more.\n\n{LOST}");
     reporter.failure(job, run_id, &headline(job), &text).await
 }

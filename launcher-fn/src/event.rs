@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail, ensure};
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -21,15 +21,30 @@ pub enum Event {
 }
 
 /// A run to start. Everything in it follows from the event, so that Lambda's retries of one event ask for the same run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     pub job: String,
     pub run_id: String,
     pub tables: Vec<String>,
     pub dry_run: bool,
     pub reason: Option<String>,
-    /// `schedule` or `by hand`.
-    pub started_by: &'static str,
+    pub started_by: StartedBy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartedBy {
+    Schedule,
+    ByHand,
+}
+
+impl std::fmt::Display for StartedBy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            StartedBy::Schedule => "schedule",
+            StartedBy::ByHand => "by hand",
+        })
+    }
 }
 
 /// What a schedule is configured to send, or a person types.
@@ -47,16 +62,20 @@ struct Typed {
     sweep: bool,
 }
 
-/// Context attributes of EventBridge Scheduler (`<aws.scheduler.execution-id>`, `<aws.scheduler.scheduled-time>`), or the
-/// fields of a rule's event.
+/// Context attributes of EventBridge Scheduler: `<aws.scheduler.schedule-arn>` and `<aws.scheduler.scheduled-time>`. The id of an
+/// execution is another "for each attempted invocation of a target" (EventBridge Scheduler User Guide, "Adding context
+/// attributes"); it counts only where a schedule sends no ARN.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Schedule {
-    id: String,
+    arn: Option<String>,
+    id: Option<String>,
     time: DateTime<Utc>,
 }
 
 const EXAMPLE: &str = "{\"job\": \"nightly-erp\", \"tables\": [\"sales.*\"], \"dry_run\": false, \"reason\": \"…\"}";
+
+const SCHEDULED: &str = "{\"job\": \"nightly-erp\", \"schedule\": {\"arn\": \"<aws.scheduler.schedule-arn>\", \"time\": \"<aws.scheduler.scheduled-time>\"}}";
 
 /// Understands an event. `request_id` is Lambda's, the same for every retry of one event.
 pub fn parse(payload: Value, request_id: &str, settings: &Settings) -> anyhow::Result<Event> {
@@ -72,8 +91,12 @@ pub fn parse(payload: Value, request_id: &str, settings: &Settings) -> anyhow::R
         return Ok(Event::Sweep);
     }
     let (started_by, run_id) = match &typed.schedule {
-        Some(Schedule { id, time }) => ("schedule", scheduled_run(id, *time)),
-        None => ("by hand", format!("manual-{}", &digest(request_id)[..12])),
+        Some(Schedule { arn, id, time }) => {
+            let name = arn.as_ref().or(id.as_ref());
+            let name = name.with_context(|| format!("the event's schedule has no arn; send {SCHEDULED}"))?;
+            (StartedBy::Schedule, scheduled_run(name, *time))
+        }
+        None => (StartedBy::ByHand, format!("manual-{}", &digest(request_id)[..12])),
     };
     let job = match typed.job {
         Some(job) => job,
@@ -106,15 +129,16 @@ fn state_change(payload: Value) -> anyhow::Result<Event> {
 fn scheduled(payload: Value, settings: &Settings) -> anyhow::Result<Event> {
     let event: aws_lambda_events::eventbridge::EventBridgeEvent<Value> =
         serde_json::from_value(payload).context("the scheduled event is malformed")?;
-    let id = event.id.context("the scheduled event has no id")?;
+    // The rule, since EventBridge may send two events for one time of it.
+    let name = event.resources.into_iter().flatten().next().or(event.id).context("the scheduled event has no id")?;
     let time = event.time.context("the scheduled event has no time")?;
     Ok(Event::Launch(Request {
         job: only_job(settings)?,
-        run_id: scheduled_run(&id, time),
+        run_id: scheduled_run(&name, time),
         tables: Vec::new(),
         dry_run: false,
         reason: None,
-        started_by: "schedule",
+        started_by: StartedBy::Schedule,
     }))
 }
 
@@ -151,12 +175,33 @@ mod tests {
     fn an_event_always_asks_for_the_same_run() {
         let by_hand = || request(json!({"job": "erp", "tables": ["dbo.*"], "dry_run": true, "reason": "late data"}));
         assert_eq!(by_hand(), by_hand());
-        assert_eq!((by_hand().started_by, by_hand().dry_run), ("by hand", true));
-        let scheduled =
-            |id: &str| request(json!({"job": "erp", "schedule": {"id": id, "time": "2026-11-20T04:00:00Z"}}));
-        assert_eq!(scheduled("e1"), scheduled("e1"));
-        assert_ne!(scheduled("e1").run_id, scheduled("e2").run_id);
-        assert!(scheduled("e1").run_id.starts_with("20261120T040000Z-"));
+        assert_eq!((by_hand().started_by, by_hand().dry_run), (StartedBy::ByHand, true));
+        let scheduled = |name: &str, value: &str| {
+            request(json!({"job": "erp", "schedule": {name: value, "time": "2026-11-20T04:00:00Z"}}))
+        };
+        for name in ["arn", "id"] {
+            assert_eq!(scheduled(name, "e1"), scheduled(name, "e1"));
+            assert_ne!(scheduled(name, "e1").run_id, scheduled(name, "e2").run_id);
+            assert!(scheduled(name, "e1").run_id.starts_with("20261120T040000Z-"));
+        }
+    }
+
+    #[test]
+    fn every_attempt_of_a_schedule_asks_for_the_same_run() {
+        let attempt = |id: &str, time: &str| {
+            let schedule = json!({"arn": "arn:aws:scheduler:eu-central-1:1:schedule/g/erp", "id": id, "time": time});
+            request(json!({"job": "erp", "schedule": schedule})).run_id
+        };
+        let first = attempt("d32c5kddcf5bb8c3", "2026-11-20T04:00:00Z");
+        assert_eq!(first, attempt("5bb8c3d32c5kddcf", "2026-11-20T04:00:00Z"));
+        assert_ne!(first, attempt("d32c5kddcf5bb8c3", "2026-11-21T04:00:00Z"));
+        let rule = |id: &str| {
+            request(json!({"version": "0", "id": id, "detail-type": "Scheduled Event", "source": "aws.events",
+                "account": "1", "time": "2026-11-20T04:00:00Z", "region": "eu-central-1",
+                "resources": ["arn:aws:events:eu-central-1:1:rule/nightly"], "detail": {}}))
+            .run_id
+        };
+        assert_eq!(rule("e1"), rule("e2"));
     }
 
     #[test]
@@ -185,6 +230,7 @@ mod tests {
             (json!("run"), "nightly-erp"),
             (json!({"job": "erp", "tables": "dbo.*"}), "nightly-erp"),
             (json!({"detail-type": "Something"}), "Something"),
+            (json!({"job": "erp", "schedule": {"time": "2026-11-20T04:00:00Z"}}), "<aws.scheduler.schedule-arn>"),
         ] {
             let error = format!("{:#}", parse(payload.clone(), "r", &settings()).unwrap_err());
             assert!(error.contains(expected), "{payload}: {error}");

@@ -39,6 +39,16 @@ const RETRY: RetryPolicy<StartError> = RetryPolicy {
     cancel: None,
     say: |waiting| tracing::warn!(attempt = waiting.retry, "{} is tried again: {}", waiting.what, waiting.error),
 };
+/// EC2 may take a while to list an instance ("Eventual consistency in the Amazon EC2 API"): how often it is asked for one that it may
+/// have started without saying so. The waits add up to half a minute.
+const LOOK: RetryPolicy<Unlisted> = RetryPolicy {
+    limit: Limit::Retries(4),
+    backoff: Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(16), jitter: 0.0 },
+    outage: None,
+    prospect: |_| Prospect::Open,
+    cancel: None,
+    say: |waiting| tracing::info!(attempt = waiting.retry, "{}: {}", waiting.what, waiting.error),
+};
 /// Of the console's output, as much as a mail should carry.
 const CONSOLE_LINES: usize = 40;
 
@@ -99,12 +109,23 @@ impl std::fmt::Display for Attempt {
     }
 }
 
+#[derive(Debug, thiserror::Error)]
+enum Unlisted {
+    #[error("EC2 lists no instance of this run")]
+    None,
+    #[error("{0:#}")]
+    Unknown(anyhow::Error),
+}
+
 /// Why an instance was not started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Another type, subnet or market may do.
+    /// Another type, subnet or market may do, and later the same.
     #[error("{0}")]
     NoCapacity(String),
+    /// Another type, subnet or market may do, the same never.
+    #[error("{0}")]
+    Unfit(String),
     /// Throttled, a failure of EC2's own, or no answer: the same again may do.
     #[error("{0}")]
     Passing(String),
@@ -121,6 +142,7 @@ impl StartError {
         let text = cloud::reason(error);
         match error.code() {
             Some(code) if lacks_capacity(code) => StartError::NoCapacity(text),
+            Some(code) if is_unfit(code) => StartError::Unfit(text),
             Some(code) if !is_passing(code) => StartError::Other(text),
             _ => StartError::Passing(text),
         }
@@ -193,6 +215,19 @@ impl Instances {
         self.describe(self.client.describe_instances().set_filters(Some(filters))).await
     }
 
+    /// The instance of a run that was asked for without an answer: EC2 may have started it all the same.
+    pub async fn of_run(&self, job: &str, run_id: &str) -> anyhow::Result<Option<Found>> {
+        let look = async || match self.find(&[(JOB, job), (RUN_ID, run_id)], &[]).await {
+            Ok(found) => found.into_iter().next().ok_or(Unlisted::None),
+            Err(error) => Err(Unlisted::Unknown(error)),
+        };
+        match LOOK.retry("RunInstances was not answered", &mut 0, look).await {
+            Ok(found) => Ok(Some(found)),
+            Err(Unlisted::None) => Ok(None),
+            Err(Unlisted::Unknown(error)) => Err(error),
+        }
+    }
+
     /// One instance, if it is still known.
     pub async fn get(&self, id: &str) -> anyhow::Result<Option<Found>> {
         let own = Filter::builder().name("instance-id").values(id).build();
@@ -260,7 +295,8 @@ fn look(instance: &Instance) -> Found {
     }
 }
 
-/// Error codes of RunInstances ("Error codes for the Amazon EC2 API") after which another type, subnet or market may do.
+/// Error codes of RunInstances ("Error codes for the Amazon EC2 API") after which another type, subnet or market may do, or the same
+/// later.
 fn lacks_capacity(code: &str) -> bool {
     matches!(
         code,
@@ -272,7 +308,14 @@ fn lacks_capacity(code: &str) -> bool {
             | "InstanceLimitExceeded"
             | "VcpuLimitExceeded"
             | "MaxSpotInstanceCountExceeded"
-            | "SpotMaxPriceTooLow"
+    )
+}
+
+/// Error codes after which another type, subnet or market may do.
+fn is_unfit(code: &str) -> bool {
+    matches!(
+        code,
+        "SpotMaxPriceTooLow"
             | "Unsupported"
             // Of an account that has never used Spot: on-demand does.
             | "AuthFailure.ServiceLinkedRoleCreationNotPermitted"

@@ -10,6 +10,7 @@ use crate::instances::{Attempt, ENVIRONMENT, Instances, JOB, RUN_ID, STARTED_BY,
 use crate::metrics;
 use crate::report::Reporter;
 use crate::settings::{JobSettings, Settings};
+use crate::{skipped, waiting};
 
 const TABLES: &str = "stopgap:tables";
 const DRY_RUN: &str = "stopgap:dry-run";
@@ -19,6 +20,30 @@ const LONGEST_TAG: usize = 256;
 /// "Up to 64 ASCII characters" (Ensuring idempotency in Amazon EC2 API requests).
 const TOKEN_LENGTH: usize = 64;
 
+/// What became of a request.
+enum Outcome {
+    Started(Started),
+    /// This very run was started before.
+    StartedBefore {
+        instance: String,
+    },
+    /// Another run of the job is not over.
+    Skipped {
+        instance: Option<String>,
+        reason: String,
+    },
+    /// The same request may do later.
+    NotNow(String),
+}
+
+struct Started {
+    instance: String,
+    attempt: String,
+    /// What EC2 said to the attempts before.
+    refused: Vec<String>,
+}
+
+/// Starts the run, or says why not; an error is one that people have been notified of.
 pub async fn run(
     instances: &Instances,
     settings: &Settings,
@@ -31,18 +56,50 @@ pub async fn run(
         return Ok(json!({"outcome": "skipped", "reason": format!("{job}: run {run_id} was reported already")}));
     }
     match start(instances, settings, reporter, request).await {
-        Ok(answer) => Ok(answer),
-        Err(error) => {
-            let headline = format!("[FAILED] {job}: no instance could be started");
-            let text = format!(
-                "The launcher could not start the run:\n\n  {}\n\nNothing was read and nothing was written. To try again now, invoke the launcher with\n\n  {{\"job\": \"{job}\"}}\n",
-                format!("{error:#}").replace('\n', "\n  ")
-            );
-            metrics::print(job, &settings.environment, false);
-            reporter.failure(job, run_id, &headline, &text).await.with_context(|| format!("telling of: {error:#}"))?;
-            Err(error)
+        Ok(Outcome::Started(Started { instance, attempt, refused })) => {
+            tracing::info!(job, run_id, instance, attempt, "started");
+            reporter.started(job, run_id, &instance, &started_by(request), request.dry_run).await;
+            Ok(json!({"outcome": "started", "job": job, "run_id": run_id, "instance": instance, "as": attempt,
+                "refused": refused}))
         }
+        Ok(Outcome::StartedBefore { instance }) => {
+            reporter.started(job, run_id, &instance, &started_by(request), request.dry_run).await;
+            Ok(json!({"outcome": "skipped", "run_id": run_id, "instance": instance,
+                "reason": format!("{job}: run {run_id} was started already, on {instance}")}))
+        }
+        Ok(Outcome::Skipped { instance, reason }) => {
+            tracing::warn!(job, run_id, instance, "skipped: {reason}");
+            skipped::record(reporter, request, &reason).await;
+            Ok(json!({"outcome": "skipped", "instance": instance, "reason": reason}))
+        }
+        Ok(Outcome::NotNow(reason)) => match waiting::defer(reporter, request, &reason).await {
+            Some(until) => {
+                tracing::warn!(job, run_id, %until, "the next sweep tries again: {reason}");
+                Ok(json!({"outcome": "waiting", "job": job, "run_id": run_id, "until": until, "reason": reason}))
+            }
+            None => fail(settings, reporter, request, anyhow::anyhow!(reason)).await,
+        },
+        Err(error) => fail(settings, reporter, request, error).await,
     }
+}
+
+/// Tells people that the run could not be started.
+async fn fail(
+    settings: &Settings,
+    reporter: &Reporter,
+    request: &Request,
+    error: anyhow::Error,
+) -> anyhow::Result<Value> {
+    let job = request.job.as_str();
+    let headline = format!("[FAILED] {job}: no instance could be started");
+    let text = format!(
+        "The launcher could not start the run:\n\n  {}\n\nNothing was read and nothing was written. To try again now, invoke the launcher with\n\n  {{\"job\": \"{job}\"}}\n",
+        format!("{error:#}").replace('\n', "\n  ")
+    );
+    metrics::print(job, &settings.environment, false);
+    let told = reporter.failure(job, &request.run_id, &headline, &text).await;
+    told.with_context(|| format!("telling of: {error:#}"))?;
+    Err(error)
 }
 
 async fn start(
@@ -50,49 +107,31 @@ async fn start(
     settings: &Settings,
     reporter: &Reporter,
     request: &Request,
-) -> anyhow::Result<Value> {
+) -> anyhow::Result<Outcome> {
     let (job, run_id) = (request.job.as_str(), request.run_id.as_str());
     let Some(own) = settings.jobs.get(job) else {
         let known: Vec<&String> = settings.jobs.keys().collect();
         bail!("the job {job:?} is not known; STOPGAP_JOBS has {known:?}");
     };
     let tags = tags(request, &settings.environment)?;
-    if let Some(found) = instances.find(&[(JOB, job), (RUN_ID, run_id)], &[]).await?.first() {
-        return Ok(json!({"outcome": "skipped", "run_id": run_id, "instance": found.id,
-            "reason": format!("{job}: run {run_id} was started already, on {}", found.id)}));
+    if let Some(found) = instances.find(&[(JOB, job), (RUN_ID, run_id)], &[]).await?.into_iter().next() {
+        return Ok(Outcome::StartedBefore { instance: found.id });
     }
     let running = instances.find(&[(JOB, job), (ENVIRONMENT, &settings.environment)], &["pending", "running"]).await?;
     if let Some(found) = running.first() {
         let reason = format!("{job} is still running: {} is {}, run {}", found.id, found.state, found.run_id());
-        tracing::warn!(job, run_id, instance = found.id, "skipped: {reason}");
-        return Ok(json!({"outcome": "skipped", "instance": found.id, "reason": reason}));
+        return Ok(Outcome::Skipped { instance: Some(found.id.clone()), reason });
     }
     // Another run may have been started a moment ago, which EC2 does not list yet.
     if let Some(other) = reporter.launched_already(job, run_id).await {
         let reason = format!("{job} is being started already: run {}", other.run_id);
-        tracing::warn!(job, run_id, "skipped: {reason}");
-        return Ok(json!({"outcome": "skipped", "reason": reason}));
+        return Ok(Outcome::Skipped { instance: None, reason });
     }
-    match start_one(instances, own, reporter, request, &tags).await {
-        Ok(started) => {
-            let instance = &started.instance;
-            tracing::info!(job, run_id, instance, attempt = started.attempt, "started");
-            reporter.started(job, run_id, instance, &started_by(request), request.dry_run).await;
-            Ok(json!({"outcome": "started", "job": job, "run_id": run_id, "instance": instance,
-                "as": started.attempt, "refused": started.refused}))
-        }
-        Err(error) => {
-            reporter.not_launched(job, run_id).await;
-            Err(error)
-        }
+    let outcome = start_one(instances, own, reporter, request, &tags).await;
+    if !matches!(outcome, Ok(Outcome::Started(_))) {
+        reporter.not_launched(job, run_id).await;
     }
-}
-
-struct Started {
-    instance: String,
-    attempt: String,
-    /// What EC2 said to the attempts before.
-    refused: Vec<String>,
+    outcome
 }
 
 async fn start_one(
@@ -101,18 +140,14 @@ async fn start_one(
     reporter: &Reporter,
     request: &Request,
     tags: &BTreeMap<String, String>,
-) -> anyhow::Result<Started> {
+) -> anyhow::Result<Outcome> {
     let (job, run_id) = (request.job.as_str(), request.run_id.as_str());
-    let mut refused = Vec::new();
+    let (mut refused, mut may_come) = (Vec::new(), false);
     for (number, attempt) in attempts(own).into_iter().enumerate() {
         if number > 0 {
             // The attempts before took their time: the same event may have been handled elsewhere, or the claim grown old.
-            if let Some(found) = instances.find(&[(JOB, job), (RUN_ID, run_id)], &[]).await?.first() {
-                return Ok(Started {
-                    instance: found.id.clone(),
-                    attempt: "by another invocation".to_owned(),
-                    refused,
-                });
+            if let Some(found) = instances.find(&[(JOB, job), (RUN_ID, run_id)], &[]).await?.into_iter().next() {
+                return Ok(started(found.id, "by another invocation".to_owned(), refused));
             }
             if let Some(other) = reporter.launched_already(job, run_id).await {
                 bail!("the run {} was started meanwhile; before that:\n{}", other.run_id, refused.join("\n"));
@@ -121,17 +156,30 @@ async fn start_one(
         // Each attempt is another request, and a token stands for one request; the run's first attempts give the same tokens.
         let token = &digest(&format!("{job}/{run_id}/{number}"))[..TOKEN_LENGTH];
         match instances.start(&own.launch_template_id, &attempt, token, tags).await {
-            Ok(instance) => return Ok(Started { instance, attempt: attempt.to_string(), refused }),
-            Err(StartError::NoCapacity(text)) => {
-                tracing::warn!(job, run_id, %attempt, "no capacity: {text}");
-                refused.push(format!("{attempt}: {text}"));
+            Ok(instance) => return Ok(started(instance, attempt.to_string(), refused)),
+            Err(error @ (StartError::NoCapacity(_) | StartError::Unfit(_))) => {
+                tracing::warn!(job, run_id, %attempt, "no capacity: {error}");
+                may_come |= matches!(error, StartError::NoCapacity(_));
+                refused.push(format!("{attempt}: {error}"));
             }
-            Err(error) => {
+            Err(StartError::Passing(text)) => {
+                // What was never answered may have been done.
+                if let Some(found) = instances.of_run(job, run_id).await? {
+                    return Ok(started(found.id, format!("{attempt}, unanswered: {text}"), refused));
+                }
+                return Ok(Outcome::NotNow(format!("RunInstances ({attempt}): {text}")));
+            }
+            Err(error @ StartError::Other(_)) => {
                 return Err(error).with_context(|| format!("RunInstances ({attempt})"));
             }
         }
     }
-    bail!("no capacity anywhere:\n{}", refused.join("\n"))
+    let reason = format!("no capacity anywhere:\n{}", refused.join("\n"));
+    if may_come { Ok(Outcome::NotNow(reason)) } else { bail!(reason) }
+}
+
+fn started(instance: String, attempt: String, refused: Vec<String>) -> Outcome {
+    Outcome::Started(Started { instance, attempt, refused })
 }
 
 /// Spot first where asked for, then on-demand; each type in each subnet.
@@ -156,10 +204,11 @@ fn attempts(job: &JobSettings) -> Vec<Attempt> {
     attempts
 }
 
-fn started_by(request: &Request) -> String {
+/// For the run's record.
+pub fn started_by(request: &Request) -> String {
     match &request.reason {
         Some(reason) => format!("{}: {reason}", request.started_by),
-        None => request.started_by.to_owned(),
+        None => request.started_by.to_string(),
     }
 }
 
@@ -170,7 +219,7 @@ fn tags(request: &Request, environment: &str) -> anyhow::Result<BTreeMap<String,
         (JOB.to_owned(), request.job.clone()),
         (RUN_ID.to_owned(), request.run_id.clone()),
         (ENVIRONMENT.to_owned(), environment.to_owned()),
-        (STARTED_BY.to_owned(), request.started_by.to_owned()),
+        (STARTED_BY.to_owned(), request.started_by.to_string()),
     ]);
     if !request.tables.is_empty() {
         let list = serde_json::to_string(&request.tables)?;
@@ -212,7 +261,7 @@ mod tests {
             tables: vec!["sales.*".into(), "dbo.Order Lines".into()],
             dry_run: true,
             reason: Some("late data".into()),
-            started_by: "by hand",
+            started_by: crate::event::StartedBy::ByHand,
         };
         let tags = tags(&request, "dev").unwrap();
         assert_eq!(tags[TABLES], "[\"sales.*\",\"dbo.Order Lines\"]");

@@ -10,7 +10,9 @@ mod launch;
 mod metrics;
 mod report;
 mod settings;
+mod skipped;
 mod sweep;
+mod waiting;
 
 use anyhow::Context as _;
 use event::Event;

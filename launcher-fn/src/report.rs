@@ -4,7 +4,7 @@ use aws_config::SdkConfig;
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use stopgap_runs::cloud::chain;
-use stopgap_runs::notice::{self, Notice};
+use stopgap_runs::notice::{self, Notice, PublishError};
 use stopgap_runs::notify::{self, Notified};
 use stopgap_runs::record::{Head, Launch, Record, Speaker, State};
 use stopgap_runs::store::{Claim, Store, StoreError};
@@ -12,15 +12,16 @@ use stopgap_runs::store::{Claim, Store, StoreError};
 use crate::metrics;
 use crate::settings::Settings;
 
-/// How far back runs are looked for whose instance EC2 has forgotten, or the tags of it.
-const LOOK_BACK: TimeDelta = TimeDelta::days(3);
+/// How far back runs are looked for of which nobody was told, or whose instance has lost its tags: longer than an outage of SNS or a
+/// long weekend.
+const LOOK_BACK: TimeDelta = TimeDelta::days(7);
 
 /// Knows the topic and the place of run records.
 pub struct Reporter {
     config: SdkConfig,
     topic: String,
     environment: String,
-    store: Store,
+    pub store: Store,
 }
 
 impl Reporter {
@@ -33,7 +34,7 @@ impl Reporter {
         })
     }
 
-    /// Writes down that a run was started; what the job writes on the instance replaces it.
+    /// Writes down that a run was started, unless the job has done so; what the job writes on the instance replaces it.
     pub async fn started(&self, job: &str, run_id: &str, instance: &str, started_by: &str, dry_run: bool) {
         let head = Head {
             instance: Some(instance.to_owned()),
@@ -41,7 +42,17 @@ impl Reporter {
             dry_run,
             ..self.blank(job, run_id)
         };
-        if let Err(error) = self.store.write_first(&head).await {
+        let write = async {
+            self.store.write_first(&head).await?;
+            // What the launcher wrote itself of an earlier try is out of date.
+            match self.store.head(job, run_id).await? {
+                Some(known) if matches!(known.state, State::Lost | State::Waiting | State::Skipped) => {
+                    self.store.write(&Record { head, report: None }).await
+                }
+                _ => Ok(()),
+            }
+        };
+        if let Err(error) = write.await {
             // The run goes on; its own record is written by the job, which may have done so already.
             tracing::warn!(job, run_id, error = chain(&error), "the run's record could not be written");
         }
@@ -88,11 +99,11 @@ impl Reporter {
         })
     }
 
-    /// Runs of the last days that have not ended.
-    pub async fn unfinished(&self) -> Result<Vec<Head>, StoreError> {
-        let mut records = self.recent().await?;
-        records.retain(|record| record.state == State::Running);
-        Ok(records)
+    /// Runs of the last days in this environment, the latest first.
+    pub async fn runs(&self) -> Result<Vec<Head>, StoreError> {
+        let mut heads = self.recent().await?;
+        heads.retain(|head| head.environment.as_ref() == Some(&self.environment));
+        Ok(heads)
     }
 
     /// The run of the last days that was on this instance.
@@ -113,66 +124,94 @@ impl Reporter {
         }
     }
 
-    /// The job did its work and could not publish: its own words are forwarded. `None` if there are none; true if this notified
-    /// people.
+    /// What is written of a run's end, by the job or by the launcher, is published. `None` if nothing is; true if this notified people.
     pub async fn forward(&self, job: &str, run_id: &str) -> anyhow::Result<Option<bool>> {
-        let Some(record) = self.read(job, run_id).await.filter(|record| record.state == State::Ended) else {
+        let Some(head) = self.read(job, run_id).await else { return Ok(None) };
+        if matches!(head.state, State::Running | State::Waiting) {
+            return Ok(None);
+        }
+        let (Some(headline), Some(text)) = (head.headline, self.store.read_text(job, run_id).await?) else {
             return Ok(None);
         };
-        let (Some(headline), Some(text)) = (record.headline, self.store.read_text(job, run_id).await?) else {
-            return Ok(None);
+        let status = head.status.as_deref().unwrap_or("lost");
+        let body = if head.state == State::Ended {
+            let text = text.strip_prefix(&headline).unwrap_or(&text).trim_start();
+            let note = "(Published by the launcher: the instance could not publish this itself.)\n";
+            self.body(job, run_id, &headline, &format!("{text}\n{note}"))
+        } else {
+            text
         };
-        let body = text.strip_prefix(&headline).unwrap_or(&text).trim_start();
-        let note = "(Published by the launcher: the instance could not publish this itself.)\n";
-        let status = record.status.as_deref().unwrap_or("lost");
-        self.notify(job, run_id, status, &headline, &format!("{body}\n{note}")).await.map(Some)
+        self.notify(job, run_id, status, &headline, body).await.map(Some)
     }
 
-    /// Notifies of a failure, unless people have been notified of the run. True if this notified them.
+    /// Notifies of a failure, unless people have been notified of the run. True if this notified them. It is written down first, so that
+    /// the sweep can notify them if SNS refuses now.
     pub async fn failure(&self, job: &str, run_id: &str, headline: &str, text: &str) -> anyhow::Result<bool> {
-        self.notify(job, run_id, "lost", headline, text).await
+        if let Err(error) = self.write_lost(job, run_id, headline, text).await {
+            tracing::error!(job, run_id, error = chain(&error), "the run's record could not be written");
+        }
+        self.notify(job, run_id, "lost", headline, self.body(job, run_id, headline, text)).await
     }
 
-    /// As [`Reporter::failure`], with a status that the job has found.
-    async fn notify(&self, job: &str, run_id: &str, status: &str, headline: &str, text: &str) -> anyhow::Result<bool> {
+    /// Nobody need be notified of this run.
+    pub async fn settle(&self, job: &str, run_id: &str) {
+        let none = None::<std::future::Ready<Result<String, PublishError>>>;
+        notify::once(Some(&self.store), Speaker::Launcher, job, run_id, none).await;
+    }
+
+    fn body(&self, job: &str, run_id: &str, headline: &str, text: &str) -> String {
         let location = self.store.location(job, run_id);
-        let body = format!("{headline}\n\n{text}\nRun  {run_id}, records in {location}\n");
+        format!("{headline}\n\n{text}\nRun  {run_id}, records in {location}\n")
+    }
+
+    async fn notify(
+        &self,
+        job: &str,
+        run_id: &str,
+        status: &str,
+        headline: &str,
+        body: String,
+    ) -> anyhow::Result<bool> {
+        let location = self.store.location(job, run_id);
         let notice = Notice {
             job: job.to_owned(),
             run_id: run_id.to_owned(),
             status: status.to_owned(),
             environment: self.environment.clone(),
             headline: headline.to_owned(),
-            body: body.clone(),
+            body,
             compact: json!({"job": job, "run_id": run_id, "status": status, "environment": self.environment,
                 "headline": headline, "report": location}),
             location: Some(location),
         };
         let publish = notice::publish(&self.config, &self.topic, &notice);
         match notify::once(Some(&self.store), Speaker::Launcher, job, run_id, Some(publish)).await {
-            Notified::Published => {}
-            Notified::Unwanted | Notified::BySomebodyElse(_) => return Ok(false),
-            Notified::Failed(error) => return Err(error.into()),
+            Notified::Published => Ok(true),
+            Notified::Unwanted | Notified::BySomebodyElse(_) => Ok(false),
+            Notified::Failed(error) => Err(error.into()),
         }
-        if let Err(error) = self.write_lost(job, run_id, headline, body).await {
-            tracing::error!(job, run_id, error = chain(&error), "the run's record could not be written");
-        }
-        Ok(true)
     }
 
     /// Closes the record of a run that did not do so itself.
-    async fn write_lost(&self, job: &str, run_id: &str, headline: &str, body: String) -> Result<(), StoreError> {
+    async fn write_lost(&self, job: &str, run_id: &str, headline: &str, text: &str) -> Result<(), StoreError> {
         let mut head = self.store.head(job, run_id).await?.unwrap_or_else(|| self.blank(job, run_id));
         // A job that ended and could not publish has written what it did; that is kept.
-        if head.state != State::Running {
+        if head.state == State::Ended {
             return Ok(());
         }
         head.state = State::Lost;
         head.ended = Some(Utc::now());
         head.status = Some("lost".to_owned());
         head.headline = Some(headline.to_owned());
-        self.store.write(&Record { head: head.clone(), report: None }).await?;
-        self.store.write_text(&head, body).await
+        self.write_with_text(&Record { head, report: None }, text).await
+    }
+
+    /// Writes a record, and what a mail about it says.
+    pub async fn write_with_text(&self, record: &Record, text: &str) -> Result<(), StoreError> {
+        let head = &record.head;
+        let body = self.body(&head.job, &head.run_id, head.headline.as_deref().unwrap_or_default(), text);
+        self.store.write_text(head, body).await?;
+        self.store.write(record).await
     }
 
     async fn read(&self, job: &str, run_id: &str) -> Option<Head> {
@@ -182,7 +221,8 @@ impl Reporter {
         })
     }
 
-    fn blank(&self, job: &str, run_id: &str) -> Head {
+    /// The head of a run in this environment that begins now.
+    pub fn blank(&self, job: &str, run_id: &str) -> Head {
         Head { environment: Some(self.environment.clone()), ..Head::new(job, run_id, Utc::now()) }
     }
 }

@@ -3,10 +3,13 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use crate::ended;
+use stopgap_runs::record::{Head, State};
+
 use crate::instances::{ENDED_BY, ENVIRONMENT, Found, Instances, JOB};
 use crate::report::Reporter;
 use crate::settings::Settings;
+use crate::skipped::{self, Due};
+use crate::{ended, waiting};
 
 /// The job stops at its deadline and its machine a little later by themselves; the sweep is for those that do not.
 const GRACE: TimeDelta = TimeDelta::minutes(15);
@@ -16,6 +19,8 @@ const GRACE: TimeDelta = TimeDelta::minutes(15);
 struct Swept {
     terminated: Vec<String>,
     reported: Vec<String>,
+    /// What became of runs that waited for an instance.
+    asked_again: Vec<Value>,
     failures: Vec<String>,
 }
 
@@ -47,12 +52,14 @@ pub async fn run(instances: &Instances, settings: &Settings, reporter: &Reporter
             }
         }
     }
-    if let Err(error) = tell_of_forgotten(&ours, settings, reporter, &mut swept).await {
-        swept.failures.push(format!("{error:#}"));
+    match reporter.runs().await {
+        Ok(runs) => look_at_runs(instances, &ours, &runs, settings, reporter, &mut swept).await,
+        Err(error) => swept.failures.push(format!("{:#}", anyhow::Error::new(error))),
     }
-    let Swept { terminated, reported, failures } = swept;
+    let Swept { terminated, reported, asked_again, failures } = swept;
     anyhow::ensure!(failures.is_empty(), "the sweep is not complete: {}", failures.join("; "));
-    Ok(json!({"outcome": "swept", "seen": ours.len(), "terminated": terminated, "reported": reported}))
+    Ok(json!({"outcome": "swept", "seen": ours.len(), "terminated": terminated, "reported": reported,
+        "asked_again": asked_again}))
 }
 
 fn is_overdue(since: DateTime<Utc>, settings: &Settings, job: &str) -> bool {
@@ -68,27 +75,64 @@ async fn end(instances: &Instances, job: &str, found: &Found) -> anyhow::Result<
     instances.terminate(&found.id).await
 }
 
-/// EC2 forgets an instance an hour after its end; a run that is written down as running is not forgotten.
-async fn tell_of_forgotten(
+/// Goes by what is written down of runs: EC2 forgets an instance an hour after its end, and some runs never had one.
+async fn look_at_runs(
+    instances: &Instances,
     ours: &[Found],
+    runs: &[Head],
     settings: &Settings,
     reporter: &Reporter,
     swept: &mut Swept,
-) -> anyhow::Result<()> {
-    for record in reporter.unfinished().await? {
-        let is_listed = ours.iter().any(|found| record.instance.as_ref() == Some(&found.id));
-        let is_ours = record.environment.as_ref() == Some(&settings.environment);
-        if is_listed || !is_ours || !is_overdue(record.started, settings, &record.job) {
-            continue;
-        }
-        match ended::report_forgotten(reporter, &record).await {
-            Ok(true) => {
-                reporter.count(&record.job, &record.run_id).await;
-                swept.reported.push(record.run_id);
-            }
+) {
+    let untold = || runs.iter().filter(|head| !head.is_notified());
+    for head in untold().filter(|head| head.state != State::Waiting) {
+        let is_listed = ours.iter().any(|found| head.instance.as_ref() == Some(&found.id));
+        match look_at(head, is_listed, runs, settings, reporter).await {
+            Ok(true) => swept.reported.push(head.run_id.clone()),
             Ok(false) => {}
-            Err(error) => swept.failures.push(format!("{}: {error:#}", record.run_id)),
+            Err(error) => swept.failures.push(format!("{}: {error:#}", head.run_id)),
         }
     }
-    Ok(())
+    // Last, since EC2 may take its time to answer.
+    for head in untold().filter(|head| head.state == State::Waiting) {
+        match waiting::again(instances, settings, reporter, head).await {
+            Ok(answer) => swept.asked_again.push(answer),
+            // Given up, and told.
+            Err(_) if reporter.was_notified(&head.job, &head.run_id).await => swept.reported.push(head.run_id.clone()),
+            Err(error) => swept.failures.push(format!("{}: {error:#}", head.run_id)),
+        }
+    }
+}
+
+/// Notifies of one run of which nobody has been notified, where nobody else will. True if this notified people.
+async fn look_at(
+    head: &Head,
+    is_listed: bool,
+    runs: &[Head],
+    settings: &Settings,
+    reporter: &Reporter,
+) -> anyhow::Result<bool> {
+    let is_due = match head.state {
+        State::Running => !is_listed && is_overdue(head.started, settings, &head.job),
+        // The job or the launcher may still be about to publish it.
+        State::Ended | State::Lost => !is_listed && Utc::now() - head.ended.unwrap_or(head.started) > GRACE,
+        State::Skipped => match skipped::decide(head, runs) {
+            Due::Notify => true,
+            Due::NotYet => false,
+            Due::Settle => {
+                reporter.settle(&head.job, &head.run_id).await;
+                false
+            }
+        },
+        State::Waiting => false,
+    };
+    if !is_due {
+        return Ok(false);
+    }
+    let notified = ended::report_forgotten(reporter, head).await?;
+    // A run without an instance was counted when it could not be started.
+    if notified && head.instance.is_some() {
+        reporter.count(&head.job, &head.run_id).await;
+    }
+    Ok(notified)
 }

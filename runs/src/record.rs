@@ -73,8 +73,12 @@ impl Head {
 pub enum State {
     Running,
     Ended,
-    /// Its instance ended before it did.
+    /// Its instance ended before it did, or none could be started.
     Lost,
+    /// EC2 had no room for it; the launcher asks again.
+    Waiting,
+    /// It was due while another run of the job was not over.
+    Skipped,
 }
 
 /// `notification.json` of a run: who tells people of it, and what became of that.

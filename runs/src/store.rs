@@ -134,6 +134,15 @@ impl Store {
         Ok(bytes.map(|(bytes, _)| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
+    /// What a run that waits for its instance was asked for, as the launcher understands it.
+    pub async fn write_request(&self, job: &str, run_id: &str, request: &impl serde::Serialize) -> Result<()> {
+        self.put(&run_key(job, run_id, "request.json"), request, PutMode::Overwrite).await
+    }
+
+    pub async fn request<T: serde::de::DeserializeOwned>(&self, job: &str, run_id: &str) -> Result<Option<T>> {
+        self.get(&run_key(job, run_id, "request.json")).await
+    }
+
     pub async fn notification(&self, job: &str, run_id: &str) -> Result<Option<Notification>> {
         self.get(&run_key(job, run_id, "notification.json")).await
     }

@@ -60,8 +60,8 @@ resource "aws_scheduler_schedule" "job" {
   target {
     arn      = aws_lambda_function.launcher.arn
     role_arn = aws_iam_role.scheduler.arn
-    # jsonencode would escape the angle brackets of the scheduler's own attributes.
-    input = "{\"job\":\"${each.key}\",\"schedule\":{\"id\":\"<aws.scheduler.execution-id>\",\"time\":\"<aws.scheduler.scheduled-time>\"}}"
+    # jsonencode would escape the angle brackets of the scheduler's own attributes. The execution's id is another for each attempt.
+    input = "{\"job\":\"${each.key}\",\"schedule\":{\"arn\":\"<aws.scheduler.schedule-arn>\",\"time\":\"<aws.scheduler.scheduled-time>\"}}"
     dead_letter_config {
       arn = aws_sqs_queue.dead_letters.arn
     }

@@ -59,9 +59,10 @@ impl Store {
 
     /// One head that cannot be read keeps no other from being read.
     async fn readable(&self, place: &Place) -> Option<Head> {
-        let head = match place.has_head {
-            true => self.get(&head_key(&place.job, &place.run_id)).await,
-            false => self.head(&place.job, &place.run_id).await,
+        let head = if place.has_head {
+            self.get(&head_key(&place.job, &place.run_id)).await
+        } else {
+            self.head(&place.job, &place.run_id).await
         };
         head.unwrap_or_else(|error| {
             tracing::warn!(error = cloud::chain(&error), "a run's record is left out");

@@ -66,8 +66,10 @@ async fn show(store: &Store, head: &Head, format: Format) -> anyhow::Result<()> 
         Format::Text => {
             let text = store.read_text(&head.job, &head.run_id).await?;
             let text = text.unwrap_or_else(|| match head.state {
-                State::Running => format!("{} {}: no report yet\n", head.job, state(head)),
-                _ => format!("{}\nThe report is not kept any more.\n", head.headline.as_deref().unwrap_or(&head.job)),
+                State::Running | State::Waiting => format!("{} {}: no report yet\n", head.job, state(head)),
+                State::Ended | State::Lost | State::Skipped => {
+                    format!("{}\nThe report is not kept any more.\n", head.headline.as_deref().unwrap_or(&head.job))
+                }
             });
             let by = head.started_by.as_deref().unwrap_or("unknown");
             let on = head.instance.as_deref().map(|id| format!(" on {id}")).unwrap_or_default();
@@ -114,7 +116,8 @@ async fn list(store: &Store, heads: &[Head], format: Format) -> anyhow::Result<(
 fn state(record: &Head) -> String {
     match record.state {
         State::Running => "running".to_owned(),
-        State::Ended | State::Lost => record.status.clone().unwrap_or_else(|| "lost".to_owned()),
+        State::Waiting => "waiting".to_owned(),
+        State::Ended | State::Lost | State::Skipped => record.status.clone().unwrap_or_else(|| "lost".to_owned()),
     }
 }
 

@@ -184,7 +184,10 @@ impl Notifier {
 
     /// How the run before this one ended.
     async fn last_status(&self, done: &RunSummary) -> Option<String> {
-        let counts = |record: &Head| record.run_id != done.run_id && record.status.is_some() && !record.dry_run;
+        let counts = |head: &Head| {
+            let has_ended = matches!(head.state, State::Ended | State::Lost) && head.status.is_some();
+            has_ended && head.run_id != done.run_id && !head.dry_run
+        };
         let earlier = self.store.as_ref()?.latest(&done.job, counts).await;
         earlier
             .unwrap_or_else(|error| {

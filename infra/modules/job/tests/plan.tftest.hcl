@@ -183,8 +183,12 @@ run "schedules_and_alarms_follow_the_jobs" {
     error_message = "The schedule has its time zone."
   }
   assert {
-    condition     = strcontains(aws_scheduler_schedule.job["nightly-erp"].target[0].input, "<aws.scheduler.execution-id>")
-    error_message = "The run's id follows from the schedule's execution."
+    condition = (
+      strcontains(aws_scheduler_schedule.job["nightly-erp"].target[0].input, "<aws.scheduler.schedule-arn>") &&
+      strcontains(aws_scheduler_schedule.job["nightly-erp"].target[0].input, "<aws.scheduler.scheduled-time>") &&
+      !strcontains(aws_scheduler_schedule.job["nightly-erp"].target[0].input, "<aws.scheduler.execution-id>")
+    )
+    error_message = "The run's id follows from what every attempt of the schedule has in common."
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.silence["nightly-erp"].evaluation_periods == 26
@@ -226,6 +230,46 @@ run "the_bucket_is_private" {
   assert {
     condition     = aws_s3_bucket_versioning.artifacts.versioning_configuration[0].status == "Enabled"
     error_message = "Job files have a history."
+  }
+}
+
+run "run_records_expire_and_their_heads_stay_longer" {
+  command = plan
+
+  assert {
+    condition = {
+      for rule in aws_s3_bucket_lifecycle_configuration.artifacts.rule : rule.filter[0].prefix => rule.expiration[0].days
+      if contains(["heads", "runs"], rule.id)
+    } == { "heads/" = 400, "runs/" = 90 }
+    error_message = "Reports are kept for a quarter, heads for more than a year."
+  }
+}
+
+run "run_records_expire_when_they_are_to" {
+  command = plan
+  variables {
+    report_retention_days = 30
+    head_retention_days   = 30
+  }
+
+  assert {
+    condition = alltrue([
+      for rule in aws_s3_bucket_lifecycle_configuration.artifacts.rule : rule.expiration[0].days == 30
+      if contains(["heads", "runs"], rule.id)
+    ])
+    error_message = "How long is a variable."
+  }
+}
+
+run "a_subnet_of_another_account_is_usable" {
+  command = plan
+
+  assert {
+    condition = anytrue([
+      for statement in data.aws_iam_policy_document.launcher.statement :
+      statement.sid == "RunWith" && contains(statement.resources, "arn:aws:ec2:eu-central-1:*:subnet/subnet-b")
+    ])
+    error_message = "The ARN of a shared subnet names the account that owns it."
   }
 }
 

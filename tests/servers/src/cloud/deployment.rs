@@ -261,9 +261,29 @@ impl<'a> Deployment<'a> {
 
     /// A file of a run's record.
     pub fn record(&self, run_id: &str, file: &str) -> Result<String> {
-        let key = format!("runs/{}/{run_id}/{file}", self.job);
+        self.object(&format!("runs/{}/{run_id}/{file}", self.job))
+    }
+
+    /// The head of a run's record.
+    pub fn head(&self, run_id: &str) -> Result<Value> {
+        Ok(serde_json::from_str(&self.object(&format!("heads/{}/{run_id}.json", self.job))?)?)
+    }
+
+    /// The runs of which there is a head.
+    pub fn run_ids(&self) -> Result<Vec<String>> {
+        let prefix = format!("heads/{}/", self.job);
+        let found = self.cloud.call("s3", "list_objects_v2", json!({"Bucket": self.bucket, "Prefix": prefix}))?;
+        let keys = found["Contents"].as_array().into_iter().flatten().filter_map(|object| object["Key"].as_str());
+        Ok(keys.filter_map(|key| Some(key.strip_prefix(&prefix)?.strip_suffix(".json")?.to_owned())).collect())
+    }
+
+    pub fn object(&self, key: &str) -> Result<String> {
         let object = self.cloud.call("s3", "get_object", json!({"Bucket": self.bucket, "Key": key}))?;
-        Ok(object["Body"].as_str().context("the record has no body")?.to_owned())
+        Ok(object["Body"].as_str().context("the object has no body")?.to_owned())
+    }
+
+    pub fn put_object(&self, key: &str, text: &str) -> Result<()> {
+        self.cloud.call("s3", "put_object", json!({"Bucket": self.bucket, "Key": key, "Body": text})).map(drop)
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Answer {
 pub struct Invocation {
     pub answer: Answer,
     pub printed: String,
+    /// The most memory that the function had, in KiB.
+    pub peak: u64,
 }
 
 /// Runs `program` for one event. The same `request_id` means that Lambda tries it again.
@@ -84,14 +86,22 @@ pub fn invoke(program: &Path, environment: &[(String, String)], request_id: &str
     }
     let mut function = Guarded::spawn(&mut command, "KILL")?;
     let answer = answers.recv_timeout(LIMIT);
+    let peak = peak(function.id());
     let ended = function.wait_at_most(Duration::ZERO)?;
     function.stop(Duration::ZERO);
     match (answer, ended) {
         (Ok(answer), _) => {
             let printed = std::fs::read_to_string(&log).context("reading the function's log")?;
-            Ok(Invocation { answer, printed })
+            Ok(Invocation { answer, printed, peak })
         }
         (Err(_), Some(status)) => bail!("the function ended ({status}) without an answer"),
         (Err(error), None) => Err(error).context("the function did not answer"),
     }
+}
+
+/// The most memory that a living process has had, in KiB; 0 of one that has ended.
+fn peak(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or_default()
 }

@@ -27,18 +27,34 @@ impl Spot {
     }
 }
 
+/// Whether the service refuses everything for now.
+#[derive(Debug, Clone, Default)]
+pub struct Away(Arc<AtomicBool>);
+
+impl Away {
+    pub fn set(&self, away: bool) {
+        self.0.store(away, Ordering::Relaxed);
+    }
+}
+
 /// The service of one instance.
 pub struct Metadata {
     service: Service,
     pub spot: Spot,
+    pub away: Away,
 }
 
 impl Metadata {
     pub fn start(instance: &str, tags: BTreeMap<String, String>, user_data: Option<String>) -> Result<Self> {
-        let (instance, spot) = (instance.to_owned(), Spot::default());
-        let own = spot.clone();
-        let service = Service::start(move |request| answer(request, &instance, &tags, user_data.as_deref(), &own))?;
-        Ok(Self { service, spot })
+        let (instance, spot, away) = (instance.to_owned(), Spot::default(), Away::default());
+        let (own, refuses) = (spot.clone(), away.clone());
+        let service = Service::start(move |request| {
+            if refuses.0.load(Ordering::Relaxed) {
+                return respond(request, 503, "", &[]);
+            }
+            answer(request, &instance, &tags, user_data.as_deref(), &own);
+        })?;
+        Ok(Self { service, spot, away })
     }
 
     /// Where it listens, on the loopback address.

@@ -7,7 +7,7 @@ mod metadata;
 
 pub use deployment::{Deployment, Message};
 pub use front::{Change, Front, Rule};
-pub use metadata::{Metadata, Spot};
+pub use metadata::{Away, Metadata, Spot};
 
 use crate::{ScratchDir, guard::Guarded};
 use anyhow::{Context, Result, anyhow, bail};

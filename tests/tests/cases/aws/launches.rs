@@ -99,9 +99,11 @@ async fn capacity_is_looked_for_elsewhere_and_its_lack_is_told_once() {
     assert_eq!(fixture.live(answer["instance"].as_str().unwrap()), Some(0));
     assert!(fixture.message().subject.starts_with("[OK]"));
 
+    // No type of this processor will ever do: nothing is gained by waiting.
+    let unfit = refusal.replace("InsufficientInstanceCapacity", "Unsupported");
     let none = Front::start(
         cloud().port(),
-        Box::new(move |body| body.contains("Action=RunInstances").then(|| (500, refusal.to_owned()))),
+        Box::new(move |body| body.contains("Action=RunInstances").then(|| (400, unfit.clone()))),
     )
     .unwrap();
     fixture.deployment.environment = vec![none.environment("EC2")];
@@ -195,7 +197,11 @@ async fn a_bucket_that_cannot_be_reached_stops_no_launch_and_hides_no_failure() 
     fixture.deployment.environment = vec![("STOPGAP_RUNS_BUCKET".to_owned(), "there-is-none".to_owned())];
     let instance = fixture.deployment.launch(&fixture.by_hand()).unwrap();
     cloud().call("ec2", "terminate_instances", json!({"InstanceIds": [instance]})).unwrap();
-    fixture.deployment.settings = json!({"launch_template_id": "lt-0123456789abcdef0"});
+    // moto has no answer to a template that does not exist.
+    let refusal = "<Response><Errors><Error><Code>InvalidLaunchTemplateId.NotFound</Code><Message>none</Message></Error></Errors></Response>";
+    let refuse = move |body: &str| body.contains("Action=RunInstances").then(|| (400, refusal.to_owned()));
+    let front = Front::start(cloud().port(), Box::new(refuse)).unwrap();
+    fixture.deployment.environment.push(front.environment("EC2"));
     let Answer::Failed(error) = fixture.deployment.invoke(&fixture.by_hand()).unwrap() else { panic!("started") };
     assert!(error.contains("RunInstances"), "{error}");
     assert!(fixture.message().subject.contains("no instance could be started"));

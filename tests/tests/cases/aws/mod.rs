@@ -25,6 +25,7 @@ use stopgap_tests::{
 
 mod ends;
 mod launches;
+mod safety_net;
 mod settings;
 
 const LIMIT: Duration = Duration::from_mins(2);
@@ -157,6 +158,11 @@ impl Fixture {
     }
 }
 
-fn scheduled(job: &str, id: &str) -> Value {
-    json!({"job": job, "schedule": {"id": id, "time": "2026-11-20T04:00:00Z"}})
+/// What a schedule sends.
+fn scheduled(job: &str, name: &str) -> Value {
+    json!({"job": job, "schedule": {"arn": arn(name), "time": "2026-11-20T04:00:00Z"}})
+}
+
+fn arn(schedule: &str) -> String {
+    format!("arn:aws:scheduler:eu-central-1:123456789012:schedule/stopgap-dev/{schedule}")
 }

@@ -38,7 +38,7 @@ async fn what_keeps_a_job_from_starting_is_told_by_it() {
             _ => {
                 let secret = json!({"host": "127.0.0.1", "port": 9, "user": "u", "password": MARK, "database": "d"});
                 fixture.deployment.put_secret("source", &secret).unwrap();
-                fixture.deployment.put_job_file(&fixture.job_file("retries = 0")).unwrap();
+                fixture.deployment.put_job_file(&fixture.job_file("retries = 0\noutage = \"2s\"")).unwrap();
             }
         }
         let instance = fixture.deployment.launch(&fixture.by_hand()).unwrap();
