@@ -55,12 +55,18 @@ pub fn of_job(retries: u32, away: Duration, cancel: CancellationToken) -> RetryP
         cancel: Some(Cancel { token: cancel, error: Error::cancelled }),
         say: |waiting| {
             let (what, attempt, error) = (waiting.what, waiting.retry, waiting.error.chain());
-            match waiting.away {
-                Some(away) => {
-                    let (side, seconds) = (waiting.error.side, away.as_secs());
-                    tracing::warn!(what, attempt, seconds, error, "waiting for the {side}, which is away");
+            let seconds = waiting.wait.as_secs_f64();
+            match (waiting.away, waiting.error.kind) {
+                (Some(away), Kind::Connection) => {
+                    let (side, away) = (waiting.error.side, away.as_secs());
+                    tracing::warn!(
+                        what,
+                        attempt,
+                        error,
+                        "waiting for the {side}, which has been away for {away} s; trying again in {seconds:.1} s"
+                    );
                 }
-                None => tracing::warn!(what, attempt, error, "trying again"),
+                _ => tracing::warn!(what, attempt, error, "trying again in {seconds:.1} s"),
             }
         },
     }
