@@ -31,6 +31,16 @@ pub struct Request {
     pub started_by: StartedBy,
 }
 
+impl Request {
+    /// What started it, and why, for the run's record.
+    pub fn origin(&self) -> String {
+        match &self.reason {
+            Some(reason) => format!("{}: {reason}", self.started_by),
+            None => self.started_by.to_string(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StartedBy {

@@ -58,12 +58,12 @@ pub async fn run(
     match start(instances, settings, reporter, request).await {
         Ok(Outcome::Started(Started { instance, attempt, refused })) => {
             tracing::info!(job, run_id, instance, attempt, "started");
-            reporter.started(job, run_id, &instance, &started_by(request), request.dry_run).await;
+            reporter.started(job, run_id, &instance, &request.origin(), request.dry_run).await;
             Ok(json!({"outcome": "started", "job": job, "run_id": run_id, "instance": instance, "as": attempt,
                 "refused": refused}))
         }
         Ok(Outcome::StartedBefore { instance }) => {
-            reporter.started(job, run_id, &instance, &started_by(request), request.dry_run).await;
+            reporter.started(job, run_id, &instance, &request.origin(), request.dry_run).await;
             Ok(json!({"outcome": "skipped", "run_id": run_id, "instance": instance,
                 "reason": format!("{job}: run {run_id} was started already, on {instance}")}))
         }
@@ -202,14 +202,6 @@ fn attempts(job: &JobSettings) -> Vec<Attempt> {
         }
     }
     attempts
-}
-
-/// For the run's record.
-pub fn started_by(request: &Request) -> String {
-    match &request.reason {
-        Some(reason) => format!("{}: {reason}", request.started_by),
-        None => request.started_by.to_string(),
-    }
 }
 
 /// What the instance is told of its run.

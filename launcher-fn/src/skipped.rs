@@ -6,7 +6,6 @@ use stopgap_runs::record::{Head, Record, Sent, State};
 use stopgap_runs::store::StoreError;
 
 use crate::event::{Request, StartedBy};
-use crate::launch;
 use crate::report::Reporter;
 
 /// A schedule is missed for long if no run has started for so long after a skipped one.
@@ -24,7 +23,7 @@ pub async fn record(reporter: &Reporter, request: &Request, reason: &str) {
         let now = Utc::now();
         let head = Head {
             state: State::Skipped,
-            started_by: Some(launch::started_by(request)),
+            started_by: Some(request.origin()),
             ended: Some(now),
             status: Some("skipped".to_owned()),
             headline: Some(format!("[SKIPPED] {job}: a run was due and none has started since")),

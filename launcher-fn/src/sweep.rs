@@ -1,15 +1,17 @@
 //! Looks after what is left: instances past their deadline, and ended ones of which nobody told.
 
+use anyhow::Context as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use stopgap_runs::record::{Head, State};
 
+use crate::event::Request;
 use crate::instances::{ENDED_BY, ENVIRONMENT, Found, Instances, JOB};
 use crate::report::Reporter;
 use crate::settings::Settings;
 use crate::skipped::{self, Due};
-use crate::{ended, waiting};
+use crate::{ended, launch};
 
 /// The job stops at its deadline and its machine a little later by themselves; the sweep is for those that do not.
 const GRACE: TimeDelta = TimeDelta::minutes(15);
@@ -95,7 +97,7 @@ async fn look_at_runs(
     }
     // Last, since EC2 may take its time to answer.
     for head in untold().filter(|head| head.state == State::Waiting) {
-        match waiting::again(instances, settings, reporter, head).await {
+        match ask_again(instances, settings, reporter, head).await {
             Ok(answer) => swept.asked_again.push(answer),
             // Given up, and told.
             Err(_) if reporter.was_notified(&head.job, &head.run_id).await => swept.reported.push(head.run_id.clone()),
@@ -135,4 +137,16 @@ async fn look_at(
         reporter.count(&head.job, &head.run_id).await;
     }
     Ok(notified)
+}
+
+/// Asks for a waiting run again.
+async fn ask_again(
+    instances: &Instances,
+    settings: &Settings,
+    reporter: &Reporter,
+    head: &Head,
+) -> anyhow::Result<Value> {
+    let request: Option<Request> = reporter.store.request(&head.job, &head.run_id).await?;
+    let request = request.context("what it was asked for is not written down")?;
+    launch::run(instances, settings, reporter, &request).await
 }

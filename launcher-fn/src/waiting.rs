@@ -1,17 +1,12 @@
 //! Runs that EC2 had no room for, or did not answer: the sweep asks again under the same run id, before anybody is woken.
 
-use anyhow::Context as _;
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
 use stopgap_runs::cloud::chain;
 use stopgap_runs::record::{Head, Record, State};
 use stopgap_runs::store::StoreError;
 
 use crate::event::Request;
-use crate::instances::Instances;
-use crate::launch;
 use crate::report::Reporter;
-use crate::settings::Settings;
 
 /// A lack of capacity mostly passes within minutes; whoever expects a run should not hear of its failure much later.
 const PATIENCE: TimeDelta = TimeDelta::hours(2);
@@ -23,7 +18,7 @@ pub async fn defer(reporter: &Reporter, request: &Request, reason: &str) -> Opti
         let earlier = reporter.store.head(job, run_id).await?.filter(|head| head.state == State::Waiting);
         let head = Head {
             state: State::Waiting,
-            started_by: Some(launch::started_by(request)),
+            started_by: Some(request.origin()),
             started: earlier.map_or_else(Utc::now, |head| head.started),
             headline: Some(format!("[WAITING] {job}: {reason}")),
             dry_run: request.dry_run,
@@ -41,16 +36,4 @@ pub async fn defer(reporter: &Reporter, request: &Request, reason: &str) -> Opti
         tracing::error!(job, run_id, error = chain(&error), "the run cannot wait: it cannot be written down");
         None
     })
-}
-
-/// Asks for a waiting run again.
-pub async fn again(
-    instances: &Instances,
-    settings: &Settings,
-    reporter: &Reporter,
-    head: &Head,
-) -> anyhow::Result<Value> {
-    let request: Option<Request> = reporter.store.request(&head.job, &head.run_id).await?;
-    let request = request.context("what it was asked for is not written down")?;
-    launch::run(instances, settings, reporter, &request).await
 }
