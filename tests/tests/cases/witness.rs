@@ -50,7 +50,7 @@ async fn a_share_of_a_large_table_is_witnessed_by_each_kind_of_key(engine: Engin
             "datetime2(7) NOT NULL",
             "DATEADD(minute, n, CAST('2020-01-01T00:00:30.1234567' AS datetime2(7)))",
         ),
-        ("by_bytes", "binary(4) NOT NULL", "CAST(n * 40000 AS binary(4))"),
+        ("by_bytes", "binary(4) NOT NULL", "CAST(CAST(n AS bigint) * 84000 AS binary(4))"),
         ("by_nothing", "bit NULL", "n % 2"),
     ] {
         source
