@@ -6,6 +6,7 @@
 //! | the plan of `check` and `plan` | [`of_command`] | 1 + `retries` | `outage`, at most 15 s | interruption |
 //! | a swap | [`until`] | as many as begin within `swap_wait` | `outage` | – |
 //! | what became of a COMMIT or a RENAME without a reply; a lost lease, unless another run has it | [`of_any`] | as many as begin within `outage`, at least 90 s | the same | – |
+//! | the instance's metadata at boot | [`of_any`] | as many as begin within 90 s | – | – |
 //! | dropping a staging table | [`of_job`] | 3, silence apart | `outage` | – |
 //!
 //! A side is away when it cannot be reached or says that it is just not able to ([`Kind::Connection`], [`Kind::Transient`]): waits of 1 s,
