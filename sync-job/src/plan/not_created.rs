@@ -51,6 +51,8 @@ coded! {
         /// The target's indexes carry no other columns.
         KeyAlone = "key_alone",
         TooLong = "too_long",
+        /// Found when it was built.
+        RefusedForLength = "refused_for_length",
         AscendsOnly = "ascends_only",
         /// The table that a foreign key refers to.
         NoUniqueKey(TableName) = "no_unique_key",
@@ -153,6 +155,7 @@ impl std::fmt::Display for Why {
             Why::Unsupported(words) => f.write_str(words),
             Why::KeyAlone => f.write_str("its key alone is indexed"),
             Why::TooLong => f.write_str("its values may be longer than a row of an index on the target"),
+            Why::RefusedForLength => f.write_str("the target refuses it: a row of it would be too long"),
             Why::AscendsOnly => f.write_str("it ascends on the target"),
             Why::NoUniqueKey(table) => {
                 write!(f, "{table} has no unique key over the referenced columns on the target")
