@@ -2,8 +2,8 @@
 
 use crate::model::error::{Error, Result};
 use crate::model::schema::IndexKind;
-use crate::plan::not_created::{NotCreated, What, Why};
 use crate::plan::IndexPlan;
+use crate::plan::not_created::{NotCreated, What, Why};
 
 /// What a refusal because of length means: a table does without a plain index, and a unique one fails it.
 pub(super) fn left_out(index: &IndexPlan, error: Error) -> Result<NotCreated> {

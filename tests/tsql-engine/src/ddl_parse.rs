@@ -206,8 +206,12 @@ fn view(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
 fn table(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     let name = cursor.object()?;
     let (mut columns, mut constraints, mut period): (Vec<ColumnDef>, _, _) = (Vec::new(), Vec::new(), None);
-    cursor.expect_token(&Token::LParen)?;
-    loop {
+    // An edge needs no columns of its own.
+    let has_own = cursor.peek_word() != "AS";
+    if has_own {
+        cursor.expect_token(&Token::LParen)?;
+    }
+    while has_own {
         if cursor.take("PERIOD FOR SYSTEM_TIME") {
             period = Some(names(cursor)?);
         } else if let Some(found) = constraint(cursor, None)? {
@@ -225,6 +229,10 @@ fn table(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
             break;
         }
     }
+    let graph = graph_kind(cursor)?;
+    if let Some(kind) = graph {
+        columns.splice(0..0, crate::graph::columns(kind, &name));
+    }
     let mut options = crate::options::TableOptions::default();
     loop {
         if cursor.take("WITH") {
@@ -237,7 +245,18 @@ fn table(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     }
     crate::temporal::check_period(&name.1, &columns, period.as_deref())?;
     let crate::options::TableOptions { versioned, history, memory } = options;
-    Ok(Ddl::CreateTable { name, columns, constraints, versioned, history, memory })
+    Ok(Ddl::CreateTable { name, columns, constraints, versioned, history, memory, graph })
+}
+
+fn graph_kind(cursor: &mut Cursor<'_>) -> Result<Option<crate::graph::Kind>, SqlError> {
+    Ok(if !cursor.take("AS") {
+        None
+    } else if cursor.take("NODE") {
+        Some(crate::graph::Kind::Node)
+    } else {
+        cursor.expect("EDGE")?;
+        Some(crate::graph::Kind::Edge)
+    })
 }
 
 /// A column and the constraints written with it.

@@ -26,11 +26,7 @@ pub(super) async fn build(target: &MySql, table: &TablePlan, staging: &TableName
     Ok(refused)
 }
 
-async fn add(
-    connection: &mut Conn,
-    staging: &TableName,
-    missing: &[(&IndexPlan, String)],
-) -> Result<Vec<NotCreated>> {
+async fn add(connection: &mut Conn, staging: &TableName, missing: &[(&IndexPlan, String)]) -> Result<Vec<NotCreated>> {
     let alter = |additions: &[&str]| format!("ALTER TABLE {} {}", quote::qualified(staging), additions.join(", "));
     let all: Vec<&str> = missing.iter().map(|(_, addition)| addition.as_str()).collect();
     if all.is_empty() || execute_if_it_fits(connection, &alter(&all)).await?.is_none() {

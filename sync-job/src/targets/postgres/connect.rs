@@ -63,11 +63,11 @@ async fn log_in(stream: TcpStream, options: PgConnectOptions) -> sqlx::Result<Pg
     Ok(connection)
 }
 
-/// Stated instead of assumed, beside [`OURS`]: no statement is cut off, and a policy that would hide rows is an error. A client that
+/// Stated instead of assumed, beside [`OURS`]: no statement is cut off. A client that
 /// vanished without a word is noticed in a minute instead of in two hours: its session holds the job's lease.
 const SESSION: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0; \
     SET client_min_messages = warning; SET default_transaction_read_only = off; \
-    SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; SET row_security = off; \
+    SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; \
     SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; ";
 
 /// Settings that not every version has, one that is too old to be used included: that is said in the plan, not here. With the

@@ -22,8 +22,6 @@ pub(super) async fn rows(connection: &mut PgConnection, items: &[&SwapItem<'_>])
         execute(connection, &format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", sql::only(&item.table.target)))
             .await?;
     }
-    // Triggers may use other tables that have policies, and those are theirs to heed. What is proven must be all rows.
-    execute(connection, "SET LOCAL row_security = on").await?;
     let mut held_back = Vec::new();
     for item in items.iter().rev() {
         let deletes = match Merge::of(item) {
@@ -45,7 +43,6 @@ pub(super) async fn rows(connection: &mut PgConnection, items: &[&SwapItem<'_>])
     for delete in held_back {
         change(connection, &delete).await?;
     }
-    execute(connection, "SET LOCAL row_security = off").await?;
     for item in &items {
         prove(connection, item).await?;
         for statement in sequences(item.table, &quote::qualified(&item.table.target)) {
@@ -53,8 +50,7 @@ pub(super) async fn rows(connection: &mut PgConnection, items: &[&SwapItem<'_>])
         }
         change(connection, &format!("DROP TABLE {}", quote::qualified(&item.staging.name))).await?;
     }
-    // For triggers that wait for the commit.
-    execute(connection, "SET LOCAL row_security = on").await
+    Ok(())
 }
 
 /// Foreign keys among the tables that are there: child and parent, each by its number.

@@ -30,6 +30,7 @@ mod preserved;
 mod publications;
 mod quote;
 mod row;
+mod row_size;
 mod server_message;
 mod sessions;
 mod settings;

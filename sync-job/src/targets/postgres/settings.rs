@@ -4,13 +4,13 @@
 //! session, and must find what it finds in its authors'.
 
 /// What the job's own statements and questions rely on, and other people's code may see: names in questions are the catalog's and are shown
-/// qualified, fragments are xml, and no float or time depends on the login.
-pub const OURS: &str = "SET search_path = pg_catalog; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET xmloption = content; \
+/// qualified, fragments are xml, no float or time depends on the login, and a policy that would hide rows is an error.
+pub const OURS: &str = "SET row_security = off; SET search_path = pg_catalog; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET xmloption = content; \
     SET standard_conforming_strings = on; SET quote_all_identifiers = off; SET transform_null_equals = off; SET extra_float_digits = 3";
 
 /// The same settings as the server's configuration, the database and the role have them. Of the two that the driver states when it connects
 /// the default would be the driver's: [`REMEMBER`] found theirs.
-pub const THEIRS: &str = "SET search_path TO DEFAULT; SET xmloption TO DEFAULT; SET standard_conforming_strings TO DEFAULT; \
+pub const THEIRS: &str = "SET row_security TO DEFAULT; SET search_path TO DEFAULT; SET xmloption TO DEFAULT; SET standard_conforming_strings TO DEFAULT; \
     SET quote_all_identifiers TO DEFAULT; SET transform_null_equals TO DEFAULT; SET extra_float_digits TO DEFAULT; \
     SELECT pg_catalog.set_config('timezone', pg_catalog.current_setting('stopgap.timezone'), false), \
     pg_catalog.set_config('datestyle', pg_catalog.current_setting('stopgap.datestyle'), false)";

@@ -304,7 +304,8 @@ async fn rename_indexes(connection: &mut PgConnection, table: &TablePlan, stagin
         let schema = quote::identifier(&table.target.schema);
         let rename = format!("RENAME TO {}", quote::identifier(&index.name));
         // A constraint goes by the name of its index.
-        change(connection, &format!("ALTER INDEX {present}{schema}.{} {rename}", quote::identifier(&temporary))).await?;
+        change(connection, &format!("ALTER INDEX {present}{schema}.{} {rename}", quote::identifier(&temporary)))
+            .await?;
     }
     Ok(())
 }
