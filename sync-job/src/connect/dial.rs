@@ -135,7 +135,7 @@ mod tests {
         let (_listener, _waiting, silent) = silent().await;
         let answers = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let there = answers.local_addr().unwrap();
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         let stream = first_to_answer([silent, there], limit).await.unwrap().unwrap();
         assert_eq!(stream.peer_addr().unwrap(), there);
     }

@@ -41,8 +41,8 @@ const LEAST_PATIENCE: Duration = Duration::from_secs(90);
 /// Longer than the longest wait for a host that does not answer.
 const NO_OUTAGE: Duration = Duration::from_secs(30);
 
-fn outage(longest: Duration) -> Option<Outage> {
-    Some(Outage { longest, backoff: OUTAGE_BACKOFF, no_outage: NO_OUTAGE })
+fn outage(longest: Duration) -> Outage {
+    Outage { longest, backoff: OUTAGE_BACKOFF, no_outage: NO_OUTAGE }
 }
 
 /// `retries` more tries of what failed for a passing reason, and for as long as a server may be `away`; an interruption ends the waiting.
@@ -50,17 +50,22 @@ pub fn of_job(retries: u32, away: Duration, cancel: CancellationToken) -> RetryP
     RetryPolicy {
         limit: Limit::Retries(retries),
         backoff: BACKOFF,
-        outage: outage(away),
+        outage: Some(outage(away)),
         prospect,
         cancel: Some(Cancel { token: cancel, error: Error::cancelled }),
         say: |waiting| {
             let (what, attempt, error) = (waiting.what, waiting.retry, waiting.error.chain());
-            match waiting.away {
-                Some(away) => {
-                    let (side, seconds) = (waiting.error.side, away.as_secs());
-                    tracing::warn!(what, attempt, seconds, error, "waiting for the {side}, which is away");
-                }
-                None => tracing::warn!(what, attempt, error, "trying again"),
+            let seconds = waiting.wait.as_secs_f64();
+            if let (Some(away), Kind::Connection) = (waiting.away, waiting.error.kind) {
+                let (side, away) = (waiting.error.side, away.as_secs());
+                tracing::warn!(
+                    what,
+                    attempt,
+                    error,
+                    "waiting for the {side}, which has been away for {away} s; trying again in {seconds:.1} s"
+                );
+            } else {
+                tracing::warn!(what, attempt, error, "trying again in {seconds:.1} s");
             }
         },
     }
@@ -73,7 +78,14 @@ pub fn of_command(retries: u32, away: Duration) -> RetryPolicy {
 
 /// More tries until `deadline` of what failed for a passing reason. `away`: how long a server may be.
 pub fn until(deadline: Deadline, away: Duration, say: fn(&Waiting<'_>)) -> RetryPolicy {
-    RetryPolicy { limit: Limit::Until(deadline), backoff: BACKOFF, outage: outage(away), prospect, cancel: None, say }
+    RetryPolicy {
+        limit: Limit::Until(deadline),
+        backoff: BACKOFF,
+        outage: Some(outage(away)),
+        prospect,
+        cancel: None,
+        say,
+    }
 }
 
 /// More tries for as long as a server may be `away`, whatever failed: it must be done, or found out, if it can be.

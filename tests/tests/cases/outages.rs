@@ -37,12 +37,12 @@ type Stage = (&'static str, &'static str);
 const POSTGRES: [Stage; 8] = [
     ("catalog", "FROM pg_attribute"),
     ("lease", "pg_try_advisory_lock"),
-    ("staging", "CREATE UNLOGGED TABLE"),
+    ("staging", "; CREATE TABLE "),
     ("load", "COPY "),
     ("digest", "hash_record_extended"),
     ("index", "PRIMARY KEY"),
     ("swap", " RENAME TO "),
-    ("commit", "pg_current_xact_id"),
+    ("commit", "COMMIT\0"),
 ];
 
 const MYSQL: [Stage; 8] = [
@@ -59,7 +59,7 @@ const MYSQL: [Stage; 8] = [
 const SOURCE: [Stage; 5] = [
     ("server's facts", "ProductVersion"),
     ("catalog", "sys.columns"),
-    ("self-test", "FROM (VALUES"),
+    ("self-test", "[v0]"),
     ("load", "[name] FROM [dbo].[items]"),
     ("witness", "COUNT_BIG"),
 ];
@@ -100,9 +100,10 @@ async fn target_outage(target: &mut TestTarget, source: &TestSource, (stage, tex
     old_copy(target);
     let tripwire = Tripwire::start(target.port()).await.unwrap();
     tripwire.arm(text, Encoding::Utf8);
-    let running = job(source, target).through(tripwire.port).spawn("run", &["--format", "json"]).unwrap();
+    let job = job(source, target).through(tripwire.port);
+    let running = job.spawn("run", &["--format", "json"]).unwrap();
     if let Err(error) = tripwire.tripped().await {
-        panic!("{what}: {error}; {}", running.stderr());
+        panic!("{what}: {error}; {}", running.said());
     }
     target.crash().unwrap();
     sleep(length).await;
@@ -173,11 +174,12 @@ async fn source_outage(target: &TestTarget, (stage, text): Stage, length: Durati
     tripwire.arm(text, Encoding::Utf16);
     let through = format!("port = {}\ntls = \"disable\"", tripwire.port);
     let source = server.source();
-    let running = job(&source, target).source(&through).spawn("run", &["--format", "json"]).unwrap();
+    let job = job(&source, target).source(&through);
+    let running = job.spawn("run", &["--format", "json"]).unwrap();
     // Its database goes with its process.
     std::mem::forget(source);
     if let Err(error) = tripwire.tripped().await {
-        panic!("{what}: {error}; {}", running.stderr());
+        panic!("{what}: {error}; {}", running.said());
     }
     server.simulator = None;
     sleep(length).await;

@@ -101,7 +101,8 @@ async fn what_does_not_pass_before_the_first_row_is_said_once() {
     for (action, matching, words) in FAULTS {
         // As often as the job tries: the next fault finds the server well.
         own.source.run(&format!("EXEC simulator_fault '{action}', '{matching}', 0, 2, 0")).await.unwrap();
-        let outcome = job(&own.source, &target, 1).run().unwrap().expect_code(COULD_NOT_CONNECT);
+        let job = job(&own.source, &target, 1).job("outage = \"1ms\"");
+        let outcome = job.run().unwrap().expect_code(COULD_NOT_CONNECT);
         let outcome = outcome.unwrap_or_else(|error| panic!("{action} {matching}: {error:#}"));
         assert_untouched(&target, &outcome, words);
     }

@@ -209,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn waiting_for_the_target_is_no_reading() {
         let (memory, pause) = (Memory::new(4 << 20, 1), Duration::from_millis(40));
-        let mut sink = Sink::new(Blank, Some(Slow(pause)), &memory, Duration::from_secs(60), &|_, _| {});
+        let mut sink = Sink::new(Blank, Some(Slow(pause)), &memory, Duration::from_mins(1), &|_, _| {});
         tokio::time::sleep(pause * 3).await;
         sink.flush().await.unwrap();
         let waited = sink.finish().await.unwrap().waited;
@@ -220,7 +220,7 @@ mod tests {
     #[tokio::test]
     async fn a_target_that_takes_nothing_is_not_waited_for_for_ever() {
         let memory = Memory::new(4 << 20, 1);
-        let never = Slow(Duration::from_secs(3600));
+        let never = Slow(Duration::from_hours(1));
         let mut sink = Sink::new(Blank, Some(never), &memory, Duration::from_millis(20), &|_, _| {});
         let error = sink.flush().await.unwrap_err();
         assert_eq!((error.side, error.kind), (Side::Target, Kind::Timeout));

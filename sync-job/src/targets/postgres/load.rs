@@ -5,25 +5,30 @@ use std::collections::HashMap;
 use sqlx::postgres::{PgConnection, PgDatabaseError};
 
 use super::Postgres;
-use super::connect::{classify, close, execute, only_row};
-use super::quote;
+use super::connect::{classify, close, execute};
+use super::mark::Mark;
 use super::{server_message, sql};
 use crate::model::error::{Error, Result};
 use crate::model::schema::TableName;
 use crate::plan::TablePlan;
 use crate::targets::BudgetedBuffer;
-use crate::targets::commit::{self, CommitState};
 use crate::targets::load::{Buffers, ChunkLoader, End, Transaction};
 
 pub(super) async fn open(target: &Postgres, table: &TablePlan, staging: &TableName) -> Result<ChunkLoader> {
     let mut connection = target.connect().await?;
     execute(&mut connection, "BEGIN").await?;
-    let id = only_row(&mut connection, "SELECT pg_current_xact_id()::text AS id").await?.text("id")?;
+    let mark = Mark::leave(&mut connection, staging).await?;
     let names = Names {
         table: table.target.clone(),
         columns: table.columns.iter().map(|column| (column.target.clone(), column.source.clone())).collect(),
     };
-    Ok(ChunkLoader::start(Copy { connection, statement: sql::copy(table, staging), names, target: target.clone(), id }))
+    Ok(ChunkLoader::start(Copy {
+        connection,
+        statement: sql::copy(table, staging),
+        names,
+        target: target.clone(),
+        mark,
+    }))
 }
 
 /// What people know the table and its columns by.
@@ -39,8 +44,7 @@ struct Copy {
     statement: String,
     names: Names,
     target: Postgres,
-    /// The transaction's id, by which its outcome can be found out should the reply to COMMIT be lost.
-    id: String,
+    mark: Mark,
 }
 
 impl Transaction for Copy {
@@ -71,7 +75,7 @@ impl Transaction for Copy {
 
     async fn resolve(self, lost: Error) -> Result<()> {
         drop(self.connection);
-        resolve_commit(&self.target, &self.id, lost).await
+        self.mark.resolve(&self.target, lost).await
     }
 }
 
@@ -95,21 +99,4 @@ impl Names {
             None => failure,
         }
     }
-}
-
-/// Whether the transaction was committed after all (`pg_xact_status`, PostgreSQL documentation 9.27.7).
-pub(super) async fn resolve_commit(target: &Postgres, transaction: &str, lost: Error) -> Result<()> {
-    let query = format!("SELECT pg_xact_status({}::xid8) AS status", quote::literal(transaction));
-    commit::resolve_commit(&format!("transaction {transaction}"), lost, target.config.outage, async || {
-        let mut connection = target.connect().await?;
-        // NULL: too old to be known.
-        let status: Option<String> = only_row(&mut connection, &query).await?.value("status")?;
-        close(connection).await;
-        Ok(match status.as_deref() {
-            Some("committed") => CommitState::Committed,
-            Some("aborted") => CommitState::RolledBack,
-            _ => CommitState::Open,
-        })
-    })
-    .await
 }

@@ -25,6 +25,7 @@ mod indexes;
 mod inspect;
 mod lease;
 mod load;
+mod mark;
 mod permissions;
 mod preserved;
 mod publications;
@@ -254,16 +255,21 @@ impl Target for Postgres {
     }
 
     async fn create_staging(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
-        let name = quote::qualified(&staging.name);
+        let (name, ledger) = (quote::qualified(&staging.name), mark::ledger(&staging.name));
         let mut connection = self.connect().await?;
         make_schema(&mut connection, &staging.name.schema).await?;
         let replaces = table.swap.method == SwapMethod::Rename;
         let storage = if replaces { preserved::storage(&mut connection, &table.target).await? } else { String::new() };
         // What a try left whose reply was lost goes first.
-        let statements = format!(
-            "DROP TABLE IF EXISTS {name}; {}; COMMENT ON TABLE {name} IS {}; ALTER TABLE {name} SET (autovacuum_enabled = off)",
+        let (create, comment) = (
             sql::create_staging(table, &staging.name, &storage),
             lease::staging_comment(self, &table.target.to_string()),
+        );
+        let statements = format!(
+            "DROP TABLE IF EXISTS {name}, {marks}; {create}; COMMENT ON TABLE {name} IS {comment}; \
+             ALTER TABLE {name} SET (autovacuum_enabled = off); \
+             CREATE TABLE {marks} (token bigint PRIMARY KEY); COMMENT ON TABLE {marks} IS {comment}",
+            marks = quote::qualified(&ledger),
         );
         let result = async {
             execute(&mut connection, "BEGIN").await?;
@@ -272,6 +278,7 @@ impl Target for Postgres {
                 preserved::before_load(&mut connection, &table.target, &staging.name).await?;
             }
             publications::hide(&mut connection, &staging.name).await?;
+            publications::hide(&mut connection, &ledger).await?;
             execute(&mut connection, "COMMIT").await
         }
         .await;
@@ -292,8 +299,8 @@ impl Target for Postgres {
 
     async fn drop_staging(&self, staging: &Staging) -> Result<()> {
         let timeout = self.config.lock_timeout.as_millis();
-        let name = quote::qualified(&staging.name);
-        self.run(&format!("SET lock_timeout = {timeout}; DROP TABLE IF EXISTS {name} CASCADE")).await
+        let names = [&staging.name, &mark::ledger(&staging.name)].map(quote::qualified).join(", ");
+        self.run(&format!("SET lock_timeout = {timeout}; DROP TABLE IF EXISTS {names} CASCADE")).await
     }
 
     async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<ChunkLoader> {

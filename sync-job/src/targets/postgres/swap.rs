@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use super::connect::{change, close, execute, only_row, rows};
 use super::indexes::temporary_name;
-use super::load::resolve_commit;
+use super::mark::{self, Mark};
 use super::quote;
 use super::settings::THEIRS;
 use super::{Postgres, in_place, inspect, preserved, sql};
@@ -109,9 +109,19 @@ impl Swap<'_> {
         Ok(())
     }
 
+    /// The ledgers have told all that they had to tell; where one cannot be dropped the next run does it.
     async fn end(self) -> Vec<SwapMethod> {
-        if let Some(connection) = self.connection {
+        let ledgers: Vec<String> =
+            self.items.iter().map(|item| quote::qualified(&mark::ledger(&item.staging.name))).collect();
+        let drop = format!("DROP TABLE IF EXISTS {}", ledgers.join(", "));
+        // It is broken where the reply to COMMIT was lost.
+        let mut is_dropped = false;
+        if let Some(mut connection) = self.connection {
+            is_dropped = change(&mut connection, &drop).await.is_ok();
             close(connection).await;
+        }
+        if !is_dropped && let Err(error) = self.target.run(&drop).await {
+            tracing::warn!(error = error.chain(), "the next run will drop what this one leaves");
         }
         self.methods
     }
@@ -261,11 +271,12 @@ async fn transaction(
             change(connection, &sql::foreign_key(&item.table.target, key, &referenced.table.target)).await?;
         }
     }
-    let id = text_of(connection, "pg_current_xact_id()").await?;
+    let Some(first) = items.first() else { return Ok(()) };
+    let mark = Mark::leave(connection, &first.staging.name).await?;
     // Triggers may wait for the COMMIT. It goes alone: what came after it could fail although the swap is done.
     execute(connection, THEIRS).await?;
     match execute(connection, "COMMIT").await {
-        Err(error) if retry::is_reply_lost(error.kind) => resolve_commit(target, &id, error).await,
+        Err(error) if retry::is_reply_lost(error.kind) => mark.resolve(target, error).await,
         result => result,
     }
 }
