@@ -205,30 +205,9 @@ fn view(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
 
 fn table(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     let name = cursor.object()?;
-    let (mut columns, mut constraints, mut period): (Vec<ColumnDef>, _, _) = (Vec::new(), Vec::new(), None);
     // An edge needs no columns of its own.
-    let has_own = cursor.peek_word() != "AS";
-    if has_own {
-        cursor.expect_token(&Token::LParen)?;
-    }
-    while has_own {
-        if cursor.take("PERIOD FOR SYSTEM_TIME") {
-            period = Some(names(cursor)?);
-        } else if let Some(found) = constraint(cursor, None)? {
-            constraints.push(found);
-        } else {
-            let (column, own) = column(cursor)?;
-            columns.push(column);
-            constraints.extend(own);
-        }
-        if cursor.parser.consume_token(&Token::RParen) {
-            break;
-        }
-        cursor.expect_token(&Token::Comma)?;
-        if cursor.parser.consume_token(&Token::RParen) {
-            break;
-        }
-    }
+    let (mut columns, constraints, period) =
+        if cursor.peek_word() == "AS" { (Vec::new(), Vec::new(), None) } else { body(cursor)? };
     let graph = graph_kind(cursor)?;
     if let Some(kind) = graph {
         columns.splice(0..0, crate::graph::columns(kind, &name));
@@ -246,6 +225,33 @@ fn table(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     crate::temporal::check_period(&name.1, &columns, period.as_deref())?;
     let crate::options::TableOptions { versioned, history, memory } = options;
     Ok(Ddl::CreateTable { name, columns, constraints, versioned, history, memory, graph })
+}
+
+/// Columns, constraints and the period.
+type Body = (Vec<ColumnDef>, Vec<Constraint>, Option<Vec<String>>);
+
+fn body(cursor: &mut Cursor<'_>) -> Result<Body, SqlError> {
+    let (mut columns, mut constraints, mut period): Body = (Vec::new(), Vec::new(), None);
+    cursor.expect_token(&Token::LParen)?;
+    loop {
+        if cursor.take("PERIOD FOR SYSTEM_TIME") {
+            period = Some(names(cursor)?);
+        } else if let Some(found) = constraint(cursor, None)? {
+            constraints.push(found);
+        } else {
+            let (column, own) = column(cursor)?;
+            columns.push(column);
+            constraints.extend(own);
+        }
+        if cursor.parser.consume_token(&Token::RParen) {
+            break;
+        }
+        cursor.expect_token(&Token::Comma)?;
+        if cursor.parser.consume_token(&Token::RParen) {
+            break;
+        }
+    }
+    Ok((columns, constraints, period))
 }
 
 fn graph_kind(cursor: &mut Cursor<'_>) -> Result<Option<crate::graph::Kind>, SqlError> {
