@@ -55,6 +55,7 @@ fn column(name: &str, declared: &str, source_type: SourceType, nullable: bool) -
         identity: None,
         computed: false,
         hidden: false,
+        internal: false,
         masked: false,
         encrypted: false,
         has_default: false,

@@ -81,6 +81,7 @@ mod cases {
     mod swaps;
     mod target_failures;
     mod target_faults;
+    mod target_rules;
     mod terraform;
     mod witness;
     mod workflows;

@@ -298,6 +298,25 @@ pub enum MaskedPolicy {
     Allow,
 }
 
+/// What becomes of names that are longer than the target takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LongNames {
+    #[default]
+    Refuse,
+    /// Their beginning, and a hash of the whole.
+    Hash,
+}
+
+/// What becomes of tables whose rows the target takes only as long as enough of their values are NULL or short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WideRows {
+    #[default]
+    Refuse,
+    Allow,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ColumnPolicy {
@@ -322,6 +341,8 @@ pub enum WitnessPolicy {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableSettings {
     pub names: NameCase,
+    pub long_names: LongNames,
+    pub wide_rows: WideRows,
     pub nul: NulPolicy,
     pub undecodable: UndecodablePolicy,
     pub indexes: IndexPolicy,

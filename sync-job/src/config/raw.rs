@@ -6,8 +6,9 @@ use serde::Deserialize;
 
 use super::explain::explain;
 use super::{
-    Auth, ColumnPolicy, Consistency, Engine, ForeignKeyPolicy, IdentityPolicy, IndexPolicy, Intent, MaskedPolicy,
-    NameCase, NotifyOn, NulPolicy, OnDrift, OutdatedWord, SwapPolicy, TlsMode, UndecodablePolicy, WitnessPolicy,
+    Auth, ColumnPolicy, Consistency, Engine, ForeignKeyPolicy, IdentityPolicy, IndexPolicy, Intent, LongNames,
+    MaskedPolicy, NameCase, NotifyOn, NulPolicy, OnDrift, OutdatedWord, SwapPolicy, TlsMode, UndecodablePolicy,
+    WideRows, WitnessPolicy,
 };
 
 /// The whole file.
@@ -172,6 +173,8 @@ pub struct Tables {
     #[serde(default)]
     pub views: bool,
     pub names: Option<NameCase>,
+    pub long_names: Option<LongNames>,
+    pub wide_rows: Option<WideRows>,
     pub nul: Option<NulPolicy>,
     pub undecodable: Option<UndecodablePolicy>,
     pub indexes: Option<IndexPolicy>,
@@ -207,6 +210,8 @@ pub struct Table {
     pub consistency: Option<Consistency>,
     pub readers: Option<usize>,
     pub names: Option<NameCase>,
+    pub long_names: Option<LongNames>,
+    pub wide_rows: Option<WideRows>,
     pub nul: Option<NulPolicy>,
     pub undecodable: Option<UndecodablePolicy>,
     pub indexes: Option<IndexPolicy>,

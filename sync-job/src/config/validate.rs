@@ -205,6 +205,8 @@ fn target(
 fn defaults(typed: &raw::Tables, consistency: Consistency, swap: SwapPolicy, readers: usize) -> Checked<TableSettings> {
     Ok(TableSettings {
         names: typed.names.unwrap_or_default(),
+        long_names: typed.long_names.unwrap_or_default(),
+        wide_rows: typed.wide_rows.unwrap_or_default(),
         nul: typed.nul.unwrap_or_default(),
         undecodable: typed.undecodable.unwrap_or_default(),
         indexes: typed.indexes.unwrap_or_default(),
@@ -257,6 +259,8 @@ fn table(
         chunk_key: typed.chunk_key,
         settings: TableSettings {
             names: typed.names.unwrap_or(defaults.names),
+            long_names: typed.long_names.unwrap_or(defaults.long_names),
+            wide_rows: typed.wide_rows.unwrap_or(defaults.wide_rows),
             nul: typed.nul.unwrap_or(defaults.nul),
             undecodable: typed.undecodable.unwrap_or(defaults.undecodable),
             indexes: typed.indexes.unwrap_or(defaults.indexes),

@@ -77,6 +77,8 @@ pub struct SourceColumn {
     pub computed: bool,
     /// Period columns of a temporal table declared HIDDEN.
     pub hidden: bool,
+    /// The server keeps it to itself, as the numbers behind a graph's nodes and edges: nobody can read it.
+    pub internal: bool,
     /// What this login sees is a mask, not the value, or may be one.
     pub masked: bool,
     /// Always Encrypted: what is stored can only be read with the column's key.

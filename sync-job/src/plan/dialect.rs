@@ -16,7 +16,7 @@ pub trait Dialect: Send + Sync {
     /// Where tables of the source's schema `dbo` go, unless the job file says otherwise.
     fn default_schema<'a>(&self, database: &'a str) -> &'a str;
 
-    /// The longest name, and what it is counted in.
+    /// The longest name, and what it is counted in. It has room for a hash.
     fn longest_name(&self) -> (usize, &'static str);
 
     fn name_length(&self, name: &str) -> usize;
@@ -65,6 +65,14 @@ pub trait Dialect: Send + Sync {
         let _ = columns;
         None
     }
+
+    /// Whether the columns that a foreign key refers to must come in the order of the index over them.
+    fn refers_in_order_of_index(&self) -> bool {
+        false
+    }
+
+    /// Whether a foreign key can lead from a column of one type to one of another, as overrides of types may have it.
+    fn refers_across_types(&self, from: &str, to: &str) -> bool;
 
     /// Whether the catalog's spelling of a type and the plan's mean the same.
     fn same_type(&self, found: &str, wanted: &str) -> bool;

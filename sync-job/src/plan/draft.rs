@@ -9,7 +9,7 @@ use super::{
 };
 use crate::config::{
     ColumnPolicy, IdentityPolicy, JobConfig, MaskedPolicy, NulPolicy, Pattern, TableConfig, TableSettings,
-    UndecodablePolicy,
+    UndecodablePolicy, WideRows,
 };
 use crate::model::facts::{Catalog, SourceFacts};
 use crate::model::logical::{LogicalType, Unmapped};
@@ -113,6 +113,7 @@ fn plan_table(
     let target = target_name(config, source, settings, own, dialect);
     let mut findings = Vec::new();
     let columns = plan_columns(source, settings, own, dialect, &mut findings, tally);
+    findings.extend(names::check(Named::Schema, &target.schema, &source.name, dialect));
     findings.extend(names::check(Named::Table, &target.name, &source.name, dialect));
     findings
         .extend(columns.iter().filter_map(|column| names::check(Named::Column, &column.target, &source.name, dialect)));
@@ -182,6 +183,10 @@ fn plan_table(
         source: source.name.clone(),
     };
     dialect.fit(&mut plan);
+    if settings.wide_rows == WideRows::Allow {
+        let may_fit = plan.findings.iter_mut().filter(|finding| finding.id == FindingId::RowMayBeTooLong);
+        may_fit.for_each(|finding| finding.severity = Severity::Warning);
+    }
     plan
 }
 
@@ -196,8 +201,13 @@ fn target_name(
     let schema = || config.target.schemas.target(&source.name.schema, settings.names, default);
     match own.and_then(|own| own.target.clone()) {
         Some(target) => TableName::new(target.schema.unwrap_or_else(schema), target.name),
-        None => TableName::new(schema(), settings.names.apply(&source.name.name)),
+        None => TableName::new(schema(), mapped_name(&source.name.name, settings, dialect)),
     }
+}
+
+/// A table's or a column's name by the rules of the job file.
+fn mapped_name(name: &str, settings: &TableSettings, dialect: &dyn Dialect) -> String {
+    names::shorten(settings.names.apply(name), settings.long_names, dialect)
 }
 
 /// The key's columns, or the first unique index's, as far as they are copied.
@@ -254,7 +264,10 @@ fn plan_columns(
         });
         let skipped = (column.computed && settings.computed == ColumnPolicy::Skip)
             || (column.hidden && settings.hidden == ColumnPolicy::Skip);
-        if !chosen || skipped {
+        if column.internal {
+            tally.not_created.push(NotCreated::new(What::Column, &column.name, Why::Internal));
+        }
+        if !chosen || skipped || column.internal {
             tally.excluded.insert(column.name.clone());
             continue;
         }
@@ -298,7 +311,8 @@ fn plan_columns(
         match mapping(column, wanted.map(|(_, wanted)| wanted.as_str()), dialect) {
             Ok((holds, mapping)) => {
                 let renamed = own.and_then(|own| own.rename.iter().find(|(name, _)| same(name, &column.name)));
-                let name = renamed.map_or_else(|| settings.names.apply(&column.name), |(_, name)| name.clone());
+                let name =
+                    renamed.map_or_else(|| mapped_name(&column.name, settings, dialect), |(_, name)| name.clone());
                 let mut plan = column_plan(column, name, holds, mapping, settings);
                 if source.may_show_masks.is_some() {
                     plan.unwitnessed = Some(super::Unwitnessed::MayBeMasked);
@@ -397,7 +411,7 @@ fn companion(
         CompanionKind::VariantType => ("type", settings.variant_type_column),
     };
     is_wanted.then(|| ColumnPlan {
-        target: format!("{}_{suffix}", beside.target),
+        target: names::shorten(format!("{}_{suffix}", beside.target), settings.long_names, dialect),
         holds: companion.holds,
         read: companion.read.clone(),
         companion: Some(companion.kind),

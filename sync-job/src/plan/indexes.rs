@@ -173,14 +173,20 @@ pub fn foreign_keys(
                 return Err(Why::Unsupported(reason));
             }
             let referenced_columns = target_columns(referenced, &key.referenced_columns)?;
-            let has_key = referenced.indexes.iter().any(|index| {
+            let unique = referenced.indexes.iter().find(|index| {
                 index.kind != IndexKind::Plain
                     && index.columns.len() == referenced_columns.len()
                     && index.columns.iter().all(|(name, _)| referenced_columns.contains(name))
             });
-            if !has_key {
-                return Err(Why::NoUniqueKey(referenced.target.clone()));
+            let unique = unique.ok_or_else(|| Why::NoUniqueKey(referenced.target.clone()))?;
+            let mut pairs: Vec<(String, String)> = columns.into_iter().zip(referenced_columns).collect();
+            if let Some(reason) = other_types(&pairs, &tables[own], referenced, dialect) {
+                return Err(Why::Unsupported(reason));
             }
+            if dialect.refers_in_order_of_index() {
+                pairs.sort_by_key(|(_, name)| unique.columns.iter().position(|(own, _)| own == name));
+            }
+            let (columns, referenced_columns) = pairs.into_iter().unzip();
             Ok((referenced.target.clone(), columns, referenced_columns))
         };
         match attempt() {
@@ -197,6 +203,24 @@ pub fn foreign_keys(
         tally.foreign_keys.insert(key.name.clone());
     }
     (planned, not_created)
+}
+
+/// Why the target does not take a foreign key between columns of these types, if it does not.
+fn other_types(
+    pairs: &[(String, String)],
+    table: &TablePlan,
+    referenced: &TablePlan,
+    dialect: &dyn Dialect,
+) -> Option<String> {
+    let type_of = |table: &TablePlan, name: &String| {
+        let found = table.columns.iter().find(|column| &column.target == name);
+        found.map(|column| column.mapping.final_type().to_owned())
+    };
+    pairs.iter().find_map(|(from, to)| {
+        let (own, other) = (type_of(table, from)?, type_of(referenced, to)?);
+        (!dialect.refers_across_types(&own, &other))
+            .then(|| format!("{from} is {own}, and {to} of {} is {other}", referenced.target))
+    })
 }
 
 fn target_columns(table: &TablePlan, names: &[String]) -> Result<Vec<String>, Why> {

@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Dialect, Finding, FindingId, Severity, TablePlan};
+use crate::config::LongNames;
 use crate::model::schema::TableName;
 
 /// What has a name that the target must take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {
+    Schema,
     Table,
     Column,
 }
@@ -15,6 +17,7 @@ pub enum Named {
 /// A finding for a name that the target would cut, or not take.
 pub fn check(named: Named, name: &str, table: &TableName, dialect: &dyn Dialect) -> Option<Finding> {
     let what = match named {
+        Named::Schema => "the schema",
         Named::Table => "the table name",
         Named::Column => "the column name",
     };
@@ -25,14 +28,22 @@ pub fn check(named: Named, name: &str, table: &TableName, dialect: &dyn Dialect)
         return Some(refuse(
             FindingId::NameTooLong,
             format!("{what} {name:?} has {length} {unit} and the target takes {longest}"),
-            "Give a shorter name in the job file (target, or [table.rename]).",
+            match named {
+                Named::Schema => "Give it a shorter name in [target.schemas].",
+                _ => {
+                    "Give a shorter name in the job file (target, or [table.rename]), or set long_names = \"hash\" for all such names."
+                }
+            },
         ));
     }
     let reason = dialect.refuse_name(named, name)?;
     Some(refuse(
         FindingId::NameNotTaken,
         format!("{what} {name:?}: {reason}"),
-        "Give another name in the job file (target, or [table.rename]).",
+        match named {
+            Named::Schema => "Give another schema in the job file (target, or [target.schemas]).",
+            _ => "Give another name in the job file (target, or [table.rename]).",
+        },
     ))
 }
 
@@ -70,6 +81,32 @@ pub fn collisions(tables: &[TablePlan], dialect: &dyn Dialect) -> Vec<Finding> {
     findings
 }
 
+/// The name as the target takes it: where it is too long and the job file allows that, its beginning and a hash of the whole.
+pub fn shorten(name: String, policy: LongNames, dialect: &dyn Dialect) -> String {
+    let (longest, _) = dialect.longest_name();
+    if policy == LongNames::Refuse || dialect.name_length(&name) <= longest {
+        return name;
+    }
+    with_hash(&name, dialect)
+}
+
+/// The beginning of a name and a hash of the whole, as long as the target takes.
+fn with_hash(name: &str, dialect: &dyn Dialect) -> String {
+    /// An underscore and 32 bits.
+    const HASH_LENGTH: usize = 9;
+    let (longest, _) = dialect.longest_name();
+    let hash = crate::rows::digest::hash_bytes(name.as_bytes()) as u32;
+    let mut beginning = String::new();
+    for letter in name.chars() {
+        beginning.push(letter);
+        if dialect.name_length(&beginning) > longest - HASH_LENGTH {
+            beginning.pop();
+            break;
+        }
+    }
+    format!("{beginning}_{hash:08x}")
+}
+
 /// Makes an index or key name unique in its schema and short enough.
 pub fn unique(name: &str, table: &str, taken: &mut HashSet<String>, dialect: &dyn Dialect) -> String {
     let (longest, _) = dialect.longest_name();
@@ -79,13 +116,7 @@ pub fn unique(name: &str, table: &str, taken: &mut HashSet<String>, dialect: &dy
             return candidate;
         }
     }
-    let full = format!("{table}_{name}");
-    let hash = crate::rows::digest::hash_bytes(full.as_bytes()) as u32;
-    let mut end = full.len().min(longest - 9);
-    while !full.is_char_boundary(end) {
-        end -= 1;
-    }
-    let short = format!("{}_{hash:08x}", &full[..end]);
+    let short = with_hash(&format!("{table}_{name}"), dialect);
     taken.insert(dialect.fold(&short));
     short
 }
@@ -115,6 +146,17 @@ pub fn give_way(
 mod tests {
     use super::*;
     use crate::targets::postgres::PostgresDialect;
+
+    #[test]
+    fn long_names_keep_their_beginning_and_differ_where_they_did() {
+        let long = |end: &str| format!("{}{end}", "Über ".repeat(16));
+        let short = |name: String| shorten(name, LongNames::Hash, &PostgresDialect);
+        let (one, other) = (short(long("a")), short(long("b")));
+        assert!(one.len() <= 63 && one.starts_with("Über Über ") && one != other, "{one} {other}");
+        assert_eq!(short(long("a")), one);
+        assert_eq!(short("short".to_owned()), "short");
+        assert_eq!(shorten(long("a"), LongNames::Refuse, &PostgresDialect), long("a"));
+    }
 
     #[test]
     fn index_names_stay_unique_and_short() {

@@ -11,6 +11,7 @@ plain_coded! {
         ForeignKey = "foreign_key",
         /// The name is the column's.
         Identity = "identity",
+        Column = "column",
         /// The name is their number.
         ColumnDefaults = "column_defaults",
         /// All of an index.
@@ -51,6 +52,8 @@ coded! {
         /// The target's indexes carry no other columns.
         KeyAlone = "key_alone",
         TooLong = "too_long",
+        /// Found when it was built.
+        RefusedForLength = "refused_for_length",
         AscendsOnly = "ascends_only",
         /// The table that a foreign key refers to.
         NoUniqueKey(TableName) = "no_unique_key",
@@ -59,6 +62,8 @@ coded! {
         NotAnInteger(String) = "not_an_integer",
         /// MySQL's condition for AUTO_INCREMENT.
         LeadsNoKey = "leads_no_key",
+        /// A column that the source's server keeps to itself.
+        Internal = "internal",
         NotAtSource = "not_at_source",
         UpdatedInPlace = "updated_in_place",
         /// The table that a foreign key refers to is updated in place and has no such key.
@@ -126,6 +131,7 @@ impl std::fmt::Display for NotCreated {
             What::PrimaryKey => write!(f, "primary key {name}")?,
             What::ForeignKey => write!(f, "foreign key {name}")?,
             What::Identity => write!(f, "identity of {name}")?,
+            What::Column => write!(f, "column {name}")?,
             What::ColumnDefaults => write!(f, "{name} column default(s)")?,
             What::IncludedColumns => write!(f, "included columns of index {name}")?,
             What::IncludedColumn => write!(f, "included column {name} of index {of}")?,
@@ -153,6 +159,7 @@ impl std::fmt::Display for Why {
             Why::Unsupported(words) => f.write_str(words),
             Why::KeyAlone => f.write_str("its key alone is indexed"),
             Why::TooLong => f.write_str("its values may be longer than a row of an index on the target"),
+            Why::RefusedForLength => f.write_str("the target refuses it: a row of it would be too long"),
             Why::AscendsOnly => f.write_str("it ascends on the target"),
             Why::NoUniqueKey(table) => {
                 write!(f, "{table} has no unique key over the referenced columns on the target")
@@ -160,6 +167,7 @@ impl std::fmt::Display for Why {
             Why::FilledByJob => f.write_str("the copy is filled by this job alone"),
             Why::NotAnInteger(target_type) => write!(f, "only integers count up, and it is {target_type}"),
             Why::LeadsNoKey => f.write_str("AUTO_INCREMENT must lead the primary key and count upwards"),
+            Why::Internal => f.write_str("the source's server keeps it to itself and lets nobody read it"),
             Why::NotAtSource => f.write_str("it goes away with the old table, since the source has none like it"),
             Why::UpdatedInPlace => f.write_str("the table is kept as it is, without"),
             Why::ReferencedInPlace(table) => write!(f, "{table} is kept as it is, without a key for it"),

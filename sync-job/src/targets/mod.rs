@@ -6,7 +6,7 @@ use std::future::Future;
 use crate::model::error::Result;
 use crate::model::facts::TargetFacts;
 use crate::model::schema::TableName;
-use crate::plan::{Dialect, Finding, InvisibleSessions, SwapMethod, TablePlan, TargetTable};
+use crate::plan::{Dialect, Finding, InvisibleSessions, NotCreated, SwapMethod, TablePlan, TargetTable};
 use crate::proof::ticket::SwapTicket;
 use crate::proof::witness;
 use crate::rows::digest::TableDigest;
@@ -16,6 +16,7 @@ mod buffer;
 mod commit;
 pub mod decisions;
 pub mod encode;
+mod indexes;
 mod lease;
 mod load;
 pub mod mysql;
@@ -125,8 +126,13 @@ pub trait Target: Send + Sync + 'static {
     /// Changes columns to the types that the job file asks for beyond what can be verified.
     fn convert(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<()>> + Send;
 
-    /// Builds the indexes and keys of the staging table; what a try that broke off left of them goes first.
-    fn build_indexes(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<()>> + Send;
+    /// Builds the indexes and keys of the staging table; what a try that broke off left of them goes first. Answers with the plain
+    /// indexes that the server refuses for the length of their rows: the table goes without them.
+    fn build_indexes(
+        &self,
+        table: &TablePlan,
+        staging: &Staging,
+    ) -> impl Future<Output = Result<Vec<NotCreated>>> + Send;
 
     /// Exact row count of the table that readers see now.
     fn count(&self, relation: &TableName) -> impl Future<Output = Result<u64>> + Send;

@@ -115,6 +115,7 @@ fn column(name: &str, place: usize, holds: LogicalType, nullable: bool) -> Sourc
         identity: None,
         computed: false,
         hidden: false,
+        internal: false,
         masked: false,
         encrypted: false,
         has_default: false,

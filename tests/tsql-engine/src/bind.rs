@@ -103,6 +103,10 @@ impl Scope<'_> {
             if qualifier.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(&source.alias)) {
                 continue;
             }
+            let of_table = source.table.iter().flat_map(|table| &table.columns);
+            if of_table.filter(|column| crate::graph::is_internal(column)).any(|column| same(&column.name, name)) {
+                return Err(crate::graph::refused(name));
+            }
             for column in &source.columns {
                 if same(&column.name, name) {
                     if found.is_some() {

@@ -18,7 +18,7 @@ CREATE TABLE "$objects"(object_id INTEGER PRIMARY KEY, name TEXT, schema_id INTE
 CREATE TABLE "$columns"(object_id INTEGER, column_id INTEGER, name TEXT, type TEXT, collation TEXT, user_type INTEGER,
   nullable INTEGER, identity INTEGER DEFAULT 0, seed BLOB, increment BLOB, last_value INTEGER,
   computed TEXT, persisted INTEGER DEFAULT 0, default_id INTEGER DEFAULT 0, masked TEXT, rowguid INTEGER DEFAULT 0,
-  encryption INTEGER, generated INTEGER DEFAULT 0, hidden INTEGER DEFAULT 0, sparse INTEGER DEFAULT 0,
+  encryption INTEGER, generated INTEGER DEFAULT 0, hidden INTEGER DEFAULT 0, sparse INTEGER DEFAULT 0, graph INTEGER DEFAULT 0,
   PRIMARY KEY(object_id, column_id));
 CREATE TABLE "$indexes"(object_id INTEGER, index_id INTEGER, name TEXT, type INTEGER, is_unique INTEGER DEFAULT 0,
   is_pk INTEGER DEFAULT 0, is_uc INTEGER DEFAULT 0, filter TEXT, PRIMARY KEY(object_id, index_id));
@@ -44,6 +44,8 @@ pub struct TableColumn {
     pub default: Option<String>,
     pub generated: i64,
     pub hidden: bool,
+    /// What it is to a graph; 0 is nothing.
+    pub graph: i64,
 }
 
 /// A table, a view, or one of TPC-H's tables.
@@ -136,7 +138,7 @@ pub fn find_at(connection: &Connection, place: &Place, schema: &str, name: &str)
     let Some(mut table) = head else { return Ok(None) };
     let mut statement = connection.prepare_cached(&format!(
         "SELECT c.column_id, c.name, c.type, c.collation, c.nullable, c.identity, c.computed, d.definition,
-                c.generated, c.hidden
+                c.generated, c.hidden, c.graph
          FROM {at}\"$columns\" c LEFT JOIN {at}\"$objects\" d ON d.object_id = c.default_id
          WHERE c.object_id = ?1 ORDER BY c.column_id"
     ))?;
@@ -154,6 +156,7 @@ pub fn find_at(connection: &Connection, place: &Place, schema: &str, name: &str)
             default: row.get(7)?,
             generated: row.get(8)?,
             hidden: row.get(9)?,
+            graph: row.get(10)?,
         });
     }
     Ok(Some(table))

@@ -78,11 +78,14 @@ fn define(session: &Session, ddl: &Ddl) -> Result<(), SqlError> {
                 params![name.1, schema, type_text(&sql_type), collation, nullable, assembly],
             )?;
         }
-        Ddl::CreateTable { name, columns, constraints, versioned, history, memory } => {
+        Ddl::CreateTable { name, columns, constraints, versioned, history, memory, graph } => {
             create_table(session, name, columns, constraints)?;
             let created = table(session, name)?;
             connection
                 .execute("UPDATE \"$objects\" SET memory = ?2 WHERE object_id = ?1", params![created.id, memory])?;
+            if graph.is_some() {
+                add_graph_index(session, &created)?;
+            }
             if *versioned {
                 crate::temporal::enable(session, &created, history.as_ref())?;
             }
@@ -262,12 +265,12 @@ fn insert_column(session: &Session, on: &Table, id: i64, column: &ColumnDef) -> 
         None => resolve(session, column)?,
     };
     connection.execute(
-        "INSERT INTO \"$columns\"(object_id,column_id,name,type,collation,user_type,nullable,identity,seed,increment,computed,persisted,masked,rowguid,encryption,generated,hidden,sparse)
-         VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
+        "INSERT INTO \"$columns\"(object_id,column_id,name,type,collation,user_type,nullable,identity,seed,increment,computed,persisted,masked,rowguid,encryption,generated,hidden,sparse,graph)
+         VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)",
         params![
             on.id, id, column.name, text, collation, user, nullable && column.identity.is_none(), column.identity.is_some(),
             column.identity.map(|pair| whole(pair.0)), column.identity.map(|pair| whole(pair.1)), column.computed, column.persisted, column.masked,
-            column.rowguid, column.encrypted.then_some(1), column.generated, column.hidden, column.sparse
+            column.rowguid, column.encrypted.then_some(1), column.generated, column.hidden, column.sparse, column.graph
         ],
     )?;
     if let Some((name, text)) = &column.default {
@@ -296,6 +299,22 @@ pub fn add_default(session: &Session, on: &Table, column: i64, name: Option<&str
         params![on.id, column, id],
     )?;
     Ok(())
+}
+
+/// The identifiers of nodes and edges are unique.
+fn add_graph_index(session: &Session, table: &Table) -> Result<(), SqlError> {
+    let Some(id) = table.columns.iter().find(|column| column.graph == 1) else { return Ok(()) };
+    let index = Index {
+        name: &crate::graph::index_name(&table.name),
+        kind: 2,
+        unique: true,
+        primary: false,
+        constraint: false,
+        columns: &[(id.name.clone(), false)],
+        include: &[],
+        filter: None,
+    };
+    add_index(session, table, &index)
 }
 
 /// A column that a versioned table got is its history's, too; rows of the past get its default.

@@ -19,6 +19,8 @@ pub struct ColumnDef {
     pub masked: Option<String>,
     pub generated: i64,
     pub hidden: bool,
+    /// What it is to a graph; 0 is nothing.
+    pub graph: i64,
     pub sparse: bool,
     pub rowguid: bool,
     pub encrypted: bool,
@@ -81,6 +83,7 @@ pub enum Ddl {
         versioned: bool,
         history: Option<(String, String)>,
         memory: bool,
+        graph: Option<crate::graph::Kind>,
     },
     CreateView {
         name: (String, String),

@@ -205,7 +205,33 @@ fn view(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
 
 fn table(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
     let name = cursor.object()?;
-    let (mut columns, mut constraints, mut period): (Vec<ColumnDef>, _, _) = (Vec::new(), Vec::new(), None);
+    // An edge needs no columns of its own.
+    let (mut columns, constraints, period) =
+        if cursor.peek_word() == "AS" { (Vec::new(), Vec::new(), None) } else { body(cursor)? };
+    let graph = graph_kind(cursor)?;
+    if let Some(kind) = graph {
+        columns.splice(0..0, crate::graph::columns(kind, &name));
+    }
+    let mut options = crate::options::TableOptions::default();
+    loop {
+        if cursor.take("WITH") {
+            crate::options::table(&cursor.parenthesized()?, &mut options)?;
+        } else if ["ON", "TEXTIMAGE_ON"].contains(&cursor.peek_word().as_str()) {
+            filegroup(cursor)?;
+        } else {
+            break;
+        }
+    }
+    crate::temporal::check_period(&name.1, &columns, period.as_deref())?;
+    let crate::options::TableOptions { versioned, history, memory } = options;
+    Ok(Ddl::CreateTable { name, columns, constraints, versioned, history, memory, graph })
+}
+
+/// Columns, constraints and the period.
+type Body = (Vec<ColumnDef>, Vec<Constraint>, Option<Vec<String>>);
+
+fn body(cursor: &mut Cursor<'_>) -> Result<Body, SqlError> {
+    let (mut columns, mut constraints, mut period): Body = (Vec::new(), Vec::new(), None);
     cursor.expect_token(&Token::LParen)?;
     loop {
         if cursor.take("PERIOD FOR SYSTEM_TIME") {
@@ -225,19 +251,18 @@ fn table(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
             break;
         }
     }
-    let mut options = crate::options::TableOptions::default();
-    loop {
-        if cursor.take("WITH") {
-            crate::options::table(&cursor.parenthesized()?, &mut options)?;
-        } else if ["ON", "TEXTIMAGE_ON"].contains(&cursor.peek_word().as_str()) {
-            filegroup(cursor)?;
-        } else {
-            break;
-        }
-    }
-    crate::temporal::check_period(&name.1, &columns, period.as_deref())?;
-    let crate::options::TableOptions { versioned, history, memory } = options;
-    Ok(Ddl::CreateTable { name, columns, constraints, versioned, history, memory })
+    Ok((columns, constraints, period))
+}
+
+fn graph_kind(cursor: &mut Cursor<'_>) -> Result<Option<crate::graph::Kind>, SqlError> {
+    Ok(if !cursor.take("AS") {
+        None
+    } else if cursor.take("NODE") {
+        Some(crate::graph::Kind::Node)
+    } else {
+        cursor.expect("EDGE")?;
+        Some(crate::graph::Kind::Edge)
+    })
 }
 
 /// A column and the constraints written with it.

@@ -164,6 +164,7 @@ fn insert_rows(session: &mut Session, insert: &Insert) -> Result<u64, SqlError> 
         let own = |column: &&TableColumn| {
             column.computed.is_none()
                 && column.generated == 0
+                && column.graph == 0
                 && (explicit || !column.identity)
                 && !matches!(column.sql_type, SqlType::RowVersion)
         };
@@ -286,7 +287,9 @@ fn other_columns(
         if given.iter().any(|own| own.id == column.id) || column.computed.is_some() {
             continue;
         }
-        values.push(if column.identity {
+        values.push(if column.graph == 1 {
+            crate::graph::next_id(session, table, column)?
+        } else if column.identity {
             counted = Some(column.id);
             next_identity(session, binder, table, column, counter)?
         } else if matches!(column.sql_type, SqlType::RowVersion) {

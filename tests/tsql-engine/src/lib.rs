@@ -50,6 +50,7 @@ mod error;
 mod expr;
 mod from;
 mod functions;
+mod graph;
 mod hierarchy;
 mod instance;
 mod like;

@@ -16,6 +16,10 @@ pub struct Quirks {
     pub empty_in_joins: Option<String>,
     /// A column of a catalog view, such as `sys.columns.is_nullable`, that has no values.
     pub without_values: Option<String>,
+    /// `SERVERPROPERTY('EngineEdition')`, such as 5 of Azure SQL Database.
+    pub engine_edition: Option<i64>,
+    /// The database is a readable secondary replica, to which a listener leads; other databases are on another server.
+    pub secondary: bool,
 }
 
 impl Quirks {
@@ -33,13 +37,18 @@ impl Quirks {
 
 impl Session {
     /// Sets a quirk of the session's database by name: `no sys schema`, `unmask of database only`, `joined sys.indexes is
-    /// empty`, `sys.columns.is_nullable is null`.
+    /// empty`, `sys.columns.is_nullable is null`, `engine edition 5`, `secondary replica`.
     pub fn set_quirk(&self, name: &str, on: bool) -> Result<(), SqlError> {
         let mut quirks = self.env().quirks();
         let view = name.strip_prefix("joined ").and_then(|rest| rest.strip_suffix(" is empty"));
         match (name, view, name.strip_suffix(" is null")) {
             ("no sys schema", ..) => quirks.no_sys_schema = on,
             ("unmask of database only", ..) => quirks.unmask_of_database_only = on,
+            ("secondary replica", ..) => quirks.secondary = on,
+            (name, ..) if name.starts_with("engine edition ") => {
+                let number = name.rsplit(' ').next().and_then(|digits| digits.parse().ok());
+                quirks.engine_edition = number.filter(|_| on);
+            }
             (_, Some(view), _) => quirks.empty_in_joins = on.then(|| view.to_owned()),
             (_, _, Some(column)) => quirks.without_values = on.then(|| column.to_owned()),
             _ => return Err(error(40_000, format!("simulator: no quirk is called '{name}'"))),

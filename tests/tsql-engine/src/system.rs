@@ -7,7 +7,6 @@ use crate::env::Env;
 use crate::error::unsupported;
 use crate::expr::{null, nvarchar, text_constant};
 use crate::value::{Len, SqlError, SqlType, Value};
-use crate::version::Version;
 
 /// The present moment, in UTC.
 pub fn now() -> Moment {
@@ -215,10 +214,10 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
         "host_name" => text(env.host)?,
         "is_srvrolemember" | "is_member" | "is_rolemember" => int(i64::from(env.admin)),
         "has_perms_by_name" => has_permission(binder, arguments)?,
-        "serverproperty" => property(env.instance.version(), &argument(arguments, 0)?.unwrap_or_default())?,
+        "serverproperty" => property(env, &argument(arguments, 0)?.unwrap_or_default())?,
         "databasepropertyex" => {
             let value = match argument(arguments, 1)?.unwrap_or_default().to_ascii_lowercase().as_str() {
-                "updateability" if env.read_only => "READ_ONLY",
+                "updateability" if env.read_only || env.quirks().secondary => "READ_ONLY",
                 "updateability" => "READ_WRITE",
                 "collation" => crate::types::DEFAULT_COLLATION,
                 "status" => "ONLINE",
@@ -257,14 +256,16 @@ fn variant(bound: Bound) -> Bound {
     }
 }
 
-fn property(version: Version, name: &str) -> Result<Bound, SqlError> {
+fn property(env: &Env<'_>, name: &str) -> Result<Bound, SqlError> {
+    let (version, quirks) = (env.instance.version(), env.quirks());
     Ok(variant(match name.to_ascii_lowercase().as_str() {
         "productversion" => text(&version.number())?,
         "productmajorversion" => text(&version.build()[0].to_string())?,
         "productlevel" => text("RTM")?,
-        "engineedition" => int(3),
+        "engineedition" => int(quirks.engine_edition.unwrap_or(3)),
         "edition" => text("Developer Edition (simulator)")?,
         "collation" => text(crate::types::DEFAULT_COLLATION)?,
+        "servername" if quirks.secondary => text("SECONDARY")?,
         "servername" | "machinename" => text("SIMULATOR")?,
         "isintegratedsecurityonly" | "isclustered" | "ishadrenabled" => int(0),
         _ => return Ok(Bound { sql_type: SqlType::SqlVariant, ..null() }),

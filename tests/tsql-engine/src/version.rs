@@ -70,7 +70,7 @@ impl Version {
             ("masked_columns" | "security_policies" | "security_predicates" | "periods", _) => Version::V2016,
             ("tables", "is_memory_optimized" | "durability") => Version::V2014,
             ("tables", "temporal_type" | "temporal_type_desc" | "history_table_id" | "is_external") => Version::V2016,
-            ("tables", "is_node" | "is_edge") => Version::V2017,
+            ("tables", "is_node" | "is_edge") | ("columns" | "all_columns", "graph_type") => Version::V2017,
             ("columns" | "all_columns", "is_masked" | "encryption_type" | "generated_always_type" | "is_hidden") => {
                 Version::V2016
             }

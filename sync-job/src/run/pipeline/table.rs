@@ -141,16 +141,16 @@ async fn verify_and_index<S: Source, T: Target>(
                 .await
                 .map_err(|error| (Stage::Convert, error))?;
         }
-        context
+        let refused = context
             .policy
             .retry(&format!("{name}: indexes"), &mut index_retries, || {
                 context.while_target_answers(target.build_indexes(table, staging))
             })
             .await
             .map_err(|error| (Stage::Index, error))?;
-        Ok(started.elapsed().as_secs_f64())
+        Ok((started.elapsed().as_secs_f64(), refused))
     };
-    let ((held, verified, (witnessed, asked)), indexed) = if table.has_conversions() {
+    let ((held, verified, (witnessed, asked)), (indexed, refused)) = if table.has_conversions() {
         let held = digest.await?;
         (held, index.await?)
     } else {
@@ -160,6 +160,8 @@ async fn verify_and_index<S: Source, T: Target>(
     report.stages.witness = asked;
     report.stages.index = indexed;
     report.retries += retries + witness_retries + index_retries;
+    report.warnings.extend(refused.iter().map(|index| format!("not created: {index}")));
+    report.not_created.extend(refused);
     Ok((held, witnessed))
 }
 

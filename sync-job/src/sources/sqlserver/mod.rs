@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::SourceConfig;
+use crate::config::{Intent, SourceConfig};
 use crate::connect::reach::Reach;
 use crate::connect::retry::worth_retrying;
 use crate::model::error::{Error, Kind, Result};
@@ -35,6 +35,8 @@ pub mod types;
 mod witness;
 
 pub use facts::ServerFacts;
+
+use facts::NoSnapshots;
 pub use field::column_type;
 pub use reader::SqlServerReader;
 
@@ -73,7 +75,13 @@ impl Source for SqlServer {
     const VIEW: &'static str = "database snapshot";
 
     async fn facts(&self) -> Result<ServerFacts> {
-        facts::read(&mut self.connect(None).await?).await
+        let mut facts = facts::read(&mut self.connect(None).await?).await?;
+        // Only a readable secondary can be behind a listener that leads elsewhere.
+        let may_be_routed = self.config.intent == Intent::ReadOnly && facts.read_only && facts.no_snapshots.is_none();
+        if may_be_routed && facts::is_elsewhere(&facts, &mut self.connect(Some("master")).await?).await? {
+            facts.no_snapshots = Some(NoSnapshots::Elsewhere);
+        }
+        Ok(facts)
     }
 
     async fn catalog(&self) -> Result<Catalog> {

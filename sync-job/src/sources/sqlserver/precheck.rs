@@ -1,6 +1,6 @@
 //! What a SQL Server may refuse a run, and the T-SQL that mends it. No I/O.
 
-use super::facts::ServerFacts;
+use super::facts::{NoSnapshots, ServerFacts};
 use super::quote::{identifier, qualified};
 use crate::config::Consistency;
 use crate::model::schema::{SourceKind, TableName};
@@ -37,7 +37,11 @@ pub fn judge(plan: &RunPlan, source: &ServerFacts, unreadable: &[TableName]) -> 
             ),
         ));
     }
-    if uses(Consistency::DatabaseSnapshot) && source.data_files.is_empty() {
+    if uses(Consistency::DatabaseSnapshot)
+        && let Some(why) = source.no_snapshots
+    {
+        findings.push(no_snapshots(why));
+    } else if uses(Consistency::DatabaseSnapshot) && source.data_files.is_empty() {
         findings.push(Finding::new(
             FindingId::DatabaseSnapshot,
             Severity::Refusal,
@@ -72,6 +76,19 @@ pub fn judge(plan: &RunPlan, source: &ServerFacts, unreadable: &[TableName]) -> 
         findings.push(finding.on(table));
     }
     findings
+}
+
+fn no_snapshots(why: NoSnapshots) -> Finding {
+    let (reason, remedy) = match why {
+        NoSnapshots::Azure => ("Azure SQL has no database snapshots", "Set consistency = \"snapshot\"."),
+        NoSnapshots::Rds => ("Amazon RDS has no database snapshots of SQL Server", "Set consistency = \"snapshot\"."),
+        NoSnapshots::Elsewhere => (
+            "source.host is a listener that leads to a secondary replica, and would look for the snapshot on another server",
+            "Set source.host to the replica itself, or source.intent = \"read-write\", or consistency = \"snapshot\".",
+        ),
+    };
+    let message = format!("consistency = \"database-snapshot\", but {reason}");
+    Finding::new(FindingId::DatabaseSnapshot, Severity::Refusal, message, remedy)
 }
 
 /// A filter that the server does not take; `problem`: why, in its words.

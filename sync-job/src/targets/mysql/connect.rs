@@ -103,13 +103,27 @@ const SESSION: [&str; 7] = [
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
 ];
 
+/// Of the session's settings the one that triggers see: the rest of theirs is kept with them.
+pub const OUR_TIME_ZONE: &str = "time_zone = '+00:00'";
+
 /// Runs one statement that returns nothing of interest.
 pub async fn execute(connection: &mut Conn, sql: &str) -> Result<()> {
     tracing::debug!(sql, "target");
-    connection
-        .query_drop(sql)
-        .await
-        .map_err(|error| classify(error, format!("the target did not accept: {}", shorten(sql))))
+    connection.query_drop(sql).await.map_err(|error| refused(error, sql))
+}
+
+/// As [`execute`]. If a key or a row would be longer than the server takes, the error is the answer.
+pub async fn execute_if_it_fits(connection: &mut Conn, sql: &str) -> Result<Option<Error>> {
+    tracing::debug!(sql, "target");
+    let Err(error) = connection.query_drop(sql).await else { return Ok(None) };
+    let is_too_long =
+        matches!(&error, mysql_async::Error::Server(server) if server_message::TOO_LONG.contains(&server.code));
+    let error = refused(error, sql);
+    if is_too_long { Ok(Some(error)) } else { Err(error) }
+}
+
+fn refused(error: mysql_async::Error, sql: &str) -> Error {
+    classify(error, format!("the target did not accept: {}", shorten(sql)))
 }
 
 /// The rows of a query.

@@ -13,6 +13,9 @@ use super::{row_size, sql};
 /// An index key's limit in a page of 16 KiB, in bytes.
 const MOST_KEY_BYTES: u64 = 3_072;
 
+/// MySQL 8.0 Reference Manual, chapters 7.3, 28, 29 and 30. RDS keeps the first from everybody else, too.
+const OF_SYSTEM: [&str; 4] = ["mysql", "information_schema", "performance_schema", "sys"];
+
 /// See the module.
 #[derive(Debug, Clone, Copy)]
 pub struct MySqlDialect {
@@ -41,7 +44,10 @@ impl Dialect for MySqlDialect {
         name.chars().count()
     }
 
-    fn refuse_name(&self, _: Named, name: &str) -> Option<&'static str> {
+    fn refuse_name(&self, named: Named, name: &str) -> Option<&'static str> {
+        if named == Named::Schema && OF_SYSTEM.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            return Some("it is a database of the server itself");
+        }
         // Its white space: https://dev.mysql.com/doc/refman/8.0/en/identifiers.html ("cannot end with space characters").
         if name.ends_with([' ', '\t', '\n', '\u{B}', '\u{C}', '\r']) {
             return Some("no name of MySQL ends in a space, a tab or a line break");
@@ -87,6 +93,21 @@ impl Dialect for MySqlDialect {
     fn refuse_foreign_key(&self, columns: &[&ColumnPlan]) -> Option<String> {
         // The server makes an index for it.
         refuse_key(columns.iter().copied())
+    }
+
+    fn refers_in_order_of_index(&self) -> bool {
+        // "Referenced columns must be listed as the first columns in the same order" (15.1.20.5 "FOREIGN KEY Constraints").
+        true
+    }
+
+    fn refers_across_types(&self, from: &str, to: &str) -> bool {
+        // Lengths of texts may differ, and no size, sign or character set (15.1.20.5).
+        let text = |name: &str| {
+            let is_text = name.starts_with("varchar") || name.starts_with("char");
+            is_text.then(|| name.contains("ascii"))
+        };
+        let bytes = |name: &str| name.starts_with("varbinary") || name.starts_with("binary");
+        from == to || (text(from).is_some() && text(from) == text(to)) || (bytes(from) && bytes(to))
     }
 
     fn keeps_included_columns(&self) -> bool {

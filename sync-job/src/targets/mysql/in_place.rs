@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use mysql_async::Conn;
 
-use super::connect::{execute, only_row, rows as query};
+use super::connect::{OUR_TIME_ZONE, execute, only_row, rows as query};
 use super::load::{ledger, resolve_commit};
 use super::preserved::{Text, texts};
 use super::quote;
@@ -22,7 +22,7 @@ use crate::targets::SwapItem;
 pub(super) async fn rows(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'_>]) -> Result<()> {
     execute(connection, "SET SESSION foreign_key_checks = 0").await?;
     let result = transaction(target, connection, items).await;
-    if let Err(error) = execute(connection, "SET SESSION foreign_key_checks = 1").await {
+    if let Err(error) = execute(connection, &format!("SET SESSION foreign_key_checks = 1, {OUR_TIME_ZONE}")).await {
         // The connection is gone, and what became of the transaction is known without it.
         tracing::debug!(error = error.chain(), "after the rows were replaced");
     }
@@ -31,6 +31,8 @@ pub(super) async fn rows(target: &MySql, connection: &mut Conn, items: &[&SwapIt
 
 async fn transaction(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'_>]) -> Result<()> {
     execute(connection, "START TRANSACTION").await?;
+    // What triggers write down as now is the server's time.
+    execute(connection, "SET SESSION time_zone = @@GLOBAL.time_zone").await?;
     for item in items {
         let own = texts(connection, &item.table.target).await?;
         let staged = texts(connection, &item.staging.name).await?;
@@ -38,6 +40,7 @@ async fn transaction(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'
             execute(connection, &statement).await?;
         }
     }
+    execute(connection, &format!("SET SESSION {OUR_TIME_ZONE}")).await?;
     for item in items {
         let table = item.table;
         if !holds_what_was_read(connection, item).await? {

@@ -11,7 +11,7 @@ use crate::connect::reach::Reach;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::TargetFacts;
 use crate::model::schema::TableName;
-use crate::plan::{Dialect, Finding, SwapMethod, TablePlan, TargetTable};
+use crate::plan::{Dialect, Finding, NotCreated, SwapMethod, TablePlan, TargetTable};
 use crate::proof::witness::{Answer, Plan, Scope};
 use crate::rows::digest::{TableDigest, hash_bytes};
 use crate::targets::encode::load_data::LoadDataEncoder;
@@ -296,7 +296,7 @@ impl Target for MySql {
         Ok(())
     }
 
-    async fn build_indexes(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+    async fn build_indexes(&self, table: &TablePlan, staging: &Staging) -> Result<Vec<NotCreated>> {
         indexes::build(self, table, &staging.name).await
     }
 

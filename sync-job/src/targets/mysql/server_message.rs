@@ -21,6 +21,10 @@ const TRANSIENT: &[(&str, &[u16])] = &[
     ("a transaction that conflicts with another, or with a table's new definition", &[1020, 1180, 1412, 3101]),
 ];
 
+/// A key, a row, or a column of a key that is longer than this server's pages take: `ER_TOO_LONG_KEY`, `ER_TOO_BIG_ROWSIZE`,
+/// `ER_INDEX_COLUMN_TOO_LONG`.
+pub const TOO_LONG: [u16; 3] = [1071, 1118, 1709];
+
 /// The server's message of the error or warning `number`.
 pub fn message(number: u16, state: &str, text: &str) -> Message {
     match number {

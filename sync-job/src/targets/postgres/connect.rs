@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::net::TcpStream;
 
 use super::row::{Answer, shorten};
+use super::settings::{OURS, REMEMBER, THEIRS};
 use super::{server_message, sqlstate};
 use crate::config::{TargetConfig, TlsMode};
 use crate::connect::dial::dial;
@@ -31,7 +32,7 @@ async fn connect_as(config: &TargetConfig, application_name: &str, login: Creden
         .username(login.user.as_ref().unwrap_or(&config.user))
         .password(login.password.expose())
         .application_name(application_name)
-        .extra_float_digits(3)
+        .extra_float_digits(None)
         .ssl_mode(match config.tls.mode {
             TlsMode::VerifyFull => PgSslMode::VerifyFull,
             TlsMode::Require => PgSslMode::Require,
@@ -50,7 +51,7 @@ async fn connect_as(config: &TargetConfig, application_name: &str, login: Creden
             Error::new(Side::Target, Kind::Connection, format!("{attempt}: no answer to the login in {seconds} s"))
         })?
         .map_err(|error| classify(error, attempt))?;
-    execute(&mut connection, &format!("{SESSION}{SESSION_WHERE_KNOWN}")).await?;
+    execute(&mut connection, &format!("{REMEMBER}; {OURS}; {SESSION}{SESSION_WHERE_KNOWN}")).await?;
     Ok(connection)
 }
 
@@ -62,14 +63,11 @@ async fn log_in(stream: TcpStream, options: PgConnectOptions) -> sqlx::Result<Pg
     Ok(connection)
 }
 
-/// Stated instead of assumed: no statement is cut off, names resolve only where they are qualified and are shown as they are compared,
-/// fragments are xml, and a policy that would hide rows is an error. A client that vanished without a word is noticed in a minute instead of in two hours:
-/// its session holds the job's lease.
+/// Stated instead of assumed, beside [`OURS`]: no statement is cut off. A client that
+/// vanished without a word is noticed in a minute instead of in two hours: its session holds the job's lease.
 const SESSION: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = 0; \
-    SET search_path = pg_catalog; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD'; SET client_min_messages = warning; \
-    SET xmloption = content; SET standard_conforming_strings = on; SET default_transaction_read_only = off; \
-    SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; SET row_security = off; \
-    SET quote_all_identifiers = off; SET transform_null_equals = off; \
+    SET client_min_messages = warning; SET default_transaction_read_only = off; \
+    SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; \
     SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; ";
 
 /// Settings that not every version has, one that is too old to be used included: that is said in the plan, not here. With the
@@ -79,14 +77,38 @@ const SESSION_WHERE_KNOWN: &str = "SELECT set_config(s.name, s.setting, false) F
     WHERE current_setting(s.name, true) IS NOT NULL \
     AND (s.name <> 'client_connection_check_interval' OR version() LIKE '%linux%')";
 
-/// Runs statements that return nothing of interest; several are separated by semicolons.
+/// Runs statements that return nothing of interest; several are separated by semicolons. Those that change objects, or rows of tables
+/// that are not the job's, are for [`change`].
 pub async fn execute(connection: &mut PgConnection, sql: &str) -> Result<()> {
+    send(connection, sql).await.map_err(|error| refused(error, sql))
+}
+
+/// Runs statements to which other people's code may answer (triggers, checks, defaults, event triggers), with the settings that it would
+/// have without the job. Nothing in them may depend on `search_path`. Where one fails the settings are the job's own again, too: SET is
+/// undone with its transaction.
+pub async fn change(connection: &mut PgConnection, sql: &str) -> Result<()> {
+    send(connection, &as_theirs(sql)).await.map_err(|error| refused(error, sql))
+}
+
+/// As [`change`]. If a row is too large for what is made of it, the error is the answer (54000, `program_limit_exceeded`).
+pub async fn change_if_it_fits(connection: &mut PgConnection, sql: &str) -> Result<Option<Error>> {
+    let Err(error) = send(connection, &as_theirs(sql)).await else { return Ok(None) };
+    let is_too_large = error.as_database_error().is_some_and(|error| error.code().is_some_and(|code| code == "54000"));
+    let error = refused(error, sql);
+    if is_too_large { Ok(Some(error)) } else { Err(error) }
+}
+
+fn as_theirs(sql: &str) -> String {
+    format!("{THEIRS}; {sql}; {OURS}")
+}
+
+async fn send(connection: &mut PgConnection, sql: &str) -> sqlx::Result<()> {
     tracing::debug!(sql, "target");
-    sqlx::raw_sql(AssertSqlSafe(sql))
-        .execute(connection)
-        .await
-        .map(|_| ())
-        .map_err(|error| classify(error, format!("the target did not accept: {}", shorten(sql))))
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(|_| ())
+}
+
+fn refused(error: sqlx::Error, sql: &str) -> Error {
+    classify(error, format!("the target did not accept: {}", shorten(sql)))
 }
 
 /// The rows of a query.

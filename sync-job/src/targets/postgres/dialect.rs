@@ -1,5 +1,6 @@
 //! What the plan must know of PostgreSQL.
 
+use super::row_size;
 use crate::config::Engine;
 use crate::model::logical::LogicalType;
 use crate::model::schema::IndexKind;
@@ -34,9 +35,16 @@ impl Dialect for PostgresDialect {
 
     fn refuse_name(&self, named: Named, name: &str) -> Option<&'static str> {
         // "System Columns" in PostgreSQL's documentation.
-        let of_system = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
-        (named == Named::Column && of_system.contains(&name))
-            .then_some("PostgreSQL gives every table a column of this name")
+        const OF_SYSTEM: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+        match named {
+            Named::Column => OF_SYSTEM.contains(&name).then_some("PostgreSQL gives every table a column of this name"),
+            // "CREATE SCHEMA": such names are reserved for system schemas.
+            Named::Schema if name.starts_with("pg_") => {
+                Some("PostgreSQL keeps names that begin with pg_ for its own schemas")
+            }
+            Named::Schema => (name == "information_schema").then_some("it is a schema of PostgreSQL itself"),
+            Named::Table => None,
+        }
     }
 
     fn most_columns(&self) -> usize {
@@ -79,11 +87,22 @@ impl Dialect for PostgresDialect {
             .map(|mapping| format!("{} cannot be indexed by a b-tree", mapping.final_type()))
     }
 
+    fn refers_across_types(&self, from: &str, to: &str) -> bool {
+        // Equality is defined within each of these families ("Foreign Keys" asks for no more).
+        const FAMILIES: [&[&str]; 2] =
+            [&["smallint", "integer", "bigint", "numeric", "real", "double precision"], &["text", "varchar", "char"]];
+        let bare = |name: &str| name.split('(').next().unwrap_or(name).to_owned();
+        let (from, to) = (bare(from), bare(to));
+        from == to || FAMILIES.iter().any(|family| family.contains(&from.as_str()) && family.contains(&to.as_str()))
+    }
+
     fn same_type(&self, found: &str, wanted: &str) -> bool {
         canonical(found) == canonical(wanted)
     }
 
-    fn fit(&self, _table: &mut TablePlan) {}
+    fn fit(&self, table: &mut TablePlan) {
+        table.findings.extend(row_size::check(table));
+    }
 }
 
 /// `format_type` spells some types in its own way, and names the schema of those that are not its own: extensions' types are

@@ -3,7 +3,7 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::connect::{execute, only_row, rows as select};
+use super::connect::{change, execute, only_row, rows as select};
 use super::quote;
 use super::row::Answer;
 use super::{digest_of, sql};
@@ -22,8 +22,6 @@ pub(super) async fn rows(connection: &mut PgConnection, items: &[&SwapItem<'_>])
         execute(connection, &format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", sql::only(&item.table.target)))
             .await?;
     }
-    // Triggers may use other tables that have policies, and those are theirs to heed. What is proven must be all rows.
-    execute(connection, "SET LOCAL row_security = on").await?;
     let mut held_back = Vec::new();
     for item in items.iter().rev() {
         let deletes = match Merge::of(item) {
@@ -43,18 +41,16 @@ pub(super) async fn rows(connection: &mut PgConnection, items: &[&SwapItem<'_>])
         }
     }
     for delete in held_back {
-        execute(connection, &delete).await?;
+        change(connection, &delete).await?;
     }
-    execute(connection, "SET LOCAL row_security = off").await?;
     for item in &items {
         prove(connection, item).await?;
         for statement in sequences(item.table, &quote::qualified(&item.table.target)) {
             execute(connection, &statement).await?;
         }
-        execute(connection, &format!("DROP TABLE {}", quote::qualified(&item.staging.name))).await?;
+        change(connection, &format!("DROP TABLE {}", quote::qualified(&item.staging.name))).await?;
     }
-    // For triggers that wait for the commit.
-    execute(connection, "SET LOCAL row_security = on").await
+    Ok(())
 }
 
 /// Foreign keys among the tables that are there: child and parent, each by its number.
@@ -96,7 +92,7 @@ fn parents_first(count: usize, keys: &[(usize, usize)]) -> Vec<usize> {
 /// Runs a statement. If values forbid it the transaction goes on as if it had not been tried, and the error is the answer.
 async fn attempt(connection: &mut PgConnection, statement: &str) -> Result<Option<Error>> {
     execute(connection, "SAVEPOINT attempt").await?;
-    match execute(connection, statement).await {
+    match change(connection, statement).await {
         Err(error) if matches!(error.kind, Kind::Data | Kind::ForeignKeyViolation) => {
             execute(connection, "ROLLBACK TO SAVEPOINT attempt").await?;
             Ok(Some(error))
@@ -144,7 +140,7 @@ async fn insert_all(connection: &mut PgConnection, item: &SwapItem<'_>) -> Resul
     let (target, staging) = (quote::qualified(&item.table.target), quote::qualified(&item.staging.name));
     let insert =
         format!("INSERT INTO {target} ({columns}) OVERRIDING SYSTEM VALUE SELECT {selected} FROM {staging} AS s");
-    execute(connection, &insert).await
+    change(connection, &insert).await
 }
 
 /// Touches the rows that differ and no others.
@@ -156,9 +152,9 @@ async fn merge_rows(connection: &mut PgConnection, table: &TablePlan, merge: &Me
         if is_referenced(connection, &quote::qualified(&table.target)).await? {
             return Err(referenced(table, "has rows that exchange unique values").with_source(collision.whole()));
         }
-        execute(connection, &merge.delete_changed).await?;
+        change(connection, &merge.delete_changed).await?;
     }
-    execute(connection, &merge.insert_missing).await
+    change(connection, &merge.insert_missing).await
 }
 
 fn referenced(table: &TablePlan, why: &str) -> Error {
@@ -182,7 +178,8 @@ async fn is_referenced(connection: &mut PgConnection, target: &str) -> Result<bo
     only_row(connection, &query).await?.flag("yes")
 }
 
-/// The statements of a merge by key.
+/// The statements of a merge by key. Others' code answers to them with its own `search_path`, so they name each operator and function in
+/// full.
 struct Merge {
     delete_absent: String,
     /// Of rows with the same key one stays, if possible the one that needs no change. Nothing where there are none.
@@ -205,7 +202,7 @@ impl Merge {
         let selected = qualified_columns(table.columns.iter(), "s");
         let same = |column: &String| {
             let name = quote::identifier(column);
-            format!("s.{name} = t.{name}")
+            format!("s.{name} OPERATOR(pg_catalog.=) t.{name}")
         };
         let same_key = key.columns.iter().map(|(column, _)| same(column)).collect::<Vec<_>>().join(" AND ");
         let is_key = |column: &&ColumnPlan| key.columns.iter().any(|(name, _)| name == &column.target);
@@ -219,15 +216,16 @@ impl Merge {
             .collect();
         // The images are the stored bytes: -0 and 0 differ, and so do json texts, which have no equality.
         let differs = format!(
-            "record_image_ne(ROW({}), ROW({}))",
+            "pg_catalog.record_image_ne(ROW({}), ROW({}))",
             qualified_columns(rest.iter().copied(), "t"),
             qualified_columns(rest.iter().copied(), "s"),
         );
         let keys: Vec<String> =
             key.columns.iter().map(|(column, _)| format!("t.{}", quote::identifier(column))).collect();
         let delete_surplus = format!(
-            "DELETE FROM {own} AS d USING (SELECT t.ctid AS place, row_number() OVER (PARTITION BY {} ORDER BY {differs}) AS number \
-             FROM {own} AS t JOIN {staging} AS s ON {same_key}) AS n WHERE d.ctid = n.place AND n.number > 1",
+            "DELETE FROM {own} AS d USING (SELECT t.ctid AS place, pg_catalog.row_number() OVER (PARTITION BY {} ORDER BY {differs}) AS number \
+             FROM {own} AS t JOIN {staging} AS s ON {same_key}) AS n \
+             WHERE d.ctid OPERATOR(pg_catalog.=) n.place AND n.number OPERATOR(pg_catalog.>) 1",
             keys.join(", ")
         );
         Some(Self {

@@ -2,12 +2,13 @@
 
 use futures_util::future::try_join_all;
 
-use super::connect::{close, execute, rows};
+use super::connect::{change, change_if_it_fits, close, execute, rows};
 use super::quote;
 use super::{Postgres, sql};
 use crate::model::error::Result;
 use crate::model::schema::TableName;
-use crate::plan::TablePlan;
+use crate::plan::{IndexPlan, NotCreated, TablePlan};
+use crate::targets::indexes::left_out;
 
 /// Each index under way sorts in memory of its own.
 const AT_ONCE: usize = 2;
@@ -21,20 +22,39 @@ pub(super) fn temporary_name(staging: &TableName, index: usize) -> String {
 ///
 /// The digest reads the table at the same time, so nothing here locks readers out but the last step, in which finished indexes
 /// become constraints: it waits for the digest, and then takes no time.
-pub(super) async fn build(target: &Postgres, table: &TablePlan, staging: &TableName) -> Result<()> {
+///
+/// Answers with the plain indexes that the table goes without, since a row is too long for them. How long a row is there only the server
+/// knows: it compresses.
+pub(super) async fn build(target: &Postgres, table: &TablePlan, staging: &TableName) -> Result<Vec<NotCreated>> {
     let analyze = format!("ANALYZE {}", quote::qualified(staging));
     if table.indexes.is_empty() {
-        return target.run(&analyze).await;
+        target.run(&analyze).await?;
+        return Ok(Vec::new());
     }
     drop_leftovers(target, staging).await?;
     let named: Vec<_> =
         table.indexes.iter().enumerate().map(|(number, index)| (index, temporary_name(staging, number))).collect();
+    let mut refused = Vec::new();
     for batch in named.chunks(AT_ONCE) {
-        let builds = batch.iter().map(async |(index, name)| target.run(&sql::create_index(staging, index, name)).await);
-        try_join_all(builds).await?;
+        let builds = batch.iter().map(async |(index, name)| build_one(target, staging, index, name).await);
+        refused.extend(try_join_all(builds).await?.into_iter().flatten());
     }
     let last = [Some(analyze), sql::add_constraints(staging, &named)];
-    target.run(&last.into_iter().flatten().collect::<Vec<_>>().join("; ")).await
+    target.run(&last.into_iter().flatten().collect::<Vec<_>>().join("; ")).await?;
+    Ok(refused)
+}
+
+/// Nothing where it is there now. Without a unique index the table would not be what the plan says.
+async fn build_one(
+    target: &Postgres,
+    staging: &TableName,
+    index: &IndexPlan,
+    name: &str,
+) -> Result<Option<NotCreated>> {
+    let mut connection = target.connect().await?;
+    let refused = change_if_it_fits(&mut connection, &sql::create_index(staging, index, name)).await?;
+    close(connection).await;
+    refused.map(|error| left_out(index, error)).transpose()
 }
 
 /// A server notices that its client is gone only when a build ends, so an earlier try may be under way still. The lock waits
@@ -53,7 +73,7 @@ async fn drop_leftovers(target: &Postgres, staging: &TableName) -> Result<()> {
     );
     for row in rows(&mut connection, &query).await? {
         let statement: String = row.value("statement")?;
-        execute(&mut connection, &statement).await?;
+        change(&mut connection, &statement).await?;
     }
     execute(&mut connection, "COMMIT").await?;
     close(connection).await;

@@ -21,12 +21,18 @@ pub async fn tables(connection: &mut PgConnection, names: &[TableName]) -> Resul
     }
     let wanted: Vec<String> =
         names.iter().map(|name| format!("({}, {})", literal(&name.schema), literal(&name.name))).collect();
-    let wanted = format!("(n.nspname, c.relname) IN ({})", wanted.join(", "));
+    let pairs = wanted.join(", ");
+    let wanted = format!("(n.nspname, c.relname) IN ({pairs})");
     let mut oids: HashMap<i64, TableName> = HashMap::new();
     for row in rows(connection, &format!("{TABLES} WHERE {wanted}")).await? {
         let name = TableName::new(row.text("schema_name")?, row.text("table_name")?);
         oids.insert(row.value("oid")?, name.clone());
         found.insert(name, table(&row)?);
+    }
+    for row in rows(connection, &TYPES.replace("$NAMES", &pairs)).await? {
+        let what = Some("a type, and each table is one, too".to_owned());
+        let name = TableName::new(row.text("schema_name")?, row.text("type_name")?);
+        found.entry(name).or_insert_with(|| TargetTable { not_a_table: what, ..TargetTable::default() });
     }
     if oids.is_empty() {
         return Ok(found);
@@ -130,6 +136,14 @@ const TABLES: &str = "\
 SELECT c.oid::int8 AS oid, n.nspname::text AS schema_name, c.relname::text AS table_name, c.relkind::text AS kind,
        pg_has_role(c.relowner, 'USAGE') AS owned
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace";
+
+/// Types under whose names no table can be made. A relation's own row type is none of them, and the server gives arrays that it made itself
+/// other names ("CREATE TYPE", Array Types).
+const TYPES: &str = "\
+SELECT n.nspname::text AS schema_name, t.typname::text AS type_name
+FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace
+WHERE (n.nspname, t.typname) IN ($NAMES) AND t.typrelid = 0
+      AND NOT EXISTS (SELECT FROM pg_type AS e WHERE e.typarray = t.oid)";
 
 const COLUMNS: &str = "\
 SELECT a.attrelid::int8 AS oid, a.attname::text AS column_name, format_type(a.atttypid, a.atttypmod) AS column_type,

@@ -11,7 +11,7 @@ use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::TargetFacts;
 use crate::model::schema::TableName;
-use crate::plan::{ColumnPlan, Dialect, Finding, InvisibleSessions, SwapMethod, TablePlan, TargetTable};
+use crate::plan::{ColumnPlan, Dialect, Finding, InvisibleSessions, NotCreated, SwapMethod, TablePlan, TargetTable};
 use crate::proof::witness::{Answer, Plan, Scope};
 use crate::rows::digest::{TableDigest, hash_bytes};
 use crate::targets::encode::copy_binary::CopyEncoder;
@@ -31,8 +31,10 @@ mod preserved;
 mod publications;
 mod quote;
 mod row;
+mod row_size;
 mod server_message;
 mod sessions;
+mod settings;
 mod slots;
 mod sql;
 mod sqlstate;
@@ -41,7 +43,8 @@ mod witness;
 
 pub use dialect::PostgresDialect;
 
-use connect::{close, connect, execute, only_row, rows};
+use connect::{change, close, connect, execute, only_row, rows};
+use settings::WITH_EXTENSIONS;
 
 /// `hash_record_extended` came with this version.
 const OLDEST_VERSION: i32 = 140_000;
@@ -88,7 +91,7 @@ impl Postgres {
     /// Runs statements over a connection of their own.
     async fn run(&self, statements: &str) -> Result<()> {
         let mut connection = self.connect().await?;
-        let result = execute(&mut connection, statements).await;
+        let result = change(&mut connection, statements).await;
         close(connection).await;
         result
     }
@@ -112,11 +115,9 @@ async fn make_schema(connection: &mut PgConnection, schema: &str) -> Result<()> 
         return Ok(());
     }
     let schema = quote::identifier(schema);
-    execute(
-        connection,
-        &format!("BEGIN; SELECT pg_advisory_xact_lock({SCHEMA_LOCK}); CREATE SCHEMA IF NOT EXISTS {schema}; COMMIT"),
-    )
-    .await
+    execute(connection, &format!("BEGIN; SELECT pg_advisory_xact_lock({SCHEMA_LOCK})")).await?;
+    change(connection, &format!("CREATE SCHEMA IF NOT EXISTS {schema}")).await?;
+    execute(connection, "COMMIT").await
 }
 
 /// Whether a relation's rows are in its partitions. The job makes none such, but `verify` looks at whatever is there.
@@ -237,7 +238,7 @@ impl Target for Postgres {
         for row in found {
             let name = TableName::new(row.text("schema_name")?, row.text("table_name")?);
             // CASCADE reaches no further than foreign keys between staging tables of the same run.
-            execute(&mut connection, &format!("DROP TABLE IF EXISTS {} CASCADE", quote::qualified(&name))).await?;
+            change(&mut connection, &format!("DROP TABLE IF EXISTS {} CASCADE", quote::qualified(&name))).await?;
             dropped.push(name.to_string());
         }
         close(connection).await;
@@ -265,13 +266,14 @@ impl Target for Postgres {
             lease::staging_comment(self, &table.target.to_string()),
         );
         let statements = format!(
-            "BEGIN; DROP TABLE IF EXISTS {name}, {marks}; {create}; COMMENT ON TABLE {name} IS {comment}; \
+            "DROP TABLE IF EXISTS {name}, {marks}; {create}; COMMENT ON TABLE {name} IS {comment}; \
              ALTER TABLE {name} SET (autovacuum_enabled = off); \
-             CREATE TABLE {marks} (token int8 PRIMARY KEY); COMMENT ON TABLE {marks} IS {comment}",
+             CREATE TABLE {marks} (token bigint PRIMARY KEY); COMMENT ON TABLE {marks} IS {comment}",
             marks = quote::qualified(&ledger),
         );
         let result = async {
-            execute(&mut connection, &statements).await?;
+            execute(&mut connection, "BEGIN").await?;
+            change(&mut connection, &statements).await?;
             if replaces {
                 preserved::before_load(&mut connection, &table.target, &staging.name).await?;
             }
@@ -328,13 +330,13 @@ impl Target for Postgres {
 
     async fn convert(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
         match sql::convert(table, &staging.name) {
-            // Extensions' types are found by name in the schemas where people install them.
-            Some(statement) => self.run(&format!("SET search_path = pg_catalog, public; {statement}")).await,
+            // Extensions' types are found by name in the schema where people install them.
+            Some(statement) => self.run(&format!("{WITH_EXTENSIONS}; {statement}")).await,
             None => Ok(()),
         }
     }
 
-    async fn build_indexes(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
+    async fn build_indexes(&self, table: &TablePlan, staging: &Staging) -> Result<Vec<NotCreated>> {
         indexes::build(self, table, &staging.name).await
     }
 

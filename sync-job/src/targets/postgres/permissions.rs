@@ -84,7 +84,47 @@ pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan])
             ));
         }
     }
+    for table in tables.iter().filter(|table| table.swap.method == SwapMethod::Rename) {
+        missing.extend(owner_without_rights(connection, table).await?);
+    }
     missing.extend(missing_types(connection, tables).await?);
+    Ok(missing)
+}
+
+/// A new table is given to the old one's owner, who must be allowed to make tables in its schema; and the login must be able to become the
+/// owner ("ALTER TABLE", OWNER TO). Neither is asked of superusers.
+async fn owner_without_rights(connection: &mut PgConnection, table: &TablePlan) -> Result<Vec<(String, String)>> {
+    // A login that may use a role's rights without SET ROLE came with version 16.
+    let query = format!(
+        "SELECT current_user::text AS me, pg_get_userbyid(c.relowner)::text AS owner, \
+         has_schema_privilege(c.relowner, n.oid, 'CREATE') AS may_create, \
+         CASE WHEN current_setting('server_version_num')::int4 >= 160000 THEN pg_has_role(c.relowner, 'SET') \
+              ELSE pg_has_role(c.relowner, 'MEMBER') END AS may_become \
+         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE n.nspname = {} AND c.relname = {} AND pg_get_userbyid(c.relowner) <> current_user \
+         AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = current_user AND r.rolsuper)",
+        literal(&table.target.schema),
+        literal(&table.target.name)
+    );
+    let mut missing = Vec::new();
+    for row in rows(connection, &query).await? {
+        let (me, owner) = (row.text("me")?, row.text("owner")?);
+        if !row.flag("may_create")? {
+            missing.push((
+                format!(
+                    "{} belongs to {owner}, who may not own a new table in the schema {}",
+                    table.target, table.target.schema
+                ),
+                grant("CREATE", &format!("SCHEMA {}", identifier(&table.target.schema)), &owner),
+            ));
+        }
+        if !row.flag("may_become")? {
+            missing.push((
+                format!("{} belongs to {owner}, to whom {me} cannot give the new table", table.target),
+                format!("GRANT {} TO {};", identifier(&owner), identifier(&me)),
+            ));
+        }
+    }
     Ok(missing)
 }
 

@@ -4,7 +4,7 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::connect::{execute, rows};
+use super::connect::{change, rows};
 use super::quote::{literal, qualified};
 use super::row::Answer;
 use crate::model::error::{Error, Kind, Result, Side};
@@ -42,7 +42,7 @@ async fn carry_over(connection: &mut PgConnection, query: &str, table: &TableNam
         .replace("$NEW", &literal(&qualified(staging)))
         .replace("$MARK", &literal(MARK));
     for statement in statements(&rows(connection, &query).await?)? {
-        execute(connection, &statement).await?;
+        change(connection, &statement).await?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::connect::{execute, only_row, rows};
+use super::connect::{change, only_row, rows};
 use super::quote::{literal, qualified};
 use super::slots;
 use crate::model::error::Result;
@@ -28,7 +28,7 @@ pub(super) async fn hide(connection: &mut PgConnection, staging: &TableName) -> 
     if rows(connection, &query).await?.is_empty() {
         return Ok(());
     }
-    execute(connection, &format!("ALTER TABLE {name} SET UNLOGGED")).await
+    change(connection, &format!("ALTER TABLE {name} SET UNLOGGED")).await
 }
 
 /// Makes a hidden staging table an ordinary one, which outlives a crash. Rewriting a table publishes none of its rows.
@@ -38,7 +38,7 @@ pub(super) async fn unhide(connection: &mut PgConnection, staging: &TableName) -
     if rows(connection, &query).await?.is_empty() {
         return Ok(());
     }
-    execute(connection, &format!("ALTER TABLE {name} SET LOGGED")).await
+    change(connection, &format!("ALTER TABLE {name} SET LOGGED")).await
 }
 
 /// What is published: `oid` of the table, `publication`, and whether `updates` and `deletes` are told.

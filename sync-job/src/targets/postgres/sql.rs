@@ -23,7 +23,7 @@ pub fn create_staging(table: &TablePlan, staging: &TableName, storage: &str) -> 
 }
 
 fn column_definition(column: &ColumnPlan) -> String {
-    let mut sql = format!("{} {}", identifier(&column.target), column.mapping.target_type);
+    let mut sql = format!("{} {}", identifier(&column.target), in_full(&column.mapping.target_type));
     if !column.nullable {
         sql.push_str(" NOT NULL");
     }
@@ -36,6 +36,13 @@ fn column_definition(column: &ColumnPlan) -> String {
         ));
     }
     sql
+}
+
+/// A type's name that no `search_path` leads astray. The grammar itself knows the others, and `convert` looks for extensions'.
+fn in_full(name: &str) -> String {
+    let bare = name.split(['(', '[', ' ']).next().unwrap_or(name);
+    let is_looked_up = matches!(bare, "bytea" | "date" | "json" | "jsonb" | "text" | "timestamptz" | "uuid" | "xml");
+    if is_looked_up { format!("pg_catalog.{name}") } else { name.to_owned() }
 }
 
 /// A descending sequence starts at -1 and must be allowed to reach both ends of the column's range.
@@ -182,6 +189,7 @@ pub fn convert(table: &TablePlan, staging: &TableName) -> Option<String> {
         .filter_map(|column| {
             let wanted = column.mapping.convert_to.as_ref()?;
             let name = identifier(&column.target);
+            let wanted = in_full(wanted);
             let using = if wanted.starts_with("geometry") {
                 format!("ST_GeomFromEWKT({name})")
             } else if wanted.starts_with("geography") {

@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnection;
 use tokio::sync::Mutex;
 
-use super::connect::{close, execute, only_row, rows};
+use super::connect::{change, close, execute, only_row, rows};
 use super::indexes::temporary_name;
 use super::mark::{self, Mark};
 use super::quote;
+use super::settings::THEIRS;
 use super::{Postgres, in_place, inspect, preserved, sql};
 use crate::connect::retry::{self, Deadline};
 use crate::model::error::{Error, Kind, Result};
-use crate::model::schema::TableName;
+use crate::model::schema::{IndexKind, TableName};
 use crate::plan::{ForeignKeyPlan, SwapMethod, TablePlan};
 use crate::targets::swap::{fall_back, names, refuse_new_dependents, with_retries};
 use crate::targets::{Staging, SwapItem};
@@ -116,7 +117,7 @@ impl Swap<'_> {
         // It is broken where the reply to COMMIT was lost.
         let mut is_dropped = false;
         if let Some(mut connection) = self.connection {
-            is_dropped = execute(&mut connection, &drop).await.is_ok();
+            is_dropped = change(&mut connection, &drop).await.is_ok();
             close(connection).await;
         }
         if !is_dropped && let Err(error) = self.target.run(&drop).await {
@@ -149,7 +150,7 @@ async fn add_foreign_keys(connection: &mut PgConnection, items: &[SwapItem<'_>],
             // What a try left whose reply was lost goes first.
             let add = sql::foreign_key(&item.staging.name, key, &referenced.staging.name);
             let drop = sql::drop_constraint(&item.staging.name, &key.name);
-            execute(connection, &format!("{drop}; {add}")).await?;
+            change(connection, &format!("{drop}; {add}")).await?;
         }
     }
     Ok(())
@@ -255,7 +256,7 @@ async fn transaction(
     }
     if !dropped.is_empty() {
         let tables: Vec<String> = dropped.iter().map(|item| quote::qualified(&item.table.target)).collect();
-        execute(connection, &format!("DROP TABLE {}", tables.join(", "))).await?;
+        change(connection, &format!("DROP TABLE {}", tables.join(", "))).await?;
     }
     let kept: Vec<&SwapItem<'_>> =
         items.iter().zip(methods).filter(|(_, method)| **method == SwapMethod::InPlace).map(|(item, _)| item).collect();
@@ -267,11 +268,13 @@ async fn transaction(
     }
     for (item, key, (referenced, method)) in foreign_keys(items, methods) {
         if method == SwapMethod::InPlace {
-            execute(connection, &sql::foreign_key(&item.table.target, key, &referenced.table.target)).await?;
+            change(connection, &sql::foreign_key(&item.table.target, key, &referenced.table.target)).await?;
         }
     }
     let Some(first) = items.first() else { return Ok(()) };
     let mark = Mark::leave(connection, &first.staging.name).await?;
+    // Triggers may wait for the COMMIT. It goes alone: what came after it could fail although the swap is done.
+    execute(connection, THEIRS).await?;
     match execute(connection, "COMMIT").await {
         Err(error) if retry::is_reply_lost(error.kind) => mark.resolve(target, error).await,
         result => result,
@@ -290,13 +293,13 @@ async fn rename(connection: &mut PgConnection, item: &SwapItem<'_>, method: Swap
     let staging = quote::qualified(&item.staging.name);
     let target = quote::qualified(&table.target);
     if method == SwapMethod::Create {
-        execute(
+        change(
             connection,
             &format!("COMMENT ON TABLE {staging} IS NULL; ALTER TABLE {staging} RESET (autovacuum_enabled)"),
         )
         .await?;
     }
-    execute(connection, &format!("ALTER TABLE {staging} RENAME TO {}", quote::identifier(&table.target.name))).await?;
+    change(connection, &format!("ALTER TABLE {staging} RENAME TO {}", quote::identifier(&table.target.name))).await?;
     rename_indexes(connection, table, &item.staging).await?;
     for column in table.columns.iter().filter(|column| column.identity.is_some()) {
         rename_sequence(connection, table, &target, &column.target).await?;
@@ -307,10 +310,13 @@ async fn rename(connection: &mut PgConnection, item: &SwapItem<'_>, method: Swap
 async fn rename_indexes(connection: &mut PgConnection, table: &TablePlan, staging: &Staging) -> Result<()> {
     for (number, index) in table.indexes.iter().enumerate() {
         let temporary = temporary_name(&staging.name, number);
+        // A row may have been too long for a plain one.
+        let present = if index.kind == IndexKind::Plain { "IF EXISTS " } else { "" };
         let schema = quote::identifier(&table.target.schema);
         let rename = format!("RENAME TO {}", quote::identifier(&index.name));
         // A constraint goes by the name of its index.
-        execute(connection, &format!("ALTER INDEX {schema}.{} {rename}", quote::identifier(&temporary))).await?;
+        change(connection, &format!("ALTER INDEX {present}{schema}.{} {rename}", quote::identifier(&temporary)))
+            .await?;
     }
     Ok(())
 }
@@ -329,7 +335,7 @@ async fn rename_sequence(connection: &mut PgConnection, table: &TablePlan, targe
     let free = row.flag("free")?;
     match sequence {
         Some(sequence) if free && name.len() <= 63 => {
-            execute(connection, &format!("ALTER SEQUENCE {sequence} RENAME TO {}", quote::identifier(&name))).await
+            change(connection, &format!("ALTER SEQUENCE {sequence} RENAME TO {}", quote::identifier(&name))).await
         }
         _ => Ok(()),
     }

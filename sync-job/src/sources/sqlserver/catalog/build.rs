@@ -176,6 +176,7 @@ fn new_column(fields: &Fields<'_>) -> Result<SourceColumn> {
         identity: None,
         computed: fields.flag("is_computed")?,
         hidden: false,
+        internal: false,
         masked: false,
         encrypted: false,
         has_default: fields.int("default_object_id")? != 0,

@@ -17,11 +17,12 @@ use crate::sources::sqlserver::field::Field;
 type Apply = fn(&mut Tables, &Fields<'_>) -> Result<()>;
 
 /// Each fact's name, its query, and what a row of it says.
-const FACTS: [(Fact, &str, Apply); 7] = [
+const FACTS: [(Fact, &str, Apply); 8] = [
     (Fact::IdentitySeeds, queries::IDENTITIES, identity),
     (Fact::MaskedColumns, queries::MASKED, masked),
     (Fact::EncryptedColumns, queries::ENCRYPTED, encrypted),
     (Fact::HiddenColumns, queries::HIDDEN, hidden),
+    (Fact::GraphColumns, queries::GRAPH, internal),
     (Fact::TemporalTables, queries::TEMPORAL, temporal),
     (Fact::RowLevelSecurity, queries::ROW_LEVEL_SECURITY, row_level_security),
     (Fact::MemoryOptimizedTables, queries::MEMORY_OPTIMIZED, memory_optimized),
@@ -148,6 +149,13 @@ fn encrypted(tables: &mut Tables, fields: &Fields<'_>) -> Result<()> {
 fn hidden(tables: &mut Tables, fields: &Fields<'_>) -> Result<()> {
     if let Some(column) = tables.column(column_id(fields)?) {
         column.hidden = true;
+    }
+    Ok(())
+}
+
+fn internal(tables: &mut Tables, fields: &Fields<'_>) -> Result<()> {
+    if let Some(column) = tables.column(column_id(fields)?) {
+        column.internal = true;
     }
     Ok(())
 }

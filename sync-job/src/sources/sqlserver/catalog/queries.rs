@@ -108,6 +108,11 @@ SELECT c.object_id, c.column_id FROM sys.columns AS c WHERE c.encryption_type IS
 pub const HIDDEN: &str = "\
 SELECT c.object_id, c.column_id FROM sys.columns AS c WHERE c.is_hidden = 1";
 
+/// Of a graph's node and edge tables the columns that SQL Server lets nobody read (error 13908): the identifier, and those of both ends
+/// with their tables. Beside each is a computed one that everybody reads ("SQL Graph architecture"; `GraphType` of SMO names the numbers).
+pub const GRAPH: &str = "\
+SELECT c.object_id, c.column_id FROM sys.columns AS c WHERE c.graph_type IN (1, 3, 4, 6, 7)";
+
 pub const TEMPORAL: &str = "\
 SELECT t.object_id, t.temporal_type_desc FROM sys.tables AS t WHERE t.temporal_type <> 0";
 
