@@ -213,7 +213,8 @@ async fn a_cold_boot_copies_tells_once_and_switches_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_is_down_is_told_of_and_the_machine_is_off() {
     let Some(image) = image() else { return };
-    let scenario = Scenario { name: "source-down", settings: "retries = 0", source_down: true, ..Scenario::default() };
+    let scenario =
+        Scenario { name: "source-down", settings: "outage = \"1s\"", source_down: true, ..Scenario::default() };
     let mut fixture = Fixture::new(&image, &scenario).await;
     let message = fixture.end();
     assert!(message.subject.starts_with("[FAILED] source-down: "), "{message:?}");

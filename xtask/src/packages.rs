@@ -56,8 +56,19 @@ const CLIENT_NEEDS: &[Need] = &[
         why: "clients that check the SQL Server simulator",
         present: || ["tsql", "bsqldb", "freebcp"].iter().all(|name| on_path(name)),
     },
+    Need {
+        package: "libgssapi-krb5-2",
+        why: "Microsoft's ODBC driver, which checks it, too",
+        present: || has_library("libgssapi_krb5.so.2"),
+    },
+    Need { package: "libltdl7", why: "the same", present: || has_library("libltdl.so.7") },
     PYTHON,
 ];
+
+fn has_library(name: &str) -> bool {
+    let multiarch = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    [multiarch.as_str(), "/usr/lib64", "/usr/lib"].iter().any(|directory| Path::new(directory).join(name).exists())
+}
 
 const PYTHON: Need = Need {
     package: "python3-venv",

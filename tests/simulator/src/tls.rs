@@ -42,11 +42,14 @@ pub fn self_signed() -> anyhow::Result<Arc<ServerConfig>> {
     config(vec![made.cert.der().clone()], key)
 }
 
-/// A socket that wraps what is written in PRELOGIN packets, and unwraps what is read, until the handshake is over.
+/// A socket that wraps what is written in PRELOGIN packets, and unwraps what is read, until the handshake is over. What is written between
+/// two flushes is one message, however many records it has: Microsoft's ODBC driver reads one and expects its whole answer there.
 #[derive(Debug)]
 pub struct Handshake {
     pub socket: TcpStream,
     wrapping: bool,
+    /// Written and not flushed.
+    pending: Vec<u8>,
     /// Payload left in the packet being read.
     left: usize,
 }
@@ -73,17 +76,23 @@ impl Write for Handshake {
         if !self.wrapping {
             return self.socket.write(bytes);
         }
-        let part = bytes.len().min(LARGEST - HEADER);
-        let mut packet = Vec::with_capacity(part + HEADER);
-        packet.extend_from_slice(&[PRELOGIN, 1]);
-        packet.extend_from_slice(&((part + HEADER) as u16).to_be_bytes());
-        packet.extend_from_slice(&[0, 0, 1, 0]);
-        packet.extend_from_slice(&bytes[..part]);
-        self.socket.write_all(&packet)?;
-        Ok(part)
+        self.pending.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        let pending = std::mem::take(&mut self.pending);
+        let mut parts = pending.chunks(LARGEST - HEADER).peekable();
+        let mut number = 0_u8;
+        while let Some(part) = parts.next() {
+            number = number.wrapping_add(1);
+            let is_last = u8::from(parts.peek().is_none());
+            let mut packet = vec![PRELOGIN, is_last];
+            packet.extend_from_slice(&((part.len() + HEADER) as u16).to_be_bytes());
+            packet.extend_from_slice(&[0, 0, number, 0]);
+            packet.extend_from_slice(part);
+            self.socket.write_all(&packet)?;
+        }
         self.socket.flush()
     }
 }
@@ -93,10 +102,11 @@ pub type TlsStream = StreamOwned<ServerConnection, Handshake>;
 /// Performs the handshake on a socket whose PRELOGIN was answered.
 pub fn accept(config: Arc<ServerConfig>, socket: TcpStream) -> io::Result<TlsStream> {
     let mut connection = ServerConnection::new(config).map_err(io::Error::other)?;
-    let mut wrapped = Handshake { socket, wrapping: true, left: 0 };
+    let mut wrapped = Handshake { socket, wrapping: true, pending: Vec::new(), left: 0 };
     while connection.is_handshaking() {
         connection.complete_io(&mut wrapped)?;
     }
+    wrapped.flush()?;
     wrapped.wrapping = false;
     Ok(StreamOwned::new(connection, wrapped))
 }

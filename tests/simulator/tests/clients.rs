@@ -1,4 +1,4 @@
-//! The wire, held to clients that nobody here wrote: FreeTDS, pymssql (which is FreeTDS's db-lib) and python-tds.
+//! The wire, held to clients that nobody here wrote: FreeTDS, pymssql (which is FreeTDS's db-lib), python-tds, and Microsoft's ODBC driver.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
@@ -100,6 +100,14 @@ fn pymssql_reads_every_type() {
 #[test]
 fn python_tds_reads_every_type() {
     python_reads("pytds", &[]);
+}
+
+/// Microsoft's own driver: the package carries its ODBC driver 18.
+#[test]
+fn microsofts_driver_reads_every_type() {
+    for client in ["mssql-python", "mssql-python-encrypted"] {
+        python_reads(client, &[]);
+    }
 }
 
 #[test]

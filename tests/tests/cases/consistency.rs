@@ -80,7 +80,7 @@ async fn crash(source: &TestSource, target: &TestTarget, job: &Job) -> String {
     running.wait().unwrap();
     // So that the next run can be caught by its own.
     for table in target.leftovers().unwrap() {
-        target.run(&format!("DROP TABLE {table}")).unwrap();
+        target.run(&format!("DROP TABLE IF EXISTS {table}")).unwrap();
     }
     let left: Vec<String> = snapshots(source).await.into_iter().flatten().collect();
     assert_eq!(left.len(), 1, "{left:?}");

@@ -98,8 +98,10 @@ pub async fn change_if_it_fits(connection: &mut PgConnection, sql: &str) -> Resu
     if is_too_large { Ok(Some(error)) } else { Err(error) }
 }
 
+/// The beginning of the statement comes first, as a comment: whoever looks at the server's sessions sees no more than a beginning.
 fn as_theirs(sql: &str) -> String {
-    format!("{THEIRS}; {sql}; {OURS}")
+    let beginning: String = sql.chars().take(100).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("-- {beginning}\n{THEIRS}; {sql}; {OURS}")
 }
 
 async fn send(connection: &mut PgConnection, sql: &str) -> sqlx::Result<()> {
@@ -172,6 +174,10 @@ fn advice(error: &sqlx::Error) -> Option<&'static str> {
     }
 }
 
+fn has_ended(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof)
+}
+
 /// What the server says, or else the driver.
 fn describe(error: &sqlx::Error) -> Message {
     match error {
@@ -185,6 +191,8 @@ fn describe(error: &sqlx::Error) -> Message {
         }
         sqlx::Error::Io(_) | sqlx::Error::Tls(_) => match trouble(error).and_then(Trouble::meaning) {
             Some(meaning) => format!("{meaning}: {error}").into(),
+            // The driver counts the bytes that it missed.
+            None if has_ended(error) => "the server closed the connection".into(),
             None => error.to_string().into(),
         },
         sqlx::Error::Protocol(_) => error.to_string().into(),

@@ -268,7 +268,7 @@ impl Target for Postgres {
         let statements = format!(
             "DROP TABLE IF EXISTS {name}, {marks}; {create}; COMMENT ON TABLE {name} IS {comment}; \
              ALTER TABLE {name} SET (autovacuum_enabled = off); \
-             CREATE TABLE {marks} (token bigint PRIMARY KEY); COMMENT ON TABLE {marks} IS {comment}",
+             CREATE TABLE {marks} (token bigint NOT NULL); COMMENT ON TABLE {marks} IS {comment}",
             marks = quote::qualified(&ledger),
         );
         let result = async {

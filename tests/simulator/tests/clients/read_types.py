@@ -1,6 +1,6 @@
 """Prints what a client reads of dbo.kinds, a line for each value: row, column, value.
 
-Usage: read_types.py pymssql|pytds PORT USER PASSWORD DATABASE
+Usage: read_types.py pymssql|pytds|mssql-python|mssql-python-encrypted PORT USER PASSWORD DATABASE
 """
 
 import datetime
@@ -16,6 +16,14 @@ def connect(client, port, user, password, database):
 
         return pymssql.connect(
             server="127.0.0.1", port=port, user=user, password=password, database=database, tds_version="7.4"
+        )
+    if client.startswith("mssql-python"):
+        import mssql_python
+
+        encrypt = "yes" if client.endswith("encrypted") else "no"
+        return mssql_python.connect(
+            f"SERVER=127.0.0.1,{port};DATABASE={database};UID={user};PWD={password};"
+            f"Encrypt={encrypt};TrustServerCertificate=yes;"
         )
     import pytds
 
