@@ -31,7 +31,7 @@ impl JobFile {
         // Bound and let go: free for the moment, and nobody answers there.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let text = format!(
-            "[job]\nname = \"test\"\n\
+            "[job]\nname = \"test\"\noutage = \"1ms\"\n\
              [source]\nhost = \"127.0.0.1\"\nport = {port}\ndatabase = \"d\"\nuser = \"u\"\npassword_env = \"SOURCE_PW\"\n\
              connect_timeout = \"2s\"\n\
              [target]\nengine = \"postgres\"\nhost = \"127.0.0.1\"\nport = {port}\ndatabase = \"d\"\nuser = \"u\"\n\

@@ -157,7 +157,7 @@ fn check(name: &str, engine: &str, source: u16, target: u16) -> (i32, String) {
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("job.toml");
     let text = format!(
-        "[job]\nname = \"tls\"\n[source]\nhost = \"127.0.0.1\"\nport = {source}\ndatabase = \"d\"\nuser = \"u\"\npassword_env = \"PW\"\n\
+        "[job]\nname = \"tls\"\noutage = \"1ms\"\n[source]\nhost = \"127.0.0.1\"\nport = {source}\ndatabase = \"d\"\nuser = \"u\"\npassword_env = \"PW\"\n\
          connect_timeout = \"5s\"\n[target]\nengine = \"{engine}\"\nhost = \"127.0.0.1\"\nport = {target}\ndatabase = \"d\"\nuser = \"u\"\n\
          password_env = \"PW\"\nconnect_timeout = \"5s\"\n[tables]\ninclude = [\"dbo.*\"]\n"
     );
