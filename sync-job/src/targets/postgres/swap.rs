@@ -109,7 +109,7 @@ impl Swap<'_> {
         Ok(())
     }
 
-    /// The ledgers have told all that they had to tell; where one cannot be dropped the next run does it.
+    /// Nobody asks the ledgers any more; where one cannot be dropped, the next run drops it.
     async fn end(self) -> Vec<SwapMethod> {
         let ledgers: Vec<String> =
             self.items.iter().map(|item| quote::qualified(&mark::ledger(&item.staging.name))).collect();
