@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::names::Pattern;
 use super::raw;
 use super::{
-    Auth, Consistency, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Notify, OutdatedWord, SchemaMapping,
+    Auth, Consistency, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Mode, Notify, OutdatedWord, SchemaMapping,
     Selection, SourceConfig, SwapPolicy, TableConfig, TableSettings, TargetConfig, TargetName, Tls, TlsMode, logins,
     units,
 };
@@ -38,6 +38,8 @@ const DEFAULT_SWAP_WAIT: Duration = Duration::from_mins(1);
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Dropping staging tables, writing the report and publishing it take seconds; a database that hangs may take its time-outs.
 const DEFAULT_GRACE: Duration = Duration::from_mins(5);
+/// What changes do not tell (a column added with a default, a lost trigger) is put right within a week.
+const DEFAULT_FULL_EVERY: Duration = Duration::from_hours(7 * 24);
 const SQL_SERVER_PORT: u16 = 1433;
 const POSTGRES_PORT: u16 = 5432;
 const MYSQL_PORT: u16 = 3306;
@@ -195,6 +197,7 @@ fn target(
         },
         on_drift: typed.on_drift,
         swap: typed.swap.policy("target.swap", outdated),
+        state: typed.state.map(|name| filled("target.state", name)).transpose()?,
         outage,
         swap_wait: duration("target.swap_wait", typed.swap_wait.as_deref(), DEFAULT_SWAP_WAIT)?,
         lock_timeout: duration("target.lock_timeout", typed.lock_timeout.as_deref(), DEFAULT_TARGET_LOCK_TIMEOUT)?,
@@ -223,6 +226,8 @@ fn defaults(typed: &raw::Tables, consistency: Consistency, swap: SwapPolicy, rea
         offset_column: typed.offset_column.unwrap_or(false),
         variant_type_column: typed.variant_type_column.unwrap_or(false),
         witness: typed.witness.unwrap_or_default(),
+        mode: Mode::default(),
+        full_every: DEFAULT_FULL_EVERY,
     })
 }
 
@@ -278,6 +283,8 @@ fn table(
             offset_column: typed.offset_column.unwrap_or(defaults.offset_column),
             variant_type_column: typed.variant_type_column.unwrap_or(defaults.variant_type_column),
             witness: typed.witness.unwrap_or(defaults.witness),
+            mode: typed.mode.unwrap_or(defaults.mode),
+            full_every: duration(&key("full_every"), typed.full_every.as_deref(), defaults.full_every)?,
         },
         source,
     })

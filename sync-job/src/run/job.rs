@@ -1,5 +1,6 @@
 //! A whole job: plan, checks, lease, copy, report. The tour of the crate starts here.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,9 @@ use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::Abilities;
 use crate::model::human;
+use crate::model::schema::TableName;
 use crate::model::stage::Stage;
+use crate::model::state::TableState;
 use crate::plan::{self, RunPlan, Severity, TablePlan, precheck};
 use crate::proof::witness::Turn;
 use crate::report::progress::Progress;
@@ -172,7 +175,7 @@ impl<S: Source, T: Target> Job<S, T> {
         if !leftovers.is_empty() {
             report.notes.push(format!("dropped what an earlier run left behind: {}", leftovers.join(", ")));
         }
-        let views = Views::new(&*self.source, &self.config.name, &self.config.target, policy);
+        let views = Views::new(&*self.source, &self.config.name, &self.config.target, policy.clone());
         report.notes.extend(views.clean().await);
         let is_wanted = |table: &TablePlan| table.consistency == Consistency::DatabaseSnapshot;
         let mut view = None;
@@ -182,7 +185,13 @@ impl<S: Source, T: Target> Job<S, T> {
         }
         let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
         let turn = Turn::at(report.started);
-        let context = Arc::new(self.context(progress, cancel, view.clone(), (planned.facts.as_ref().abilities, turn)));
+        let names: Vec<TableName> = tables.iter().map(|table| table.target.clone()).collect();
+        let states = policy
+            .retry("state", &mut 0, || self.target.recall(&names))
+            .await
+            .map_err(|error| (Stage::State, error))?;
+        let asked = (planned.facts.as_ref().abilities, turn);
+        let context = Arc::new(self.context(progress, cancel, view.clone(), asked, states));
         report.tables = tokio::select! {
             tables = pipeline::copy_all(&context, &tables, lease) => tables,
             never = heartbeat(lease, &context) => match never {},
@@ -212,7 +221,7 @@ impl<S: Source, T: Target> Job<S, T> {
                     let tables: Vec<Arc<TablePlan>> =
                         planned.plan.tables.into_iter().map(witnessed_whole).map(Arc::new).collect();
                     let asked = (planned.facts.as_ref().abilities, Turn::at(report.started));
-                    let context = Arc::new(self.context(progress.clone(), cancel, None, asked));
+                    let context = Arc::new(self.context(progress.clone(), cancel, None, asked, HashMap::new()));
                     report.tables = pipeline::compare_all(&context, &tables).await;
                 } else {
                     let error = Error::new(Side::Job, Kind::PrecheckFailed, "a precheck refuses to compare");
@@ -243,9 +252,10 @@ impl<S: Source, T: Target> Job<S, T> {
         cancel: CancellationToken,
         view: Option<String>,
         asked: (Abilities, Turn),
+        states: HashMap<TableName, TableState>,
     ) -> Context<S, T> {
         let limits = self.config.limits.clone();
-        Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, view, asked)
+        Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, view, asked, states)
     }
 
     fn blank(&self, command: Command) -> RunReport {

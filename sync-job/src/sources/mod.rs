@@ -5,6 +5,7 @@ use std::future::Future;
 
 use crate::model::error::Result;
 use crate::model::facts::{Catalog, SourceFacts};
+use crate::model::position::{Position, Tracking};
 use crate::model::schema::TableName;
 use crate::plan::references::Reference;
 use crate::plan::self_test::SelfTest;
@@ -68,6 +69,21 @@ pub trait Source: Send + Sync + 'static {
     /// The one unit of a table that is read whole, as every table is that [is read in a transaction](TablePlan::is_read_in_transaction).
     /// `None` where [`Reader::units`] cuts it.
     fn whole(&self, table: &TablePlan) -> Option<Self::Unit>;
+
+    /// What became of a table's rows since a position that [`Reader::tracking`] told. Nothing where the source never tells.
+    fn changes(&self, since: &Position) -> Option<Changes<Self::Unit>> {
+        let _ = since;
+        None
+    }
+}
+
+/// What became of a table's rows since a position, in two units.
+#[derive(Debug)]
+pub struct Changes<U> {
+    /// Rows that were inserted or changed, as they are now.
+    pub changed: U,
+    /// The keys of rows that are gone, read with a plan of the [key alone](crate::plan::incremental::keys).
+    pub gone: U,
 }
 
 /// One connection, reading one unit at a time.
@@ -82,6 +98,19 @@ pub trait Reader: Send + 'static {
 
     /// The units that the table is read in; [`TablePlan::chunks`] says how many are aimed at.
     fn units(&mut self, table: &TablePlan) -> impl Future<Output = Result<Vec<Self::Unit>>> + Send;
+
+    /// How far the table's changes are known in the state that the transaction sees. Nothing where they are not tracked, or not shown to
+    /// this login.
+    fn tracking(&mut self, table: &TablePlan) -> impl Future<Output = Result<Option<Tracking>>> + Send {
+        let _ = table;
+        std::future::ready(Ok(None))
+    }
+
+    /// Whether anything may have changed in the table since. Asked in the same transaction, where all changes since are known.
+    fn has_changes(&mut self, table: &TablePlan, since: &Position) -> impl Future<Output = Result<bool>> + Send {
+        let _ = (table, since);
+        std::future::ready(Ok(true))
+    }
 
     /// Visits every row of the unit, in any order.
     fn read<S: RowSink>(

@@ -7,16 +7,18 @@ use crate::connect::reach::Reach;
 use crate::connect::retry::worth_retrying;
 use crate::model::error::{Error, Kind, Result};
 use crate::model::facts::Catalog;
+use crate::model::position::Position;
 use crate::model::schema::TableName;
 use crate::plan::references::{self, Answer, Reference};
 use crate::plan::self_test::SelfTest;
 use crate::plan::{Finding, RunPlan, TablePlan};
 use crate::rows::chunk::Chunk;
-use crate::sources::Source;
+use crate::sources::{Changes, Source};
 
 #[cfg(feature = "broken-decoders")]
 mod broken;
 mod catalog;
+mod changes;
 mod connect;
 mod decode;
 mod facts;
@@ -34,6 +36,7 @@ mod transient;
 pub mod types;
 mod witness;
 
+pub use changes::Unit;
 pub use facts::ServerFacts;
 
 use facts::NoSnapshots;
@@ -69,7 +72,7 @@ impl SqlServer {
 
 impl Source for SqlServer {
     type Facts = ServerFacts;
-    type Unit = Chunk;
+    type Unit = Unit;
     type Reader = SqlServerReader;
 
     const VIEW: &'static str = "database snapshot";
@@ -164,7 +167,11 @@ impl Source for SqlServer {
         select::chunk(table, &Chunk::whole())
     }
 
-    fn whole(&self, table: &TablePlan) -> Option<Chunk> {
-        (table.chunks < 2 || table.chunk_key.is_empty()).then(Chunk::whole)
+    fn whole(&self, table: &TablePlan) -> Option<Unit> {
+        (table.chunks < 2 || table.chunk_key.is_empty()).then(|| Unit::Rows(Chunk::whole()))
+    }
+
+    fn changes(&self, since: &Position) -> Option<Changes<Unit>> {
+        Some(Changes { changed: Unit::Changed(since.version), gone: Unit::Gone(since.version) })
     }
 }

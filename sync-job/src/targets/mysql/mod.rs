@@ -11,12 +11,14 @@ use crate::connect::reach::Reach;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::TargetFacts;
 use crate::model::schema::TableName;
+use crate::model::state::TableState;
 use crate::plan::{Dialect, Finding, NotCreated, SwapMethod, TablePlan, TargetTable};
 use crate::proof::witness::{Answer, Plan, Scope};
 use crate::rows::digest::{TableDigest, hash_bytes};
 use crate::targets::encode::load_data::LoadDataEncoder;
-use crate::targets::{ChunkLoader, Staging, SwapItem, Target};
+use crate::targets::{Applied, ChangeSet, ChunkLoader, Staging, SwapItem, Target};
 
+mod apply;
 mod columns;
 mod connect;
 mod definition;
@@ -39,6 +41,7 @@ mod server;
 mod server_message;
 mod snapshots;
 mod sql;
+mod state;
 mod swap;
 mod witness;
 
@@ -309,5 +312,21 @@ impl Target for MySql {
 
     async fn swap(&self, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
         swap::swap(self, items).await
+    }
+
+    async fn recall(&self, tables: &[TableName]) -> Result<HashMap<TableName, TableState>> {
+        state::recall(self, tables).await
+    }
+
+    async fn forget(&self, table: &TableName) -> Result<()> {
+        state::forget(self, table).await
+    }
+
+    async fn remember(&self, table: &TableName, state: &TableState) -> Result<()> {
+        state::remember(self, table, state).await
+    }
+
+    async fn apply(&self, changes: &ChangeSet<'_>) -> Result<Applied> {
+        apply::apply(self, changes).await
     }
 }
