@@ -48,6 +48,8 @@ mod cases {
     mod harness;
     mod image;
     mod in_place_updates;
+    mod incremental;
+    mod random_changes;
     mod index_orders;
     mod interruption;
     mod invisible_sessions;

@@ -378,6 +378,8 @@ pub struct TableSettings {
     pub mode: Mode,
     /// A table of which only changes are copied is copied whole again after this time.
     pub full_every: Duration,
+    /// Of a table of which only changes are copied, each run reads one of so many ranges again and compares it; nothing for none.
+    pub prove: Option<u64>,
 }
 
 /// A table's name on the target as typed: `schema.name` or `name`.

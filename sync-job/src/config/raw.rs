@@ -228,6 +228,7 @@ pub struct Table {
     pub witness: Option<WitnessPolicy>,
     pub mode: Option<Mode>,
     pub full_every: Option<String>,
+    pub prove: Option<String>,
 }
 
 impl JobFile {

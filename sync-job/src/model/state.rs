@@ -14,6 +14,8 @@ pub struct TableState {
     pub fingerprint: String,
     /// What the whole table's digest is, if nobody else writes to it.
     pub digest: TableDigest,
+    /// How often changes were applied since. It decides which range is proven next.
+    pub applied: u64,
     /// When the whole table was last copied and proven.
     pub full_at: DateTime<Utc>,
 }

@@ -162,6 +162,7 @@ fn plan_table(
         filter: own.and_then(|own| own.filter.clone()),
         mode: settings.mode,
         full_every: settings.full_every,
+        prove: settings.prove,
         consistency: settings.consistency,
         outside_transactions: source.outside_transactions,
         readers: settings.readers,

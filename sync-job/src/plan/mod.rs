@@ -140,6 +140,8 @@ pub struct TablePlan {
     pub mode: Mode,
     /// Of which only changes are copied, is copied whole again after this time.
     pub full_every: Duration,
+    /// Each run of changes reads one of so many ranges again; nothing for none.
+    pub prove: Option<u64>,
     pub consistency: Consistency,
     pub outside_transactions: bool,
     pub readers: usize,

@@ -20,12 +20,22 @@ pub struct ChangesReport {
     /// Changed rows that the target had; those whose values are the same were not written.
     pub present: u64,
     pub deleted: u64,
+    /// How many ranges of the table were compared, and of how many; nothing where none was.
+    pub proven_ranges: Option<[usize; 2]>,
 }
 
 impl ChangesReport {
     /// Of a table that is copied whole.
     pub fn whole(why: WhyFull) -> Self {
-        Self { why_full: Some(why), from_version: None, to_version: None, inserted: 0, present: 0, deleted: 0 }
+        Self {
+            why_full: Some(why),
+            from_version: None,
+            to_version: None,
+            inserted: 0,
+            present: 0,
+            deleted: 0,
+            proven_ranges: None,
+        }
     }
 
     fn line(&self) -> String {
@@ -37,8 +47,13 @@ impl ChangesReport {
         if self.inserted + self.present + self.deleted == 0 {
             return format!("no changes from version {from} to {to}");
         }
+        let proven = match self.proven_ranges {
+            Some([_, 1]) => "every row is proven".to_owned(),
+            Some([ranges, of]) => format!("the applied rows are proven, and {ranges} of {of} ranges of the table"),
+            None => "the applied rows are proven, the others were not looked at".to_owned(),
+        };
         format!(
-            "versions {from} to {to}: {} rows new, {} changed, {} gone; the applied rows are proven, the others were not looked at",
+            "versions {from} to {to}: {} rows new, {} changed, {} gone; {proven}",
             count(self.inserted),
             count(self.present),
             count(self.deleted)

@@ -59,7 +59,7 @@ impl<S: Source, T: Target> Job<S, T> {
     async fn plan_once(&self) -> Result<Planned<S>> {
         let mut planned = self.decide().await?;
         if planned.plan.refusals().next().is_none() {
-            let refused = self.source.check_settings(&planned.plan.tables).await?;
+            let refused = self.source.check_settings(&planned.plan.tables, &planned.facts).await?;
             planned.plan.add(refused);
         }
         if planned.plan.refusals().next().is_none() {
@@ -185,11 +185,7 @@ impl<S: Source, T: Target> Job<S, T> {
         }
         let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
         let turn = Turn::at(report.started);
-        let names: Vec<TableName> = tables.iter().map(|table| table.target.clone()).collect();
-        let states = policy
-            .retry("state", &mut 0, || self.target.recall(&names))
-            .await
-            .map_err(|error| (Stage::State, error))?;
+        let states = self.recall(&policy, &tables).await.map_err(|error| (Stage::State, error))?;
         let asked = (planned.facts.as_ref().abilities, turn);
         let context = Arc::new(self.context(progress, cancel, view.clone(), asked, states));
         report.tables = tokio::select! {
@@ -221,8 +217,13 @@ impl<S: Source, T: Target> Job<S, T> {
                     let tables: Vec<Arc<TablePlan>> =
                         planned.plan.tables.into_iter().map(witnessed_whole).map(Arc::new).collect();
                     let asked = (planned.facts.as_ref().abilities, Turn::at(report.started));
-                    let context = Arc::new(self.context(progress.clone(), cancel, None, asked, HashMap::new()));
-                    report.tables = pipeline::compare_all(&context, &tables).await;
+                    match interruptible(&cancel, self.recall(&policy, &tables)).await {
+                        Ok(states) => {
+                            let context = Arc::new(self.context(progress.clone(), cancel, None, asked, states));
+                            report.tables = pipeline::compare_all(&context, &tables).await;
+                        }
+                        Err(error) => report.failure = Some(Failure::new(Stage::State, &error)),
+                    }
                 } else {
                     let error = Error::new(Side::Job, Kind::PrecheckFailed, "a precheck refuses to compare");
                     report.failure = Some(Failure::new(Stage::Precheck, &error));
@@ -233,6 +234,16 @@ impl<S: Source, T: Target> Job<S, T> {
         progress.finished();
         report.ended = Utc::now();
         report
+    }
+
+    /// What earlier runs left of these tables.
+    async fn recall(
+        &self,
+        policy: &RetryPolicy,
+        tables: &[Arc<TablePlan>],
+    ) -> Result<HashMap<TableName, TableState>> {
+        let names: Vec<TableName> = tables.iter().map(|table| table.target.clone()).collect();
+        policy.retry("state", &mut 0, || self.target.recall(&names)).await
     }
 
     /// Nobody stands by at night: what passes is waited for, as with chunks.

@@ -11,7 +11,7 @@ use crate::plan::references::Reference;
 use crate::plan::self_test::SelfTest;
 use crate::plan::{Finding, KeyColumn, RunPlan, TablePlan};
 use crate::proof::witness;
-use crate::rows::chunk::KeyValue;
+use crate::rows::chunk::{Chunk, KeyValue};
 use crate::rows::encode::RowEncoder;
 
 pub mod sqlserver;
@@ -52,9 +52,9 @@ pub trait Source: Send + Sync + 'static {
     /// login sees and may not read.
     fn precheck(&self, plan: &RunPlan, facts: &Self::Facts, unreadable: &[TableName]) -> Vec<Finding>;
 
-    /// A refusal for each table whose settings in the source's own language, such as a filter, the source does not take. People write
-    /// them: better known now than at night. Reads no row.
-    fn check_settings(&self, tables: &[TablePlan]) -> impl Future<Output = Result<Vec<Finding>>> + Send;
+    /// A refusal for each table whose settings in the source's own language, such as a filter, the source does not take, and a warning for
+    /// each whose changes it does not tell. People write them: better known now than at night. Reads no row.
+    fn check_settings(&self, tables: &[TablePlan], facts: &Self::Facts) -> impl Future<Output = Result<Vec<Finding>>> + Send;
 
     /// Asks for every read expression of the plan over known values, and compares the answers with what the source's
     /// documentation says; the sums of the witness likewise. Reads no row. An error means that nothing was found out.
@@ -69,6 +69,13 @@ pub trait Source: Send + Sync + 'static {
     /// The one unit of a table that is read whole, as every table is that [is read in a transaction](TablePlan::is_read_in_transaction).
     /// `None` where [`Reader::units`] cuts it.
     fn whole(&self, table: &TablePlan) -> Option<Self::Unit>;
+
+    /// The rows with these values of a column that leads an index, for a plan whose chunk key is that column. Nothing where the source has no such
+    /// units.
+    fn range(&self, range: Chunk) -> Option<Self::Unit> {
+        let _ = range;
+        None
+    }
 
     /// What became of a table's rows since a position that [`Reader::tracking`] told. Nothing where the source never tells.
     fn changes(&self, since: &Position) -> Option<Changes<Self::Unit>> {

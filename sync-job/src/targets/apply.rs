@@ -5,6 +5,7 @@ use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::position::Position;
 use crate::model::state::TableState;
 use crate::plan::TablePlan;
+use crate::proof::witness::Scope;
 use crate::rows::digest::TableDigest;
 
 /// The changes of one table since its last run, on their way into it.
@@ -17,6 +18,15 @@ pub struct ChangeSet<'a> {
     pub to: &'a Position,
     /// Nothing where nothing changed: then only the position moves on.
     pub rows: Option<ChangedRows<'a>>,
+    /// A range of all rows, changed or not, to be compared once the changes are applied.
+    pub range: Option<ProvenRange>,
+}
+
+/// What the source holds in a range, in the state in which the changes were read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProvenRange {
+    pub scope: Scope,
+    pub digest: TableDigest,
 }
 
 /// Changed rows in staging tables.
@@ -54,6 +64,8 @@ pub(super) struct Measured {
     pub applied: TableDigest,
     /// Afterwards, the number of rows under the keys of rows that are gone.
     pub left: u64,
+    /// Afterwards, in the range that is compared.
+    pub range: Option<TableDigest>,
 }
 
 /// The proof of the applied rows, and the running digest: what it was, without the rows that were replaced, and with those that are
@@ -77,6 +89,15 @@ pub(super) fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Resu
     if measured.left > 0 {
         return mismatch(format!("{} rows that are gone at the source are still there", measured.left));
     }
+    if let (Some(wanted), Some(found)) = (&changes.range, measured.range)
+        && wanted.digest != found
+    {
+        return mismatch(format!(
+            "in the range that this run compared, the source has {} rows and the table {}, or other values; somebody else writes to the \
+             table, or an earlier run left it so",
+            wanted.digest.rows, found.rows
+        ));
+    }
     let rest = changes.from.digest.without(measured.changed).and_then(|rest| rest.without(measured.gone));
     let Some(mut digest) = rest else {
         return mismatch("more rows were replaced than the last run left: somebody else writes to it".to_owned());
@@ -88,6 +109,16 @@ pub(super) fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Resu
         deleted: measured.gone.rows,
         digest,
     })
+}
+
+/// What is remembered of the table from now on.
+pub(super) fn written(changes: &ChangeSet<'_>, applied: &Applied) -> TableState {
+    TableState {
+        position: changes.to.clone(),
+        digest: applied.digest,
+        applied: changes.from.applied + u64::from(changes.rows.is_some()),
+        ..changes.from.clone()
+    }
 }
 
 /// An error where somebody else has moved the table on, so that the change set belongs to no state that is there.
@@ -111,12 +142,12 @@ mod tests {
         let of = |rows, sum| TableDigest { rows, sum };
         let position = Position { version: 1, history: "h".into() };
         let from =
-            TableState { position: position.clone(), fingerprint: String::new(), digest: of(10, 100), full_at: DateTime::UNIX_EPOCH };
+            TableState { position: position.clone(), fingerprint: String::new(), digest: of(10, 100), applied: 0, full_at: DateTime::UNIX_EPOCH };
         let table = crate::proof::witness::fixture::table(Vec::new());
         let staging = Staging { name: TableName::new("s", "t") };
         let rows = |digest| Some(ChangedRows { changed: &staging, digest, gone: &staging, keys: &table });
-        let prove = |rows, measured| prove(&ChangeSet { table: &table, from: &from, to: &position, rows }, measured);
-        let measured = Measured { changed: of(2, 30), gone: of(1, -5), applied: of(3, 7), left: 0 };
+        let prove = |rows, measured| prove(&ChangeSet { table: &table, from: &from, to: &position, rows, range: None }, measured);
+        let measured = Measured { changed: of(2, 30), gone: of(1, -5), applied: of(3, 7), left: 0, range: None };
         let applied = prove(rows(of(3, 7)), Some(measured)).unwrap();
         assert_eq!(applied, Applied { inserted: 1, present: 2, deleted: 1, digest: of(10, 82) });
         let kind = |rows, measured| prove(rows, Some(measured)).unwrap_err().kind;

@@ -27,7 +27,7 @@ mod ranges;
 mod state_row;
 mod swap;
 
-pub use apply::{Applied, ChangeSet, ChangedRows};
+pub use apply::{Applied, ChangeSet, ChangedRows, ProvenRange};
 pub use buffer::BudgetedBuffer;
 pub use load::ChunkLoader;
 

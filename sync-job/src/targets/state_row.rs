@@ -13,27 +13,30 @@ pub(super) const TABLE: &str = "stopgap_tables";
 pub(super) const FORMAT: u8 = 1;
 
 /// A row's columns as text, in this order.
-pub(super) const COLUMNS: [&str; 6] = ["version", "history", "fingerprint", "digest_rows", "digest_sum", "full_at"];
+pub(super) const COLUMNS: [&str; 7] =
+    ["version", "history", "fingerprint", "digest_rows", "digest_sum", "applied", "full_at"];
 
 /// Understands a row.
-pub(super) fn read(columns: [String; 6]) -> Result<TableState> {
-    let [version, history, fingerprint, rows, sum, full_at] = columns;
+pub(super) fn read(columns: [String; 7]) -> Result<TableState> {
+    let [version, history, fingerprint, rows, sum, applied, full_at] = columns;
     Ok(TableState {
         position: Position { version: number(&version)?, history },
         fingerprint,
         digest: TableDigest { rows: number(&rows)?, sum: number(&sum)? },
+        applied: number(&applied)?,
         full_at: DateTime::<Utc>::from_timestamp_micros(number(&full_at)?).ok_or_else(|| unreadable(&full_at))?,
     })
 }
 
 /// The values of a row, in the order of [`COLUMNS`].
-pub(super) fn write(state: &TableState) -> [String; 6] {
+pub(super) fn write(state: &TableState) -> [String; 7] {
     [
         state.position.version.to_string(),
         state.position.history.clone(),
         state.fingerprint.clone(),
         state.digest.rows.to_string(),
         state.digest.sum.to_string(),
+        state.applied.to_string(),
         state.full_at.timestamp_micros().to_string(),
     ]
 }
@@ -57,6 +60,7 @@ mod tests {
             position: Position { version: 0, history: "fork 'a', \"b\"\\".into() },
             fingerprint: "f".into(),
             digest: TableDigest { rows: u64::MAX, sum: i128::from(i64::MIN) * 1_000_000 },
+            applied: 3,
             full_at: DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap(),
         };
         assert_eq!(read(write(&state)).unwrap(), state);

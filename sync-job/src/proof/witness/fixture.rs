@@ -43,6 +43,7 @@ pub fn table(columns: Vec<ColumnPlan>) -> TablePlan {
         filter: None,
         mode: Mode::Full,
         full_every: Duration::MAX,
+        prove: None,
         consistency: Consistency::None,
         outside_transactions: false,
         readers: 1,

@@ -17,10 +17,11 @@ use crate::model::stage::Stage;
 use crate::model::state::TableState;
 use crate::plan::why_full::{self, WhyFull};
 use crate::plan::{SwapMethod, TablePlan, incremental};
+use crate::proof::witness::sample::{self, Scope};
 use crate::report::progress::Step;
 use crate::report::{ChangesReport, TableOutcome, TableReport};
 use crate::sources::{Reader, RowSink as _, Source};
-use crate::targets::{Applied, ChangeSet, ChangedRows, Lease as _, Staging, Target};
+use crate::targets::{Applied, ChangeSet, ChangedRows, Lease as _, ProvenRange, Staging, Target};
 
 /// What came of following a table's changes.
 pub enum Followed {
@@ -72,6 +73,7 @@ struct Read {
     tracking: Tracking,
     /// Nothing where nothing changed.
     rows: Option<(ChunkResult, ChunkResult)>,
+    range: Option<ProvenRange>,
 }
 
 impl<'a, S: Source, T: Target> Work<'a, S, T> {
@@ -99,7 +101,7 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
             () = context.cancel.cancelled() => Err(Error::cancelled()),
             read = context.policy.retry(&what, &mut report.retries, || self.read(state)) => read,
         };
-        let Read { tracking, rows } = match read.map_err(|error| (Stage::Load, error))? {
+        let Read { tracking, rows, range } = match read.map_err(|error| (Stage::Load, error))? {
             Ok(read) => read,
             Err(why) => return Ok(Followed::Whole(why)),
         };
@@ -113,7 +115,7 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
         context.progress.step(&name, Step::Swap);
         let started = Instant::now();
         lease.check().await.map_err(|error| (Stage::Lease, error))?;
-        let applied = self.apply(state, &tracking, rows, &mut report.retries).await;
+        let applied = self.apply(state, &tracking, rows, range.clone(), &mut report.retries).await;
         report.stages.swap = started.elapsed().as_secs_f64();
         match applied {
             Ok(applied) => {
@@ -125,6 +127,10 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
                     inserted: applied.inserted,
                     present: applied.present,
                     deleted: applied.deleted,
+                    proven_ranges: range.as_ref().and_then(|range| match &range.scope {
+                        Scope::Ranges { ranges, of } => Some([ranges.len(), *of]),
+                        Scope::Whole => None,
+                    }),
                 });
                 Ok(Followed::Applied)
             }
@@ -149,6 +155,7 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
         state: &TableState,
         tracking: &Tracking,
         rows: Option<(ChunkResult, ChunkResult)>,
+        range: Option<ProvenRange>,
         retries: &mut u32,
     ) -> Result<Applied> {
         let rows = rows.map(|(changed, _)| changed.digest);
@@ -157,6 +164,7 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
             from: state,
             to: &tracking.now,
             rows: rows.map(|digest| ChangedRows { changed: self.changed, digest, gone: self.gone, keys: &self.keys }),
+            range: range.clone(),
         };
         let what = format!("{}: applying changes", self.table.target);
         let apply = async || {
@@ -198,29 +206,48 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
         };
         // Where no transaction was committed since, nothing can have changed.
         if tracking.now.version == state.position.version || !reader.has_changes(self.table, &state.position).await? {
-            return Ok(Ok(Read { tracking, rows: None }));
+            return Ok(Ok(Read { tracking, rows: None, range: None }));
         }
         self.has_staging.store(true, Ordering::Relaxed);
         context.while_target_answers(context.target.create_staging(&self.staged, self.changed)).await?;
         context.while_target_answers(context.target.create_staging(&self.keys, self.gone)).await?;
-        let changed = self.load(reader, &self.staged, &changes.changed, self.changed).await?;
-        let gone = self.load(reader, &self.keys, &changes.gone, self.gone).await?;
-        Ok(Ok(Read { tracking, rows: Some((changed, gone)) }))
+        let changed = self.read_unit(reader, &self.staged, &changes.changed, Some(self.changed)).await?;
+        let gone = self.read_unit(reader, &self.keys, &changes.gone, Some(self.gone)).await?;
+        let range = self.range(reader, state).await?;
+        Ok(Ok(Read { tracking, rows: Some((changed, gone)), range }))
     }
 
-    async fn load(
+    /// Reads the range whose turn it is, in the same state of the source.
+    async fn range(&self, reader: &mut S::Reader, state: &TableState) -> Result<Option<ProvenRange>> {
+        let (Some(parts), Some(key)) = (self.table.prove, &self.table.witness_key) else { return Ok(None) };
+        let extremes = if sample::needs_no_extremes(key) { None } else { reader.extremes(self.table, key).await? };
+        let Some(mut ranges) = sample::cut(parts, key, extremes) else { return Ok(None) };
+        let of = ranges.len();
+        let range = ranges.swap_remove(usize::try_from(state.applied).unwrap_or_default() % of);
+        let Some(unit) = self.context.source.range(range.clone()) else { return Ok(None) };
+        let mut plan = TablePlan::clone(self.table);
+        plan.chunk_key = vec![key.clone()];
+        let read = self.read_unit(reader, &plan, &unit, None).await?;
+        Ok(Some(ProvenRange { scope: Scope::Ranges { ranges: vec![range], of }, digest: read.digest }))
+    }
+
+    /// Into a staging table, or only for the digest.
+    async fn read_unit(
         &self,
         reader: &mut S::Reader,
         plan: &TablePlan,
         unit: &S::Unit,
-        staging: &Staging,
+        staging: Option<&Staging>,
     ) -> Result<ChunkResult> {
         let context = self.context;
         let name = self.table.target.to_string();
-        let loader = context.target.open_chunk(plan, staging).await?;
+        let loader = match staging {
+            Some(staging) => Some(context.target.open_chunk(plan, staging).await?),
+            None => None,
+        };
         let tell = |rows: u64, bytes: u64| context.progress.rows(&name, rows, bytes);
         let encoder = context.target.encoder(plan);
-        let mut sink = Sink::new(encoder, Some(loader), &context.memory, context.limits.stall_timeout, &tell);
+        let mut sink = Sink::new(encoder, loader, &context.memory, context.limits.stall_timeout, &tell);
         reader.read(plan, unit, &mut sink).await?;
         if sink.is_full() {
             sink.flush().await?;
@@ -243,6 +270,7 @@ pub async fn remember<S: Source, T: Target>(context: &Context<S, T>, table: &Tab
         position: tracking.now,
         fingerprint: incremental::fingerprint(table),
         digest: basis.digest,
+        applied: 0,
         full_at: Utc::now(),
     };
     let what = format!("{}: remembering how far it was copied", table.target);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Intent, SourceConfig};
+use crate::config::{Intent, Mode, SourceConfig};
 use crate::connect::reach::Reach;
 use crate::connect::retry::worth_retrying;
 use crate::model::error::{Error, Kind, Result};
@@ -113,13 +113,18 @@ impl Source for SqlServer {
         precheck::judge(plan, facts, unreadable)
     }
 
-    async fn check_settings(&self, tables: &[TablePlan]) -> Result<Vec<Finding>> {
+    async fn check_settings(&self, tables: &[TablePlan], facts: &ServerFacts) -> Result<Vec<Finding>> {
         let mut refused = Vec::new();
-        if tables.iter().all(|table| table.filter.is_none()) {
+        if tables.iter().all(|table| table.filter.is_none() && table.mode == Mode::Full) {
             return Ok(refused);
         }
         let mut connection = self.connect(None).await?;
         for table in tables {
+            if table.mode != Mode::Full
+                && changes::tracking(&mut connection, table, CATALOG_TIMEOUT).await?.is_none()
+            {
+                refused.push(precheck::untracked(table, facts));
+            }
             let Some(sql) = select::nothing_filtered(table) else { continue };
             match connect::rows(&mut connection, &sql, CATALOG_TIMEOUT).await {
                 Ok(_) => {}
@@ -169,6 +174,10 @@ impl Source for SqlServer {
 
     fn whole(&self, table: &TablePlan) -> Option<Unit> {
         (table.chunks < 2 || table.chunk_key.is_empty()).then(|| Unit::Rows(Chunk::whole()))
+    }
+
+    fn range(&self, range: Chunk) -> Option<Unit> {
+        Some(Unit::Rows(range))
     }
 
     fn changes(&self, since: &Position) -> Option<Changes<Unit>> {

@@ -59,7 +59,8 @@ impl Reader for SqlServerReader {
     }
 
     async fn has_changes(&mut self, table: &TablePlan, since: &Position) -> Result<bool> {
-        let found = rows(&mut self.connection, &changes::first(table, since.version), self.bounds_timeout()).await?;
+        let timeout = self.bounds_timeout();
+        let found = rows(&mut self.connection, &changes::first(table, since.version), timeout).await?;
         Ok(!found.is_empty())
     }
 

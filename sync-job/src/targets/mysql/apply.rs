@@ -6,12 +6,13 @@ use super::connect::{OUR_TIME_ZONE, close, execute, only_row};
 use super::in_place::{Merge, refuse_orphans};
 use super::preserved::texts;
 use super::quote::{identifier, list, qualified};
-use super::{MySql, digest, sql, state};
+use super::{MySql, digest, sql, state, witness};
 use crate::connect::retry;
 use crate::model::error::{Kind, Result};
 use crate::model::schema::TableName;
 use crate::model::state::TableState;
 use crate::plan::TablePlan;
+use crate::targets::ranges::condition;
 use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, Measured};
 
 pub(super) async fn apply(target: &MySql, changes: &ChangeSet<'_>) -> Result<Applied> {
@@ -41,11 +42,19 @@ async fn transaction(
     let found = state::lock(target, connection, name).await?;
     apply::refuse_moved(changes, found.as_ref())?;
     let measured = match &changes.rows {
-        Some(rows) => Some(rows_into(connection, table, rows).await?),
+        Some(rows) => {
+            let mut measured = rows_into(connection, table, rows).await?;
+            if let Some(range) = &changes.range {
+                let condition = condition(table, &range.scope, identifier, witness::literal);
+                let digest = sql::digest(table, name, &texts(connection, name).await?);
+                measured.range = Some(digest::part(connection, &digest, name, &format!("{condition} FOR UPDATE")).await?);
+            }
+            Some(measured)
+        }
         None => None,
     };
     let applied = apply::prove(changes, measured)?;
-    let written = TableState { position: changes.to.clone(), digest: applied.digest, ..changes.from.clone() };
+    let written = apply::written(changes, &applied);
     state::write(target, connection, name, &written).await?;
     Ok((applied, written))
 }
@@ -70,7 +79,7 @@ async fn rows_into(connection: &mut Conn, table: &TablePlan, rows: &ChangedRows<
     execute(connection, &format!("SET SESSION {OUR_TIME_ZONE}")).await?;
     let applied = measure(connection, &of_changed).await?;
     let left = only_row(connection, &format!("SELECT COUNT(*) FROM {own} WHERE {of_gone} FOR UPDATE")).await?;
-    Ok(Measured { changed: before_changed, gone: before_gone, applied, left })
+    Ok(Measured { changed: before_changed, gone: before_gone, applied, left, range: None })
 }
 
 /// Touches the rows that differ and no others.

@@ -72,7 +72,7 @@ pub(super) async fn forget(target: &MySql, name: &TableName) -> Result<()> {
             format!(
                 "CREATE TABLE IF NOT EXISTS {table} (target_schema varchar(64) NOT NULL, target_table varchar(64) NOT NULL, \
                  job varchar(64) NOT NULL, run_id varchar(255) NOT NULL, format smallint NOT NULL, version bigint, history text, \
-                 fingerprint varchar(64), digest_rows bigint, digest_sum decimal(40, 0), full_at bigint, \
+                 fingerprint varchar(64), digest_rows bigint, applied bigint, digest_sum decimal(40, 0), full_at bigint, \
                  PRIMARY KEY (target_schema, target_table)) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
             ),
             format!(

@@ -5,12 +5,13 @@ use sqlx::postgres::PgConnection;
 use super::connect::{change, close, execute, only_row};
 use super::in_place::{Merge, merge_rows, sequences};
 use super::quote::{identifier, list, qualified};
-use super::{Postgres, digest_where, sql, state};
+use super::{Postgres, digest_where, sql, state, witness};
 use crate::connect::retry;
 use crate::model::error::Result;
 use crate::model::schema::TableName;
 use crate::model::state::TableState;
 use crate::plan::TablePlan;
+use crate::targets::ranges::condition;
 use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, Measured};
 
 pub(super) async fn apply(target: &Postgres, changes: &ChangeSet<'_>) -> Result<Applied> {
@@ -46,11 +47,18 @@ async fn transaction(
     let found = state::lock(target, connection, name).await?;
     apply::refuse_moved(changes, found.as_ref())?;
     let measured = match &changes.rows {
-        Some(rows) => Some(rows_into(connection, table, rows).await?),
+        Some(rows) => {
+            let mut measured = rows_into(connection, table, rows).await?;
+            if let Some(range) = &changes.range {
+                let condition = condition(table, &range.scope, identifier, witness::literal);
+                measured.range = Some(digest_where(connection, table, &condition).await?);
+            }
+            Some(measured)
+        }
         None => None,
     };
     let applied = apply::prove(changes, measured)?;
-    let written = TableState { position: changes.to.clone(), digest: applied.digest, ..changes.from.clone() };
+    let written = apply::written(changes, &applied);
     state::write(target, connection, name, &written).await?;
     Ok((applied, written))
 }
@@ -72,7 +80,8 @@ async fn rows_into(connection: &mut PgConnection, table: &TablePlan, rows: &Chan
     }
     let applied = digest_where(connection, table, &of_changed).await?;
     let left = only_row(connection, &format!("SELECT count(*)::int8 AS rows FROM {own} WHERE {of_gone}")).await?;
-    Ok(Measured { changed: before_changed, gone: before_gone, applied, left: left.value::<i64, _>("rows")? as u64 })
+    let left = left.value::<i64, _>("rows")? as u64;
+    Ok(Measured { changed: before_changed, gone: before_gone, applied, left, range: None })
 }
 
 /// The condition of rows whose key is in a staging table. It is also part of statements that other people's code answers to with a

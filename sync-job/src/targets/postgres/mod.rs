@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlx::postgres::PgConnection;
 
-use crate::config::TargetConfig;
+use crate::config::{Mode, TargetConfig};
 use crate::connect::reach::Reach;
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
@@ -213,7 +213,10 @@ impl Target for Postgres {
 
     async fn missing_permissions(&self, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
         let mut connection = self.connect().await?;
-        let found = permissions::missing(&mut connection, tables).await?;
+        let state = state::table(self);
+        let follows = tables.iter().any(|table| table.mode != Mode::Full);
+        let state = follows.then_some(state.schema.as_str());
+        let found = permissions::missing(&mut connection, tables, state).await?;
         close(connection).await;
         Ok(found)
     }

@@ -91,7 +91,7 @@ async fn make(connection: &mut PgConnection, own: &TableName) -> Result<()> {
     make_schema(connection, &own.schema).await?;
     let statement = format!(
         "CREATE TABLE IF NOT EXISTS {} (target_schema text NOT NULL, target_table text NOT NULL, job text NOT NULL, \
-         run_id text NOT NULL, format smallint NOT NULL, version bigint, history text, fingerprint text, digest_rows bigint, \
+         run_id text NOT NULL, format smallint NOT NULL, version bigint, history text, fingerprint text, applied bigint, digest_rows bigint, \
          digest_sum numeric(40, 0), full_at timestamptz, PRIMARY KEY (target_schema, target_table))",
         qualified(own)
     );
