@@ -80,6 +80,7 @@ mod cases {
     mod source_changes;
     mod source_failures;
     mod source_faults;
+    mod source_scenarios;
     mod swaps;
     mod target_failures;
     mod target_faults;

@@ -382,6 +382,9 @@ fn alter(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
         let name = cursor.ident()?;
         cursor.expect("SET")?;
         let option = cursor.ident()?.to_uppercase();
+        if option == "CHANGE_TRACKING" {
+            return crate::tracking_ddl::of_database(cursor, name);
+        }
         let on = match cursor.peek_word().as_str() {
             "ON" => true,
             "OFF" => false,
@@ -427,6 +430,9 @@ fn alter(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
             (options.versioned, options.history) = crate::options::versioning(&value)?;
         }
         return Ok(Ddl::SetVersioning { table, on: options.versioned, history: options.history });
+    }
+    if let Some(tracking) = crate::tracking_ddl::of_table(cursor, &table)? {
+        return Ok(tracking);
     }
     if cursor.take("DROP PERIOD FOR SYSTEM_TIME") {
         return Ok(Ddl::DropPeriod(table));

@@ -12,26 +12,21 @@ use sqlparser::ast::{
 
 use crate::bind::{Binder, Bound, BoundQuery, Scope, quote, text_literal};
 use crate::catalog::{Table, TableColumn};
+use crate::counters::Counters;
 use crate::error::{error, unsupported};
 use crate::expr::parts;
 use crate::session::Session;
 use crate::value::{SqlError, SqlType, Value};
+use crate::writes::{Columns, Setting};
 
 /// Runs one change; the number of rows it touched.
 pub fn run(session: &mut Session, change: &Statement, with: Option<&With>) -> Result<u64, SqlError> {
-    session.connection.execute_batch("SAVEPOINT change")?;
-    let result = match change {
+    session.change(|session| match change {
         Statement::Insert(insert) => insert_rows(session, insert),
         Statement::Update(update) => update_rows(session, update, with),
         Statement::Delete(delete) => delete_rows(session, delete, with),
         other => Err(unsupported(&other.to_string())),
-    };
-    session.connection.execute_batch(if result.is_ok() {
-        "RELEASE change"
-    } else {
-        "ROLLBACK TO change; RELEASE change"
-    })?;
-    result
+    })
 }
 
 /// The table that a change names, in whichever database.
@@ -239,7 +234,13 @@ pub fn store_rows(
     let (sql, counted) = {
         let env = session.env();
         let binder = Binder::new(&env);
-        let Others { names, values: extra, counted } = other_columns(session, &binder, table, given, &counter)?;
+        let Others { mut names, values: mut extra, counted } = other_columns(session, &binder, table, given, &counter)?;
+        let stored = format!("{}.{}", table.schema, table.name);
+        if crate::tracking::number_column(&session.connection, &stored)?.is_none() {
+            let columns = table.columns.iter().map(|column| column.name.as_str());
+            names.push(crate::writes::row_number(columns).to_owned());
+            extra.push("next_row()".to_owned());
+        }
         let all: Vec<String> = given.iter().map(|column| quote(&column.name)).chain(names).collect();
         let source = match rows {
             Rows::Bound(rows) => listed(&binder, table, given, rows, &extra)?,
@@ -256,14 +257,25 @@ pub fn store_rows(
             params![table.id, column, last],
         )?;
         session.settings.identity = Some(last);
+        if at.is_empty() {
+            session.writes.identities.insert((table.id, column), last);
+        }
     } else if let Some(column) = given.iter().find(|column| column.identity) {
         let greatest = format!("(SELECT max({}) FROM {stored})", quote(&column.name));
         session.connection.execute(
             &format!("UPDATE {at}\"$columns\" SET last_value = max(coalesce(last_value, 0), {greatest}) WHERE object_id = ?1 AND column_id = ?2 AND typeof({greatest}) = 'integer'"),
             params![table.id, column.id],
         )?;
+        counters(session, at).forget_identity(table.id);
     }
     Ok(count)
+}
+
+/// The counters of the database at a place.
+fn counters(session: &Session, at: &str) -> Arc<Counters> {
+    let id = at.trim_matches(|letter: char| !letter.is_ascii_digit()).parse().unwrap_or(session.database_id);
+    let found = session.instance.databases().into_iter().find(|database| database.id == id);
+    found.map(|database| database.counters).unwrap_or_default()
 }
 
 /// What an INSERT does not give.
@@ -326,9 +338,13 @@ fn next_identity(
     let (Stored::Integer(seed), Stored::Integer(step)) = (seed, step) else {
         return Err(unsupported("the next value of an identity whose seed or increment is beyond bigint"));
     };
-    counter.store(last.unwrap_or(seed - step), Ordering::Relaxed);
-    let shared = Arc::clone(counter);
-    let next = move |_: &mut rusqlite::functions::Context<'_>| Ok(shared.fetch_add(step, Ordering::Relaxed) + step);
+    let (shared, counters, id) = (Arc::clone(counter), counters(session, &table.place.at), table.id);
+    let last = last.unwrap_or(seed - step);
+    let next = move |_: &mut rusqlite::functions::Context<'_>| {
+        let value = counters.next_identity(id, last, step);
+        shared.store(value, Ordering::Relaxed);
+        Ok(value)
+    };
     session.connection.create_scalar_function("next_identity", 0, FunctionFlags::SQLITE_UTF8, next)?;
     let whole = Bound { nullable: false, ..Bound::new("next_identity()".to_owned(), SqlType::BigInt) };
     if matches!(column.sql_type, SqlType::Decimal { .. } | SqlType::Numeric { .. }) {
@@ -379,10 +395,13 @@ fn selected(
     Ok(format!("SELECT {} FROM ({sql}) AS s", cells.join(",")))
 }
 
-/// The next row version, as a literal; every row of one statement gets the same.
-fn row_version(session: &Session, at: &str) -> Result<String, SqlError> {
-    let version = crate::catalog::next_counter(&session.connection, at, "rowversion", 1)?;
-    Ok(format!("x'{version:016X}'"))
+/// A call that yields the next row version for each row.
+pub fn row_version(session: &Session, at: &str) -> Result<String, SqlError> {
+    let (counters, spid) = (counters(session, at), session.spid());
+    let next =
+        move |_: &mut rusqlite::functions::Context<'_>| Ok(counters.next_rowversion(spid).to_be_bytes().to_vec());
+    session.connection.create_scalar_function("next_rowversion", 0, FunctionFlags::SQLITE_UTF8, next)?;
+    Ok("next_rowversion()".to_owned())
 }
 
 /// A column's default, NULL where it has none.
@@ -407,14 +426,58 @@ fn target(session: &Session, table: &TableWithJoins, with: Option<&With>) -> Res
     }
 }
 
-fn update_rows(session: &Session, update: &Update, with: Option<&With>) -> Result<u64, SqlError> {
+fn update_rows(session: &mut Session, update: &Update, with: Option<&With>) -> Result<u64, SqlError> {
     crate::unsupported::update(update)?;
     let table = target(session, &update.table, with)?;
     crate::temporal::refuse_change(&table, "update")?;
+    let (mut sets, condition) = update_clauses(session, update, &table, with)?;
+    let ids = table.columns.iter().filter(|column| sets.iter().any(|(id, _)| *id == column.id));
+    let keys = crate::tracking::key_columns(&session.connection, &table)?;
+    let is_key = |id: i64| keys.iter().any(|key| key.id == id);
+    let others = table.columns.iter().filter(|column| column.computed.is_none() && !is_key(column.id));
+    let all = others.clone().all(|column| sets.iter().any(|(id, _)| *id == column.id));
+    let stored = format!("{}.{}", table.schema, table.name);
+    let moves = match crate::tracking::number_column(&session.connection, &stored)? {
+        Some(number) => ids.clone().any(|column| column.name == number),
+        None => false,
+    };
+    let setting = Setting {
+        table: stored.clone(),
+        columns: if all { Columns::All } else { Columns::Some(sets.iter().map(|(id, _)| *id).collect()) },
+        key: ids.clone().any(|column| is_key(column.id)),
+    };
+    session.writes.setting = Some(setting);
+    if moves && table.place.at.is_empty() {
+        let sql = format!("SELECT _rowid_ FROM {}{condition}", table.stored());
+        let mut statement = session.connection.prepare(&sql)?;
+        let numbers = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        session.writes.moved(&stored, numbers);
+    }
+    {
+        let env = session.env();
+        let binder = Binder::new(&env);
+        if let Some(now) = crate::temporal::now(&binder, &table)? {
+            crate::temporal::keep(session, &table, &now, &condition)?;
+            let start = table.columns.iter().filter(|column| column.generated == 1);
+            sets.extend(start.map(|column| (column.id, format!("{} = {now}", quote(&column.name)))));
+        }
+    }
+    let sets: Vec<String> = sets.into_iter().map(|(_, set)| set).collect();
+    let sql = format!("UPDATE {} SET {}{condition}", table.stored(), sets.join(", "));
+    Ok(session.connection.execute(&sql, []).map_err(|failure| duplicate(session, &table, failure))? as u64)
+}
+
+/// SET, each part with its column's id, and WHERE.
+fn update_clauses(
+    session: &Session,
+    update: &Update,
+    table: &Table,
+    with: Option<&With>,
+) -> Result<(Vec<(i64, String)>, String), SqlError> {
     let env = session.env();
     let binder = Binder::new(&env);
     binder.define(with, None)?;
-    let source = crate::ddl::own_scope(&table, &format!("{}.", table.stored()));
+    let source = crate::ddl::own_scope(table, &format!("{}.", table.stored()));
     let scope = Scope { sources: std::slice::from_ref(&source), outer: None };
     let mut sets = Vec::new();
     for assignment in &update.assignments {
@@ -425,30 +488,24 @@ fn update_rows(session: &Session, update: &Update, with: Option<&With>) -> Resul
         if column.identity {
             return Err(error(8102, format!("Cannot update identity column '{}'.", column.name)));
         }
-        changeable(&table, column, "update")?;
+        changeable(table, column, "update")?;
         let bound = binder.value(&assignment.value, &scope)?;
-        sets.push(format!("{} = {}", quote(&column.name), fitted(&binder, &table, column, bound, "UPDATE")?));
+        let value = fitted(&binder, table, column, bound, "UPDATE")?;
+        sets.push((column.id, format!("{} = {value}", quote(&column.name))));
     }
     for column in &table.columns {
         if matches!(column.sql_type, SqlType::RowVersion) {
-            sets.push(format!("{} = {}", quote(&column.name), row_version(session, &table.place.at)?));
+            sets.push((column.id, format!("{} = {}", quote(&column.name), row_version(session, &table.place.at)?)));
         }
     }
-    let condition = where_clause(&binder, update.selection.as_ref(), &scope)?;
-    if let Some(now) = crate::temporal::now(&binder, &table)? {
-        crate::temporal::keep(session, &table, &now, &condition)?;
-        let start = table.columns.iter().filter(|column| column.generated == 1);
-        sets.extend(start.map(|column| format!("{} = {now}", quote(&column.name))));
-    }
-    let sql = format!("UPDATE {} SET {}{condition}", table.stored(), sets.join(", "));
-    Ok(session.connection.execute(&sql, []).map_err(|failure| duplicate(session, &table, failure))? as u64)
+    Ok((sets, where_clause(&binder, update.selection.as_ref(), &scope)?))
 }
 
 fn where_clause(binder: &Binder<'_>, condition: Option<&Expr>, scope: &Scope<'_>) -> Result<String, SqlError> {
     condition.map_or(Ok(String::new()), |condition| Ok(format!(" WHERE {}", binder.predicate(condition, scope)?)))
 }
 
-fn delete_rows(session: &Session, delete: &Delete, with: Option<&With>) -> Result<u64, SqlError> {
+fn delete_rows(session: &mut Session, delete: &Delete, with: Option<&With>) -> Result<u64, SqlError> {
     crate::unsupported::delete(delete)?;
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let [only] = from.as_slice() else { return Err(unsupported("DELETE from several tables")) };
@@ -463,6 +520,8 @@ fn delete_rows(session: &Session, delete: &Delete, with: Option<&With>) -> Resul
     if let Some(now) = crate::temporal::now(&binder, &table)? {
         crate::temporal::keep(session, &table, &now, &condition)?;
     }
+    // Without a condition SQLite would not tell which rows go.
+    let condition = if condition.is_empty() { " WHERE 1" } else { &condition };
     let sql = format!("DELETE FROM {}{condition}", table.stored());
     Ok(session.connection.execute(&sql, [])? as u64)
 }

@@ -30,7 +30,7 @@ const REACHING_DOWN: &str =
     "'SELECT','INSERT','UPDATE','DELETE','REFERENCES','EXECUTE','VIEW DEFINITION','CONTROL','ALTER','TAKE OWNERSHIP'";
 
 /// Permissions that exist on tables and views; UNMASK since SQL Server 2022.
-const OF_OBJECTS: [&str; 11] = [
+const OF_OBJECTS: [&str; 12] = [
     "SELECT",
     "INSERT",
     "UPDATE",
@@ -42,6 +42,7 @@ const OF_OBJECTS: [&str; 11] = [
     "ALTER",
     "TAKE OWNERSHIP",
     "UNMASK",
+    "VIEW CHANGE TRACKING",
 ];
 
 /// Permissions that exist on columns.

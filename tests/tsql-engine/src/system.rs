@@ -214,11 +214,19 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
         "host_name" => text(env.host)?,
         "is_srvrolemember" | "is_member" | "is_rolemember" => int(i64::from(env.admin)),
         "has_perms_by_name" => has_permission(binder, arguments)?,
+        "min_active_rowversion" => {
+            let lowest = env.instance.database(env.database).map_or(0, |database| database.counters.lowest_active());
+            Bound::constant(Value::Binary(lowest.to_be_bytes().to_vec().into()), SqlType::Binary { len: 8 })
+        }
         "serverproperty" => property(env, &argument(arguments, 0)?.unwrap_or_default())?,
         "databasepropertyex" => {
             let value = match argument(arguments, 1)?.unwrap_or_default().to_ascii_lowercase().as_str() {
                 "updateability" if env.read_only || env.quirks().secondary => "READ_ONLY",
                 "updateability" => "READ_WRITE",
+                "ischangetrackingenabled" => {
+                    let on = crate::tracking::options(env.connection)?.is_some();
+                    return Ok(Some(variant(int(i64::from(on)))));
+                }
                 "collation" => crate::types::DEFAULT_COLLATION,
                 "status" => "ONLINE",
                 _ => return Ok(Some(null())),
@@ -283,6 +291,14 @@ impl Binder<'_> {
                 env.instance.version().year(),
                 env.instance.version().number()
             ))?,
+            "dbts" => {
+                let last =
+                    env.instance.database(env.database).map_or(0, |database| database.counters.last_rowversion());
+                Bound::constant(
+                    Value::Binary(last.to_be_bytes().to_vec().into()),
+                    SqlType::VarBinary { len: Len::N(8) },
+                )
+            }
             "spid" => Bound::constant(Value::SmallInt(env.spid as i16), SqlType::SmallInt),
             "trancount" => int(i64::from(settings.transactions)),
             "rowcount" => int(settings.row_count as i64),
