@@ -49,7 +49,6 @@ mod cases {
     mod image;
     mod in_place_updates;
     mod incremental;
-    mod random_changes;
     mod index_orders;
     mod interruption;
     mod invisible_sessions;
@@ -69,6 +68,7 @@ mod cases {
     mod postgres_behaviour;
     mod postgres_swaps;
     mod publications;
+    mod random_changes;
     mod readers;
     mod readme;
     mod regressions;

@@ -132,7 +132,13 @@ fn of_filter(filter: &str) -> Option<Problem> {
     let words = bare.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '@' | '#' | '$')));
     let looks_away = |word: &str| {
         const WORDS: [&str; 8] = [
-            "SELECT", "CURRENT_TIMESTAMP", "CURRENT_DATE", "CURRENT_USER", "SESSION_USER", "SYSTEM_USER", "USER",
+            "SELECT",
+            "CURRENT_TIMESTAMP",
+            "CURRENT_DATE",
+            "CURRENT_USER",
+            "SESSION_USER",
+            "SYSTEM_USER",
+            "USER",
             "EXISTS",
         ];
         word.starts_with('@') || WORDS.iter().any(|known| known.eq_ignore_ascii_case(word))

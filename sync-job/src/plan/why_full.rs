@@ -20,12 +20,10 @@ plain_coded! {
         Due = "due",
         /// Change Tracking is off, or not shown to the login.
         Untracked = "untracked",
-        /// The database was restored, the table made anew, or its tracking begun anew.
+        /// The database was restored, the table was truncated or made anew, or its tracking begun anew.
         OtherHistory = "other_history",
-        /// The source has forgotten changes that were not copied: retention, or TRUNCATE.
+        /// The source has forgotten changes that were not copied: the retention period has passed.
         Forgotten = "forgotten",
-        /// The applied rows did not make what was read.
-        Mismatch = "mismatch",
     }
 }
 
@@ -38,9 +36,12 @@ impl std::fmt::Display for WhyFull {
             WhyFull::PlanChanged => "its columns, types, names or filter changed since the last run",
             WhyFull::Due => "full_every has passed since the last whole copy",
             WhyFull::Untracked => "Change Tracking is off for the table, or the login lacks VIEW CHANGE TRACKING on it",
-            WhyFull::OtherHistory => "the database was restored, or the table or its tracking was made anew",
-            WhyFull::Forgotten => "the source no longer has all changes since the last run (retention, or TRUNCATE)",
-            WhyFull::Mismatch => "its rows do not add up to what the last run left",
+            WhyFull::OtherHistory => {
+                "the database was restored, the table was truncated, or it or its tracking was made anew"
+            }
+            WhyFull::Forgotten => {
+                "the source no longer has all changes since the last run: CHANGE_RETENTION has passed"
+            }
         })
     }
 }
@@ -89,6 +90,7 @@ mod tests {
             position: Position { version, history: "h".into() },
             fingerprint: String::new(),
             digest: TableDigest::default(),
+            applied: 0,
             full_at: DateTime::UNIX_EPOCH,
         }
     }
@@ -99,13 +101,13 @@ mod tests {
 
     #[test]
     fn a_position_is_believed_only_where_all_changes_since_are_there() {
-        let of = |tracking| by_source(&state(5), tracking);
-        assert_eq!(of(Some(&tracking(9, 5, "h"))), Ok(()));
-        assert_eq!(of(Some(&tracking(5, 0, "h"))), Ok(()), "an idle table");
+        let of = |tracking: Option<Tracking>| by_source(&state(5), tracking.as_ref());
+        assert_eq!(of(Some(tracking(9, 5, "h"))), Ok(()));
+        assert_eq!(of(Some(tracking(5, 0, "h"))), Ok(()), "an idle table");
         assert_eq!(by_source(&state(0), Some(&tracking(0, 0, "h"))), Ok(()), "version 0 is as good as any");
-        assert_eq!(of(Some(&tracking(9, 6, "h"))), Err(WhyFull::Forgotten));
-        assert_eq!(of(Some(&tracking(4, 0, "h"))), Err(WhyFull::OtherHistory), "restored");
-        assert_eq!(of(Some(&tracking(9, 0, "i"))), Err(WhyFull::OtherHistory), "restored, and written to since");
+        assert_eq!(of(Some(tracking(9, 6, "h"))), Err(WhyFull::Forgotten));
+        assert_eq!(of(Some(tracking(4, 0, "h"))), Err(WhyFull::OtherHistory), "restored");
+        assert_eq!(of(Some(tracking(9, 0, "i"))), Err(WhyFull::OtherHistory), "restored, and written to since");
         assert_eq!(of(None), Err(WhyFull::Untracked));
     }
 }

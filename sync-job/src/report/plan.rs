@@ -143,7 +143,9 @@ fn changes(table: &TablePlan) -> String {
         (Some(_), None) => "no key cuts it into ranges to compare".to_owned(),
         (None, _) => "nothing but the applied rows is compared".to_owned(),
     };
-    format!("what changed, by Change Tracking; whole the first time, after {whole}, and where changes will not do; {proof}")
+    format!(
+        "what changed, by Change Tracking; whole the first time, after {whole}, and where changes will not do; {proof}"
+    )
 }
 
 fn swap(method: SwapMethod) -> &'static str {

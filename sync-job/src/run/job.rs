@@ -1,6 +1,6 @@
 //! A whole job: plan, checks, lease, copy, report. The tour of the crate starts here.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -185,7 +185,7 @@ impl<S: Source, T: Target> Job<S, T> {
         }
         let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
         let turn = Turn::at(report.started);
-        let states = self.recall(&policy, &tables).await.map_err(|error| (Stage::State, error))?;
+        let states = self.recall(&policy).await.map_err(|error| (Stage::State, error))?;
         let asked = (planned.facts.as_ref().abilities, turn);
         let context = Arc::new(self.context(progress, cancel, view.clone(), asked, states));
         report.tables = tokio::select! {
@@ -217,7 +217,7 @@ impl<S: Source, T: Target> Job<S, T> {
                     let tables: Vec<Arc<TablePlan>> =
                         planned.plan.tables.into_iter().map(witnessed_whole).map(Arc::new).collect();
                     let asked = (planned.facts.as_ref().abilities, Turn::at(report.started));
-                    match interruptible(&cancel, self.recall(&policy, &tables)).await {
+                    match interruptible(&cancel, self.recall(&policy)).await {
                         Ok(states) => {
                             let context = Arc::new(self.context(progress.clone(), cancel, None, asked, states));
                             report.tables = pipeline::compare_all(&context, &tables).await;
@@ -236,14 +236,35 @@ impl<S: Source, T: Target> Job<S, T> {
         report
     }
 
-    /// What earlier runs left of these tables.
-    async fn recall(
-        &self,
-        policy: &RetryPolicy,
-        tables: &[Arc<TablePlan>],
-    ) -> Result<HashMap<TableName, TableState>> {
-        let names: Vec<TableName> = tables.iter().map(|table| table.target.clone()).collect();
-        policy.retry("state", &mut 0, || self.target.recall(&names)).await
+    /// What earlier runs remember of tables whose changes are followed.
+    async fn recall(&self, policy: &RetryPolicy) -> Result<HashMap<TableName, TableState>> {
+        policy.retry("state", &mut 0, || self.target.recall()).await
+    }
+
+    /// As [`Job::recall`], for somebody who waits for the answer; by name.
+    pub async fn states(&self) -> Result<BTreeMap<String, TableState>> {
+        let limits = &self.config.limits;
+        let states = self.recall(&retry::of_command(limits.retries, limits.outage)).await?;
+        let chosen = states.into_iter().filter(|(name, _)| self.is_chosen(name));
+        Ok(chosen.map(|(name, state)| (name.to_string(), state)).collect())
+    }
+
+    /// Forgets the tables of [`Job::states`], so that the next run copies them whole; answers with their names.
+    pub async fn reset_states(&self) -> Result<Vec<String>> {
+        let limits = &self.config.limits;
+        let policy = retry::of_command(limits.retries, limits.outage);
+        let mut reset = Vec::new();
+        for name in self.recall(&policy).await?.into_keys().filter(|name| self.is_chosen(name)) {
+            policy.retry("state", &mut 0, || self.target.forget(&name)).await?;
+            reset.push(name.to_string());
+        }
+        reset.sort();
+        Ok(reset)
+    }
+
+    /// Whether the command line's globs choose a table of the target.
+    fn is_chosen(&self, name: &TableName) -> bool {
+        self.only.is_empty() || self.only.iter().any(|pattern| pattern.matches(&name.schema, &name.name))
     }
 
     /// Nobody stands by at night: what passes is waited for, as with chunks.

@@ -54,7 +54,11 @@ pub trait Source: Send + Sync + 'static {
 
     /// A refusal for each table whose settings in the source's own language, such as a filter, the source does not take, and a warning for
     /// each whose changes it does not tell. People write them: better known now than at night. Reads no row.
-    fn check_settings(&self, tables: &[TablePlan], facts: &Self::Facts) -> impl Future<Output = Result<Vec<Finding>>> + Send;
+    fn check_settings(
+        &self,
+        tables: &[TablePlan],
+        facts: &Self::Facts,
+    ) -> impl Future<Output = Result<Vec<Finding>>> + Send;
 
     /// Asks for every read expression of the plan over known values, and compares the answers with what the source's
     /// documentation says; the sums of the witness likewise. Reads no row. An error means that nothing was found out.

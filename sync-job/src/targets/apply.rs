@@ -126,7 +126,8 @@ pub(super) fn refuse_moved(changes: &ChangeSet<'_>, found: Option<&TableState>) 
     if found.is_some_and(|found| found == changes.from) {
         return Ok(());
     }
-    let message = format!("{}: another run has changed the table, or its state, since this run began", changes.table.target);
+    let message =
+        format!("{}: another run has changed the table, or its state, since this run began", changes.table.target);
     Err(Error::new(Side::Target, Kind::Conflict, message))
 }
 
@@ -141,12 +142,19 @@ mod tests {
     fn the_running_digest_is_what_was_there_less_what_went_and_what_came() {
         let of = |rows, sum| TableDigest { rows, sum };
         let position = Position { version: 1, history: "h".into() };
-        let from =
-            TableState { position: position.clone(), fingerprint: String::new(), digest: of(10, 100), applied: 0, full_at: DateTime::UNIX_EPOCH };
+        let from = TableState {
+            position: position.clone(),
+            fingerprint: String::new(),
+            digest: of(10, 100),
+            applied: 0,
+            full_at: DateTime::UNIX_EPOCH,
+        };
         let table = crate::proof::witness::fixture::table(Vec::new());
         let staging = Staging { name: TableName::new("s", "t") };
         let rows = |digest| Some(ChangedRows { changed: &staging, digest, gone: &staging, keys: &table });
-        let prove = |rows, measured| prove(&ChangeSet { table: &table, from: &from, to: &position, rows, range: None }, measured);
+        let prove = |rows, measured| {
+            prove(&ChangeSet { table: &table, from: &from, to: &position, rows, range: None }, measured)
+        };
         let measured = Measured { changed: of(2, 30), gone: of(1, -5), applied: of(3, 7), left: 0, range: None };
         let applied = prove(rows(of(3, 7)), Some(measured)).unwrap();
         assert_eq!(applied, Applied { inserted: 1, present: 2, deleted: 1, digest: of(10, 82) });

@@ -144,8 +144,8 @@ pub trait Target: Send + Sync + 'static {
     /// Puts the rows before the readers, all tables in one transaction; says how each was done.
     fn swap(&self, items: &[SwapItem<'_>]) -> impl Future<Output = Result<Vec<SwapMethod>>> + Send;
 
-    /// What this job remembers of these tables. Of others, and where nothing was ever remembered, nothing.
-    fn recall(&self, tables: &[TableName]) -> impl Future<Output = Result<HashMap<TableName, TableState>>> + Send;
+    /// What this job remembers, by table.
+    fn recall(&self) -> impl Future<Output = Result<HashMap<TableName, TableState>>> + Send;
 
     /// Before a table is swapped: what is remembered of it, by whichever job, no longer counts.
     fn forget(&self, table: &TableName) -> impl Future<Output = Result<()>> + Send;

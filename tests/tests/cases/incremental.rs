@@ -50,10 +50,11 @@ fn run(job: &Job) -> Value {
     report["tables"][0].clone()
 }
 
-const ALL: &str = "SELECT CONCAT_WS(' ', shop, id, code, note, amount) FROM orders ORDER BY shop, id";
+const ALL: &str =
+    "SELECT CONCAT(shop, ' ', id, ' ', code, ' ', COALESCE(note, '-'), ' ', amount) FROM orders ORDER BY shop, id";
 
 async fn at_source(source: &TestSource) -> Vec<String> {
-    let all = "SELECT CONCAT_WS(N' ', shop, id, code, note, amount) FROM dbo.orders ORDER BY shop, id";
+    let all = "SELECT CONCAT(shop, N' ', id, N' ', code, N' ', ISNULL(note, N'-'), N' ', amount) FROM dbo.orders ORDER BY shop, id";
     source.texts(all).await.unwrap().into_iter().flatten().collect()
 }
 
@@ -110,7 +111,8 @@ async fn rows_that_exchange_unique_values_arrive(engine: Engine) {
     run(&job);
     source
         .run(
-            "UPDATE dbo.orders SET code = CASE code WHEN 11 THEN 12 WHEN 12 THEN 11 ELSE code END WHERE code IN (11, 12);\n\
+            "UPDATE dbo.orders SET code = 0 WHERE code = 11;\nUPDATE dbo.orders SET code = 11 WHERE code = 12;\n\
+             UPDATE dbo.orders SET code = 12 WHERE code = 0;\n\
              DELETE FROM dbo.orders WHERE code = 13;\n\
              UPDATE dbo.orders SET code = 13 WHERE code = 21",
         )
@@ -146,7 +148,13 @@ const WHOLE: [(&str, &str, &str, &str, &str); 8] = [
     ("nothing", "", "", "full_every = \"1ms\"", "due"),
     ("filter", "", "", "filter = \"shop > 0\"", "plan_changed"),
     ("column", "ALTER TABLE dbo.orders ADD added int NOT NULL DEFAULT 7", "", "", "target_differs"),
-    ("truncate", "TRUNCATE TABLE dbo.orders; INSERT INTO dbo.orders VALUES (9, 9, 9, NULL, 9)", "", "", "forgotten"),
+    (
+        "truncate",
+        "TRUNCATE TABLE dbo.orders; INSERT INTO dbo.orders VALUES (9, 9, 9, NULL, 9)",
+        "",
+        "",
+        "other_history",
+    ),
     (
         "tracking anew",
         "ALTER TABLE dbo.orders DISABLE CHANGE_TRACKING; UPDATE dbo.orders SET amount = 0;\nGO\n\
@@ -165,7 +173,13 @@ const WHOLE: [(&str, &str, &str, &str, &str); 8] = [
         "",
         "other_history",
     ),
-    ("tracking off", "ALTER TABLE dbo.orders DISABLE CHANGE_TRACKING; DELETE FROM dbo.orders WHERE shop = 1", "", "", "untracked"),
+    (
+        "tracking off",
+        "ALTER TABLE dbo.orders DISABLE CHANGE_TRACKING; DELETE FROM dbo.orders WHERE shop = 1",
+        "",
+        "",
+        "untracked",
+    ),
     ("target gone", "", "DROP TABLE orders", "", "target_differs"),
 ];
 
@@ -199,6 +213,23 @@ async fn a_lost_state_is_a_whole_copy(engine: Engine) {
     source.run("DELETE FROM dbo.orders WHERE shop = 2; UPDATE dbo.orders SET note = N'z' WHERE id = 2").await.unwrap();
     assert_eq!(run(&job)["changes"]["why_full"], "no_state");
     assert_alike(&source, &target).await;
+}
+
+async fn what_is_remembered_can_be_seen_and_reset(engine: Engine) {
+    let source = orders().await;
+    let target = TestTarget::on(engine).unwrap();
+    let job = job(&source, &target, "");
+    let state = |what: &str, table: &str| {
+        let command = format!("state {what}");
+        job.command(&command, &["--table", table]).unwrap().expect_code(0).unwrap().stdout
+    };
+    assert!(state("show", "*.*").contains("Nothing is remembered"));
+    run(&job);
+    let shown = state("show", "*.*");
+    assert!(shown.contains("orders: 5 rows up to version") && shown.contains("tracked since"), "{shown}");
+    assert!(state("reset", "*.nothing").contains("Nothing was remembered"));
+    assert!(state("reset", "*.orders").contains("copies it whole"));
+    assert_eq!(run(&job)["changes"]["why_full"], "no_state");
 }
 
 async fn a_full_copy_between_makes_the_state_old(engine: Engine) {
@@ -278,10 +309,25 @@ async fn a_lost_reply_to_any_commit_doubles_and_skips_nothing(engine: Engine) {
 /// What is wrong, T-SQL that makes the table, keys of its entry, and what the refusal says.
 const UNFIT: [(&str, &str, &str, &str); 6] = [
     ("no key", "CREATE TABLE dbo.orders (id int NOT NULL)", "", "no primary key"),
-    ("text key", "CREATE TABLE dbo.orders (id nvarchar(10) NOT NULL PRIMARY KEY)", "", "different values of the column id"),
-    ("key left out", "CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY, c int NULL)", "columns = [\"c\"]", "is not copied"),
+    (
+        "text key",
+        "CREATE TABLE dbo.orders (id nvarchar(10) NOT NULL PRIMARY KEY)",
+        "",
+        "different values of the column id",
+    ),
+    (
+        "key left out",
+        "CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY, c int NULL)",
+        "columns = [\"c\"]",
+        "is not copied",
+    ),
     ("live", "CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY)", "consistency = \"none\"", "SNAPSHOT transaction"),
-    ("filter", "CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY)", "filter = \"id < DATEPART(hour, GETDATE())\"", "the filter uses"),
+    (
+        "filter",
+        "CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY)",
+        "filter = \"id < DATEPART(hour, GETDATE())\"",
+        "the filter uses",
+    ),
     ("computed", "CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY, c AS (id + 1))", "", "is computed"),
 ];
 
@@ -301,6 +347,7 @@ on_each_engine!(
     rows_that_leave_the_filter_leave_the_target,
     what_changes_do_not_tell_is_copied_whole,
     a_lost_state_is_a_whole_copy,
+    what_is_remembered_can_be_seen_and_reset,
     a_full_copy_between_makes_the_state_old,
     another_writer_on_the_target_is_found,
     a_lost_reply_to_any_commit_doubles_and_skips_nothing,

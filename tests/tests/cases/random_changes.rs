@@ -98,7 +98,13 @@ fn statement(rng: &mut StdRng, world: &World, writer: i32, shop: &mut Shop) -> S
 }
 
 /// Transactions one after the other, each of a few statements and open for a while, until it is told to stop.
-async fn write(source: Arc<TestSource>, world: Arc<World>, writer: i32, seed: u64, stop: watch::Receiver<bool>) -> Result<()> {
+async fn write(
+    source: Arc<TestSource>,
+    world: Arc<World>,
+    writer: i32,
+    seed: u64,
+    stop: watch::Receiver<bool>,
+) -> Result<()> {
     let mut rng = StdRng::seed_from_u64(seed ^ (writer as u64 + 1));
     let mut client = source.address.connect(&source.database).await?;
     while !*stop.borrow() {
@@ -187,7 +193,7 @@ async fn a_workload(engine: Engine, seed: u64, lasts: Duration) -> Result<()> {
     }
     let last = job.run()?.expect_code(0)?.json()?;
     let model = world.lines();
-    let query = "SELECT CONCAT_WS(' ', shop, id, code, COALESCE(note, '-')) FROM";
+    let query = "SELECT CONCAT(shop, ' ', id, ' ', code, ' ', COALESCE(note, '-')) FROM";
     let at_source: Vec<String> =
         source.texts(&format!("{query} dbo.items ORDER BY shop, id")).await?.into_iter().flatten().collect();
     ensure!(at_source == model, "the source is not what was committed:\n{at_source:?}\n{model:?}");

@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn bounds_of_bytes_ascend_and_end_with_no_zero() {
-        let bounds = bounds_of_bytes();
+        let bounds = bounds_of_bytes(RANGES);
         let bytes = |key: &Key| match key.as_slice() {
             [KeyValue::Bytes(bytes)] => bytes.clone(),
             other => panic!("{other:?}"),

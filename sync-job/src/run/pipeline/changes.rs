@@ -258,7 +258,12 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
 
 /// After a table was copied whole and swapped in: what the next run goes on from. Where it cannot be written down the copy is as good, and
 /// the next one is whole again.
-pub async fn remember<S: Source, T: Target>(context: &Context<S, T>, table: &TablePlan, basis: Basis, report: &mut TableReport) {
+pub async fn remember<S: Source, T: Target>(
+    context: &Context<S, T>,
+    table: &TablePlan,
+    basis: Basis,
+    report: &mut TableReport,
+) {
     let Some(tracking) = basis.tracking else {
         report.warnings.push(format!("the next run copies the whole table again: {}", WhyFull::Untracked));
         return;

@@ -82,7 +82,8 @@ pub fn changed(table: &TablePlan, since: i64) -> String {
 /// does not tell, since a key may have been deleted and inserted again.
 pub fn gone(table: &TablePlan, since: i64) -> String {
     let reads: Vec<String> = table.columns.iter().map(read_of).collect();
-    let absent = table.row_key.first().map_or_else(|| "1 = 0".to_owned(), |key| format!("t.{} IS NULL", identifier(key)));
+    let absent =
+        table.row_key.first().map_or_else(|| "1 = 0".to_owned(), |key| format!("t.{} IS NULL", identifier(key)));
     format!(
         "SELECT {} FROM (SELECT {} FROM {} AS ct LEFT OUTER JOIN {} AS t ON {} WHERE {absent}) AS t",
         reads.join(", "),

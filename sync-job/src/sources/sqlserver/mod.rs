@@ -120,9 +120,7 @@ impl Source for SqlServer {
         }
         let mut connection = self.connect(None).await?;
         for table in tables {
-            if table.mode != Mode::Full
-                && changes::tracking(&mut connection, table, CATALOG_TIMEOUT).await?.is_none()
-            {
+            if table.mode != Mode::Full && changes::tracking(&mut connection, table, CATALOG_TIMEOUT).await?.is_none() {
                 refused.push(precheck::untracked(table, facts));
             }
             let Some(sql) = select::nothing_filtered(table) else { continue };

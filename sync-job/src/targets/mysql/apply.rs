@@ -12,8 +12,8 @@ use crate::model::error::{Kind, Result};
 use crate::model::schema::TableName;
 use crate::model::state::TableState;
 use crate::plan::TablePlan;
-use crate::targets::ranges::condition;
 use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, Measured};
+use crate::targets::ranges::condition;
 
 pub(super) async fn apply(target: &MySql, changes: &ChangeSet<'_>) -> Result<Applied> {
     let mut connection = target.connect().await?;
@@ -33,11 +33,7 @@ pub(super) async fn apply(target: &MySql, changes: &ChangeSet<'_>) -> Result<App
     Ok(applied)
 }
 
-async fn transaction(
-    target: &MySql,
-    connection: &mut Conn,
-    changes: &ChangeSet<'_>,
-) -> Result<(Applied, TableState)> {
+async fn transaction(target: &MySql, connection: &mut Conn, changes: &ChangeSet<'_>) -> Result<(Applied, TableState)> {
     let (table, name) = (changes.table, &changes.table.target);
     let found = state::lock(target, connection, name).await?;
     apply::refuse_moved(changes, found.as_ref())?;
@@ -47,7 +43,8 @@ async fn transaction(
             if let Some(range) = &changes.range {
                 let condition = condition(table, &range.scope, identifier, witness::literal);
                 let digest = sql::digest(table, name, &texts(connection, name).await?);
-                measured.range = Some(digest::part(connection, &digest, name, &format!("{condition} FOR UPDATE")).await?);
+                measured.range =
+                    Some(digest::part(connection, &digest, name, &format!("{condition} FOR UPDATE")).await?);
             }
             Some(measured)
         }

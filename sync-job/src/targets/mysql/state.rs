@@ -40,7 +40,7 @@ async fn exists(connection: &mut Conn, table: &TableName) -> Result<bool> {
     Ok(!rows::<i64>(connection, &query).await?.is_empty())
 }
 
-pub(super) async fn recall(target: &MySql, tables: &[TableName]) -> Result<HashMap<TableName, TableState>> {
+pub(super) async fn recall(target: &MySql) -> Result<HashMap<TableName, TableState>> {
     let mut connection = target.connect().await?;
     let own = table(target);
     let mut found = HashMap::new();
@@ -53,10 +53,7 @@ pub(super) async fn recall(target: &MySql, tables: &[TableName]) -> Result<HashM
         );
         for row in rows::<Vec<Option<String>>>(&mut connection, &query).await? {
             if let [Some(schema), Some(name), rest @ ..] = row.as_slice() {
-                let name = TableName::new(schema, name);
-                if tables.contains(&name) {
-                    found.insert(name, state(rest)?);
-                }
+                found.insert(TableName::new(schema, name), state(rest)?);
             }
         }
     }
@@ -99,7 +96,8 @@ pub(super) async fn remember(target: &MySql, name: &TableName, state: &TableStat
     let mut connection = target.connect().await?;
     let own = format!("job = {} AND run_id = {}", literal(&target.job), literal(&target.run_id));
     let table = qualified(&table(target));
-    execute(&mut connection, &format!("UPDATE {table} SET {} WHERE {} AND {own}", assignments(state), key(name))).await?;
+    execute(&mut connection, &format!("UPDATE {table} SET {} WHERE {} AND {own}", assignments(state), key(name)))
+        .await?;
     // Rows that an UPDATE does not change count as none.
     let query = format!("SELECT 1 FROM {table} WHERE {} AND {own} AND version IS NOT NULL", key(name));
     let done = rows::<i64>(&mut connection, &query).await;

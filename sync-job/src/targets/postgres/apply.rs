@@ -11,8 +11,8 @@ use crate::model::error::Result;
 use crate::model::schema::TableName;
 use crate::model::state::TableState;
 use crate::plan::TablePlan;
-use crate::targets::ranges::condition;
 use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, Measured};
+use crate::targets::ranges::condition;
 
 pub(super) async fn apply(target: &Postgres, changes: &ChangeSet<'_>) -> Result<Applied> {
     let mut connection = target.connect().await?;

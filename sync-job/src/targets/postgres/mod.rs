@@ -367,8 +367,8 @@ impl Target for Postgres {
         swap::swap(self, items).await
     }
 
-    async fn recall(&self, tables: &[TableName]) -> Result<HashMap<TableName, TableState>> {
-        state::recall(self, tables).await
+    async fn recall(&self) -> Result<HashMap<TableName, TableState>> {
+        state::recall(self).await
     }
 
     async fn forget(&self, table: &TableName) -> Result<()> {

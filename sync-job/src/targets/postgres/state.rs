@@ -46,7 +46,7 @@ async fn exists(connection: &mut PgConnection, table: &TableName) -> Result<bool
     only_row(connection, &query).await?.flag("there")
 }
 
-pub(super) async fn recall(target: &Postgres, tables: &[TableName]) -> Result<HashMap<TableName, TableState>> {
+pub(super) async fn recall(target: &Postgres) -> Result<HashMap<TableName, TableState>> {
     let mut connection = target.connect().await?;
     let own = table(target);
     let mut found = HashMap::new();
@@ -59,9 +59,7 @@ pub(super) async fn recall(target: &Postgres, tables: &[TableName]) -> Result<Ha
         );
         for row in rows(&mut connection, &query).await? {
             let name = TableName::new(row.text("target_schema")?, row.text("target_table")?);
-            if tables.contains(&name) {
-                found.insert(name, state(&row)?);
-            }
+            found.insert(name, state(&row)?);
         }
     }
     close(connection).await;
