@@ -9,12 +9,11 @@ use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::deadline::Deadline;
-use super::pipeline::{self, Context};
+use super::pipeline::{self, Context, Known};
 use super::views::Views;
 use crate::config::{Consistency, JobConfig, Pattern, WitnessPolicy};
 use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
-use crate::model::facts::Abilities;
 use crate::model::human;
 use crate::model::schema::TableName;
 use crate::model::stage::Stage;
@@ -186,8 +185,8 @@ impl<S: Source, T: Target> Job<S, T> {
         let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
         let turn = Turn::at(report.started);
         let states = self.recall(&policy).await.map_err(|error| (Stage::State, error))?;
-        let asked = (planned.facts.as_ref().abilities, turn);
-        let context = Arc::new(self.context(progress, cancel, view.clone(), asked, states));
+        let known = Known { abilities: planned.facts.as_ref().abilities, turn, states };
+        let context = Arc::new(self.context(progress, cancel, view.clone(), known));
         report.tables = tokio::select! {
             tables = pipeline::copy_all(&context, &tables, lease) => tables,
             never = heartbeat(lease, &context) => match never {},
@@ -216,10 +215,11 @@ impl<S: Source, T: Target> Job<S, T> {
                 if report.refusals.is_empty() {
                     let tables: Vec<Arc<TablePlan>> =
                         planned.plan.tables.into_iter().map(witnessed_whole).map(Arc::new).collect();
-                    let asked = (planned.facts.as_ref().abilities, Turn::at(report.started));
+                    let (abilities, turn) = (planned.facts.as_ref().abilities, Turn::at(report.started));
                     match interruptible(&cancel, self.recall(&policy)).await {
                         Ok(states) => {
-                            let context = Arc::new(self.context(progress.clone(), cancel, None, asked, states));
+                            let known = Known { abilities, turn, states };
+                            let context = Arc::new(self.context(progress.clone(), cancel, None, known));
                             report.tables = pipeline::compare_all(&context, &tables).await;
                         }
                         Err(error) => report.failure = Some(Failure::new(Stage::State, &error)),
@@ -283,11 +283,10 @@ impl<S: Source, T: Target> Job<S, T> {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
         view: Option<String>,
-        asked: (Abilities, Turn),
-        states: HashMap<TableName, TableState>,
+        known: Known,
     ) -> Context<S, T> {
         let limits = self.config.limits.clone();
-        Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, view, asked, states)
+        Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, view, known)
     }
 
     fn blank(&self, command: Command) -> RunReport {

@@ -8,8 +8,8 @@ use std::time::Instant;
 use chrono::Utc;
 
 use super::sink::{ChunkResult, Sink};
-use super::swap_groups::{Basis, drop_staging};
-use super::table::{Staged, losses};
+use super::staging::drop_staging;
+use super::table::{Basis, Staged, losses};
 use super::{Context, permit};
 use crate::model::error::{Error, Kind, Result};
 use crate::model::position::Tracking;

@@ -22,6 +22,7 @@ mod changes;
 mod chunks;
 mod compare;
 mod sink;
+mod staging;
 mod swap_groups;
 mod table;
 mod witness;
@@ -55,6 +56,13 @@ pub struct Context<S: Source, T: Target> {
     target_is_silent: Notify,
 }
 
+/// What was found out before the tables are looked at.
+pub struct Known {
+    pub abilities: Abilities,
+    pub turn: Turn,
+    pub states: HashMap<TableName, TableState>,
+}
+
 impl<S: Source, T: Target> Context<S, T> {
     pub fn new(
         source: Arc<S>,
@@ -63,8 +71,7 @@ impl<S: Source, T: Target> Context<S, T> {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
         view: Option<String>,
-        (abilities, turn): (Abilities, Turn),
-        states: HashMap<TableName, TableState>,
+        Known { abilities, turn, states }: Known,
     ) -> Self {
         let readers = Semaphore::new(limits.readers);
         let tables = Semaphore::new(limits.tables);

@@ -9,21 +9,16 @@ use futures_util::future::join_all;
 
 use super::Context;
 use super::changes::{self, Followed};
-use super::table::{Prepared, Staged, blank_report, prepare};
+use super::staging::drop_staging;
+use super::table::{Basis, Prepared, Staged, blank_report, prepare};
 use crate::config::Mode;
-use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
-use crate::model::position::Tracking;
 use crate::model::stage::Stage;
 use crate::plan::TablePlan;
 use crate::report::progress::Step;
 use crate::report::{ChangesReport, Failure, Standing, TableOutcome, TableReport};
-use crate::rows::digest::TableDigest;
 use crate::sources::Source;
 use crate::targets::{Lease, Staging, SwapItem, Target};
-
-/// How often dropping a staging table is tried again.
-const DROP_RETRIES: u32 = 2;
 
 /// Copies every table of the plan and reports on each, in the plan's order.
 pub async fn copy_all<S: Source, T: Target>(
@@ -98,12 +93,6 @@ async fn follow_or_copy<S: Source, T: Target>(
         report = whole;
     }
     report
-}
-
-/// What a table holds after it was swapped in.
-pub struct Basis {
-    pub digest: TableDigest,
-    pub tracking: Option<Tracking>,
 }
 
 async fn copy_whole<S: Source, T: Target>(
@@ -269,24 +258,4 @@ async fn or_silence<S: Source, T: Target, R>(
 fn fail(report: &mut TableReport, table: &TablePlan, stage: Stage, error: &Error) {
     report.outcome = if error.kind == Kind::Cancelled { TableOutcome::Interrupted } else { TableOutcome::Failed };
     report.failure = Some(Failure::at(Standing::of(table.swap.method), stage, error));
-}
-
-/// What cannot be dropped now is dropped by the next run. After an interruption all are dropped at once: with no more connections
-/// than tables may be under way.
-pub(super) async fn drop_staging<S: Source, T: Target>(context: &Context<S, T>, staging: &Staging) {
-    // Before one, a permit would come after all tables that have not begun.
-    let _permit = if context.cancel.is_cancelled() { Some(context.tables.acquire().await) } else { None };
-    let drop = async || {
-        let dropped = tokio::time::timeout(context.limits.stall_timeout, context.target.drop_staging(staging)).await;
-        dropped.unwrap_or_else(|_| {
-            tracing::warn!(staging = %staging.name, "the target does not answer: the next run will drop the staging table");
-            Ok(())
-        })
-    };
-    // An interruption does not keep from it.
-    let policy = retry::of_job(DROP_RETRIES, context.limits.outage, context.cancel.clone());
-    let policy = RetryPolicy { cancel: None, ..policy };
-    if let Err(error) = policy.retry(&staging.name.to_string(), &mut 0, drop).await {
-        tracing::warn!(staging = %staging.name, error = error.chain(), "the next run will drop the staging table");
-    }
 }

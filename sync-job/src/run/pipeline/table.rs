@@ -54,6 +54,12 @@ pub struct Prepared {
     pub tracking: Option<Tracking>,
 }
 
+/// What a table holds after it was swapped in.
+pub struct Basis {
+    pub digest: TableDigest,
+    pub tracking: Option<Tracking>,
+}
+
 /// The stage in which a table failed is told with its error.
 pub type Staged<R> = std::result::Result<R, (Stage, crate::model::error::Error)>;
 
