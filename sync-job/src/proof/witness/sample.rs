@@ -15,7 +15,7 @@ use crate::rows::digest::hash_bytes;
 
 /// After so many turns every range of every table was witnessed once. The source may spend twice as long on a row that it adds
 /// up as on one that it sends, and without a snapshot it is asked twice: that must stay within a tenth of the read.
-pub const TURNS: u64 = 151;
+pub const TURNS: u64 = 211;
 /// Ranges of a turn lie far apart, so that each shows old rows and new ones.
 const RANGES_A_TURN: u64 = 2;
 const RANGES: u64 = TURNS * RANGES_A_TURN;
