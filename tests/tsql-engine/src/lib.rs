@@ -52,6 +52,7 @@ mod error;
 mod expr;
 mod from;
 mod functions;
+mod grant_parse;
 mod graph;
 mod hierarchy;
 mod instance;

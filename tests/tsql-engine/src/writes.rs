@@ -6,7 +6,8 @@
 //!
 //! How that differs from SQL Server: what a statement reads are committed rows and its transaction's own, never a wait for somebody
 //! else's; foreign keys are checked by the statement and not again at COMMIT; a transaction that defines something, that changes another
-//! database or that runs under SNAPSHOT keeps SQLite's lock from its first change to its end, and every other writer waits for it.
+//! database or that runs under SNAPSHOT keeps SQLite's lock from its first change to its end, and every other writer waits for it. A
+//! SNAPSHOT transaction goes on with the definitions of its moment, where SQL Server raises 3961 once a table's definition has changed.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
