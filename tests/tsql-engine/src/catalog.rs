@@ -16,6 +16,8 @@ CREATE TABLE "$types"(user_type_id INTEGER PRIMARY KEY, name TEXT, schema_id INT
 CREATE TABLE "$objects"(object_id INTEGER PRIMARY KEY, name TEXT, schema_id INTEGER, parent INTEGER, type TEXT,
   definition TEXT, temporal INTEGER DEFAULT 0, history INTEGER, tpch REAL, memory INTEGER DEFAULT 0, column INTEGER,
   created INTEGER DEFAULT (CAST((julianday('now') - 2415020.5) * 25920000 AS INTEGER)));
+CREATE INDEX "$objects/name" ON "$objects"(name COLLATE NOCASE);
+CREATE INDEX "$objects/parent" ON "$objects"(parent);
 CREATE TABLE "$columns"(object_id INTEGER, column_id INTEGER, name TEXT, type TEXT, collation TEXT, user_type INTEGER,
   nullable INTEGER, identity INTEGER DEFAULT 0, seed BLOB, increment BLOB, last_value INTEGER,
   computed TEXT, persisted INTEGER DEFAULT 0, default_id INTEGER DEFAULT 0, masked TEXT, rowguid INTEGER DEFAULT 0,

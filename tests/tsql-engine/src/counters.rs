@@ -69,6 +69,11 @@ impl Counters {
         *value
     }
 
+    /// A value of a table's identity that was given by hand.
+    pub fn raise_identity(&self, table: i64, last: i64) {
+        self.state().identities.insert(table, last);
+    }
+
     /// Identities of a table go on from what its rows and its definition say.
     pub fn forget_identity(&self, table: i64) {
         self.state().identities.remove(&table);

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::params;
 use sqlparser::ast::{
-    AssignmentTarget, Delete, Expr, FromTable, Insert, Query, SetExpr, Statement, TableFactor, TableObject,
-    TableWithJoins, Update, Values, With,
+    Delete, Expr, FromTable, Insert, Query, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Values, With,
 };
 
 use crate::bind::{Binder, Bound, BoundQuery, Scope, quote, text_literal};
@@ -17,13 +16,12 @@ use crate::error::{error, unsupported};
 use crate::expr::parts;
 use crate::session::Session;
 use crate::value::{SqlError, SqlType, Value};
-use crate::writes::{Columns, Setting};
 
 /// Runs one change; the number of rows it touched.
 pub fn run(session: &mut Session, change: &Statement, with: Option<&With>) -> Result<u64, SqlError> {
     session.change(|session| match change {
         Statement::Insert(insert) => insert_rows(session, insert),
-        Statement::Update(update) => update_rows(session, update, with),
+        Statement::Update(update) => crate::update::run(session, update, with),
         Statement::Delete(delete) => delete_rows(session, delete, with),
         other => Err(unsupported(&other.to_string())),
     })
@@ -44,7 +42,7 @@ pub fn find(session: &Session, names: &[String]) -> Result<Table, SqlError> {
 }
 
 /// Failures of SQLite's unique indexes in SQL Server's words.
-fn duplicate(session: &Session, table: &Table, failure: rusqlite::Error) -> SqlError {
+pub fn duplicate(session: &Session, table: &Table, failure: rusqlite::Error) -> SqlError {
     let found = SqlError::from(failure);
     if found.number != 2601 {
         return found;
@@ -88,7 +86,7 @@ fn duplicate(session: &Session, table: &Table, failure: rusqlite::Error) -> SqlE
 }
 
 /// An expression as a column takes it: converted, and refused where it is NULL and may not be.
-fn fitted(
+pub fn fitted(
     binder: &Binder<'_>,
     table: &Table,
     column: &TableColumn,
@@ -116,7 +114,7 @@ fn fitted(
 }
 
 /// Refuses columns whose values only the server makes.
-fn changeable(table: &Table, column: &TableColumn, verb: &str) -> Result<(), SqlError> {
+pub fn changeable(table: &Table, column: &TableColumn, verb: &str) -> Result<(), SqlError> {
     let name = &column.name;
     if column.computed.is_some() {
         return Err(error(
@@ -266,9 +264,22 @@ pub fn store_rows(
             &format!("UPDATE {at}\"$columns\" SET last_value = max(coalesce(last_value, 0), {greatest}) WHERE object_id = ?1 AND column_id = ?2 AND typeof({greatest}) = 'integer'"),
             params![table.id, column.id],
         )?;
-        counters(session, at).forget_identity(table.id);
+        keep_identity(session, table, column.id)?;
     }
     Ok(count)
+}
+
+/// The identity goes on from the last value that the table has now.
+fn keep_identity(session: &mut Session, table: &Table, column: i64) -> Result<(), SqlError> {
+    let at = &table.place.at;
+    let sql = format!("SELECT last_value FROM {at}\"$columns\" WHERE object_id = ?1 AND column_id = ?2");
+    let last: Option<i64> = session.connection.query_row(&sql, params![table.id, column], |row| row.get(0))?;
+    let Some(last) = last else { return Ok(()) };
+    counters(session, at).raise_identity(table.id, last);
+    if at.is_empty() {
+        session.writes.identities.insert((table.id, column), last);
+    }
+    Ok(())
 }
 
 /// The counters of the database at a place.
@@ -412,7 +423,7 @@ pub fn default_of(binder: &Binder<'_>, column: &TableColumn) -> Result<Bound, Sq
     }
 }
 
-fn target(session: &Session, table: &TableWithJoins, with: Option<&With>) -> Result<Table, SqlError> {
+pub fn target(session: &Session, table: &TableWithJoins, with: Option<&With>) -> Result<Table, SqlError> {
     match &table.relation {
         TableFactor::Table { name, .. } if table.joins.is_empty() => {
             let names = parts(name);
@@ -426,82 +437,7 @@ fn target(session: &Session, table: &TableWithJoins, with: Option<&With>) -> Res
     }
 }
 
-fn update_rows(session: &mut Session, update: &Update, with: Option<&With>) -> Result<u64, SqlError> {
-    crate::unsupported::update(update)?;
-    let table = target(session, &update.table, with)?;
-    crate::temporal::refuse_change(&table, "update")?;
-    let (mut sets, condition) = update_clauses(session, update, &table, with)?;
-    let ids = table.columns.iter().filter(|column| sets.iter().any(|(id, _)| *id == column.id));
-    let keys = crate::tracking::key_columns(&session.connection, &table)?;
-    let is_key = |id: i64| keys.iter().any(|key| key.id == id);
-    let others = table.columns.iter().filter(|column| column.computed.is_none() && !is_key(column.id));
-    let all = others.clone().all(|column| sets.iter().any(|(id, _)| *id == column.id));
-    let stored = format!("{}.{}", table.schema, table.name);
-    let moves = match crate::tracking::number_column(&session.connection, &stored)? {
-        Some(number) => ids.clone().any(|column| column.name == number),
-        None => false,
-    };
-    let setting = Setting {
-        table: stored.clone(),
-        columns: if all { Columns::All } else { Columns::Some(sets.iter().map(|(id, _)| *id).collect()) },
-        key: ids.clone().any(|column| is_key(column.id)),
-    };
-    session.writes.setting = Some(setting);
-    if moves && table.place.at.is_empty() {
-        let sql = format!("SELECT _rowid_ FROM {}{condition}", table.stored());
-        let mut statement = session.connection.prepare(&sql)?;
-        let numbers = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        session.writes.moved(&stored, numbers);
-    }
-    {
-        let env = session.env();
-        let binder = Binder::new(&env);
-        if let Some(now) = crate::temporal::now(&binder, &table)? {
-            crate::temporal::keep(session, &table, &now, &condition)?;
-            let start = table.columns.iter().filter(|column| column.generated == 1);
-            sets.extend(start.map(|column| (column.id, format!("{} = {now}", quote(&column.name)))));
-        }
-    }
-    let sets: Vec<String> = sets.into_iter().map(|(_, set)| set).collect();
-    let sql = format!("UPDATE {} SET {}{condition}", table.stored(), sets.join(", "));
-    Ok(session.connection.execute(&sql, []).map_err(|failure| duplicate(session, &table, failure))? as u64)
-}
-
-/// SET, each part with its column's id, and WHERE.
-fn update_clauses(
-    session: &Session,
-    update: &Update,
-    table: &Table,
-    with: Option<&With>,
-) -> Result<(Vec<(i64, String)>, String), SqlError> {
-    let env = session.env();
-    let binder = Binder::new(&env);
-    binder.define(with, None)?;
-    let source = crate::ddl::own_scope(table, &format!("{}.", table.stored()));
-    let scope = Scope { sources: std::slice::from_ref(&source), outer: None };
-    let mut sets = Vec::new();
-    for assignment in &update.assignments {
-        let AssignmentTarget::ColumnName(name) = &assignment.target else {
-            return Err(unsupported("UPDATE of several columns at once"));
-        };
-        let column = table.column(&parts(name).pop().unwrap_or_default())?;
-        if column.identity {
-            return Err(error(8102, format!("Cannot update identity column '{}'.", column.name)));
-        }
-        changeable(table, column, "update")?;
-        let bound = binder.value(&assignment.value, &scope)?;
-        let value = fitted(&binder, table, column, bound, "UPDATE")?;
-        sets.push((column.id, format!("{} = {value}", quote(&column.name))));
-    }
-    for column in &table.columns {
-        if matches!(column.sql_type, SqlType::RowVersion) {
-            sets.push((column.id, format!("{} = {}", quote(&column.name), row_version(session, &table.place.at)?)));
-        }
-    }
-    Ok((sets, where_clause(&binder, update.selection.as_ref(), &scope)?))
-}
-
-fn where_clause(binder: &Binder<'_>, condition: Option<&Expr>, scope: &Scope<'_>) -> Result<String, SqlError> {
+pub fn where_clause(binder: &Binder<'_>, condition: Option<&Expr>, scope: &Scope<'_>) -> Result<String, SqlError> {
     condition.map_or(Ok(String::new()), |condition| Ok(format!(" WHERE {}", binder.predicate(condition, scope)?)))
 }
 

@@ -317,9 +317,9 @@ impl Session {
     }
 
     /// What an error, or a client that cancelled (`None`), does to the transaction: XACT_ABORT ends it, and so does being
-    /// chosen as a deadlock's victim.
+    /// chosen as a deadlock's victim or an update conflict under SNAPSHOT.
     pub fn interrupted(&mut self, failure: Option<&SqlError>, out: &mut dyn Output) {
-        let victim = failure.is_some_and(|failure| failure.number == 1205);
+        let victim = failure.is_some_and(|failure| matches!(failure.number, 1205 | 3960));
         if self.settings.transactions > 0 && (self.settings.xact_abort || victim) {
             // A database that is gone has nothing to roll back.
             let _ = self.end_transaction(false, out);

@@ -160,7 +160,7 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
                 [database, _, _] => env.place(database)?.at,
                 _ => String::new(),
             };
-            let shown = env.visible(&at)?.part("object_id", "parent");
+            let shown = env.visible_objects(&at)?.part("object_id", "parent");
             lookup(
                 format!(
                     "SELECT object_id FROM {at}\"$objects\" WHERE {shown} AND name = {} COLLATE NOCASE AND schema_id = (SELECT schema_id FROM {at}\"$schemas\" WHERE name = {} COLLATE NOCASE)",
@@ -171,13 +171,13 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
             )
         }
         "object_name" => {
-            let shown = env.visible("")?.part("object_id", "parent");
+            let shown = env.visible_objects("")?.part("object_id", "parent");
             lookup(format!("SELECT u16(name) FROM \"$objects\" WHERE {shown} AND object_id = {}", id()), sysname())
         }
         "object_schema_name" => lookup(
             format!(
                 "SELECT u16(s.name) FROM \"$objects\" o JOIN \"$schemas\" s USING (schema_id) WHERE {} AND o.object_id = {}",
-                env.visible("")?.part("o.object_id", "o.parent"),
+                env.visible_objects("")?.part("o.object_id", "o.parent"),
                 id()
             ),
             sysname(),
@@ -207,7 +207,7 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
             lookup(
                 format!(
                     "SELECT u16(name) FROM \"$columns\" WHERE {} AND object_id = {} AND column_id = {column}",
-                    env.visible("")?.object("object_id"),
+                    env.visible_objects("")?.object("object_id"),
                     id()
                 ),
                 sysname(),

@@ -14,7 +14,7 @@ use crate::catalog::{self, Place, Table, TableColumn};
 use crate::error::error;
 use crate::session::Session;
 use crate::value::{Len, SqlError, SqlType, Value};
-use crate::writes::{Columns, Stored2, Touch, bytes, cells, place_of, written_columns};
+use crate::writes::{Columns, TableName, Touch, bytes, cells, place_of, written_columns};
 
 /// How the database tracks changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,7 +233,7 @@ struct Change {
 
 /// Gives a version to the transaction that is about to commit, where it changed a tracked table.
 pub fn record(session: &mut Session) -> Result<(), SqlError> {
-    let touched: Vec<(Stored2, BTreeMap<i64, Touch>)> =
+    let touched: Vec<(TableName, BTreeMap<i64, Touch>)> =
         session.writes.touched.iter().map(|(table, rows)| (table.clone(), rows.clone())).collect();
     let mut version = None;
     for ((database, stored), rows) in touched {

@@ -32,7 +32,7 @@ pub fn view(env: &Env<'_>, place: &Place, name: &str) -> Result<Option<(String, 
         "change_tracking_tables" => (
             format!(
                 "SELECT object_id, columns AS is_track_columns_updated_on, min_valid AS min_valid_version, begin_version, cleanup AS cleanup_version FROM \"$tracking\" WHERE {}",
-                env.visible(&place.at)?.object("object_id")
+                env.visible_objects(&place.at)?.object("object_id")
             ),
             "object_id is_track_columns_updated_on:b min_valid_version:l begin_version:l cleanup_version:l".to_owned(),
         ),

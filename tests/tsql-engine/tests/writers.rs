@@ -130,6 +130,19 @@ fn a_transaction_with_definitions_goes_back_as_a_whole() {
     assert_eq!(error(&mut first, "SELECT b FROM t"), 207);
 }
 
+#[test]
+fn identities_are_given_out_once() {
+    let server = prepared();
+    let (mut first, mut second) = (session(&server), session(&server));
+    run(&mut first, "BEGIN TRANSACTION; INSERT INTO k (code) VALUES ('a')");
+    run(&mut second, "INSERT INTO k (code) VALUES ('b')");
+    run(&mut first, "SET IDENTITY_INSERT k ON; INSERT INTO k (code, n) VALUES ('c', 20); SET IDENTITY_INSERT k OFF");
+    run(&mut first, "COMMIT");
+    run(&mut second, "INSERT INTO k (code) VALUES ('d')");
+    assert_eq!(lines(&mut first, "SELECT CONCAT(code, n) FROM k ORDER BY n"), ["x1", "y2", "a3", "b4", "c20", "d21"]);
+    assert_eq!(lines(&mut first, "SELECT CAST(last_value AS int) FROM sys.identity_columns"), ["21"]);
+}
+
 /// Transfers between rows, inserts, deletes and keys that move, each in a transaction of several batches.
 fn write(mut own: Session, seed: u64) {
     let mut state = seed;
