@@ -161,6 +161,8 @@ fn plan_table(
         kind: source.kind,
         filter: own.and_then(|own| own.filter.clone()),
         mode: settings.mode,
+        deletes: settings.deletes,
+        version_column: incremental::version_column(source, settings.mode),
         full_every: settings.full_every,
         prove: settings.prove,
         consistency: settings.consistency,

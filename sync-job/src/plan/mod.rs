@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Consistency, Mode, WitnessPolicy};
+use crate::config::{Consistency, Deletes, Mode, WitnessPolicy};
 use crate::model::logical::LogicalType;
 use crate::model::read::ReadPlan;
 use crate::model::schema::{CompanionKind, Identity, IndexKind, SourceKind, TableName};
@@ -138,6 +138,9 @@ pub struct TablePlan {
     pub columns: Vec<ColumnPlan>,
     pub filter: Option<String>,
     pub mode: Mode,
+    pub deletes: Deletes,
+    /// The column that counts up with each change, where the mode follows it.
+    pub version_column: Option<String>,
     /// Of which only changes are copied, is copied whole again after this time.
     pub full_every: Duration,
     /// Each run of changes reads one of so many ranges again; nothing for none.
