@@ -146,9 +146,14 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
                 [] => ("dbo", ""),
             };
             if schema.eq_ignore_ascii_case("sys") {
-                // Of the system's own objects, whose numbers are negative, it knows the one that has no catalog view.
-                let known = object.eq_ignore_ascii_case(crate::describe::NAME);
-                return if known { Ok(Some(int(-1))) } else { Err(unsupported(&format!("OBJECT_ID of sys.{object}"))) };
+                // Of the system's own objects, whose numbers are negative, it knows those that are asked for.
+                let is = |name: &str| object.eq_ignore_ascii_case(name);
+                return match crate::tracking_views::has_recovery_status(env) {
+                    _ if is(crate::describe::NAME) => Ok(Some(int(-1))),
+                    true if is(crate::tracking_views::RECOVERY_STATUS) => Ok(Some(int(-2))),
+                    false if is(crate::tracking_views::RECOVERY_STATUS) => Ok(Some(null())),
+                    _ => Err(unsupported(&format!("OBJECT_ID of sys.{object}"))),
+                };
             }
             let at = match pieces.as_slice() {
                 [database, _, _] if env.instance.database(database).is_none() => return Ok(Some(null())),

@@ -7,6 +7,14 @@ use crate::error::error;
 use crate::value::{SqlError, SqlType, Value};
 
 /// Azure SQL Database's engine edition, which has no `sys.database_recovery_status`.
+/// The view of recovery forks.
+pub const RECOVERY_STATUS: &str = "database_recovery_status";
+
+/// Azure SQL Database lacks it.
+pub fn has_recovery_status(env: &Env<'_>) -> bool {
+    env.quirks().engine_edition != Some(AZURE)
+}
+
 const AZURE: i64 = 5;
 
 /// A view's query and its column list.
@@ -38,7 +46,7 @@ pub fn view(env: &Env<'_>, place: &Place, name: &str) -> Result<Option<(String, 
                 "commit_ts:l xdes_id:l commit_lbn:l commit_csn:l commit_time:datetime".to_owned(),
             )
         }
-        "database_recovery_status" if env.quirks().engine_edition != Some(AZURE) => {
+        RECOVERY_STATUS if has_recovery_status(env) => {
             let rows: Vec<String> = env
                 .instance
                 .databases()
