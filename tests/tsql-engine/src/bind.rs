@@ -165,6 +165,8 @@ pub struct Binder<'a> {
     pub describes: std::cell::Cell<bool>,
     /// What is bound is one side of a join.
     pub joins: std::cell::Cell<bool>,
+    /// Tables whose CHANGETABLE stands before the place in the joins that is bound: of generated ones, only changed rows are looked up.
+    pub changed: RefCell<Vec<i64>>,
 }
 
 impl<'a> Binder<'a> {
@@ -176,6 +178,7 @@ impl<'a> Binder<'a> {
             place: RefCell::default(),
             describes: std::cell::Cell::new(false),
             joins: std::cell::Cell::new(false),
+            changed: RefCell::default(),
         }
     }
 
