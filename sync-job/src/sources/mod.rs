@@ -142,6 +142,11 @@ pub trait Reader: Send + 'static {
         sink: &mut S,
     ) -> impl Future<Output = Result<()>> + Send;
 
+    /// The number of rows.
+    fn count(&mut self, table: &TablePlan) -> impl Future<Output = Result<u64>> + Send {
+        self.count_up_to(table, u64::MAX)
+    }
+
     /// The number of rows, if it is less than `most`; else `most`.
     fn count_up_to(&mut self, table: &TablePlan, most: u64) -> impl Future<Output = Result<u64>> + Send;
 

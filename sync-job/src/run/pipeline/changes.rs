@@ -215,11 +215,9 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
             return Ok(Err(WhyFull::Untracked));
         };
         let is_counted = matches!(changes.gone, Gone::Unless(_)) && self.table.deletes == Deletes::Keys;
-        let rows_at_source =
-            if is_counted { Some(reader.count_up_to(self.table, i64::MAX as u64).await?) } else { None };
-        // Where no transaction was committed since, nothing can have changed.
-        let has_changes =
-            tracking.now.version != state.position.version && reader.has_changes(self.table, &state.position).await?;
+        let rows_at_source = if is_counted { Some(reader.count(self.table).await?) } else { None };
+        // The same version does not tell that nothing changed: an open transaction holds a rowversion's ceiling back.
+        let has_changes = reader.has_changes(self.table, &state.position).await?;
         if !has_changes && rows_at_source.is_none_or(|rows| rows == state.digest.rows) {
             return Ok(Ok(Read { tracking, changed: None, gone: None, range: None, rows_at_source }));
         }

@@ -111,6 +111,12 @@ impl Reader for SqlServerReader {
         }
     }
 
+    async fn count(&mut self, table: &TablePlan) -> Result<u64> {
+        let timeout = self.bounds_timeout();
+        let found = rows(&mut self.connection, &select::count(table), timeout).await?;
+        Ok(first_count(&found))
+    }
+
     async fn count_up_to(&mut self, table: &TablePlan, most: u64) -> Result<u64> {
         let timeout = self.bounds_timeout();
         let found = rows(&mut self.connection, &select::count_up_to(table, most), timeout).await?;
@@ -189,18 +195,13 @@ impl SqlServerReader {
         }
         let rows = match table.rows {
             Some(rows) => rows,
-            None => self.count(table, timeout).await?,
+            None => self.count(table).await?,
         };
         let sample = self.sample(table, rows.div_ceil(count).max(1), count);
         tokio::time::timeout(timeout, sample).await.map_err(|_| {
             let message = format!("finding chunk bounds of {} took more than {} s", table.source, timeout.as_secs());
             Error::new(Side::Source, Kind::Timeout, message)
         })?
-    }
-
-    async fn count(&mut self, table: &TablePlan, timeout: Duration) -> Result<u64> {
-        let found = rows(&mut self.connection, &select::count(table), timeout).await?;
-        Ok(first_count(&found))
     }
 
     /// Every `step`-th key, thinned while they come: the number of rows may be wildly off.
