@@ -41,6 +41,7 @@ pub use finish::{InvisibleSessions, TargetState, finish};
 pub use method::{SwapMethod, SwapPlan, SwapReason};
 pub use names::Named;
 pub use not_created::NotCreated;
+use why_full::WhyFull;
 
 /// What a run would do.
 #[derive(Debug, Clone)]
@@ -143,6 +144,8 @@ pub struct TablePlan {
     pub version_column: Option<String>,
     /// Of which only changes are copied, is copied whole again after this time.
     pub full_every: Duration,
+    /// What the next run goes on from, or why it copies the table whole as far as that is known; nothing where no changes are followed.
+    pub follows: Option<Result<i64, WhyFull>>,
     /// Each run of changes reads one of so many ranges again; nothing for none.
     pub prove: Option<u64>,
     pub consistency: Consistency,

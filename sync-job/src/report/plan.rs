@@ -148,7 +148,12 @@ fn changes(table: &TablePlan) -> String {
         (Some(column), Deletes::Ignore) => format!("the rowversion {column}; rows that are gone stay"),
         (None, _) => "Change Tracking".to_owned(),
     };
-    format!("what changed, by {by}; whole the first time, after {whole}, and where changes will not do; {proof}")
+    let next = match table.follows {
+        Some(Ok(version)) => format!("goes on from version {version}"),
+        Some(Err(why)) => format!("copied whole next: {why}"),
+        None => "whole the first time".to_owned(),
+    };
+    format!("what changed, by {by}; {next}; whole after {whole}, and where changes will not do; {proof}")
 }
 
 fn swap(method: SwapMethod) -> &'static str {
@@ -221,6 +226,9 @@ fn table_json(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String) -> Value
         "rows": table.rows,
         "bytes": table.bytes,
         "consistency": table.consistency,
+        "mode": table.mode,
+        "from_version": table.follows.and_then(Result::ok),
+        "why_full": table.follows.and_then(Result::err),
         "chunks": table.chunks,
         "chunking": table.chunking,
         "select": select(table),

@@ -282,6 +282,29 @@ async fn what_changes_do_not_tell_is_copied_whole(engine: Engine) {
     }
 }
 
+/// TRUNCATE sets the version at which the table's tracking began to the current one, and where that is the same nothing tells of it.
+async fn a_truncation_at_the_version_of_the_beginning_is_not_missed(engine: Engine) {
+    let rows = "INSERT INTO dbo.orders VALUES (1, 1, 11, N'a', 1.5), (1, 2, 12, N'b', 2.5)";
+    let script = format!("{TABLE};\nGO\n{rows};\nGO\nALTER TABLE dbo.orders ENABLE CHANGE_TRACKING");
+    let (source, target) = (tracked(&script).await, TestTarget::on(engine).unwrap());
+    let job = job(&source, &target, "");
+    run(&job);
+    source.run("TRUNCATE TABLE dbo.orders").await.unwrap();
+    assert_eq!(run(&job)["changes"]["why_full"], "other_history");
+    assert_alike(&source, &target).await;
+
+    // With changes behind it the numbers do not fit once they are applied: the table fails, and is copied anew.
+    let (source, target) = (tracked(&script).await, TestTarget::on(engine).unwrap());
+    let job = self::job(&source, &target, "prove = \"off\"");
+    run(&job);
+    source.run("TRUNCATE TABLE dbo.orders; INSERT INTO dbo.orders VALUES (9, 9, 99, NULL, 9)").await.unwrap();
+    let report = job.run().unwrap().expect_code(TABLES_FAILED).unwrap().json().unwrap();
+    let message = report["tables"][0]["failure"]["message"].to_string();
+    assert!(message.contains("the source has 1 rows, and the table 3"), "{message}");
+    run(&job);
+    assert_alike(&source, &target).await;
+}
+
 async fn a_lost_state_is_a_whole_copy(engine: Engine) {
     let source = orders().await;
     let target = TestTarget::on(engine).unwrap();
@@ -308,6 +331,23 @@ async fn what_is_remembered_can_be_seen_and_reset(engine: Engine) {
     assert!(state("reset", "*.nothing").contains("Nothing was remembered"));
     assert!(state("reset", "*.orders").contains("copies it whole"));
     assert_eq!(run(&job)["changes"]["why_full"], "no_state");
+}
+
+async fn the_plan_says_what_a_table_goes_on_from(engine: Engine) {
+    let source = orders().await;
+    let target = TestTarget::on(engine).unwrap();
+    let job = job(&source, &target, "");
+    let plan = || {
+        job.command("plan", &["--format", "json"]).unwrap().expect_code(0).unwrap().json().unwrap()["tables"][0].clone()
+    };
+    assert_eq!((&plan()["mode"], &plan()["why_full"]), (&"change-tracking".into(), &"no_state".into()));
+    let version = run(&job)["changes"]["to_version"].clone();
+    assert_eq!((&plan()["from_version"], &plan()["why_full"]), (&version, &Value::Null));
+    let text = job.command("plan", &[]).unwrap().expect_code(0).unwrap().stdout;
+    assert!(text.contains(&format!("goes on from version {version}")), "{text}");
+    source.run("ALTER TABLE dbo.orders DISABLE CHANGE_TRACKING").await.unwrap();
+    let checked = job.command("check", &[]).unwrap().expect_code(0).unwrap().stdout;
+    assert!(checked.contains("changes-untracked") && checked.contains("ENABLE CHANGE_TRACKING"), "{checked}");
 }
 
 async fn a_full_copy_between_makes_the_state_old(engine: Engine) {
@@ -427,7 +467,9 @@ on_each_engine!(
     rows_that_exchange_unique_values_arrive,
     rows_that_leave_the_filter_leave_the_target,
     what_changes_do_not_tell_is_copied_whole,
+    a_truncation_at_the_version_of_the_beginning_is_not_missed,
     a_lost_state_is_a_whole_copy,
+    the_plan_says_what_a_table_goes_on_from,
     what_is_remembered_can_be_seen_and_reset,
     a_full_copy_between_makes_the_state_old,
     another_writer_on_the_target_is_found,

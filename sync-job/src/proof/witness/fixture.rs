@@ -46,6 +46,7 @@ pub fn table(columns: Vec<ColumnPlan>) -> TablePlan {
         version_column: None,
         full_every: Duration::MAX,
         prove: None,
+        follows: None,
         consistency: Consistency::None,
         outside_transactions: false,
         readers: 1,

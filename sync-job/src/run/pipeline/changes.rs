@@ -214,10 +214,17 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
         let (Some(tracking), Some(changes)) = (tracking, context.source.changes(self.table, &state.position)) else {
             return Ok(Err(WhyFull::Untracked));
         };
-        let is_counted = matches!(changes.gone, Gone::Unless(_)) && self.table.deletes == Deletes::Keys;
+        let may_be_emptied = tracking.begins.is_some_and(|begins| state.position.version <= begins);
+        let is_counted = match changes.gone {
+            Gone::Keys(_) => may_be_emptied,
+            Gone::Unless(_) => self.table.deletes == Deletes::Keys,
+        };
         let rows_at_source = if is_counted { Some(reader.count(self.table).await?) } else { None };
         // The same version does not tell that nothing changed: an open transaction holds a rowversion's ceiling back.
         let has_changes = reader.has_changes(self.table, &state.position).await?;
+        if !has_changes && may_be_emptied && rows_at_source != Some(state.digest.rows) {
+            return Ok(Err(WhyFull::OtherHistory));
+        }
         if !has_changes && rows_at_source.is_none_or(|rows| rows == state.digest.rows) {
             return Ok(Ok(Read { tracking, changed: None, gone: None, range: None, rows_at_source }));
         }

@@ -62,9 +62,10 @@ pub(super) async fn tracking(
     else {
         return Ok(None);
     };
-    let begins = row.optional_int("begin_version")?.map_or_else(String::new, |version| version.to_string());
-    let history = format!("{}, tracked since {begins}", life(&row, answers.get(1))?);
-    Ok(Some(Tracking { now: Position { version, history }, complete_since }))
+    let begins = row.optional_int("begin_version")?;
+    let shown = begins.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
+    let history = format!("{}, tracked since {shown}", life(&row, answers.get(1))?);
+    Ok(Some(Tracking { now: Position { version, history }, complete_since, begins }))
 }
 
 /// By what a database and an object are known again.
@@ -98,7 +99,7 @@ pub(super) async fn versions(
     let answers = results(connection, &question, timeout).await?;
     let Some(row) = answers.first().and_then(|rows| rows.first()) else { return Ok(None) };
     let history = life(&Fields::new("state of the table", row), answers.get(1))?;
-    Ok(Some(Tracking { now: Position { version: ceiling, history }, complete_since: 0 }))
+    Ok(Some(Tracking { now: Position { version: ceiling, history }, complete_since: 0, begins: None }))
 }
 
 /// The SELECT of rows by their rowversion, without an upper bound: what is there is there, and comes again next time if it is above
