@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args::{Chosen, Format, State};
 use super::output::{print, print_failure};
 use super::wiring::WiredJob;
-use crate::model::human::count;
+use crate::model::human::counted;
 use crate::model::stage::Stage;
 use crate::report::Failure;
 use crate::report::exit::ExitStatus;
@@ -21,6 +21,10 @@ pub async fn run(command: &State) -> anyhow::Result<ExitStatus> {
         State::Reset { .. } => reset(&job, chosen).await,
     };
     match text {
+        Ok(text) if text.is_empty() => anyhow::bail!(
+            "--table {}: nothing is remembered of such a table; names are the target's, as `sync-job state show` has them",
+            chosen.tables.join(", ")
+        ),
         Ok(text) => {
             print(&text)?;
             Ok(ExitStatus::Ok)
@@ -44,6 +48,9 @@ async fn show(job: &WiredJob, chosen: &Chosen) -> crate::model::error::Result<St
             .collect();
         return Ok(format!("{:#}\n", json!({"job": job.config().name, "tables": tables})));
     }
+    if states.is_empty() && !chosen.tables.is_empty() {
+        return Ok(String::new());
+    }
     if states.is_empty() {
         return Ok("Nothing is remembered: the next run copies every table whole.\n".to_owned());
     }
@@ -52,11 +59,11 @@ async fn show(job: &WiredJob, chosen: &Chosen) -> crate::model::error::Result<St
         // Writing to a String cannot fail.
         let _ = writeln!(
             out,
-            "{table}: {} rows up to version {}, copied whole {} UTC, changes applied {} times since\n  {}",
-            count(state.digest.rows),
+            "{table}: {} up to version {}, copied whole {} UTC, changes applied {} since\n  {}",
+            counted(state.digest.rows, "row", "rows"),
             state.position.version,
             state.full_at.format("%Y-%m-%d %H:%M:%S"),
-            state.applied,
+            counted(state.applied, "time", "times"),
             state.position.history
         );
     }
@@ -66,6 +73,7 @@ async fn show(job: &WiredJob, chosen: &Chosen) -> crate::model::error::Result<St
 async fn reset(job: &WiredJob, chosen: &Chosen) -> crate::model::error::Result<String> {
     let reset = job.reset_states().await?;
     Ok(match chosen.format {
+        _ if reset.is_empty() && !chosen.tables.is_empty() => String::new(),
         Format::Json => format!("{:#}\n", json!({"job": job.config().name, "reset": reset})),
         Format::Text if reset.is_empty() => "Nothing was remembered.\n".to_owned(),
         Format::Text => reset.iter().map(|table| format!("{table}: the next run copies it whole\n")).collect(),

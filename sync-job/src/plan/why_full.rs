@@ -12,7 +12,7 @@ plain_coded! {
     pub enum WhyFull {
         /// Nothing is remembered: the first run, or the state is lost.
         NoState = "no_state",
-        /// The target has no such table, or one that a copy would change.
+        /// The target has no such table, or one whose columns or key are others than a run left.
         TargetDiffers = "target_differs",
         /// Columns, types, filter or names are others than at the last run.
         PlanChanged = "plan_changed",
@@ -32,7 +32,7 @@ impl std::fmt::Display for WhyFull {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             WhyFull::NoState => "nothing is remembered of an earlier copy",
-            WhyFull::TargetDiffers => "the target's table is missing, or differs from the plan",
+            WhyFull::TargetDiffers => "the target's table is missing, or somebody changed its columns or key",
             WhyFull::PlanChanged => "its columns, types, names or filter changed since the last run",
             WhyFull::Due => "full_every has passed since the last whole copy",
             WhyFull::Untracked => "Change Tracking is off for the table, or the login lacks VIEW CHANGE TRACKING on it",
@@ -53,11 +53,11 @@ pub fn by_state<'a>(
     now: DateTime<Utc>,
 ) -> Result<&'a TableState, WhyFull> {
     let Some(state) = state else { return Err(WhyFull::NoState) };
-    if table.swap.method == SwapMethod::Create || !table.drift.is_empty() || table.lacks_its_key() {
-        return Err(WhyFull::TargetDiffers);
-    }
     if state.fingerprint != incremental::fingerprint(table) {
         return Err(WhyFull::PlanChanged);
+    }
+    if table.swap.method == SwapMethod::Create || !table.drift.is_empty() || table.lacks_its_key() {
+        return Err(WhyFull::TargetDiffers);
     }
     // A clock that was set back makes no copy old.
     if (now - state.full_at).to_std().is_ok_and(|age| age >= table.full_every) {

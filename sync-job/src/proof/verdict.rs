@@ -1,5 +1,6 @@
 //! Digests of both sides → verdict. Knows neither loading nor swapping.
 
+use crate::model::human::{count, counted};
 use crate::rows::digest::TableDigest;
 
 /// What the comparison of both sides says.
@@ -49,6 +50,16 @@ impl std::fmt::Display for Verdict {
 /// The digest as people compare it: rows and sum.
 pub fn digest_text(digest: TableDigest) -> String {
     format!("{}:{:032x}", digest.rows, digest.sum)
+}
+
+/// `5 rows, and WHO 6`, or that as many rows have other values.
+pub fn instead(found: TableDigest, who: &str, wanted: TableDigest) -> String {
+    let rows = counted(found.rows, "row", "rows");
+    if found.rows == wanted.rows {
+        format!("{rows}, as {who}, and at least one of other values")
+    } else {
+        format!("{rows}, and {who} {}", count(wanted.rows))
+    }
 }
 
 #[cfg(test)]

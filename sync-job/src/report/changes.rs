@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::human::count;
+use crate::model::human::counted;
 use crate::plan::why_full::WhyFull;
 use crate::report::{TableOutcome, TableReport};
 
@@ -39,25 +39,23 @@ impl ChangesReport {
     }
 
     fn line(&self) -> String {
-        let to = self.to_version.map_or_else(|| "an unknown version".to_owned(), |version| version.to_string());
+        let to = self.to_version.map(|version| format!(" to version {version}")).unwrap_or_default();
         let (Some(from), None) = (self.from_version, self.why_full) else {
             let why = self.why_full.map(|why| why.to_string()).unwrap_or_default();
-            return format!("copied whole, up to version {to}: {why}");
+            return format!("copied whole{}: {why}", to.replace(" to ", ", up to "));
+        };
+        let proven = match self.proven_ranges {
+            Some([_, 1]) => "; every row is proven".to_owned(),
+            Some([ranges, of]) => format!("; proven: the applied rows, and {ranges} of {of} ranges of the table"),
+            None => "; proven: the applied rows alone".to_owned(),
         };
         if self.inserted + self.present + self.deleted == 0 {
-            return format!("no changes from version {from} to {to}");
+            let proven = if self.proven_ranges.is_some() { proven } else { String::new() };
+            return format!("no changes since version {from}{proven}");
         }
-        let proven = match self.proven_ranges {
-            Some([_, 1]) => "every row is proven".to_owned(),
-            Some([ranges, of]) => format!("the applied rows are proven, and {ranges} of {of} ranges of the table"),
-            None => "the applied rows are proven, the others were not looked at".to_owned(),
-        };
-        format!(
-            "versions {from} to {to}: {} rows new, {} changed, {} gone; {proven}",
-            count(self.inserted),
-            count(self.present),
-            count(self.deleted)
-        )
+        let rows = |rows: u64| counted(rows, "row", "rows");
+        let (new, changed, gone) = (rows(self.inserted), rows(self.present), rows(self.deleted));
+        format!("from version {from}{to}: {new} new, {changed} changed, {gone} gone{proven}")
     }
 }
 

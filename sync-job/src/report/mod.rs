@@ -129,6 +129,8 @@ impl Failure {
 fn remedy(standing: Standing, stage: Stage, error: &Error) -> String {
     let own = error.remedy();
     let (words, what) = match (stage, error.kind) {
+        // It knows better than its stage what became of the table.
+        (_, Kind::Mismatch) if error.advice.is_some() => ("", &*own),
         (_, Kind::PrecheckFailed | Kind::LeaseHeld) => ("Nothing was written. ", &*own),
         (Stage::Compare, Kind::Mismatch) => (
             standing.words(),

@@ -67,7 +67,7 @@ fn render_table(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String, out: &
     let _ = writeln!(out, "  swap   {}: {}", swap(table.swap.method), table.swap.reason);
     let _ = writeln!(out, "  proof  digest of every cell; witness {}", witness(table));
     if table.mode != Mode::Full {
-        let _ = writeln!(out, "  mode   {}", changes(table));
+        let _ = writeln!(out, "{}", hanging("  mode   ", &changes(table), "         ", WIDTH));
     }
     if let Some(group) = &table.group {
         let _ = writeln!(out, "         together with the group {group:?}");
@@ -137,7 +137,7 @@ fn witness(table: &TablePlan) -> String {
 
 /// How its changes are followed.
 fn changes(table: &TablePlan) -> String {
-    let whole = seconds(table.full_every.as_secs_f64());
+    let whole = days(table.full_every);
     let proof = match (table.prove, &table.witness_key) {
         (Some(parts), Some(key)) => format!("each run also compares one of {parts} ranges of {}", key.name),
         (Some(_), None) => "no key cuts it into ranges to compare".to_owned(),
@@ -154,6 +154,17 @@ fn changes(table: &TablePlan) -> String {
         None => "whole the first time".to_owned(),
     };
     format!("what changed, by {by}; {next}; whole after {whole}, and where changes will not do; {proof}")
+}
+
+/// `7 days`, or hours and minutes.
+fn days(time: std::time::Duration) -> String {
+    const DAY: u64 = 86_400;
+    let seconds = time.as_secs();
+    if seconds >= DAY && seconds.is_multiple_of(DAY) {
+        counted(seconds / DAY, "day", "days")
+    } else {
+        self::seconds(time.as_secs_f64())
+    }
 }
 
 fn swap(method: SwapMethod) -> &'static str {

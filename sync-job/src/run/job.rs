@@ -96,7 +96,7 @@ impl<S: Source, T: Target> Job<S, T> {
         plan.findings.extend(findings);
         plan.findings.extend(precheck::judge(config, &target_facts, &missing));
         plan.add(self.target.warnings(&plan.tables).await?);
-        if plan.tables.iter().any(|table| table.mode != Mode::Full) {
+        if plan.tables.iter().any(|table| table.mode != Mode::Full) && plan.refusals().next().is_none() {
             let states = self.target.recall().await?;
             for table in plan.tables.iter_mut().filter(|table| table.mode != Mode::Full) {
                 let state = why_full::by_state(table, states.get(&table.target), Utc::now());

@@ -2,9 +2,11 @@
 
 use super::Staging;
 use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::human::counted;
 use crate::model::position::Position;
 use crate::model::state::TableState;
 use crate::plan::TablePlan;
+use crate::proof::verdict;
 use crate::proof::witness::Scope;
 use crate::rows::digest::TableDigest;
 
@@ -97,12 +99,16 @@ pub(super) fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Resu
         return Ok(Applied { inserted: 0, present: 0, deleted: 0, digest: changes.from.digest });
     };
     let table = &changes.table.target;
-    let mismatch = |what: String| Err(Error::new(Side::Target, Kind::Mismatch, format!("{table}: {what}")));
+    let mismatch = |what: String| {
+        let error = Error::new(Side::Target, Kind::Mismatch, format!("{table}: {what}"));
+        Err(error.advise(
+            "Nothing was changed: readers see the rows of the last run. The next run copies the table whole. If it happens again, look for another \
+             writer on the target.",
+        ))
+    };
     if measured.applied != rows.digest {
-        return mismatch(format!(
-            "of {} changed rows the table holds {} after they were applied, or other values",
-            rows.digest.rows, measured.applied.rows
-        ));
+        let found = verdict::instead(measured.applied, "the source changed", rows.digest);
+        return mismatch(format!("once the changes were applied, the table held {found}"));
     }
     if measured.left > 0 {
         return mismatch(format!("{} rows that are gone at the source are still there", measured.left));
@@ -110,11 +116,8 @@ pub(super) fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Resu
     if let (Some(wanted), Some(found)) = (&changes.range, measured.range)
         && wanted.digest != found
     {
-        return mismatch(format!(
-            "in the range that this run compared, the source has {} rows and the table {}, or other values; somebody else writes to the \
-             table, or an earlier run left it so",
-            wanted.digest.rows, found.rows
-        ));
+        let found = verdict::instead(found, "the source has", wanted.digest);
+        return mismatch(format!("in the range of rows that this run compared, the table holds {found}"));
     }
     let rest = changes.from.digest.without(measured.changed).and_then(|rest| rest.without(measured.gone));
     let Some(mut digest) = rest else {
@@ -125,7 +128,8 @@ pub(super) fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Resu
         && wanted != digest.rows
     {
         return mismatch(format!(
-            "the source has {wanted} rows, and the table {} after the changes were applied",
+            "the source has {}, and the table {} after the changes were applied",
+            counted(wanted, "row", "rows"),
             digest.rows
         ));
     }

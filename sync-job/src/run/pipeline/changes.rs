@@ -316,7 +316,8 @@ pub async fn remember<S: Source, T: Target>(
     report: &mut TableReport,
 ) {
     let Some(tracking) = basis.tracking else {
-        report.warnings.push(format!("the next run copies the whole table again: {}", WhyFull::Untracked));
+        // That comes before whatever else kept the run from following changes. The plan has warned of it.
+        report.changes = Some(ChangesReport::whole(WhyFull::Untracked));
         return;
     };
     if let Some(changes) = &mut report.changes {

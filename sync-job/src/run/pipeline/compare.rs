@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 
 use super::table::{Staged, blank_report, losses};
 use super::{Context, chunks, witness};
+use crate::config::Mode;
 use crate::model::error::{Error, Kind, Side};
 use crate::model::stage::Stage;
 use crate::plan::{SwapMethod, TablePlan};
@@ -45,6 +46,15 @@ pub async fn compare_all<S: Source, T: Target>(
         report
     }))
     .await
+}
+
+/// A run would only go on from where the last one ended.
+fn followed(table: &TablePlan, error: Error) -> Error {
+    error.advise(format!(
+        "Nothing was changed. Somebody else writes to the copy, or rows changed at the source since the last run. `sync-job state reset --table \
+         {}`, then `sync-job run`, copies the table whole.",
+        table.target
+    ))
 }
 
 async fn compare<S: Source, T: Target>(
@@ -92,17 +102,17 @@ async fn compare<S: Source, T: Target>(
     if let Some(state) = context.states.get(&table.target)
         && state.digest != held
     {
-        let message = format!(
-            "{name} holds {} rows, and the runs that followed its changes left {}, or other values: somebody else writes to it",
-            held.rows, state.digest.rows
-        );
-        return Err((Stage::Compare, Error::new(Side::Target, Kind::Mismatch, message)));
+        let message =
+            format!("{name} holds {}", verdict::instead(held, "the runs that followed its changes left", state.digest));
+        return Err((Stage::Compare, followed(table, Error::new(Side::Target, Kind::Mismatch, message))));
     }
     let verdict = verdict::compare(read.digest, held);
     report.verdict = verdict.to_string();
     report.digest = Some(verdict::digest_text(read.digest));
     if !matches!(verdict, Verdict::Match(_)) {
-        return Err((Stage::Compare, Error::new(Side::Target, Kind::Mismatch, format!("{name}: {verdict}"))));
+        let error = Error::new(Side::Target, Kind::Mismatch, format!("{name}: {verdict}"));
+        let error = if table.mode == Mode::Full { error } else { followed(table, error) };
+        return Err((Stage::Compare, error));
     }
     let heard = witness::Heard { before, within: read.witness };
     let (witnessed, asked) =

@@ -7,7 +7,9 @@ use sqlx::postgres::PgConnection;
 use super::connect::{only_row, rows};
 use super::quote::{identifier, literal, qualified};
 use crate::model::error::Result;
+use crate::model::schema::TableName;
 use crate::plan::{SwapMethod, TablePlan};
+use crate::targets::state_row;
 
 /// Each missing permission with the statement that grants it.
 /// `state`: the schema where it is remembered how far changes were followed, if any are.
@@ -45,6 +47,9 @@ pub(super) async fn missing(
                 ),
             ));
         }
+    }
+    if let Some(schema) = state {
+        missing.extend(state_without_rights(connection, &TableName::new(schema, state_row::TABLE)).await?);
     }
     for table in tables.iter().filter(|table| table.swap.method == SwapMethod::InPlace) {
         // CASE: the privilege of what is no sequence must not be asked for.
@@ -94,6 +99,21 @@ pub(super) async fn missing(
     }
     missing.extend(missing_types(connection, tables).await?);
     Ok(missing)
+}
+
+/// Another login may have made the table of states.
+async fn state_without_rights(connection: &mut PgConnection, table: &TableName) -> Result<Option<(String, String)>> {
+    let name = qualified(table);
+    let query = format!(
+        "SELECT current_user::text AS me FROM (SELECT to_regclass({}) AS oid) AS t WHERE t.oid IS NOT NULL AND NOT \
+         (has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(t.oid, 'INSERT') AND has_table_privilege(t.oid, 'UPDATE'))",
+        literal(&name)
+    );
+    let found = rows(connection, &query).await?;
+    let Some(row) = found.first() else { return Ok(None) };
+    let me = row.text("me")?;
+    let grant = grant("SELECT, INSERT, UPDATE", &name, &me);
+    Ok(Some((format!("{me} may not use {table}, where it is remembered how far changes were followed"), grant)))
 }
 
 /// A new table is given to the old one's owner, who must be allowed to make tables in its schema; and the login must be able to become the
@@ -166,7 +186,6 @@ async fn missing_types(connection: &mut PgConnection, tables: &[TablePlan]) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::schema::TableName;
 
     #[test]
     fn grants_are_right_whatever_the_names_hold() {
