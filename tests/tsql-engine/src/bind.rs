@@ -165,6 +165,8 @@ pub struct Binder<'a> {
     pub describes: std::cell::Cell<bool>,
     /// What is bound is one side of a join.
     pub joins: std::cell::Cell<bool>,
+    /// The tables and views that were named, but for those that a view names in turn.
+    pub named: RefCell<Vec<Vec<String>>>,
 }
 
 impl<'a> Binder<'a> {
@@ -176,6 +178,7 @@ impl<'a> Binder<'a> {
             place: RefCell::default(),
             describes: std::cell::Cell::new(false),
             joins: std::cell::Cell::new(false),
+            named: RefCell::default(),
         }
     }
 

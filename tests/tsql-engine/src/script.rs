@@ -331,6 +331,9 @@ impl Cursor<'_> {
             }
             "EXEC" | "EXECUTE" => {
                 let name = self.names()?.pop().unwrap_or_default();
+                if name.eq_ignore_ascii_case("sp_addtype") {
+                    return Ok(Stmt::Ddl(Box::new(crate::procedures::add_type(self)?)));
+                }
                 if !name.eq_ignore_ascii_case("sp_executesql") {
                     return Err(unsupported(&format!("EXEC {name}")));
                 }
