@@ -51,8 +51,8 @@ pub trait Source: Send + Sync + 'static {
     /// login sees and may not read.
     fn precheck(&self, plan: &RunPlan, facts: &Self::Facts, unreadable: &[TableName]) -> Vec<Finding>;
 
-    /// A refusal for each table whose settings in the source's own language, such as a filter, the source does not take. People write
-    /// them: better known now than at night. Reads no row.
+    /// A refusal for each table whose settings the source does not take: a filter in its own language, or a consistency that a view
+    /// cannot be read with. Better known now than at night. Reads no row.
     fn check_settings(&self, tables: &[TablePlan]) -> impl Future<Output = Result<Vec<Finding>>> + Send;
 
     /// Asks for every read expression of the plan over known values, and compares the answers with what the source's

@@ -176,8 +176,9 @@ pub async fn optional_rows(
     }
 }
 
-/// Another database that does not allow snapshot isolation (3952), a memory-optimized table (41332).
-const NO_SNAPSHOT: [u32; 2] = [3952, 41332];
+/// Another database that does not allow snapshot isolation (3952), a memory-optimized table (41332), another server (7420), a transaction
+/// that became a distributed one (3996).
+const NO_SNAPSHOT: [u32; 4] = [3952, 3996, 7420, 41332];
 
 /// The kind of a driver error. Numbers from "Database Engine events and errors" and, for Azure SQL, "Transient fault
 /// errors".

@@ -32,6 +32,7 @@ mod snapshot;
 mod stream;
 mod transient;
 pub mod types;
+mod view_reads;
 mod witness;
 
 pub use facts::ServerFacts;
@@ -111,11 +112,11 @@ impl Source for SqlServer {
     }
 
     async fn check_settings(&self, tables: &[TablePlan]) -> Result<Vec<Finding>> {
-        let mut refused = Vec::new();
-        if tables.iter().all(|table| table.filter.is_none()) {
-            return Ok(refused);
+        if !tables.iter().any(|table| table.filter.is_some() || view_reads::concerns(table)) {
+            return Ok(Vec::new());
         }
         let mut connection = self.connect(None).await?;
+        let mut refused = view_reads::judge(&mut connection, tables).await?;
         for table in tables {
             let Some(sql) = select::nothing_filtered(table) else { continue };
             match connect::rows(&mut connection, &sql, CATALOG_TIMEOUT).await {
