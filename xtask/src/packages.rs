@@ -78,7 +78,11 @@ const PYTHON: Need = Need {
 
 /// What only the tests need.
 const TEST_NEEDS: &[Need] = &[
-    Need { package: "npm", why: "the linter of workflows, from npm", present: || on_path("npm") && on_path("node") },
+    Need {
+        package: "npm",
+        why: "the linter of workflows, and a client of SQL Server",
+        present: || on_path("npm") && on_path("node"),
+    },
     Need {
         package: "systemd",
         why: "what says how far the job's unit is locked in",

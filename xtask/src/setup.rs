@@ -1,7 +1,7 @@
 //! Everything that the tests and the demo need besides Rust and a C compiler.
 
 use crate::{
-    actionlint, mysql,
+    mysql, npm,
     packages::{self, Part},
     terraform::{self, Terraform},
     workspace,
@@ -29,12 +29,14 @@ pub struct Tools {
     pub mysql: Result<PathBuf, String>,
 }
 
-/// What only the tests need: it looks over what is deployed.
+/// What only the tests need: it looks over what is deployed, and over the simulator.
 pub struct Checkers {
     pub terraform: Terraform,
     /// The directory with actionlint.
     pub actionlint: PathBuf,
     pub checkov: PathBuf,
+    /// The directory whose `node_modules` has tedious, and the Node that it needs.
+    pub tedious: PathBuf,
 }
 
 /// Makes sure that PostgreSQL and these parts are there; when they are, this takes a moment and prints a line for each.
@@ -69,10 +71,11 @@ fn unpack_mysql() -> Result<PathBuf, String> {
 pub fn checkers() -> Result<Checkers> {
     packages::install_for_tests()?;
     let terraform = terraform::find()?;
-    let actionlint = actionlint::find()?;
+    let actionlint = npm::find(&npm::ACTIONLINT)?;
+    let tedious = npm::find(&npm::TEDIOUS)?;
     let checkov = checkov()?;
-    println!("Ready: Terraform in {}, actionlint, checkov", terraform.program.display());
-    Ok(Checkers { terraform, actionlint, checkov })
+    println!("Ready: Terraform in {}, actionlint, checkov, tedious", terraform.program.display());
+    Ok(Checkers { terraform, actionlint, checkov, tedious })
 }
 
 fn checkov() -> Result<PathBuf> {
