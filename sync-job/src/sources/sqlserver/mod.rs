@@ -63,7 +63,7 @@ impl SqlServer {
 
     /// `view`: the database snapshot to read from instead.
     async fn connect(&self, view: Option<&str>) -> Result<connect::Connection> {
-        let opened = connect::connect(&self.config, view).await;
+        let opened = connect::connect(&self.config, view, self.stall_timeout).await;
         self.reach.judge(view.unwrap_or(&self.config.database), opened)
     }
 }
