@@ -84,6 +84,12 @@ const TEST_NEEDS: &[Need] = &[
         present: || on_path("npm") && on_path("node"),
     },
     Need {
+        package: "libssl-dev",
+        why: "Microsoft's crate for SQL Server, a client",
+        present: || has_library("libssl.so"),
+    },
+    Need { package: "pkg-config", why: "the same", present: || on_path("pkg-config") },
+    Need {
         package: "systemd",
         why: "what says how far the job's unit is locked in",
         present: || on_path("systemd-analyze"),

