@@ -95,6 +95,7 @@ fn codes() -> Vec<(&'static str, Vec<&'static str>)> {
     use sync_job::model::{error, stage};
     use sync_job::plan::not_created::{What, Why};
     use sync_job::plan::type_map::PlannedLoss;
+    use sync_job::plan::why_full::WhyFull;
     use sync_job::plan::{DependentKind, Drift, FindingId, Severity, SwapMethod, SwapReason};
     use sync_job::proof::witness::Silence;
     use sync_job::report::{Command, TableOutcome, WitnessState};
@@ -106,6 +107,7 @@ fn codes() -> Vec<(&'static str, Vec<&'static str>)> {
         ("Table outcome", TableOutcome::CODES),
         ("Side", error::Side::CODES),
         ("Stage", stage::Stage::CODES),
+        ("Why whole", WhyFull::CODES),
         ("Failure", error::Kind::CODES),
         ("Severity", Severity::CODES),
         ("Finding", FindingId::CODES),

@@ -62,6 +62,7 @@ fn table(source: &str, target: &str, rows: u64) -> TableReport {
         warnings: Vec::new(),
         losses: Vec::new(),
         not_created: Vec::new(),
+        changes: None,
         failure: None,
     }
 }

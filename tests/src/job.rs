@@ -146,7 +146,7 @@ impl Job {
         self.directory.path()
     }
 
-    /// Starts `sync-job COMMAND --config FILE MORE…`.
+    /// Starts `sync-job COMMAND --config FILE MORE…`; the command may be of two words.
     pub fn spawn(&self, command: &str, more: &[&str]) -> Result<Running> {
         let file = self.directory.path().join("job.toml");
         fs::write(&file, self.text()).context("writing the job file")?;
@@ -154,7 +154,7 @@ impl Job {
             Files { stdout: self.directory.path().join("stdout"), stderr: self.directory.path().join("stderr") };
         let mut process = Command::new(program(self.program.0, self.program.1)?);
         process
-            .arg(command)
+            .args(command.split(' '))
             .arg("--config")
             .arg(&file)
             .args(more)

@@ -48,6 +48,7 @@ mod cases {
     mod harness;
     mod image;
     mod in_place_updates;
+    mod incremental;
     mod index_orders;
     mod interruption;
     mod invisible_sessions;
@@ -67,6 +68,7 @@ mod cases {
     mod postgres_behaviour;
     mod postgres_swaps;
     mod publications;
+    mod random_changes;
     mod readers;
     mod readme;
     mod regressions;
@@ -78,6 +80,7 @@ mod cases {
     mod source_changes;
     mod source_failures;
     mod source_faults;
+    mod source_scenarios;
     mod swaps;
     mod target_failures;
     mod target_faults;

@@ -91,6 +91,13 @@ pub enum Command {
         #[command(flatten)]
         selected: Selected,
     },
+    /// Show, or reset, how far changes were followed.
+    ///
+    /// It is kept on the target, in the table stopgap_tables. A table that is reset is copied whole by the next run.
+    State {
+        #[command(subcommand)]
+        command: State,
+    },
     /// Write a commented job file for a source.
     Init(Init),
     /// List recorded runs, or show one.
@@ -99,6 +106,34 @@ pub enum Command {
     ///
     /// Settings come from the instance's tags, then its user data, then the environment; docs/aws.md lists them.
     Boot(Boot),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum State {
+    /// Show what is remembered of each table.
+    Show {
+        #[command(flatten)]
+        chosen: Chosen,
+    },
+    /// Forget it: the next run copies the tables whole.
+    Reset {
+        #[command(flatten)]
+        chosen: Chosen,
+    },
+}
+
+/// The job file and which of the target's tables.
+#[derive(Debug, Args)]
+pub struct Chosen {
+    /// The job file; docs/job-file.md describes it.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Only tables whose name on the target, schema.table, matches this glob; repeatable.
+    #[arg(short, long = "table", value_name = "GLOB")]
+    pub tables: Vec<String>,
+    /// Format of the output.
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ pub mod logging;
 mod output;
 mod plan;
 mod run;
+mod state;
 mod verify;
 mod wiring;
 
@@ -30,6 +31,7 @@ pub async fn run(cli: Cli, display: &Display, cancel: CancellationToken) -> anyh
         }
         Command::Verify { selected } => verify::run(&selected, display, cancel).await,
         Command::Check { selected } => until_cancelled(&cancel, check::run(&selected)).await,
+        Command::State { command } => until_cancelled(&cancel, state::run(&command)).await,
         Command::Init(init) => until_cancelled(&cancel, init::run(&init)).await,
         Command::History(history) => until_cancelled(&cancel, history::run(&history)).await,
         Command::Boot(boot) => boot::run(&boot, display, cancel).await,

@@ -1,5 +1,7 @@
 //! Puts a job together: the source and target that its file names, with their secrets. The one place that knows every engine.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -10,6 +12,7 @@ use crate::cloud::Cloud;
 use crate::config::{Engine, JobConfig, JobDraft, Pattern, Tls};
 use crate::connect::password::PasswordSource;
 use crate::model::error::Result;
+use crate::model::state::TableState;
 use crate::plan::{RunPlan, TablePlan};
 use crate::report::RunReport;
 use crate::report::progress::Progress;
@@ -53,8 +56,13 @@ impl WiredJob {
 
     /// The job of a file, with the tables that the command line chooses.
     pub async fn open(selected: &Selected) -> anyhow::Result<Self> {
-        let draft = JobDraft::load(&selected.config)?;
-        let only = patterns(&selected.tables)?;
+        Self::of(&selected.config, &selected.tables).await
+    }
+
+    /// As [`WiredJob::open`]. `tables`: globs.
+    pub async fn of(config: &Path, tables: &[String]) -> anyhow::Result<Self> {
+        let draft = JobDraft::load(config)?;
+        let only = patterns(tables)?;
         Ok(Self::new(complete(draft, None).await?, new_run_id(), only))
     }
 
@@ -81,6 +89,16 @@ impl WiredJob {
 
     pub async fn verify(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
         with_job!(self, job => Box::pin(job.verify(progress, cancel)).await)
+    }
+
+    /// What is remembered of tables whose changes are followed, by their names on the target.
+    pub async fn states(&self) -> Result<BTreeMap<String, TableState>> {
+        with_job!(self, job => job.states().await)
+    }
+
+    /// Forgets it; answers with the tables' names.
+    pub async fn reset_states(&self) -> Result<Vec<String>> {
+        with_job!(self, job => job.reset_states().await)
     }
 
     /// How a whole table is read: the statement that the source gets.

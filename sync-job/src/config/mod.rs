@@ -129,6 +129,8 @@ pub struct TargetConfig {
     pub schemas: SchemaMapping,
     pub on_drift: OnDrift,
     pub swap: SwapPolicy,
+    /// Where it is remembered how far changes were followed: a schema of PostgreSQL, a database of MySQL.
+    pub state: Option<String>,
     /// How long the server may be away before the job gives up; [`Limits::outage`].
     pub outage: Duration,
     /// [`Limits::stall_timeout`].
@@ -339,6 +341,17 @@ pub enum WitnessPolicy {
     Off,
 }
 
+/// How much of a table is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// All of it, each time.
+    #[default]
+    Full,
+    /// What changed, as SQL Server's Change Tracking tells.
+    ChangeTracking,
+}
+
 /// How a table is copied: the job's defaults with the table's own settings over them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TableSettings {
@@ -364,6 +377,11 @@ pub struct TableSettings {
     /// Adds `<name>_type` beside each sql_variant.
     pub variant_type_column: bool,
     pub witness: WitnessPolicy,
+    pub mode: Mode,
+    /// A table of which only changes are copied is copied whole again after this time.
+    pub full_every: Duration,
+    /// Of a table of which only changes are copied, each run reads one of so many ranges again and compares it; nothing for none.
+    pub prove: Option<u64>,
 }
 
 /// A table's name on the target as typed: `schema.name` or `name`.

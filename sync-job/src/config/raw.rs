@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::explain::explain;
 use super::{
     Auth, ColumnPolicy, Consistency, Engine, ForeignKeyPolicy, IdentityPolicy, IndexPolicy, Intent, LongNames,
-    MaskedPolicy, NameCase, NotifyOn, NulPolicy, OnDrift, OutdatedWord, SwapPolicy, TlsMode, UndecodablePolicy,
+    MaskedPolicy, Mode, NameCase, NotifyOn, NulPolicy, OnDrift, OutdatedWord, SwapPolicy, TlsMode, UndecodablePolicy,
     WideRows, WitnessPolicy,
 };
 
@@ -95,6 +95,7 @@ pub struct Target {
     pub on_drift: OnDrift,
     #[serde(default)]
     pub swap: Swap,
+    pub state: Option<String>,
     pub swap_wait: Option<String>,
     pub lock_timeout: Option<String>,
     pub connect_timeout: Option<String>,
@@ -225,6 +226,9 @@ pub struct Table {
     pub offset_column: Option<bool>,
     pub variant_type_column: Option<bool>,
     pub witness: Option<WitnessPolicy>,
+    pub mode: Option<Mode>,
+    pub full_every: Option<String>,
+    pub prove: Option<String>,
 }
 
 impl JobFile {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::names::Pattern;
 use super::raw;
 use super::{
-    Auth, Consistency, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Notify, OutdatedWord, SchemaMapping,
+    Auth, Consistency, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Mode, Notify, OutdatedWord, SchemaMapping,
     Selection, SourceConfig, SwapPolicy, TableConfig, TableSettings, TargetConfig, TargetName, Tls, TlsMode, logins,
     units,
 };
@@ -38,6 +38,10 @@ const DEFAULT_SWAP_WAIT: Duration = Duration::from_mins(1);
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Dropping staging tables, writing the report and publishing it take seconds; a database that hangs may take its time-outs.
 const DEFAULT_GRACE: Duration = Duration::from_mins(5);
+/// What changes do not tell (a column added with a default, a lost trigger) is put right within a week.
+const DEFAULT_FULL_EVERY: Duration = Duration::from_hours(7 * 24);
+/// A tenth of a whole read, and within ten runs every row.
+const DEFAULT_PROVE: u64 = 10;
 const SQL_SERVER_PORT: u16 = 1433;
 const POSTGRES_PORT: u16 = 5432;
 const MYSQL_PORT: u16 = 3306;
@@ -195,6 +199,7 @@ fn target(
         },
         on_drift: typed.on_drift,
         swap: typed.swap.policy("target.swap", outdated),
+        state: typed.state.map(|name| filled("target.state", name)).transpose()?,
         outage: limits.outage,
         stall_timeout: limits.stall_timeout,
         swap_wait: duration("target.swap_wait", typed.swap_wait.as_deref(), DEFAULT_SWAP_WAIT)?,
@@ -224,6 +229,9 @@ fn defaults(typed: &raw::Tables, consistency: Consistency, swap: SwapPolicy, rea
         offset_column: typed.offset_column.unwrap_or(false),
         variant_type_column: typed.variant_type_column.unwrap_or(false),
         witness: typed.witness.unwrap_or_default(),
+        mode: Mode::default(),
+        full_every: DEFAULT_FULL_EVERY,
+        prove: Some(DEFAULT_PROVE),
     })
 }
 
@@ -279,6 +287,9 @@ fn table(
             offset_column: typed.offset_column.unwrap_or(defaults.offset_column),
             variant_type_column: typed.variant_type_column.unwrap_or(defaults.variant_type_column),
             witness: typed.witness.unwrap_or(defaults.witness),
+            mode: typed.mode.unwrap_or(defaults.mode),
+            full_every: duration(&key("full_every"), typed.full_every.as_deref(), defaults.full_every)?,
+            prove: typed.prove.map_or(Ok(defaults.prove), |text| share(&key("prove"), &text))?,
         },
         source,
     })
@@ -435,6 +446,17 @@ fn at_least_one(key: &str, count: usize) -> Checked<usize> {
 
 fn positive(key: &str, count: Option<u64>) -> Checked<Option<u64>> {
     if count == Some(0) { Err(format!("{key}: 0 is not allowed; at least 1 is")) } else { Ok(count) }
+}
+
+/// `1/10`, or `off`.
+fn share(key: &str, text: &str) -> Checked<Option<u64>> {
+    if text == "off" {
+        return Ok(None);
+    }
+    match text.strip_prefix("1/").and_then(|parts| parts.parse().ok()) {
+        Some(parts @ 1..=1_000) => Ok(Some(parts)),
+        _ => Err(format!("{key}: {text:?} is not a share; \"1/1\" to \"1/1000\" and \"off\" are allowed")),
+    }
 }
 
 fn percent(key: &str, percent: Option<u8>) -> Checked<Option<u8>> {

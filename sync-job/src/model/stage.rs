@@ -15,6 +15,8 @@ plain_coded! {
         /// What earlier runs left behind is dropped.
         CleaningUp = "cleaning_up",
         DatabaseSnapshot = "database_snapshot",
+        /// What earlier runs left of tables whose changes are followed is read.
+        State = "state",
         /// The staging table is created.
         Staging = "staging",
         Load = "load",

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::not_created::{NotCreated, What, Why};
 use super::{
     ColumnPlan, Dialect, Finding, FindingId, Named, Severity, SwapMethod, SwapPlan, SwapReason, TablePlan, findings,
-    indexes, keys, names, selection, tally::Tally,
+    incremental, indexes, keys, names, selection, tally::Tally,
 };
 use crate::config::{
     ColumnPolicy, IdentityPolicy, JobConfig, MaskedPolicy, NulPolicy, Pattern, TableConfig, TableSettings,
@@ -64,6 +64,7 @@ pub fn draft(
     tables.retain(|table| only.is_empty() || selection::matches(only, &table.source));
     leave_out_keys_to_absent(&mut tables);
     join_groups(&mut tables);
+    incremental::refuse_groups(&mut tables);
     findings.extend(names::collisions(&tables, dialect));
     Draft { tables, findings, taken }
 }
@@ -159,6 +160,9 @@ fn plan_table(
         target,
         kind: source.kind,
         filter: own.and_then(|own| own.filter.clone()),
+        mode: settings.mode,
+        full_every: settings.full_every,
+        prove: settings.prove,
         consistency: settings.consistency,
         outside_transactions: source.outside_transactions,
         readers: settings.readers,
@@ -183,6 +187,8 @@ fn plan_table(
         source: source.name.clone(),
     };
     dialect.fit(&mut plan);
+    let unfit = incremental::refusals(source, &plan);
+    plan.findings.extend(unfit);
     if settings.wide_rows == WideRows::Allow {
         let may_fit = plan.findings.iter_mut().filter(|finding| finding.id == FindingId::RowMayBeTooLong);
         may_fit.for_each(|finding| finding.severity = Severity::Warning);

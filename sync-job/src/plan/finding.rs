@@ -29,6 +29,8 @@ plain_coded! {
         Filter = "filter",
         ForeignKeyDiffers = "foreign-key-differs",
         ForeignKeyNotChecked = "foreign-key-not-checked",
+        ChangesUnfit = "changes-unfit",
+        ChangesUntracked = "changes-untracked",
         IncompleteCatalog = "incomplete-catalog",
         InvisibleSessions = "readers-not-seen",
         KeyCut = "key-cut",

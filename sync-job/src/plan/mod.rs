@@ -1,6 +1,8 @@
 //! The plan: for each table everything that will happen, decided before anything is written. No I/O.
 
-use crate::config::{Consistency, WitnessPolicy};
+use std::time::Duration;
+
+use crate::config::{Consistency, Mode, WitnessPolicy};
 use crate::model::logical::LogicalType;
 use crate::model::read::ReadPlan;
 use crate::model::schema::{CompanionKind, Identity, IndexKind, SourceKind, TableName};
@@ -15,6 +17,7 @@ mod drift;
 pub mod finding;
 mod findings;
 mod finish;
+pub mod incremental;
 mod indexes;
 mod keys;
 pub mod method;
@@ -26,6 +29,7 @@ mod selection;
 pub mod self_test;
 mod tally;
 pub mod type_map;
+pub mod why_full;
 
 pub use dependent::{Dependent, DependentKind};
 pub use dependents::of as dependents;
@@ -133,6 +137,11 @@ pub struct TablePlan {
     pub kind: SourceKind,
     pub columns: Vec<ColumnPlan>,
     pub filter: Option<String>,
+    pub mode: Mode,
+    /// Of which only changes are copied, is copied whole again after this time.
+    pub full_every: Duration,
+    /// Each run of changes reads one of so many ranges again; nothing for none.
+    pub prove: Option<u64>,
     pub consistency: Consistency,
     pub outside_transactions: bool,
     pub readers: usize,
@@ -195,6 +204,11 @@ impl TablePlan {
     /// and is updated in place only for a reader's sake, that is not known.
     pub fn may_hold_a_key_twice(&self) -> bool {
         self.swap.method == SwapMethod::Rename || self.merge_key().is_some_and(|key| key.staging_only)
+    }
+
+    /// Whether the table that is there lacks the key by which changed rows are found in it.
+    pub fn lacks_its_key(&self) -> bool {
+        self.merge_key().is_none_or(|key| key.staging_only)
     }
 
     /// Whether the offset of this instant travels in a column beside it.

@@ -12,6 +12,7 @@ use crate::rows::encode::Loss;
 use crate::rows::message::Message;
 use exit::ExitStatus;
 
+mod changes;
 pub mod exit;
 pub mod metrics;
 pub mod plan;
@@ -19,6 +20,7 @@ pub mod progress;
 mod text;
 mod witness;
 
+pub use changes::ChangesReport;
 pub use text::{headline, render};
 pub use witness::{WitnessReport, WitnessState};
 
@@ -193,6 +195,8 @@ pub struct TableReport {
     pub warnings: Vec<String>,
     pub losses: Vec<LossLine>,
     pub not_created: Vec<NotCreated>,
+    /// Of a table whose changes are followed.
+    pub changes: Option<ChangesReport>,
     pub failure: Option<Failure>,
 }
 

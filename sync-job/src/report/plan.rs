@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::config::{Consistency, WitnessPolicy};
-use crate::model::human::{bytes, count, counted, hanging, wrap};
+use crate::config::{Consistency, Mode, WitnessPolicy};
+use crate::model::human::{bytes, count, counted, hanging, seconds, wrap};
 use crate::model::schema::IndexKind;
 use crate::plan::type_map::PlannedLoss;
 use crate::plan::{Finding, NotCreated, RunPlan, Severity, SwapMethod, TablePlan};
@@ -66,6 +66,9 @@ fn render_table(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String, out: &
     let _ = writeln!(out, "{}", wrap(&select(table), "         ", WIDTH));
     let _ = writeln!(out, "  swap   {}: {}", swap(table.swap.method), table.swap.reason);
     let _ = writeln!(out, "  proof  digest of every cell; witness {}", witness(table));
+    if table.mode == Mode::ChangeTracking {
+        let _ = writeln!(out, "  mode   {}", changes(table));
+    }
     if let Some(group) = &table.group {
         let _ = writeln!(out, "         together with the group {group:?}");
     }
@@ -130,6 +133,19 @@ fn witness(table: &TablePlan) -> String {
         (Some(_), _) => "of every row".to_owned(),
         (None, _) => format!("of every row where it has {} at most, else of a share", count(sample::SMALL_ROWS)),
     }
+}
+
+/// How its changes are followed.
+fn changes(table: &TablePlan) -> String {
+    let whole = seconds(table.full_every.as_secs_f64());
+    let proof = match (table.prove, &table.witness_key) {
+        (Some(parts), Some(key)) => format!("each run also compares one of {parts} ranges of {}", key.name),
+        (Some(_), None) => "no key cuts it into ranges to compare".to_owned(),
+        (None, _) => "nothing but the applied rows is compared".to_owned(),
+    };
+    format!(
+        "what changed, by Change Tracking; whole the first time, after {whole}, and where changes will not do; {proof}"
+    )
 }
 
 fn swap(method: SwapMethod) -> &'static str {

@@ -190,6 +190,7 @@ fn details(report: &RunReport, out: &mut String) {
             table.losses.iter().map(line).collect()
         }),
     );
+    section("Changes only:", super::changes::lines(&report.tables));
     section("Compared with the source's own sums:", super::witness::lines(&report.tables));
     section("Warnings:", each(&|table| table.warnings.clone()));
     section(

@@ -29,6 +29,13 @@ impl TableDigest {
     }
 }
 
+impl TableDigest {
+    /// What is left without some of the rows. Nothing where they cannot all have been among them.
+    pub fn without(self, other: TableDigest) -> Option<TableDigest> {
+        Some(TableDigest { rows: self.rows.checked_sub(other.rows)?, sum: self.sum - other.sum })
+    }
+}
+
 /// The hash of one row, built cell by cell in column order.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RowHash(u64);

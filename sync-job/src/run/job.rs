@@ -1,5 +1,6 @@
 //! A whole job: plan, checks, lease, copy, report. The tour of the crate starts here.
 
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +9,15 @@ use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::deadline::Deadline;
-use super::pipeline::{self, Context};
+use super::pipeline::{self, Context, Known};
 use super::views::Views;
 use crate::config::{Consistency, JobConfig, Pattern, WitnessPolicy};
 use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
-use crate::model::facts::Abilities;
 use crate::model::human;
+use crate::model::schema::TableName;
 use crate::model::stage::Stage;
+use crate::model::state::TableState;
 use crate::plan::{self, RunPlan, Severity, TablePlan, precheck};
 use crate::proof::witness::Turn;
 use crate::report::progress::Progress;
@@ -56,7 +58,7 @@ impl<S: Source, T: Target> Job<S, T> {
     async fn plan_once(&self) -> Result<Planned<S>> {
         let mut planned = self.decide().await?;
         if planned.plan.refusals().next().is_none() {
-            let refused = self.source.check_settings(&planned.plan.tables).await?;
+            let refused = self.source.check_settings(&planned.plan.tables, &planned.facts).await?;
             planned.plan.add(refused);
         }
         if planned.plan.refusals().next().is_none() {
@@ -172,7 +174,7 @@ impl<S: Source, T: Target> Job<S, T> {
         if !leftovers.is_empty() {
             report.notes.push(format!("dropped what an earlier run left behind: {}", leftovers.join(", ")));
         }
-        let views = Views::new(&*self.source, &self.config.name, &self.config.target, policy);
+        let views = Views::new(&*self.source, &self.config.name, &self.config.target, policy.clone());
         report.notes.extend(views.clean().await);
         let is_wanted = |table: &TablePlan| table.consistency == Consistency::DatabaseSnapshot;
         let mut view = None;
@@ -182,7 +184,9 @@ impl<S: Source, T: Target> Job<S, T> {
         }
         let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
         let turn = Turn::at(report.started);
-        let context = Arc::new(self.context(progress, cancel, view.clone(), (planned.facts.as_ref().abilities, turn)));
+        let states = self.recall(&policy).await.map_err(|error| (Stage::State, error))?;
+        let known = Known { abilities: planned.facts.as_ref().abilities, turn, states };
+        let context = Arc::new(self.context(progress, cancel, view.clone(), known));
         report.tables = tokio::select! {
             tables = pipeline::copy_all(&context, &tables, lease) => tables,
             never = heartbeat(lease, &context) => match never {},
@@ -211,9 +215,15 @@ impl<S: Source, T: Target> Job<S, T> {
                 if report.refusals.is_empty() {
                     let tables: Vec<Arc<TablePlan>> =
                         planned.plan.tables.into_iter().map(witnessed_whole).map(Arc::new).collect();
-                    let asked = (planned.facts.as_ref().abilities, Turn::at(report.started));
-                    let context = Arc::new(self.context(progress.clone(), cancel, None, asked));
-                    report.tables = pipeline::compare_all(&context, &tables).await;
+                    let (abilities, turn) = (planned.facts.as_ref().abilities, Turn::at(report.started));
+                    match interruptible(&cancel, self.recall(&policy)).await {
+                        Ok(states) => {
+                            let known = Known { abilities, turn, states };
+                            let context = Arc::new(self.context(progress.clone(), cancel, None, known));
+                            report.tables = pipeline::compare_all(&context, &tables).await;
+                        }
+                        Err(error) => report.failure = Some(Failure::new(Stage::State, &error)),
+                    }
                 } else {
                     let error = Error::new(Side::Job, Kind::PrecheckFailed, "a precheck refuses to compare");
                     report.failure = Some(Failure::new(Stage::Precheck, &error));
@@ -224,6 +234,37 @@ impl<S: Source, T: Target> Job<S, T> {
         progress.finished();
         report.ended = Utc::now();
         report
+    }
+
+    /// What earlier runs remember of tables whose changes are followed.
+    async fn recall(&self, policy: &RetryPolicy) -> Result<HashMap<TableName, TableState>> {
+        policy.retry("state", &mut 0, || self.target.recall()).await
+    }
+
+    /// As [`Job::recall`], for somebody who waits for the answer; by name.
+    pub async fn states(&self) -> Result<BTreeMap<String, TableState>> {
+        let limits = &self.config.limits;
+        let states = self.recall(&retry::of_command(limits.retries, limits.outage)).await?;
+        let chosen = states.into_iter().filter(|(name, _)| self.is_chosen(name));
+        Ok(chosen.map(|(name, state)| (name.to_string(), state)).collect())
+    }
+
+    /// Forgets the tables of [`Job::states`], so that the next run copies them whole; answers with their names.
+    pub async fn reset_states(&self) -> Result<Vec<String>> {
+        let limits = &self.config.limits;
+        let policy = retry::of_command(limits.retries, limits.outage);
+        let mut reset = Vec::new();
+        for name in self.recall(&policy).await?.into_keys().filter(|name| self.is_chosen(name)) {
+            policy.retry("state", &mut 0, || self.target.forget(&name)).await?;
+            reset.push(name.to_string());
+        }
+        reset.sort();
+        Ok(reset)
+    }
+
+    /// Whether the command line's globs choose a table of the target.
+    fn is_chosen(&self, name: &TableName) -> bool {
+        self.only.is_empty() || self.only.iter().any(|pattern| pattern.matches(&name.schema, &name.name))
     }
 
     /// Nobody stands by at night: what passes is waited for, as with chunks.
@@ -242,10 +283,10 @@ impl<S: Source, T: Target> Job<S, T> {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
         view: Option<String>,
-        asked: (Abilities, Turn),
+        known: Known,
     ) -> Context<S, T> {
         let limits = self.config.limits.clone();
-        Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, view, asked)
+        Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, view, known)
     }
 
     fn blank(&self, command: Command) -> RunReport {

@@ -5,12 +5,13 @@ use std::future::Future;
 
 use crate::model::error::Result;
 use crate::model::facts::{Catalog, SourceFacts};
+use crate::model::position::{Position, Tracking};
 use crate::model::schema::TableName;
 use crate::plan::references::Reference;
 use crate::plan::self_test::SelfTest;
 use crate::plan::{Finding, KeyColumn, RunPlan, TablePlan};
 use crate::proof::witness;
-use crate::rows::chunk::KeyValue;
+use crate::rows::chunk::{Chunk, KeyValue};
 use crate::rows::encode::RowEncoder;
 
 pub mod sqlserver;
@@ -52,8 +53,12 @@ pub trait Source: Send + Sync + 'static {
     fn precheck(&self, plan: &RunPlan, facts: &Self::Facts, unreadable: &[TableName]) -> Vec<Finding>;
 
     /// A refusal for each table whose settings the source does not take: a filter in its own language, or a consistency that a view
-    /// cannot be read with. Better known now than at night. Reads no row.
-    fn check_settings(&self, tables: &[TablePlan]) -> impl Future<Output = Result<Vec<Finding>>> + Send;
+    /// cannot be read with; and a warning for each whose changes it does not tell. Better known now than at night. Reads no row.
+    fn check_settings(
+        &self,
+        tables: &[TablePlan],
+        facts: &Self::Facts,
+    ) -> impl Future<Output = Result<Vec<Finding>>> + Send;
 
     /// Asks for every read expression of the plan over known values, and compares the answers with what the source's
     /// documentation says; the sums of the witness likewise. Reads no row. An error means that nothing was found out.
@@ -68,6 +73,28 @@ pub trait Source: Send + Sync + 'static {
     /// The one unit of a table that is read whole, as every table is that [is read in a transaction](TablePlan::is_read_in_transaction).
     /// `None` where [`Reader::units`] cuts it.
     fn whole(&self, table: &TablePlan) -> Option<Self::Unit>;
+
+    /// The rows with these values of a column that leads an index, for a plan whose chunk key is that column. Nothing where the source has no such
+    /// units.
+    fn range(&self, range: Chunk) -> Option<Self::Unit> {
+        let _ = range;
+        None
+    }
+
+    /// What became of a table's rows since a position that [`Reader::tracking`] told. Nothing where the source never tells.
+    fn changes(&self, since: &Position) -> Option<Changes<Self::Unit>> {
+        let _ = since;
+        None
+    }
+}
+
+/// What became of a table's rows since a position, in two units.
+#[derive(Debug)]
+pub struct Changes<U> {
+    /// Rows that were inserted or changed, as they are now.
+    pub changed: U,
+    /// The keys of rows that are gone, read with a plan of the [key alone](crate::plan::incremental::keys).
+    pub gone: U,
 }
 
 /// One connection, reading one unit at a time.
@@ -82,6 +109,19 @@ pub trait Reader: Send + 'static {
 
     /// The units that the table is read in; [`TablePlan::chunks`] says how many are aimed at.
     fn units(&mut self, table: &TablePlan) -> impl Future<Output = Result<Vec<Self::Unit>>> + Send;
+
+    /// How far the table's changes are known in the state that the transaction sees. Nothing where they are not tracked, or not shown to
+    /// this login.
+    fn tracking(&mut self, table: &TablePlan) -> impl Future<Output = Result<Option<Tracking>>> + Send {
+        let _ = table;
+        std::future::ready(Ok(None))
+    }
+
+    /// Whether anything may have changed in the table since. Asked in the same transaction, where all changes since are known.
+    fn has_changes(&mut self, table: &TablePlan, since: &Position) -> impl Future<Output = Result<bool>> + Send {
+        let _ = (table, since);
+        std::future::ready(Ok(true))
+    }
 
     /// Visits every row of the unit, in any order.
     fn read<S: RowSink>(

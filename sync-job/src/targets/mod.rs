@@ -6,12 +6,14 @@ use std::future::Future;
 use crate::model::error::Result;
 use crate::model::facts::TargetFacts;
 use crate::model::schema::TableName;
+use crate::model::state::TableState;
 use crate::plan::{Dialect, Finding, InvisibleSessions, NotCreated, SwapMethod, TablePlan, TargetTable};
 use crate::proof::ticket::SwapTicket;
 use crate::proof::witness;
 use crate::rows::digest::TableDigest;
 use crate::rows::encode::RowEncoder;
 
+mod apply;
 mod buffer;
 mod commit;
 pub mod decisions;
@@ -22,8 +24,10 @@ mod load;
 pub mod mysql;
 pub mod postgres;
 mod ranges;
+mod state_row;
 mod swap;
 
+pub use apply::{Applied, ChangeSet, ChangedRows, ProvenRange};
 pub use buffer::BudgetedBuffer;
 pub use load::ChunkLoader;
 
@@ -139,6 +143,19 @@ pub trait Target: Send + Sync + 'static {
 
     /// Puts the rows before the readers, all tables in one transaction; says how each was done.
     fn swap(&self, items: &[SwapItem<'_>]) -> impl Future<Output = Result<Vec<SwapMethod>>> + Send;
+
+    /// What this job remembers, by table.
+    fn recall(&self) -> impl Future<Output = Result<HashMap<TableName, TableState>>> + Send;
+
+    /// Before a table is swapped: what is remembered of it, by whichever job, no longer counts.
+    fn forget(&self, table: &TableName) -> impl Future<Output = Result<()>> + Send;
+
+    /// After the swap: what the table holds now. An error where another run has forgotten it since.
+    fn remember(&self, table: &TableName, state: &TableState) -> impl Future<Output = Result<()>> + Send;
+
+    /// Changes the rows of a table, and what is remembered of it, in one transaction that proves both. Where the reply to its COMMIT is lost
+    /// it finds out what became of it.
+    fn apply(&self, changes: &ChangeSet<'_>) -> impl Future<Output = Result<Applied>> + Send;
 }
 
 /// Holds off other runs of the job until it is released or its connection ends.

@@ -4,17 +4,32 @@ use crate::plan::TablePlan;
 use crate::proof::witness::Scope;
 use crate::rows::chunk::{Chunk, Key, KeyValue};
 
-/// Nothing where the whole table is in the scope.
+/// A WHERE clause; nothing where the whole table is in the scope.
+pub(super) fn where_in(
+    table: &TablePlan,
+    scope: &Scope,
+    quote: fn(&str) -> String,
+    literal: fn(&KeyValue) -> String,
+) -> String {
+    match scope {
+        Scope::Whole => String::new(),
+        Scope::Ranges { .. } => format!(" WHERE {}", condition(table, scope, quote, literal)),
+    }
+}
+
+/// What the rows of the scope fulfil.
 pub(super) fn condition(
     table: &TablePlan,
     scope: &Scope,
     quote: fn(&str) -> String,
     literal: fn(&KeyValue) -> String,
 ) -> String {
-    let (Scope::Ranges { ranges, .. }, Some(key)) = (scope, table.witness_column()) else { return String::new() };
+    let (Scope::Ranges { ranges, .. }, Some(key)) = (scope, table.witness_column()) else {
+        return "TRUE".to_owned();
+    };
     let name = quote(&key.target);
     let ranges: Vec<String> = ranges.iter().map(|chunk| range(&name, chunk, literal)).collect();
-    format!(" WHERE {}", ranges.join(" OR "))
+    format!("({})", ranges.join(" OR "))
 }
 
 fn range(name: &str, chunk: &Chunk, literal: fn(&KeyValue) -> String) -> String {

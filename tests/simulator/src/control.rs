@@ -14,12 +14,13 @@ pub fn is_control(sql: &str) -> bool {
 }
 
 /// `EXEC simulator_fault 'action', 'match', skip, times, rows`, `EXEC simulator_disarm 'match'`, `EXEC simulator_faults_fired`,
-/// and for the session's database `EXEC simulator_quirk 'name', 'on'`, `EXEC simulator_answer 'what', 'match'` and
-/// `EXEC simulator_answer_rightly`.
+/// and for the session's database `EXEC simulator_quirk 'name', 'on'`, `EXEC simulator_answer 'what', 'match'`,
+/// `EXEC simulator_answer_rightly`, `EXEC simulator_retention_passes`, `EXEC simulator_backup 'name'` and
+/// `EXEC simulator_restore 'name'`.
 pub fn run<W: Write>(
     sql: &str,
     shared: &Shared,
-    session: &Session,
+    session: &mut Session,
     response: &mut Response<'_, W>,
 ) -> Result<Flow, SqlError> {
     let usage = || SqlError::unsupported("EXEC simulator_fault 'action', 'match', skip, times, rows");
@@ -51,6 +52,24 @@ pub fn run<W: Write>(
                 return Err(SqlError::unsupported("EXEC simulator_answer 'what', 'match'"));
             };
             shared.answers.add(session.database(), what, matching)?;
+            Ok(response.done(None))
+        }
+        // The retention period of Change Tracking passes for everything that has changed so far.
+        "simulator_retention_passes" => {
+            session.pass_retention()?;
+            Ok(response.done(None))
+        }
+        // The database's state is kept under a name, or put back to what was kept.
+        "simulator_backup" | "simulator_restore" => {
+            let [_, kept, ..] = words.as_slice() else {
+                return Err(SqlError::unsupported(format!("EXEC {name} 'name'")));
+            };
+            let instance = &shared.instance;
+            if name == "simulator_backup" {
+                instance.back_up(session.database(), kept)?;
+            } else {
+                instance.restore(session.database(), kept)?;
+            }
             Ok(response.done(None))
         }
         "simulator_answer_rightly" => {

@@ -105,7 +105,9 @@ impl<'a> Conversation<'a> {
     fn run<W: Write>(&mut self, work: Work, data: &[u8], response: &mut Response<'_, W>) -> Result<Flow, SqlError> {
         let pending = self.bulk.take();
         match work {
-            Work::Batch(sql) if control::is_control(&sql) => control::run(&sql, self.shared, &self.session, response),
+            Work::Batch(sql) if control::is_control(&sql) => {
+                control::run(&sql, self.shared, &mut self.session, response)
+            }
             Work::Batch(sql) if Bulk::begins(&sql) => {
                 self.bulk = Some(self.session.begin_bulk(&sql)?);
                 Ok(response.done(None))

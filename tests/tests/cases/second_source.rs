@@ -204,7 +204,7 @@ impl Source for Memory {
         Vec::new()
     }
 
-    async fn check_settings(&self, _: &[TablePlan]) -> Result<Vec<Finding>> {
+    async fn check_settings(&self, _: &[TablePlan], _: &SourceFacts) -> Result<Vec<Finding>> {
         Ok(Vec::new())
     }
 

@@ -70,7 +70,7 @@ async fn a_share_of_a_large_table_is_witnessed_by_each_kind_of_key(engine: Engin
         let witness = witness(&outcome, table);
         assert_eq!(
             (&witness["state"], &witness["ranges"]),
-            (&"agrees".into(), &serde_json::json!([2, 302])),
+            (&"agrees".into(), &serde_json::json!([2, 422])),
             "{witness}"
         );
     }

@@ -228,6 +228,9 @@ impl Binder<'_> {
         if let Some(bound) = crate::system::function(self, name, arguments)? {
             return Ok(bound);
         }
+        if let Some(bound) = self.tracking_function(name, arguments)? {
+            return Ok(bound);
+        }
         let Some(first) = arguments.first() else {
             return match name {
                 "newid" => Ok(Bound { nullable: false, ..self.call("newid", "", &[], SqlType::UniqueIdentifier)? }),

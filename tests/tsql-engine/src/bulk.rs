@@ -81,21 +81,15 @@ impl Session {
 
     /// The rows of a bulk load, all of them or none; how many they were.
     pub fn load(&mut self, bulk: &Bulk, given: &[Column], rows: Vec<Vec<Value<'static>>>) -> Result<u64, SqlError> {
-        self.before_write()?;
-        self.connection.execute_batch("SAVEPOINT bulk")?;
-        let result = self.load_rows(bulk, given, rows);
-        self.connection.execute_batch(if result.is_ok() {
-            "RELEASE bulk"
-        } else {
-            "ROLLBACK TO bulk; RELEASE bulk"
-        })?;
+        let result = self.change(|session| session.load_rows(bulk, given, &rows));
+        let result = self.suspend().and(result);
         if let Err(failure) = &result {
             self.settings.last_error = failure.number;
         }
         result
     }
 
-    fn load_rows(&mut self, bulk: &Bulk, given: &[Column], rows: Vec<Vec<Value<'static>>>) -> Result<u64, SqlError> {
+    fn load_rows(&mut self, bulk: &Bulk, given: &[Column], rows: &[Vec<Value<'static>>]) -> Result<u64, SqlError> {
         let table = crate::dml::find(self, &bulk.table)?;
         let columns = columns_of(bulk, &table)?;
         if columns.len() != given.len() {
@@ -103,11 +97,10 @@ impl Session {
         }
         let defaults = self.defaults(bulk, &columns)?;
         let mut count = 0;
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
+        for rows in rows.chunks(AT_ONCE) {
             let mut bound = Vec::new();
-            for row in rows.by_ref().take(AT_ONCE) {
-                let cells = row.into_iter().zip(given).zip(&defaults).map(|((value, column), default)| {
+            for row in rows {
+                let cells = row.iter().cloned().zip(given).zip(&defaults).map(|((value, column), default)| {
                     match (value, default) {
                         (Value::Null, Some(default)) => default.clone(),
                         (value, _) => Bound::constant(value, column.sql_type.clone()),

@@ -185,6 +185,32 @@ impl Folded {
     }
 }
 
+/// The union of change masks; NULL where one is, which stands for all columns.
+struct Masks;
+
+impl Aggregate<Option<Vec<u8>>, Option<Vec<u8>>> for Masks {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<Option<Vec<u8>>> {
+        Ok(Some(vec![0; 4]))
+    }
+
+    fn step(&self, context: &mut Context<'_>, state: &mut Option<Vec<u8>>) -> rusqlite::Result<()> {
+        let (ValueRef::Blob(mask), Some(all)) = (context.get_raw(0), state.as_mut()) else {
+            *state = None;
+            return Ok(());
+        };
+        for id in mask.chunks_exact(4).skip(1) {
+            if !all.chunks_exact(4).skip(1).any(|own| own == id) {
+                all.extend_from_slice(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, state: Option<Option<Vec<u8>>>) -> rusqlite::Result<Option<Vec<u8>>> {
+        Ok(state.flatten())
+    }
+}
+
 /// A name of one to three parts with each part in brackets; `dbo` stands for a schema that is left out. `None` for anything else.
 fn bracketed(name: &str) -> Option<String> {
     let mut parts = crate::permissions::parse_name(name)?;
@@ -258,6 +284,7 @@ pub fn register(connection: &Connection) -> Result<(), SqlError> {
         let inner = (sql_type, value.map_err(|failure| raise(&failure))?);
         Ok(store(&Value::Variant(Box::new(inner)), &SqlType::SqlVariant))
     })?;
+    connection.create_aggregate_function("masks", 1, FunctionFlags::SQLITE_UTF8, Masks)?;
     connection.create_aggregate_function("fold", -1, FunctionFlags::SQLITE_UTF8, Fold)?;
     Ok(())
 }

@@ -14,7 +14,10 @@ INSERT INTO "$schemas" VALUES (1,'dbo'),(2,'guest'),(3,'INFORMATION_SCHEMA'),(4,
 CREATE TABLE "$types"(user_type_id INTEGER PRIMARY KEY, name TEXT, schema_id INTEGER, base TEXT, collation TEXT, nullable INTEGER,
   assembly INTEGER DEFAULT 0);
 CREATE TABLE "$objects"(object_id INTEGER PRIMARY KEY, name TEXT, schema_id INTEGER, parent INTEGER, type TEXT,
-  definition TEXT, temporal INTEGER DEFAULT 0, history INTEGER, tpch REAL, memory INTEGER DEFAULT 0, column INTEGER);
+  definition TEXT, temporal INTEGER DEFAULT 0, history INTEGER, tpch REAL, memory INTEGER DEFAULT 0, column INTEGER,
+  created INTEGER DEFAULT (CAST((julianday('now') - 2415020.5) * 25920000 AS INTEGER)));
+CREATE INDEX "$objects/name" ON "$objects"(name COLLATE NOCASE);
+CREATE INDEX "$objects/parent" ON "$objects"(parent);
 CREATE TABLE "$columns"(object_id INTEGER, column_id INTEGER, name TEXT, type TEXT, collation TEXT, user_type INTEGER,
   nullable INTEGER, identity INTEGER DEFAULT 0, seed BLOB, increment BLOB, last_value INTEGER,
   computed TEXT, persisted INTEGER DEFAULT 0, default_id INTEGER DEFAULT 0, masked TEXT, rowguid INTEGER DEFAULT 0,
@@ -29,7 +32,11 @@ CREATE TABLE "$fk_columns"(object_id INTEGER, ordinal INTEGER, parent_column INT
 CREATE TABLE "$users"(name TEXT PRIMARY KEY COLLATE NOCASE, login TEXT);
 CREATE TABLE "$grants"(grantee TEXT COLLATE NOCASE, permission TEXT, class TEXT, major INTEGER, minor INTEGER, deny INTEGER);
 CREATE TABLE "$counters"(name TEXT PRIMARY KEY, value INTEGER);
-INSERT INTO "$counters" VALUES ('object', 245575913), ('rowversion', 2000);
+INSERT INTO "$counters" VALUES ('object', 245575913), ('change', 0);
+CREATE TABLE "$tracking_database"(retention INTEGER, units INTEGER, auto_cleanup INTEGER);
+CREATE TABLE "$tracking"(object_id INTEGER PRIMARY KEY, columns INTEGER, begin_version INTEGER, min_valid INTEGER, cleanup INTEGER);
+CREATE TABLE "$commits"(version INTEGER PRIMARY KEY,
+  moment INTEGER DEFAULT (CAST((julianday('now') - 2415020.5) * 25920000 AS INTEGER)));
 "#;
 
 /// A column of a user table or view.

@@ -87,8 +87,9 @@ pub fn view(env: &Env<'_>, place: &Place, schema: &str, name: &str) -> Result<Op
     if schema.eq_ignore_ascii_case("INFORMATION_SCHEMA") || !version.has_catalog(&lower, "") {
         return Ok(None);
     }
-    let object = "u16(o.name) AS name, o.object_id, o.schema_id, o.parent AS parent_object_id, pad2(o.type) AS type, 0 AS is_ms_shipped";
-    let object_columns = "name:n object_id schema_id parent_object_id type:c is_ms_shipped:b";
+    let object = "u16(o.name) AS name, o.object_id, o.schema_id, o.parent AS parent_object_id, pad2(o.type) AS type, 0 AS is_ms_shipped, o.created AS create_date, o.created AS modify_date";
+    let object_columns =
+        "name:n object_id schema_id parent_object_id type:c is_ms_shipped:b create_date:datetime modify_date:datetime";
     let visible = env.visible(&place.at)?;
     let shown = visible.part("o.object_id", "o.parent");
     let of_table = visible.object("object_id");

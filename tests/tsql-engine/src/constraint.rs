@@ -259,7 +259,12 @@ pub fn drop_constraint(session: &Session, on: &Table, name: &str) -> Result<(), 
         )
         .map_err(|_| error(3728, format!("'{name}' is not a constraint.")))?;
     match kind.as_str() {
-        "PK" | "UQ" => drop_index(session, on, name)?,
+        "PK" | "UQ" => {
+            if kind == "PK" {
+                crate::tracking_ddl::refuse_dropped_key(session, on, name)?;
+            }
+            drop_index(session, on, name)?;
+        }
         "D" => {
             connection.execute("UPDATE \"$columns\" SET default_id = 0 WHERE default_id = ?1", [id])?;
         }

@@ -36,6 +36,10 @@ pub fn run(session: &mut Session, ddl: &Ddl) -> Result<(), SqlError> {
                 other => Err(unsupported(&format!("ALTER DATABASE … SET {other}"))),
             };
         }
+        Ddl::TrackDatabase { name, change } => {
+            let name = if name.eq_ignore_ascii_case("current") { session.database.clone() } else { name.clone() };
+            return crate::tracking_ddl::change_database(session, &name, *change);
+        }
         Ddl::CreateLogin { name, password } => {
             let (sql_type, value) = session.evaluate(password)?;
             session.instance.add_login(name, &crate::convert::text_of(&value, &sql_type)?, false);
@@ -43,11 +47,10 @@ pub fn run(session: &mut Session, ddl: &Ddl) -> Result<(), SqlError> {
         }
         _ => {}
     }
-    session.before_write()?;
-    session.connection.execute_batch("SAVEPOINT ddl")?;
-    let result = define(session, ddl);
-    session.connection.execute_batch(if result.is_ok() { "RELEASE ddl" } else { "ROLLBACK TO ddl; RELEASE ddl" })?;
-    result
+    if let Ddl::Truncate((schema, name)) = ddl {
+        session.writes.forget(&format!("{schema}.{name}"));
+    }
+    session.define(&ddl.tables(), |session| define(session, ddl))
 }
 
 /// The table of that name, or 4902.
@@ -96,6 +99,12 @@ fn define(session: &Session, ddl: &Ddl) -> Result<(), SqlError> {
                 crate::temporal::enable(session, &created, history.as_ref())?;
             }
         }
+        Ddl::TrackTable { table: on, on: true, columns_updated } => {
+            let on = table(session, on)?;
+            crate::temporal::refuse_tracking(session, &on)?;
+            crate::tracking::enable(session, &on, *columns_updated)?;
+        }
+        Ddl::TrackTable { table: on, .. } => crate::tracking::disable(session, &table(session, on)?)?,
         Ddl::CreateView { name, columns, text } => create_view(session, name, columns, text)?,
         Ddl::CreateIndex { name, table: on, kind, unique, columns, include, filter } => {
             let on = table(session, on)?;
@@ -129,6 +138,7 @@ fn define(session: &Session, ddl: &Ddl) -> Result<(), SqlError> {
         }
         Ddl::AlterColumn { table: on, column } => {
             let on = table(session, on)?;
+            crate::tracking_ddl::refuse_key_change(session, &on, &column.name)?;
             alter_column(session, &on, column)?;
             if let Some(kept) = crate::temporal::history(session, &on)? {
                 alter_column(session, &kept, column)?;
@@ -146,6 +156,7 @@ fn define(session: &Session, ddl: &Ddl) -> Result<(), SqlError> {
         Ddl::DropColumn { table: on, column } => {
             let on = table(session, on)?;
             crate::temporal::refuse_while_versioned(&on, "DROP COLUMN")?;
+            crate::tracking_ddl::refuse_key_change(session, &on, column)?;
             let id = on.column(column)?.id;
             connection.execute_batch(&format!("ALTER TABLE {} DROP COLUMN {}", on.stored(), quote(column)))?;
             connection
@@ -182,6 +193,8 @@ fn define(session: &Session, ddl: &Ddl) -> Result<(), SqlError> {
             crate::temporal::refuse_while_versioned(&found, "TRUNCATE")?;
             connection.execute_batch(&format!("DELETE FROM {}", found.stored()))?;
             connection.execute("UPDATE \"$columns\" SET last_value = NULL WHERE object_id = ?1", [found.id])?;
+            forget_identity(session, &found);
+            crate::tracking::truncated(session, &found)?;
         }
         Ddl::CreateUser { name, login } => {
             connection.execute("INSERT INTO \"$users\" VALUES (?1,?2)", [name, login])?;
@@ -407,6 +420,11 @@ fn add_column(session: &Session, on: &Table, column: &ColumnDef) -> Result<(), S
     let id = on.columns.iter().map(|own| own.id).max().unwrap_or(0) + 1;
     let sql = insert_column(session, on, id, column)?;
     session.connection.execute_batch(&format!("ALTER TABLE {} ADD COLUMN {sql}", on.stored()))?;
+    let found = table(session, &(on.schema.clone(), on.name.clone()))?;
+    if found.column(&column.name)?.sql_type == crate::value::SqlType::RowVersion {
+        let next = crate::dml::row_version(session, "")?;
+        session.connection.execute(&format!("UPDATE {} SET {} = {next}", on.stored(), quote(&column.name)), [])?;
+    }
     let Some((_, text)) = &column.default else { return Ok(()) };
     if column.nullable == Some(false) {
         let (sql_type, value) = session.evaluate(&crate::script::parse_expr(text)?)?;
@@ -433,6 +451,13 @@ fn alter_column(session: &Session, on: &Table, column: &ColumnDef) -> Result<(),
     Ok(())
 }
 
+/// Identities begin anew.
+fn forget_identity(session: &Session, table: &Table) {
+    if let Some(database) = session.instance.database(session.database()) {
+        database.counters.forget_identity(table.id);
+    }
+}
+
 fn drop_object(session: &Session, found: &Table) -> Result<(), SqlError> {
     let connection = &session.connection;
     let referenced: i64 = connection.query_row(
@@ -454,6 +479,8 @@ fn drop_object(session: &Session, found: &Table) -> Result<(), SqlError> {
     for name in keys {
         drop_constraint(session, found, &name)?;
     }
+    crate::tracking::forget(session, found)?;
+    forget_identity(session, found);
     if found.view.is_none() && found.tpch.is_none() {
         connection.execute_batch(&format!("DROP TABLE {}", found.stored()))?;
     }

@@ -68,6 +68,15 @@ pub enum Ddl {
         option: String,
         on: bool,
     },
+    TrackDatabase {
+        name: String,
+        change: crate::tracking_ddl::Change,
+    },
+    TrackTable {
+        table: (String, String),
+        on: bool,
+        columns_updated: bool,
+    },
     CreateSchema(String),
     CreateType {
         name: (String, String),
@@ -152,4 +161,25 @@ pub enum Ddl {
         predicate: String,
         table: (String, String),
     },
+}
+
+impl Ddl {
+    /// The stored names of the tables that it changes.
+    pub fn tables(&self) -> Vec<String> {
+        let one = |table: &(String, String)| vec![format!("{}.{}", table.0, table.1)];
+        match self {
+            Ddl::TrackTable { table, .. }
+            | Ddl::CreateIndex { table, .. }
+            | Ddl::AddColumns { table, .. }
+            | Ddl::AlterColumn { table, .. }
+            | Ddl::SetVersioning { table, .. }
+            | Ddl::DropColumn { table, .. }
+            | Ddl::DropConstraint { table, .. }
+            | Ddl::DropIndex { table, .. }
+            | Ddl::DropPeriod(table)
+            | Ddl::Truncate(table) => one(table),
+            Ddl::Drop { names, .. } => names.iter().flat_map(one).collect(),
+            _ => Vec::new(),
+        }
+    }
 }

@@ -4,7 +4,6 @@ use sqlparser::tokenizer::Token;
 
 use crate::ddl_ast::{ColumnDef, Constraint, Ddl};
 use crate::error::unsupported;
-use crate::permissions::Securable;
 use crate::script::Cursor;
 use crate::value::SqlError;
 
@@ -20,7 +19,7 @@ pub fn statement(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
             cursor.expect("TABLE")?;
             Ok(Ddl::Truncate(cursor.object()?))
         }
-        _ => permission(cursor, &verb),
+        _ => crate::grant_parse::permission(cursor, &verb),
     }
 }
 
@@ -172,7 +171,8 @@ fn filegroup(cursor: &mut Cursor<'_>) -> Result<(), SqlError> {
     Ok(())
 }
 
-fn names(cursor: &mut Cursor<'_>) -> Result<Vec<String>, SqlError> {
+/// The names of a list in parentheses.
+pub fn names(cursor: &mut Cursor<'_>) -> Result<Vec<String>, SqlError> {
     Ok(key_columns(cursor)?.into_iter().map(|(name, _)| name).collect())
 }
 
@@ -382,6 +382,9 @@ fn alter(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
         let name = cursor.ident()?;
         cursor.expect("SET")?;
         let option = cursor.ident()?.to_uppercase();
+        if option == "CHANGE_TRACKING" {
+            return crate::tracking_ddl::of_database(cursor, name);
+        }
         let on = match cursor.peek_word().as_str() {
             "ON" => true,
             "OFF" => false,
@@ -428,6 +431,9 @@ fn alter(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
         }
         return Ok(Ddl::SetVersioning { table, on: options.versioned, history: options.history });
     }
+    if let Some(tracking) = crate::tracking_ddl::of_table(cursor, &table)? {
+        return Ok(tracking);
+    }
     if cursor.take("DROP PERIOD FOR SYSTEM_TIME") {
         return Ok(Ddl::DropPeriod(table));
     }
@@ -462,46 +468,4 @@ fn drop(cursor: &mut Cursor<'_>) -> Result<Ddl, SqlError> {
         names.push(cursor.object()?);
     }
     Ok(Ddl::Drop { kind, names, if_exists })
-}
-
-fn permission(cursor: &mut Cursor<'_>, verb: &str) -> Result<Ddl, SqlError> {
-    let mut words = Vec::new();
-    while !["ON", "TO", "FROM", ""].contains(&cursor.peek_word().as_str()) {
-        words.push(cursor.ident()?.to_uppercase());
-    }
-    let permission = words.join(" ");
-    let on = if cursor.take("ON") { securable(cursor, &permission)? } else { Securable::Database };
-    if !cursor.take("TO") {
-        cursor.expect("FROM")?;
-    }
-    let grantee = cursor.ident()?;
-    Ok(Ddl::Permission { deny: verb == "DENY", revoke: verb == "REVOKE", permission, on, grantee })
-}
-
-/// What follows ON: a name, with its class before it where it is no object, and columns behind it.
-fn securable(cursor: &mut Cursor<'_>, permission: &str) -> Result<Securable, SqlError> {
-    let (first, second) = cursor.object()?;
-    // `TYPE::dbo` came as one word.
-    let mut parts = [first, second];
-    let leading = usize::from(!parts[0].contains("::"));
-    let (class, rest) = match parts[leading].split_once("::") {
-        Some((class, rest)) => (class.to_uppercase(), rest.to_owned()),
-        None => ("OBJECT".to_owned(), parts[leading].clone()),
-    };
-    parts[leading] = rest;
-    let [schema, name] = parts;
-    match class.as_str() {
-        "SCHEMA" => Ok(Securable::Schema(name)),
-        "TYPE" => Ok(Securable::Type((schema, name))),
-        "OBJECT" => {
-            let name = (schema, name);
-            let listed = cursor.parser.peek_token().token == Token::LParen;
-            let columns = if listed { names(cursor)? } else { Vec::new() };
-            if listed && permission != "UNMASK" {
-                return Err(unsupported(&format!("{permission} on columns")));
-            }
-            Ok(Securable::Object { name, columns })
-        }
-        other => Err(unsupported(&format!("permissions on {other}::"))),
-    }
 }

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use rusqlite::functions::FunctionFlags;
 use rusqlite::params;
 use sqlparser::ast::{
-    AssignmentTarget, Delete, Expr, FromTable, Insert, Query, SetExpr, Statement, TableFactor, TableObject,
-    TableWithJoins, Update, Values, With,
+    Delete, Expr, FromTable, Insert, Query, SetExpr, Statement, TableFactor, TableObject, TableWithJoins, Values, With,
 };
 
 use crate::bind::{Binder, Bound, BoundQuery, Scope, quote, text_literal};
 use crate::catalog::{Table, TableColumn};
+use crate::counters::Counters;
 use crate::error::{error, unsupported};
 use crate::expr::parts;
 use crate::session::Session;
@@ -19,19 +19,12 @@ use crate::value::{SqlError, SqlType, Value};
 
 /// Runs one change; the number of rows it touched.
 pub fn run(session: &mut Session, change: &Statement, with: Option<&With>) -> Result<u64, SqlError> {
-    session.connection.execute_batch("SAVEPOINT change")?;
-    let result = match change {
+    session.change(|session| match change {
         Statement::Insert(insert) => insert_rows(session, insert),
-        Statement::Update(update) => update_rows(session, update, with),
+        Statement::Update(update) => crate::update::run(session, update, with),
         Statement::Delete(delete) => delete_rows(session, delete, with),
         other => Err(unsupported(&other.to_string())),
-    };
-    session.connection.execute_batch(if result.is_ok() {
-        "RELEASE change"
-    } else {
-        "ROLLBACK TO change; RELEASE change"
-    })?;
-    result
+    })
 }
 
 /// The table that a change names, in whichever database.
@@ -49,7 +42,7 @@ pub fn find(session: &Session, names: &[String]) -> Result<Table, SqlError> {
 }
 
 /// Failures of SQLite's unique indexes in SQL Server's words.
-fn duplicate(session: &Session, table: &Table, failure: rusqlite::Error) -> SqlError {
+pub fn duplicate(session: &Session, table: &Table, failure: rusqlite::Error) -> SqlError {
     let found = SqlError::from(failure);
     if found.number != 2601 {
         return found;
@@ -93,7 +86,7 @@ fn duplicate(session: &Session, table: &Table, failure: rusqlite::Error) -> SqlE
 }
 
 /// An expression as a column takes it: converted, and refused where it is NULL and may not be.
-fn fitted(
+pub fn fitted(
     binder: &Binder<'_>,
     table: &Table,
     column: &TableColumn,
@@ -121,7 +114,7 @@ fn fitted(
 }
 
 /// Refuses columns whose values only the server makes.
-fn changeable(table: &Table, column: &TableColumn, verb: &str) -> Result<(), SqlError> {
+pub fn changeable(table: &Table, column: &TableColumn, verb: &str) -> Result<(), SqlError> {
     let name = &column.name;
     if column.computed.is_some() {
         return Err(error(
@@ -239,7 +232,13 @@ pub fn store_rows(
     let (sql, counted) = {
         let env = session.env();
         let binder = Binder::new(&env);
-        let Others { names, values: extra, counted } = other_columns(session, &binder, table, given, &counter)?;
+        let Others { mut names, values: mut extra, counted } = other_columns(session, &binder, table, given, &counter)?;
+        let stored = format!("{}.{}", table.schema, table.name);
+        if crate::tracking::number_column(&session.connection, &stored)?.is_none() {
+            let columns = table.columns.iter().map(|column| column.name.as_str());
+            names.push(crate::writes::row_number(columns).to_owned());
+            extra.push("next_row()".to_owned());
+        }
         let all: Vec<String> = given.iter().map(|column| quote(&column.name)).chain(names).collect();
         let source = match rows {
             Rows::Bound(rows) => listed(&binder, table, given, rows, &extra)?,
@@ -256,14 +255,38 @@ pub fn store_rows(
             params![table.id, column, last],
         )?;
         session.settings.identity = Some(last);
+        if at.is_empty() {
+            session.writes.identities.insert((table.id, column), last);
+        }
     } else if let Some(column) = given.iter().find(|column| column.identity) {
         let greatest = format!("(SELECT max({}) FROM {stored})", quote(&column.name));
         session.connection.execute(
             &format!("UPDATE {at}\"$columns\" SET last_value = max(coalesce(last_value, 0), {greatest}) WHERE object_id = ?1 AND column_id = ?2 AND typeof({greatest}) = 'integer'"),
             params![table.id, column.id],
         )?;
+        keep_identity(session, table, column.id)?;
     }
     Ok(count)
+}
+
+/// The identity goes on from the last value that the table has now.
+fn keep_identity(session: &mut Session, table: &Table, column: i64) -> Result<(), SqlError> {
+    let at = &table.place.at;
+    let sql = format!("SELECT last_value FROM {at}\"$columns\" WHERE object_id = ?1 AND column_id = ?2");
+    let last: Option<i64> = session.connection.query_row(&sql, params![table.id, column], |row| row.get(0))?;
+    let Some(last) = last else { return Ok(()) };
+    counters(session, at).raise_identity(table.id, last);
+    if at.is_empty() {
+        session.writes.identities.insert((table.id, column), last);
+    }
+    Ok(())
+}
+
+/// The counters of the database at a place.
+fn counters(session: &Session, at: &str) -> Arc<Counters> {
+    let id = at.trim_matches(|letter: char| !letter.is_ascii_digit()).parse().unwrap_or(session.database_id);
+    let found = session.instance.databases().into_iter().find(|database| database.id == id);
+    found.map(|database| database.counters).unwrap_or_default()
 }
 
 /// What an INSERT does not give.
@@ -326,9 +349,13 @@ fn next_identity(
     let (Stored::Integer(seed), Stored::Integer(step)) = (seed, step) else {
         return Err(unsupported("the next value of an identity whose seed or increment is beyond bigint"));
     };
-    counter.store(last.unwrap_or(seed - step), Ordering::Relaxed);
-    let shared = Arc::clone(counter);
-    let next = move |_: &mut rusqlite::functions::Context<'_>| Ok(shared.fetch_add(step, Ordering::Relaxed) + step);
+    let (shared, counters, id) = (Arc::clone(counter), counters(session, &table.place.at), table.id);
+    let last = last.unwrap_or(seed - step);
+    let next = move |_: &mut rusqlite::functions::Context<'_>| {
+        let value = counters.next_identity(id, last, step);
+        shared.store(value, Ordering::Relaxed);
+        Ok(value)
+    };
     session.connection.create_scalar_function("next_identity", 0, FunctionFlags::SQLITE_UTF8, next)?;
     let whole = Bound { nullable: false, ..Bound::new("next_identity()".to_owned(), SqlType::BigInt) };
     if matches!(column.sql_type, SqlType::Decimal { .. } | SqlType::Numeric { .. }) {
@@ -379,10 +406,13 @@ fn selected(
     Ok(format!("SELECT {} FROM ({sql}) AS s", cells.join(",")))
 }
 
-/// The next row version, as a literal; every row of one statement gets the same.
-fn row_version(session: &Session, at: &str) -> Result<String, SqlError> {
-    let version = crate::catalog::next_counter(&session.connection, at, "rowversion", 1)?;
-    Ok(format!("x'{version:016X}'"))
+/// A call that yields the next row version for each row.
+pub fn row_version(session: &Session, at: &str) -> Result<String, SqlError> {
+    let (counters, spid) = (counters(session, at), session.spid());
+    let next =
+        move |_: &mut rusqlite::functions::Context<'_>| Ok(counters.next_rowversion(spid).to_be_bytes().to_vec());
+    session.connection.create_scalar_function("next_rowversion", 0, FunctionFlags::SQLITE_UTF8, next)?;
+    Ok("next_rowversion()".to_owned())
 }
 
 /// A column's default, NULL where it has none.
@@ -393,7 +423,7 @@ pub fn default_of(binder: &Binder<'_>, column: &TableColumn) -> Result<Bound, Sq
     }
 }
 
-fn target(session: &Session, table: &TableWithJoins, with: Option<&With>) -> Result<Table, SqlError> {
+pub fn target(session: &Session, table: &TableWithJoins, with: Option<&With>) -> Result<Table, SqlError> {
     match &table.relation {
         TableFactor::Table { name, .. } if table.joins.is_empty() => {
             let names = parts(name);
@@ -407,48 +437,11 @@ fn target(session: &Session, table: &TableWithJoins, with: Option<&With>) -> Res
     }
 }
 
-fn update_rows(session: &Session, update: &Update, with: Option<&With>) -> Result<u64, SqlError> {
-    crate::unsupported::update(update)?;
-    let table = target(session, &update.table, with)?;
-    crate::temporal::refuse_change(&table, "update")?;
-    let env = session.env();
-    let binder = Binder::new(&env);
-    binder.define(with, None)?;
-    let source = crate::ddl::own_scope(&table, &format!("{}.", table.stored()));
-    let scope = Scope { sources: std::slice::from_ref(&source), outer: None };
-    let mut sets = Vec::new();
-    for assignment in &update.assignments {
-        let AssignmentTarget::ColumnName(name) = &assignment.target else {
-            return Err(unsupported("UPDATE of several columns at once"));
-        };
-        let column = table.column(&parts(name).pop().unwrap_or_default())?;
-        if column.identity {
-            return Err(error(8102, format!("Cannot update identity column '{}'.", column.name)));
-        }
-        changeable(&table, column, "update")?;
-        let bound = binder.value(&assignment.value, &scope)?;
-        sets.push(format!("{} = {}", quote(&column.name), fitted(&binder, &table, column, bound, "UPDATE")?));
-    }
-    for column in &table.columns {
-        if matches!(column.sql_type, SqlType::RowVersion) {
-            sets.push(format!("{} = {}", quote(&column.name), row_version(session, &table.place.at)?));
-        }
-    }
-    let condition = where_clause(&binder, update.selection.as_ref(), &scope)?;
-    if let Some(now) = crate::temporal::now(&binder, &table)? {
-        crate::temporal::keep(session, &table, &now, &condition)?;
-        let start = table.columns.iter().filter(|column| column.generated == 1);
-        sets.extend(start.map(|column| format!("{} = {now}", quote(&column.name))));
-    }
-    let sql = format!("UPDATE {} SET {}{condition}", table.stored(), sets.join(", "));
-    Ok(session.connection.execute(&sql, []).map_err(|failure| duplicate(session, &table, failure))? as u64)
-}
-
-fn where_clause(binder: &Binder<'_>, condition: Option<&Expr>, scope: &Scope<'_>) -> Result<String, SqlError> {
+pub fn where_clause(binder: &Binder<'_>, condition: Option<&Expr>, scope: &Scope<'_>) -> Result<String, SqlError> {
     condition.map_or(Ok(String::new()), |condition| Ok(format!(" WHERE {}", binder.predicate(condition, scope)?)))
 }
 
-fn delete_rows(session: &Session, delete: &Delete, with: Option<&With>) -> Result<u64, SqlError> {
+fn delete_rows(session: &mut Session, delete: &Delete, with: Option<&With>) -> Result<u64, SqlError> {
     crate::unsupported::delete(delete)?;
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let [only] = from.as_slice() else { return Err(unsupported("DELETE from several tables")) };
@@ -463,6 +456,8 @@ fn delete_rows(session: &Session, delete: &Delete, with: Option<&With>) -> Resul
     if let Some(now) = crate::temporal::now(&binder, &table)? {
         crate::temporal::keep(session, &table, &now, &condition)?;
     }
+    // Without a condition SQLite would not tell which rows go.
+    let condition = if condition.is_empty() { " WHERE 1" } else { &condition };
     let sql = format!("DELETE FROM {}{condition}", table.stored());
     Ok(session.connection.execute(&sql, [])? as u64)
 }

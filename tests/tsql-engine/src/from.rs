@@ -83,6 +83,11 @@ impl Binder<'_> {
             TableFactor::Table { name, alias, args: None, version: None, .. } => {
                 self.table(name, alias.as_ref(), sources)
             }
+            TableFactor::Table { name, alias, args: Some(arguments), version: None, .. }
+                if crate::changetable::is_named(name) =>
+            {
+                self.change_table(alias.as_ref(), arguments, sources, outer)
+            }
             TableFactor::Table { name, alias, args: Some(arguments), version: None, .. } => {
                 self.described(name, alias.as_ref(), arguments, sources)
             }

@@ -185,6 +185,24 @@ pub fn evaluate(call: &Call, mut values: Vec<Value<'_>>) -> Result<Value<'static
             return Ok(convert(values.remove(0), &types[0], result, style).map_or(Value::Null, Value::into_static));
         }
         "assign" => return Ok(assign(values.remove(0), &types[0], result, &call.option)?.into_static()),
+        "column_in_mask" => {
+            let id = number(&values[0]) as i32;
+            let found = match &values[1] {
+                // Without a mask all columns have changed.
+                Value::Null => true,
+                Value::Binary(mask) if mask.len() > 4 => {
+                    mask[..4] == [0; 4] && mask[4..].chunks_exact(4).any(|own| own == id.to_le_bytes())
+                }
+                _ => {
+                    return Err(error(
+                        22101,
+                        "The value supplied for the change_columns argument of CHANGE_TRACKING_IS_COLUMN_IN_MASK function is not \
+                         valid. The value must be a bitmask returned by the CHANGETABLE(CHANGES ...) function.",
+                    ));
+                }
+            };
+            return Ok(Value::Int(i32::from(found)));
+        }
         "newid" => {
             return Ok(Value::Guid(fresh_guid()));
         }
@@ -220,7 +238,7 @@ pub fn evaluate(call: &Call, mut values: Vec<Value<'_>>) -> Result<Value<'static
 }
 
 /// A random version 4 uniqueidentifier, from the standard library's randomly keyed hasher.
-fn fresh_guid() -> [u8; 16] {
+pub fn fresh_guid() -> [u8; 16] {
     use std::hash::{BuildHasher, RandomState};
     let mut wire = [0; 16];
     wire[..8].copy_from_slice(&RandomState::new().hash_one(1u8).to_le_bytes());

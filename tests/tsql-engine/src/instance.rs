@@ -2,13 +2,19 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
+use crate::counters::Counters;
 use crate::error::error;
+use crate::locks::Locks;
 use crate::value::SqlError;
 use crate::version::Version;
+
+/// Beyond every number that SQLite gives to a row by itself.
+const FIRST_ROW: i64 = 1 << 40;
 
 /// What `sys.databases` shows of one database.
 #[derive(Debug, Clone)]
@@ -21,12 +27,18 @@ pub struct DatabaseInfo {
     pub allow_snapshot: bool,
     pub read_committed_snapshot: bool,
     pub quirks: crate::quirks::Quirks,
+    /// 1/300 s since 1900-01-01, as `$objects.created`.
+    pub created: i64,
+    /// Which of its pasts it goes on from: another after each restore.
+    pub fork: [u8; 16],
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// What `sys.dm_exec_sessions` shows of one session.
 #[derive(Debug, Clone)]
 pub struct SessionInfo {
     pub spid: u16,
+    pub database: String,
     pub login: String,
     pub application: String,
     pub host: String,
@@ -51,6 +63,8 @@ struct State {
     logins: HashMap<String, Login>,
     sessions: HashMap<u16, SessionInfo>,
     log: Vec<String>,
+    backups: Vec<crate::restore::Backup>,
+    files: u32,
     next_database: i64,
     next_spid: u16,
 }
@@ -60,6 +74,9 @@ pub struct Instance {
     directory: PathBuf,
     state: Mutex<State>,
     version: Version,
+    pub(crate) locks: Locks,
+    /// Numbers of rows whose table has no number of its own, so that no two open transactions use the same.
+    pub(crate) rows: Arc<AtomicI64>,
 }
 
 /// A script that failed: the line (from 1) where its batch begins, and why.
@@ -79,7 +96,13 @@ impl Instance {
     /// As [`Instance::new`], of a version.
     pub fn of_version(directory: &Path, version: Version) -> Result<Arc<Self>, SqlError> {
         let state = State { next_database: 1, next_spid: 51, ..State::default() };
-        let instance = Self { directory: directory.to_owned(), state: Mutex::new(state), version };
+        let instance = Self {
+            directory: directory.to_owned(),
+            state: Mutex::new(state),
+            version,
+            locks: Locks::default(),
+            rows: Arc::new(AtomicI64::new(FIRST_ROW)),
+        };
         instance.create_database("master")?;
         Ok(Arc::new(instance))
     }
@@ -109,14 +132,14 @@ impl Instance {
 
     /// An empty database.
     pub fn create_database(&self, name: &str) -> Result<(), SqlError> {
-        let path = self.add_database(name, None)?;
+        let path = self.add_database(name, None, Arc::default())?;
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.execute_batch(crate::catalog::SCHEMA)?;
         Ok(())
     }
 
-    fn add_database(&self, name: &str, source: Option<i64>) -> Result<PathBuf, SqlError> {
+    fn add_database(&self, name: &str, source: Option<i64>, counters: Arc<Counters>) -> Result<PathBuf, SqlError> {
         if self.database(name).is_some() {
             return Err(error(1801, format!("Database '{name}' already exists. Choose a different database name.")));
         }
@@ -133,6 +156,9 @@ impl Instance {
             allow_snapshot: source.is_some(),
             read_committed_snapshot: false,
             quirks: crate::quirks::Quirks::default(),
+            created: crate::restore::now(),
+            fork: crate::functions::fresh_guid(),
+            counters,
         });
         Ok(path)
     }
@@ -142,7 +168,8 @@ impl Instance {
         let source = self.database(of).ok_or_else(|| {
             error(911, format!("Database '{of}' does not exist. Make sure that the name is entered correctly."))
         })?;
-        let path = self.add_database(name, Some(source.id))?;
+        let counters = Arc::new(Counters::from(source.counters.last_rowversion()));
+        let path = self.add_database(name, Some(source.id), counters)?;
         let copy = || -> Result<(), SqlError> {
             let connection = Connection::open(&source.path)?;
             // Computed columns and checks call the engine's functions, also while they are copied.
@@ -191,6 +218,29 @@ impl Instance {
 
     pub(crate) fn sessions(&self) -> Vec<SessionInfo> {
         self.state().sessions.values().cloned().collect()
+    }
+
+    /// A file that nobody has used yet.
+    pub(crate) fn file(&self, what: &str) -> PathBuf {
+        let mut state = self.state();
+        state.files += 1;
+        self.directory.join(format!("{what}-{}.sqlite", state.files))
+    }
+
+    pub(crate) fn keep_backup(&self, backup: crate::restore::Backup) {
+        let mut state = self.state();
+        state.backups.retain(|own| own.database != backup.database || own.name != backup.name);
+        state.backups.push(backup);
+    }
+
+    pub(crate) fn backup(&self, database: i64, name: &str) -> Option<crate::restore::Backup> {
+        self.state().backups.iter().find(|own| own.database == database && own.name == name).cloned()
+    }
+
+    /// A session's transaction has ended.
+    pub(crate) fn ended(&self, spid: u16) {
+        self.state().databases.iter().for_each(|database| database.counters.ended(spid));
+        self.locks.release(spid);
     }
 
     pub(crate) fn next_spid(&self) -> u16 {

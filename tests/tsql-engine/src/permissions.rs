@@ -30,7 +30,7 @@ const REACHING_DOWN: &str =
     "'SELECT','INSERT','UPDATE','DELETE','REFERENCES','EXECUTE','VIEW DEFINITION','CONTROL','ALTER','TAKE OWNERSHIP'";
 
 /// Permissions that exist on tables and views; UNMASK since SQL Server 2022.
-const OF_OBJECTS: [&str; 11] = [
+const OF_OBJECTS: [&str; 12] = [
     "SELECT",
     "INSERT",
     "UPDATE",
@@ -42,6 +42,7 @@ const OF_OBJECTS: [&str; 11] = [
     "ALTER",
     "TAKE OWNERSHIP",
     "UNMASK",
+    "VIEW CHANGE TRACKING",
 ];
 
 /// Permissions that exist on columns.
@@ -140,6 +141,15 @@ impl Env<'_> {
 
     /// What of the database at a place this login sees in the catalog.
     pub fn visible(&self, at: &str) -> Result<Visible, SqlError> {
+        self.visible_parts(at, true)
+    }
+
+    /// The same for objects alone, without their definitions and without types.
+    pub fn visible_objects(&self, at: &str) -> Result<Visible, SqlError> {
+        self.visible_parts(at, false)
+    }
+
+    fn visible_parts(&self, at: &str, all: bool) -> Result<Visible, SqlError> {
         if self.admin {
             return Ok(Visible::default());
         }
@@ -172,8 +182,12 @@ impl Env<'_> {
         // Constraints and the like have no permissions of their own: their table's decide.
         let of_objects =
             |shown: &str| format!("SELECT o.object_id FROM {at}\"$objects\" o WHERE o.parent = 0 AND {shown}");
+        let objects = Some(ids(of_objects(&objects))?);
+        if !all {
+            return Ok(Visible { objects, definitions: Some(Vec::new()), types: Some(Vec::new()) });
+        }
         Ok(Visible {
-            objects: Some(ids(of_objects(&objects))?),
+            objects,
             definitions: Some(ids(of_objects(&definitions))?),
             types: Some(ids(format!("SELECT o.user_type_id FROM {at}\"$types\" o WHERE {types}"))?),
         })

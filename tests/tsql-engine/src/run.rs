@@ -34,7 +34,6 @@ impl Session {
             }
             Stmt::Query(query) => return self.select(query, out),
             Stmt::Change(change, with) => {
-                self.before_write()?;
                 let rows = crate::dml::run(self, change, with.as_ref())?;
                 return Ok(self.finish(rows, out));
             }
@@ -71,6 +70,13 @@ impl Session {
                 }
             }
             Stmt::Block(statements) => return self.run(statements, out),
+            Stmt::InContext(context, change) => {
+                let (sql_type, value) = self.evaluate(context)?;
+                self.writes.context = crate::tracking::context(value, &sql_type)?;
+                let flow = self.statement(change, out);
+                self.writes.context = None;
+                return flow;
+            }
             Stmt::Print(expr) => {
                 let (sql_type, value) = self.evaluate(expr)?;
                 let message = text_of(&value, &sql_type)?;
@@ -85,6 +91,7 @@ impl Session {
             }
             Stmt::Commit | Stmt::Rollback => self.end_transaction(matches!(statement, Stmt::Commit), out)?,
             Stmt::Wait(text) => {
+                self.suspend()?;
                 let moment = crate::datetime::parse(text).ok_or_else(|| {
                     error(148, format!("Incorrect time syntax in time string '{text}' used with WAITFOR."))
                 })?;
@@ -159,10 +166,9 @@ impl Session {
             self.settings.transactions -= 1;
             return Ok(());
         }
-        if !self.connection.is_autocommit() {
-            self.connection.execute_batch(if commit { "COMMIT" } else { "ROLLBACK" })?;
-        }
+        let ended = if commit { self.commit_writes() } else { self.rollback_writes() };
         self.settings.transactions = 0;
+        ended?;
         let id = u64::from(self.spid());
         out.env_change(&if commit { EnvChange::CommitTransaction(id) } else { EnvChange::RollbackTransaction(id) });
         Ok(())

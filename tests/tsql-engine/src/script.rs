@@ -40,6 +40,8 @@ pub enum Stmt {
         message: Expr,
     },
     Execute(Vec<Expr>),
+    /// WITH CHANGE_TRACKING_CONTEXT (…) and the change.
+    InContext(Expr, Box<Stmt>),
     /// A statement, and the line of its batch (from 1) on which it begins.
     At(u32, Box<Stmt>),
 }
@@ -237,6 +239,20 @@ impl Cursor<'_> {
         }
         match word.as_str() {
             "SELECT" => self.query(),
+            "WITH" if self.peek_nth(1) == "CHANGE_TRACKING_CONTEXT" => {
+                self.expect("WITH CHANGE_TRACKING_CONTEXT")?;
+                self.expect_token(&Token::LParen)?;
+                let context = self.expr()?;
+                self.expect_token(&Token::RParen)?;
+                match self.bare_statement()? {
+                    change @ Stmt::Change(..) => Ok(Stmt::InContext(context, Box::new(change))),
+                    Stmt::Query(_) => Err(crate::error::error(
+                        22108,
+                        "The CHANGE_TRACKING_CONTEXT WITH clause cannot be used with a SELECT statement.",
+                    )),
+                    _ => Err(self.here()),
+                }
+            }
             "WITH" => {
                 let statement = self.parser.parse_statement().map_err(|failure| syntax(&failure.to_string()))?;
                 self.option()?;

@@ -20,7 +20,7 @@ pub fn view(env: &Env<'_>, place: &Place, name: &str) -> Result<Option<(String, 
                 .iter()
                 .map(|database| {
                     format!(
-                        "SELECT {} AS name, {} AS database_id, {} AS source_database_id, {} AS collation_name, {} AS compatibility_level, {} AS snapshot_isolation_state, {} AS snapshot_isolation_state_desc, {} AS is_read_committed_snapshot_on, {} AS is_read_only, 0 AS state, {} AS state_desc",
+                        "SELECT {} AS name, {} AS database_id, {} AS source_database_id, {} AS collation_name, {} AS compatibility_level, {} AS snapshot_isolation_state, {} AS snapshot_isolation_state_desc, {} AS is_read_committed_snapshot_on, {} AS is_read_only, 0 AS state, {} AS state_desc, {} AS create_date",
                         text(&database.name),
                         database.id,
                         database.source.map_or("NULL".to_owned(), |id| id.to_string()),
@@ -30,13 +30,14 @@ pub fn view(env: &Env<'_>, place: &Place, name: &str) -> Result<Option<(String, 
                         text(if database.allow_snapshot { "ON" } else { "OFF" }),
                         u8::from(database.read_committed_snapshot),
                         u8::from(database.source.is_some()),
-                        text("ONLINE")
+                        text("ONLINE"),
+                        database.created
                     )
                 })
                 .collect();
             (
                 rows.join(" UNION ALL "),
-                "name:n database_id source_database_id collation_name:n compatibility_level:t snapshot_isolation_state:t snapshot_isolation_state_desc:d is_read_committed_snapshot_on:b is_read_only:b state:t state_desc:d".to_owned(),
+                "name:n database_id source_database_id collation_name:n compatibility_level:t snapshot_isolation_state:t snapshot_isolation_state_desc:d is_read_committed_snapshot_on:b is_read_only:b state:t state_desc:d create_date:datetime".to_owned(),
             )
         }
         "dm_exec_sessions" => {
@@ -115,6 +116,6 @@ pub fn view(env: &Env<'_>, place: &Place, name: &str) -> Result<Option<(String, 
             ),
             "configuration_id name:nvarchar(35) value:v value_in_use:v".to_owned(),
         ),
-        _ => return Ok(None),
+        other => return crate::tracking_views::view(env, place, other),
     }))
 }

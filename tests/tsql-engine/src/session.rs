@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
 
-use crate::env::{Env, missing, no_snapshot, read_only};
+use crate::env::{Env, missing};
 use crate::error::error;
-use crate::instance::{Instance, SessionInfo};
+use crate::instance::{DatabaseInfo, Instance, SessionInfo};
 use crate::value::{EnvChange, Flow, Output, Parameter, SqlError, SqlType, Value};
+use crate::writes::Writes;
 
 /// What LOGIN7 says.
 #[derive(Debug, Clone, Default)]
@@ -89,6 +92,8 @@ pub struct Session {
     watch: Option<Watch>,
     answers: crate::answers::Answers,
     pub(crate) variables: HashMap<String, (SqlType, Value<'static>)>,
+    pub(crate) database_id: i64,
+    pub(crate) writes: Writes,
 }
 
 impl Session {
@@ -123,21 +128,25 @@ impl Session {
     }
 
     fn start(instance: Arc<Instance>, database: &str, login: &LoginRequest, admin: bool) -> Result<Self, SqlError> {
-        let (connection, name, read_only) = connect(&instance, database)?;
+        let (mut connection, found) = connect(&instance, database)?;
+        let mut writes = Writes::default();
+        writes.listen(&mut connection)?;
         let session = Self {
             spid: instance.next_spid(),
             instance,
             connection,
-            first: (name.clone(), Settings::default().text_size),
+            first: (found.name.clone(), Settings::default().text_size),
             watch: None,
             answers: crate::answers::Answers::default(),
-            database: name,
+            database: found.name,
+            database_id: found.id,
+            writes,
             login: login.user.clone(),
             application: login.application.clone(),
             host: login.host.clone(),
             admin,
             encrypted: false,
-            read_only,
+            read_only: found.source.is_some(),
             settings: Settings::default(),
             variables: HashMap::new(),
         };
@@ -255,6 +264,7 @@ impl Session {
     pub(crate) fn publish(&self) {
         self.instance.show(SessionInfo {
             spid: self.spid,
+            database: self.database.clone(),
             login: self.login.clone(),
             application: self.application.clone(),
             host: self.host.clone(),
@@ -291,13 +301,14 @@ impl Session {
         for parameter in parameters {
             self.variables.insert(parameter.name.to_lowercase(), (parameter.sql_type.clone(), parameter.value.clone()));
         }
-        let result = match crate::script::parse_numbered(sql) {
+        let result = self.follow_restore().and_then(|()| match crate::script::parse_numbered(sql) {
             Ok(statements) => self.run(&statements, out),
             Err((failure, line)) => {
                 out.at_line(line);
                 Err(failure)
             }
-        };
+        });
+        let result = self.suspend().and(result);
         match &result {
             Ok(_) => {}
             Err(failure) if failure.number == crate::error::CANCELLED => return Ok(Flow::Stop),
@@ -311,9 +322,9 @@ impl Session {
     }
 
     /// What an error, or a client that cancelled (`None`), does to the transaction: XACT_ABORT ends it, and so does being
-    /// chosen as a deadlock's victim.
+    /// chosen as a deadlock's victim or an update conflict under SNAPSHOT.
     pub fn interrupted(&mut self, failure: Option<&SqlError>, out: &mut dyn Output) {
-        let victim = failure.is_some_and(|failure| failure.number == 1205);
+        let victim = failure.is_some_and(|failure| matches!(failure.number, 1205 | 3960));
         if self.settings.transactions > 0 && (self.settings.xact_abort || victim) {
             // A database that is gone has nothing to roll back.
             let _ = self.end_transaction(false, out);
@@ -326,11 +337,8 @@ impl Session {
         if self.settings.transactions > 0 {
             return Err(error(226, "USE statement not allowed within multi-statement transaction."));
         }
-        let (connection, found, read_only) = connect(&self.instance, name)?;
-        self.connection = connection;
-        self.watch_connection()?;
-        self.read_only = read_only;
-        let old = std::mem::replace(&mut self.database, found.clone());
+        let old = self.database.clone();
+        let found = self.connect_to(name)?;
         self.lock_wait()?;
         out.env_change(&EnvChange::Database { old, new: found.clone() });
         out.info(&SqlError {
@@ -342,47 +350,33 @@ impl Session {
         Ok(())
     }
 
+    /// Leaves the database for another, or for what a restore made of it.
+    pub(crate) fn connect_to(&mut self, name: &str) -> Result<String, SqlError> {
+        let (mut connection, found) = connect(&self.instance, name)?;
+        self.writes.listen(&mut connection)?;
+        self.connection = connection;
+        self.watch_connection()?;
+        self.read_only = found.source.is_some();
+        self.database_id = found.id;
+        self.database.clone_from(&found.name);
+        Ok(found.name)
+    }
+
     pub(crate) fn lock_wait(&self) -> Result<(), SqlError> {
         // Without a timeout SQL Server waits for ever; an hour is that, for a test.
         let wait = u64::try_from(self.settings.lock_timeout).unwrap_or(3_600_000);
         Ok(self.connection.busy_timeout(Duration::from_millis(wait))?)
-    }
-
-    /// Called before a statement that reads: SNAPSHOT needs the database's permission.
-    pub(crate) fn before_read(&self) -> Result<(), SqlError> {
-        if self.settings.isolation != 5 || self.settings.transactions == 0 {
-            return Ok(());
-        }
-        let allowed = self.instance.database(&self.database).is_some_and(|database| database.allow_snapshot);
-        if !allowed {
-            return Err(no_snapshot(&self.database));
-        }
-        if self.connection.is_autocommit() {
-            self.connection.execute_batch("BEGIN DEFERRED")?;
-        }
-        Ok(())
-    }
-
-    /// Called before a statement that writes: a transaction takes the write lock at its first write.
-    pub(crate) fn before_write(&self) -> Result<(), SqlError> {
-        if self.read_only {
-            return Err(read_only(&self.database));
-        }
-        self.before_read()?;
-        if self.settings.transactions > 0 && self.connection.is_autocommit() {
-            self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        }
-        Ok(())
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         self.instance.forget(self.spid);
+        self.instance.ended(self.spid);
     }
 }
 
-fn connect(instance: &Instance, database: &str) -> Result<(Connection, String, bool), SqlError> {
+fn connect(instance: &Instance, database: &str) -> Result<(Connection, DatabaseInfo), SqlError> {
     let found = instance.database(database).ok_or_else(|| missing(database))?;
     let connection = Connection::open(&found.path)?;
     connection.busy_timeout(Duration::from_hours(1))?;
@@ -392,5 +386,8 @@ fn connect(instance: &Instance, database: &str) -> Result<(Connection, String, b
     connection.set_limit(rusqlite::limits::Limit::SQLITE_LIMIT_SQL_LENGTH, 1_000_000_000)?;
     connection.set_limit(rusqlite::limits::Limit::SQLITE_LIMIT_COMPOUND_SELECT, 10_000)?;
     crate::call::register(&connection)?;
-    Ok((connection, found.name, found.source.is_some()))
+    let rows = Arc::clone(&instance.rows);
+    let next = move |_: &mut rusqlite::functions::Context<'_>| Ok(rows.fetch_add(1, Ordering::Relaxed));
+    connection.create_scalar_function("next_row", 0, FunctionFlags::SQLITE_UTF8, next)?;
+    Ok((connection, found))
 }

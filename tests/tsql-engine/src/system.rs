@@ -146,16 +146,21 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
                 [] => ("dbo", ""),
             };
             if schema.eq_ignore_ascii_case("sys") {
-                // Of the system's own objects, whose numbers are negative, it knows the one that has no catalog view.
-                let known = object.eq_ignore_ascii_case(crate::describe::NAME);
-                return if known { Ok(Some(int(-1))) } else { Err(unsupported(&format!("OBJECT_ID of sys.{object}"))) };
+                // Of the system's own objects, whose numbers are negative, it knows those that are asked for.
+                let is = |name: &str| object.eq_ignore_ascii_case(name);
+                return match crate::tracking_views::has_recovery_status(env) {
+                    _ if is(crate::describe::NAME) => Ok(Some(int(-1))),
+                    true if is(crate::tracking_views::RECOVERY_STATUS) => Ok(Some(int(-2))),
+                    false if is(crate::tracking_views::RECOVERY_STATUS) => Ok(Some(null())),
+                    _ => Err(unsupported(&format!("OBJECT_ID of sys.{object}"))),
+                };
             }
             let at = match pieces.as_slice() {
                 [database, _, _] if env.instance.database(database).is_none() => return Ok(Some(null())),
                 [database, _, _] => env.place(database)?.at,
                 _ => String::new(),
             };
-            let shown = env.visible(&at)?.part("object_id", "parent");
+            let shown = env.visible_objects(&at)?.part("object_id", "parent");
             lookup(
                 format!(
                     "SELECT object_id FROM {at}\"$objects\" WHERE {shown} AND name = {} COLLATE NOCASE AND schema_id = (SELECT schema_id FROM {at}\"$schemas\" WHERE name = {} COLLATE NOCASE)",
@@ -166,13 +171,13 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
             )
         }
         "object_name" => {
-            let shown = env.visible("")?.part("object_id", "parent");
+            let shown = env.visible_objects("")?.part("object_id", "parent");
             lookup(format!("SELECT u16(name) FROM \"$objects\" WHERE {shown} AND object_id = {}", id()), sysname())
         }
         "object_schema_name" => lookup(
             format!(
                 "SELECT u16(s.name) FROM \"$objects\" o JOIN \"$schemas\" s USING (schema_id) WHERE {} AND o.object_id = {}",
-                env.visible("")?.part("o.object_id", "o.parent"),
+                env.visible_objects("")?.part("o.object_id", "o.parent"),
                 id()
             ),
             sysname(),
@@ -202,7 +207,7 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
             lookup(
                 format!(
                     "SELECT u16(name) FROM \"$columns\" WHERE {} AND object_id = {} AND column_id = {column}",
-                    env.visible("")?.object("object_id"),
+                    env.visible_objects("")?.object("object_id"),
                     id()
                 ),
                 sysname(),
@@ -214,11 +219,19 @@ pub fn function(binder: &Binder<'_>, name: &str, arguments: &[Bound]) -> Result<
         "host_name" => text(env.host)?,
         "is_srvrolemember" | "is_member" | "is_rolemember" => int(i64::from(env.admin)),
         "has_perms_by_name" => has_permission(binder, arguments)?,
+        "min_active_rowversion" => {
+            let lowest = env.instance.database(env.database).map_or(0, |database| database.counters.lowest_active());
+            Bound::constant(Value::Binary(lowest.to_be_bytes().to_vec().into()), SqlType::Binary { len: 8 })
+        }
         "serverproperty" => property(env, &argument(arguments, 0)?.unwrap_or_default())?,
         "databasepropertyex" => {
             let value = match argument(arguments, 1)?.unwrap_or_default().to_ascii_lowercase().as_str() {
                 "updateability" if env.read_only || env.quirks().secondary => "READ_ONLY",
                 "updateability" => "READ_WRITE",
+                "ischangetrackingenabled" => {
+                    let on = crate::tracking::options(env.connection)?.is_some();
+                    return Ok(Some(variant(int(i64::from(on)))));
+                }
                 "collation" => crate::types::DEFAULT_COLLATION,
                 "status" => "ONLINE",
                 _ => return Ok(Some(null())),
@@ -283,6 +296,14 @@ impl Binder<'_> {
                 env.instance.version().year(),
                 env.instance.version().number()
             ))?,
+            "dbts" => {
+                let last =
+                    env.instance.database(env.database).map_or(0, |database| database.counters.last_rowversion());
+                Bound::constant(
+                    Value::Binary(last.to_be_bytes().to_vec().into()),
+                    SqlType::VarBinary { len: Len::N(8) },
+                )
+            }
             "spid" => Bound::constant(Value::SmallInt(env.spid as i16), SqlType::SmallInt),
             "trancount" => int(i64::from(settings.transactions)),
             "rowcount" => int(settings.row_count as i64),

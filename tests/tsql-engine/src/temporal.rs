@@ -121,8 +121,9 @@ pub fn keep(session: &Session, table: &Table, now: &str, condition: &str) -> Res
         .collect();
     session.connection.execute(
         &format!(
-            "INSERT INTO {}({}) SELECT {} FROM {}{condition}",
+            "INSERT INTO {}({},{}) SELECT next_row(),{} FROM {}{condition}",
             history.stored(),
+            crate::writes::row_number(history.columns.iter().map(|column| column.name.as_str())),
             names.join(","),
             values.join(","),
             table.stored()
@@ -173,4 +174,13 @@ pub fn refuse_while_versioned(table: &Table, verb: &str) -> Result<(), SqlError>
         ),
         other => unsupported(&format!("{other} of the system-versioned table {full}")),
     })
+}
+
+/// 13563: a history is not tracked.
+pub fn refuse_tracking(session: &Session, table: &Table) -> Result<(), SqlError> {
+    if table.temporal != HISTORY {
+        return Ok(());
+    }
+    let full = format!("{}.{}.{}", session.database(), table.schema, table.name);
+    Err(error(13563, format!("Enabling Change Tracking for a temporal history table '{full}' is not allowed.")))
 }

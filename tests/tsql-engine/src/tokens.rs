@@ -55,9 +55,19 @@ pub fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
             _ => {}
         }
         tokens.push(TokenWithSpan { token: raw[at].clone(), span: spans[at] });
+        if of_change_table(&raw[..=at]) {
+            tokens.push(TokenWithSpan { token: Token::Comma, span: spans[at] });
+        }
         at += 1;
     }
     Ok(tokens)
+}
+
+/// Whether the last token is the word before the table in `CHANGETABLE(CHANGES t, 1)`: to the parser it becomes an argument.
+fn of_change_table(tokens: &[Token]) -> bool {
+    let [.., Token::Word(name), Token::LParen, Token::Word(word)] = tokens else { return false };
+    name.value.eq_ignore_ascii_case(crate::changetable::NAME)
+        && ["CHANGES", "VERSION"].contains(&word.value.to_uppercase().as_str())
 }
 
 /// Refuses clauses that the parser would take for columns or for the next statement.

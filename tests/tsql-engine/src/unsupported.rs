@@ -116,6 +116,7 @@ pub fn factor(factor: &TableFactor) -> Result<(), SqlError> {
         }
         TableFactor::Table { version: Some(version), .. } => Err(unsupported(&version.to_string())),
         TableFactor::Table {
+            name,
             alias,
             with_hints,
             with_ordinality,
@@ -132,7 +133,7 @@ pub fn factor(factor: &TableFactor) -> Result<(), SqlError> {
                 || inheritance.is_some();
             refuse(odd, &format!("FROM {factor}"))?;
             refuse(
-                alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()),
+                alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()) && !crate::changetable::is_named(name),
                 "column names after a table's alias",
             )?;
             with_hints.iter().try_for_each(table_hint)

@@ -98,7 +98,7 @@ fn options_of_definitions() {
     all_refused(&[
         ("ALTER DATABASE shop SET RECOVERY SIMPLE", "RECOVERY"),
         ("ALTER DATABASE shop SET READ_ONLY", "READ_ONLY"),
-        ("ALTER DATABASE shop SET CHANGE_TRACKING ON", "CHANGE_TRACKING"),
+        ("ALTER DATABASE shop SET CHANGE_TRACKING ON", "syntax"),
         ("ALTER DATABASE shop COLLATE Latin1_General_BIN", "COLLATE"),
         ("CREATE DATABASE x COLLATE Latin1_General_BIN", "Latin1_General_BIN"),
         ("CREATE TABLE x (a int) WITH (DATA_COMPRESSION = PAGE)", "DATA_COMPRESSION"),

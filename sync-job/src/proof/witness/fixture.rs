@@ -1,6 +1,8 @@
 //! Plans for this folder's tests.
 
-use crate::config::{Consistency, Engine, WitnessPolicy};
+use std::time::Duration;
+
+use crate::config::{Consistency, Engine, Mode, WitnessPolicy};
 use crate::model::logical::LogicalType;
 use crate::model::read::ReadPlan;
 use crate::model::schema::{SourceKind, TableName};
@@ -39,6 +41,9 @@ pub fn table(columns: Vec<ColumnPlan>) -> TablePlan {
         kind: SourceKind::Table,
         columns,
         filter: None,
+        mode: Mode::Full,
+        full_every: Duration::MAX,
+        prove: None,
         consistency: Consistency::None,
         outside_transactions: false,
         readers: 1,

@@ -15,7 +15,7 @@ use crate::rows::digest::hash_bytes;
 
 /// After so many turns every range of every table was witnessed once. The source may spend twice as long on a row that it adds
 /// up as on one that it sends, and without a snapshot it is asked twice: that must stay within a tenth of the read.
-pub const TURNS: u64 = 151;
+pub const TURNS: u64 = 211;
 /// Ranges of a turn lie far apart, so that each shows old rows and new ones.
 const RANGES_A_TURN: u64 = 2;
 const RANGES: u64 = TURNS * RANGES_A_TURN;
@@ -84,8 +84,7 @@ pub fn needs_no_extremes(key: &KeyColumn) -> bool {
 
 /// This turn's ranges of a key between its extremes, or nothing where the keys are too few to be cut.
 pub fn ranges(turn: Turn, key: &KeyColumn, extremes: Option<(KeyValue, KeyValue)>) -> Option<Scope> {
-    let bounds = if needs_no_extremes(key) { bounds_of_bytes() } else { bounds(extremes?) };
-    let all = chunk::between(bounds);
+    let all = cut(RANGES, key, extremes)?;
     // With fewer, most turns would have none.
     if all.len() < TURNS as usize {
         return None;
@@ -95,13 +94,19 @@ pub fn ranges(turn: Turn, key: &KeyColumn, extremes: Option<(KeyValue, KeyValue)
     Some(Scope::Ranges { ranges, of })
 }
 
-fn bounds(extremes: (KeyValue, KeyValue)) -> Vec<Key> {
+/// Ranges of a key between its extremes, about so many and all of the same width; nothing where there are no rows.
+pub fn cut(count: u64, key: &KeyColumn, extremes: Option<(KeyValue, KeyValue)>) -> Option<Vec<Chunk>> {
+    let bounds = if needs_no_extremes(key) { bounds_of_bytes(count) } else { bounds(extremes?, count) };
+    Some(chunk::between(bounds))
+}
+
+fn bounds(extremes: (KeyValue, KeyValue), wanted: u64) -> Vec<Key> {
     const SECONDS_A_DAY: i64 = 86_400;
     match extremes {
-        (KeyValue::Int(min), KeyValue::Int(max)) => chunk::split_integers(min, max, RANGES),
+        (KeyValue::Int(min), KeyValue::Int(max)) => chunk::split_integers(min, max, wanted),
         (KeyValue::Decimal { value: min, scale }, KeyValue::Decimal { value: max, .. }) => {
             // Widths of 38 digits have no place in an i128, parts of them do.
-            let count = i128::from(RANGES);
+            let count = i128::from(wanted);
             let (min, max) = (min / count, max / count);
             let bound = |part: i128| vec![KeyValue::Decimal { value: min * (count - part) + max * part, scale }];
             let mut bounds: Vec<Key> = (1..count).map(bound).collect();
@@ -109,12 +114,12 @@ fn bounds(extremes: (KeyValue, KeyValue)) -> Vec<Key> {
             bounds
         }
         (KeyValue::Date(min), KeyValue::Date(max)) => {
-            chunk::split_ticks(min.into(), max.into(), RANGES, |days| KeyValue::Date(days as i32))
+            chunk::split_ticks(min.into(), max.into(), wanted, |days| KeyValue::Date(days as i32))
         }
         (KeyValue::Timestamp { days: d1, ticks: t1 }, KeyValue::Timestamp { days: d2, ticks: t2 }) => {
             let seconds = |days: i32, ticks: u64| i64::from(days) * SECONDS_A_DAY + (ticks / 10_000_000) as i64;
             // Whole minutes are exact in every type of moments.
-            chunk::split_ticks(seconds(d1, t1), seconds(d2, t2), RANGES, |seconds| KeyValue::Timestamp {
+            chunk::split_ticks(seconds(d1, t1), seconds(d2, t2), wanted, |seconds| KeyValue::Timestamp {
                 days: seconds.div_euclid(SECONDS_A_DAY) as i32,
                 ticks: (seconds.rem_euclid(SECONDS_A_DAY) / 60) as u64 * 600_000_000,
             })
@@ -124,10 +129,10 @@ fn bounds(extremes: (KeyValue, KeyValue)) -> Vec<Key> {
 }
 
 /// SQL Server takes 0x12 and 0x1200 for equal, PostgreSQL and MySQL take the shorter for the lesser: no bound ends with a zero byte.
-fn bounds_of_bytes() -> Vec<Key> {
-    (1..RANGES)
+fn bounds_of_bytes(count: u64) -> Vec<Key> {
+    (1..count)
         .map(|part| {
-            let start = (0x1_0000 * part / RANGES) as u16 | 1;
+            let start = (0x1_0000 * part / count) as u16 | 1;
             vec![KeyValue::Bytes(start.to_be_bytes().to_vec())]
         })
         .collect()
@@ -202,7 +207,7 @@ mod tests {
 
     #[test]
     fn bounds_of_bytes_ascend_and_end_with_no_zero() {
-        let bounds = bounds_of_bytes();
+        let bounds = bounds_of_bytes(RANGES);
         let bytes = |key: &Key| match key.as_slice() {
             [KeyValue::Bytes(bytes)] => bytes.clone(),
             other => panic!("{other:?}"),

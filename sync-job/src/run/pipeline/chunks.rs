@@ -9,8 +9,9 @@ use tokio::task::JoinSet;
 
 use super::sink::{ChunkResult, Sink};
 use super::{Context, witness};
-use crate::config::WitnessPolicy;
+use crate::config::{Mode, WitnessPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::position::Tracking;
 use crate::plan::TablePlan;
 use crate::proof::witness::Plan;
 use crate::rows::digest::TableDigest;
@@ -26,6 +27,8 @@ pub struct Loaded {
     pub retries: u32,
     /// What the source's engine said in the transaction in which the rows were read, where it was asked there.
     pub witness: Option<witness::Said>,
+    /// How far the table's changes are in the rows, where they are followed and the source tells.
+    pub tracking: Option<Tracking>,
     /// Of all readers together: how long they got and encoded rows, and how long they waited for the target.
     reading: Duration,
     waiting: Duration,
@@ -44,6 +47,7 @@ struct Done {
     result: ChunkResult,
     retries: u32,
     witness: Option<witness::Said>,
+    tracking: Option<Tracking>,
     /// How long its last try took, from the first row asked for to the commit.
     took: Duration,
 }
@@ -80,12 +84,13 @@ pub async fn load<S: Source, T: Target>(
         bytes: 0,
         retries,
         witness: None,
+        tracking: None,
         reading: Duration::ZERO,
         waiting: Duration::ZERO,
     };
     // Dropping the set at the first error ends the other chunks.
     while let Some(done) = tasks.join_next().await {
-        let Done { result, retries, witness, took } = done.map_err(|error| {
+        let Done { result, retries, witness, tracking, took } = done.map_err(|error| {
             Error::new(Side::Job, Kind::Internal, format!("{}: a chunk ended unexpectedly", table.target))
                 .with_source(error)
         })??;
@@ -98,6 +103,7 @@ pub async fn load<S: Source, T: Target>(
         loaded.reading += took.saturating_sub(apart);
         // A transaction reads the table whole, so that there is no other.
         loaded.witness = witness.or(loaded.witness);
+        loaded.tracking = tracking.or(loaded.tracking);
     }
     Ok(loaded)
 }
@@ -182,7 +188,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         let mut sink = Sink::new(encoder, loader, &context.memory, context.limits.stall_timeout, &tell);
         let began = Instant::now();
         let in_transaction = self.table.is_read_in_transaction();
-        let mut first = None;
+        let (mut first, mut tracking) = (None, None);
         if in_transaction {
             reader.begin().await?;
             if self.table.may_differ_by_itself() {
@@ -193,6 +199,9 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
                 reader = context.take_reader().await?;
                 reader.begin().await?;
             }
+        }
+        if in_transaction && self.table.mode != Mode::Full {
+            tracking = reader.tracking(&self.table).await?;
         }
         reader.read(&self.table, &self.unit, &mut sink).await?;
         // A full last buffer leaves while the transaction is still open; it costs nothing.
@@ -211,7 +220,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         if is_usable {
             context.give_back(reader).await;
         }
-        Ok(Done { result, retries: 0, witness, took })
+        Ok(Done { result, retries: 0, witness, tracking, took })
     }
 
     /// The witness of the very state of the table that was read; `first`: what it said before that.

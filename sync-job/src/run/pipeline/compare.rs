@@ -89,6 +89,15 @@ async fn compare<S: Source, T: Target>(
         .await
         .map_err(|error| (Stage::Verify, error))?;
     report.stages.verify = started.elapsed().as_secs_f64();
+    if let Some(state) = context.states.get(&table.target)
+        && state.digest != held
+    {
+        let message = format!(
+            "{name} holds {} rows, and the runs that followed its changes left {}, or other values: somebody else writes to it",
+            held.rows, state.digest.rows
+        );
+        return Err((Stage::Compare, Error::new(Side::Target, Kind::Mismatch, message)));
+    }
     let verdict = verdict::compare(read.digest, held);
     report.verdict = verdict.to_string();
     report.digest = Some(verdict::digest_text(read.digest));

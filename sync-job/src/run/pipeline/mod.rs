@@ -1,22 +1,28 @@
 //! Concurrency, retries, memory and cancellation: joins a source and a target, and knows the SQL of neither.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Limits;
+use crate::config::{Limits, Mode};
 use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::Abilities;
+use crate::model::schema::TableName;
+use crate::model::state::TableState;
+use crate::plan::TablePlan;
 use crate::proof::witness::Turn;
 use crate::report::progress::Progress;
 use crate::sources::Source;
 use crate::targets::Target;
 
+mod changes;
 mod chunks;
 mod compare;
 mod sink;
+mod staging;
 mod swap_groups;
 mod table;
 mod witness;
@@ -37,6 +43,8 @@ pub struct Context<S: Source, T: Target> {
     /// What the source can be asked for, and which share of a large table this run asks about.
     pub abilities: Abilities,
     pub turn: Turn,
+    /// What earlier runs left of tables whose changes are followed.
+    pub states: HashMap<TableName, TableState>,
     /// One permit for each connection to the source that may read at the same time.
     readers: Semaphore,
     /// One permit for each table under way.
@@ -48,6 +56,13 @@ pub struct Context<S: Source, T: Target> {
     target_is_silent: Notify,
 }
 
+/// What was found out before the tables are looked at.
+pub struct Known {
+    pub abilities: Abilities,
+    pub turn: Turn,
+    pub states: HashMap<TableName, TableState>,
+}
+
 impl<S: Source, T: Target> Context<S, T> {
     pub fn new(
         source: Arc<S>,
@@ -56,7 +71,7 @@ impl<S: Source, T: Target> Context<S, T> {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
         view: Option<String>,
-        (abilities, turn): (Abilities, Turn),
+        Known { abilities, turn, states }: Known,
     ) -> Self {
         let readers = Semaphore::new(limits.readers);
         let tables = Semaphore::new(limits.tables);
@@ -74,12 +89,18 @@ impl<S: Source, T: Target> Context<S, T> {
             view,
             abilities,
             turn,
+            states,
             readers,
             tables,
             memory,
             idle,
             target_is_silent,
         }
+    }
+
+    /// Whether something is remembered of the table, or is about to be.
+    fn is_remembered(&self, table: &TablePlan) -> bool {
+        table.mode != Mode::Full || self.states.contains_key(&table.target)
     }
 
     /// The lease's heartbeat got no answer: what waits for the target over other connections waits for nothing.

@@ -8,19 +8,17 @@ use std::time::Instant;
 use futures_util::future::join_all;
 
 use super::Context;
-use super::table::{Staged, blank_report, prepare};
-use crate::connect::retry::{self, RetryPolicy};
+use super::changes::{self, Followed};
+use super::staging::drop_staging;
+use super::table::{Basis, Prepared, Staged, blank_report, prepare};
+use crate::config::Mode;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::stage::Stage;
 use crate::plan::TablePlan;
-use crate::proof::ticket::SwapTicket;
 use crate::report::progress::Step;
-use crate::report::{Failure, Standing, TableOutcome, TableReport};
+use crate::report::{ChangesReport, Failure, Standing, TableOutcome, TableReport};
 use crate::sources::Source;
 use crate::targets::{Lease, Staging, SwapItem, Target};
-
-/// How often dropping a staging table is tried again.
-const DROP_RETRIES: u32 = 2;
 
 /// Copies every table of the plan and reports on each, in the plan's order.
 pub async fn copy_all<S: Source, T: Target>(
@@ -49,13 +47,60 @@ pub async fn copy_all<S: Source, T: Target>(
     reports.into_iter().map(|(_, report)| report).collect()
 }
 
-/// A table on its own, or a group.
+/// A table on its own, or a group. Tables whose changes are followed are of none.
 async fn copy_group<S: Source, T: Target>(
     context: &Arc<Context<S, T>>,
     tables: &[Arc<TablePlan>],
     group: &[usize],
     lease: &T::Lease,
 ) -> Vec<TableReport> {
+    match *group {
+        [index] if tables[index].mode != Mode::Full => vec![follow_or_copy(context, tables, index, lease).await],
+        _ => copy_whole(context, tables, group, lease).await.into_iter().map(|(report, _)| report).collect(),
+    }
+}
+
+async fn follow_or_copy<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    tables: &[Arc<TablePlan>],
+    index: usize,
+    lease: &T::Lease,
+) -> TableReport {
+    let table = &tables[index];
+    let mut report = blank_report(table);
+    // Numbers beyond those of staging tables that become tables.
+    let number = tables.len() + 2 * index;
+    let stagings = [number, number + 1].map(|number| context.target.staging(table, number));
+    let why = match changes::follow(context, table, stagings, lease, &mut report).await {
+        Ok(Followed::Whole(why)) => why,
+        Ok(Followed::Applied) => {
+            context.progress.table_done(&report.target, "changes applied");
+            return report;
+        }
+        Err((stage, error)) => {
+            fail(&mut report, table, stage, &error);
+            context.progress.table_done(&report.target, &error.message.to_string());
+            return report;
+        }
+    };
+    tracing::info!(table = %table.target, %why, "the table is copied whole");
+    for (mut whole, basis) in copy_whole(context, tables, &[index], lease).await {
+        whole.retries += report.retries;
+        whole.changes = Some(ChangesReport::whole(why));
+        if let Some(basis) = basis {
+            changes::remember(context, table, basis, &mut whole).await;
+        }
+        report = whole;
+    }
+    report
+}
+
+async fn copy_whole<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    tables: &[Arc<TablePlan>],
+    group: &[usize],
+    lease: &T::Lease,
+) -> Vec<(TableReport, Option<Basis>)> {
     let stagings: Vec<Staging> = group.iter().map(|index| context.target.staging(&tables[*index], *index)).collect();
     let begun: Vec<AtomicBool> = group.iter().map(|_| AtomicBool::new(false)).collect();
     let prepared = join_all(group.iter().zip(&stagings).zip(&begun).map(|((index, staging), begun)| async {
@@ -67,7 +112,7 @@ async fn copy_group<S: Source, T: Target>(
         (report, result)
     }))
     .await;
-    let (mut reports, results): (Vec<TableReport>, Vec<Staged<SwapTicket>>) = prepared.into_iter().unzip();
+    let (mut reports, results): (Vec<TableReport>, Vec<Staged<Prepared>>) = prepared.into_iter().unzip();
     // An interruption is the cause only where nothing else is.
     let failed = results
         .iter()
@@ -75,10 +120,12 @@ async fn copy_group<S: Source, T: Target>(
         .filter_map(|(result, index)| result.as_ref().err().map(|(_, error)| (&tables[*index].target, error.kind)))
         .min_by_key(|(_, kind)| *kind == Kind::Cancelled);
     let mut items = Vec::new();
+    let mut bases: Vec<Option<Basis>> = group.iter().map(|_| None).collect();
     for (position, result) in results.into_iter().enumerate() {
         let table = &tables[group[position]];
         match result {
-            Ok(ticket) if failed.is_none() => {
+            Ok(Prepared { ticket, tracking }) if failed.is_none() => {
+                bases[position] = Some(Basis { digest: ticket.digest(), tracking });
                 items.push(SwapItem { table, staging: stagings[position].clone(), ticket });
             }
             Ok(_) => {
@@ -106,7 +153,10 @@ async fn copy_group<S: Source, T: Target>(
             report.failure.as_ref().map_or("verified and swapped in".to_owned(), |failure| failure.message.to_string());
         context.progress.table_done(&report.target, &outcome);
     }
-    reports
+    for (report, basis) in reports.iter().zip(&mut bases) {
+        basis.take_if(|_| report.outcome != TableOutcome::Copied);
+    }
+    reports.into_iter().zip(bases).collect()
 }
 
 async fn prepare_or_stop<S: Source, T: Target>(
@@ -116,7 +166,7 @@ async fn prepare_or_stop<S: Source, T: Target>(
     begun: &AtomicBool,
     lease: &T::Lease,
     report: &mut TableReport,
-) -> Staged<SwapTicket> {
+) -> Staged<Prepared> {
     let work = async {
         let _permit = context.tables.acquire().await.map_err(|_| (Stage::Load, Error::cancelled()))?;
         lease.check().await.map_err(|error| (Stage::Lease, error))?;
@@ -147,6 +197,10 @@ async fn swap<S: Source, T: Target>(
             biased;
             () = context.cancel.cancelled() => return Err(Error::cancelled()),
             kept = lease.check() => kept?,
+        }
+        // From here on the table is another one: nobody may apply changes to it that belong to the old one.
+        for item in items.iter().filter(|item| context.is_remembered(item.table)) {
+            context.target.forget(&item.table.target).await?;
         }
         or_silence(context, items, lease, context.target.swap(items)).await
     }
@@ -204,24 +258,4 @@ async fn or_silence<S: Source, T: Target, R>(
 fn fail(report: &mut TableReport, table: &TablePlan, stage: Stage, error: &Error) {
     report.outcome = if error.kind == Kind::Cancelled { TableOutcome::Interrupted } else { TableOutcome::Failed };
     report.failure = Some(Failure::at(Standing::of(table.swap.method), stage, error));
-}
-
-/// What cannot be dropped now is dropped by the next run. After an interruption all are dropped at once: with no more connections
-/// than tables may be under way.
-async fn drop_staging<S: Source, T: Target>(context: &Context<S, T>, staging: &Staging) {
-    // Before one, a permit would come after all tables that have not begun.
-    let _permit = if context.cancel.is_cancelled() { Some(context.tables.acquire().await) } else { None };
-    let drop = async || {
-        let dropped = tokio::time::timeout(context.limits.stall_timeout, context.target.drop_staging(staging)).await;
-        dropped.unwrap_or_else(|_| {
-            tracing::warn!(staging = %staging.name, "the target does not answer: the next run will drop the staging table");
-            Ok(())
-        })
-    };
-    // An interruption does not keep from it.
-    let policy = retry::of_job(DROP_RETRIES, context.limits.outage, context.cancel.clone());
-    let policy = RetryPolicy { cancel: None, ..policy };
-    if let Err(error) = policy.retry(&staging.name.to_string(), &mut 0, drop).await {
-        tracing::warn!(staging = %staging.name, error = error.chain(), "the next run will drop the staging table");
-    }
 }

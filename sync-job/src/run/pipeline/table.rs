@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Context, chunks, witness};
 use crate::model::error::Result;
+use crate::model::position::Tracking;
 use crate::model::stage::Stage;
 use crate::plan::{SwapMethod, TablePlan};
 use crate::proof::ticket::SwapTicket;
@@ -41,8 +42,22 @@ pub fn blank_report(table: &TablePlan) -> TableReport {
         warnings,
         losses: Vec::new(),
         not_created: table.not_created.clone(),
+        changes: None,
         failure: None,
     }
+}
+
+/// A staging table that may be swapped in.
+pub struct Prepared {
+    pub ticket: SwapTicket,
+    /// How far the table's changes are in its rows, where they are followed and the source tells.
+    pub tracking: Option<Tracking>,
+}
+
+/// What a table holds after it was swapped in.
+pub struct Basis {
+    pub digest: TableDigest,
+    pub tracking: Option<Tracking>,
 }
 
 /// The stage in which a table failed is told with its error.
@@ -54,7 +69,7 @@ pub async fn prepare<S: Source, T: Target>(
     table: &Arc<TablePlan>,
     staging: &Staging,
     report: &mut TableReport,
-) -> Staged<SwapTicket> {
+) -> Staged<Prepared> {
     let name = table.target.to_string();
     context.progress.table_started(&name, Step::Load, table.rows);
     let target = &context.target;
@@ -95,7 +110,8 @@ pub async fn prepare<S: Source, T: Target>(
     report.digest = Some(verdict::digest_text(loaded.digest));
     report.witness = Some(WitnessReport::of(&witnessed));
     let present = present_rows(context, table, report).await.map_err(|error| (Stage::Verify, error))?;
-    SwapTicket::issue(table, verdict, witnessed, present)
+    let ticket = SwapTicket::issue(table, verdict, witnessed, present)?;
+    Ok(Prepared { ticket, tracking: loaded.tracking })
 }
 
 /// What the proof of a staging table takes beside its digest.

@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
-use crate::config::{Intent, SourceConfig};
+use crate::config::{Intent, Mode, SourceConfig};
 use crate::connect::reach::Reach;
 use crate::connect::retry::worth_retrying;
 use crate::model::error::{Error, Kind, Result};
 use crate::model::facts::Catalog;
+use crate::model::position::Position;
 use crate::model::schema::TableName;
 use crate::plan::references::{self, Answer, Reference};
 use crate::plan::self_test::SelfTest;
 use crate::plan::{Finding, RunPlan, TablePlan};
 use crate::rows::chunk::Chunk;
-use crate::sources::Source;
+use crate::sources::{Changes, Source};
 
 #[cfg(feature = "broken-decoders")]
 mod broken;
 mod catalog;
+mod changes;
 mod connect;
 mod decode;
 mod facts;
@@ -35,6 +37,7 @@ pub mod types;
 mod view_reads;
 mod witness;
 
+pub use changes::Unit;
 pub use facts::ServerFacts;
 
 use facts::NoSnapshots;
@@ -70,7 +73,7 @@ impl SqlServer {
 
 impl Source for SqlServer {
     type Facts = ServerFacts;
-    type Unit = Chunk;
+    type Unit = Unit;
     type Reader = SqlServerReader;
 
     const VIEW: &'static str = "database snapshot";
@@ -111,13 +114,18 @@ impl Source for SqlServer {
         precheck::judge(plan, facts, unreadable)
     }
 
-    async fn check_settings(&self, tables: &[TablePlan]) -> Result<Vec<Finding>> {
-        if !tables.iter().any(|table| table.filter.is_some() || view_reads::concerns(table)) {
+    async fn check_settings(&self, tables: &[TablePlan], facts: &ServerFacts) -> Result<Vec<Finding>> {
+        let is_asked_for =
+            |table: &TablePlan| table.filter.is_some() || table.mode != Mode::Full || view_reads::concerns(table);
+        if !tables.iter().any(is_asked_for) {
             return Ok(Vec::new());
         }
         let mut connection = self.connect(None).await?;
         let mut refused = view_reads::judge(&mut connection, tables).await?;
         for table in tables {
+            if table.mode != Mode::Full && changes::tracking(&mut connection, table, CATALOG_TIMEOUT).await?.is_none() {
+                refused.push(precheck::untracked(table, facts));
+            }
             let Some(sql) = select::nothing_filtered(table) else { continue };
             match connect::rows(&mut connection, &sql, CATALOG_TIMEOUT).await {
                 Ok(_) => {}
@@ -165,7 +173,15 @@ impl Source for SqlServer {
         select::chunk(table, &Chunk::whole())
     }
 
-    fn whole(&self, table: &TablePlan) -> Option<Chunk> {
-        (table.chunks < 2 || table.chunk_key.is_empty()).then(Chunk::whole)
+    fn whole(&self, table: &TablePlan) -> Option<Unit> {
+        (table.chunks < 2 || table.chunk_key.is_empty()).then(|| Unit::Rows(Chunk::whole()))
+    }
+
+    fn range(&self, range: Chunk) -> Option<Unit> {
+        Some(Unit::Rows(range))
+    }
+
+    fn changes(&self, since: &Position) -> Option<Changes<Unit>> {
+        Some(Changes { changed: Unit::Changed(since.version), gone: Unit::Gone(since.version) })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::facts::{NoSnapshots, ServerFacts};
 use super::quote::{identifier, qualified};
-use crate::config::Consistency;
+use crate::config::{Consistency, Mode};
 use crate::model::schema::{SourceKind, TableName};
 use crate::plan::{Finding, FindingId, RunPlan, Severity, TablePlan};
 
@@ -66,6 +66,15 @@ pub fn judge(plan: &RunPlan, source: &ServerFacts, unreadable: &[TableName]) -> 
             format!("GRANT VIEW DEFINITION TO {}; in the database {}.", identifier(&common.login), common.database),
         ));
     }
+    for table in plan.tables.iter().filter(|table| table.mode != Mode::Full && source.read_only) {
+        let finding = Finding::new(
+            FindingId::ChangesUnfit,
+            Severity::Refusal,
+            "mode = \"change-tracking\": the source is a readable secondary, which does not tell changes (error 22117)",
+            "Set source.intent = \"read-write\" and source.host to the primary or its listener, or mode = \"full\".",
+        );
+        findings.push(finding.on(&table.source));
+    }
     for table in plan.tables.iter().map(|table| &table.source).filter(|table| unreadable.contains(table)) {
         let finding = Finding::new(
             FindingId::SourcePermission,
@@ -96,6 +105,19 @@ pub fn refused_filter(table: &TablePlan, problem: &str) -> Finding {
     let message = format!("filter: the source does not take {:?}: {problem}", table.filter.as_deref().unwrap_or(""));
     let remedy = "Correct filter in the [[table]] entry: it is a T-SQL condition on the source's columns.";
     Finding::new(FindingId::Filter, Severity::Refusal, message, remedy).on(&table.source)
+}
+
+/// A table whose changes are not tracked, or not shown to this login. It is copied whole, which is right and takes longer.
+pub fn untracked(table: &TablePlan, facts: &ServerFacts) -> Finding {
+    let (database, name) = (identifier(&facts.common.database), qualified(&table.source));
+    let message = "mode = \"change-tracking\": Change Tracking is off for the table, or the login lacks VIEW CHANGE TRACKING on it; the whole \
+                   table is copied";
+    let remedy = format!(
+        "ALTER DATABASE {database} SET CHANGE_TRACKING = ON (CHANGE_RETENTION = 7 DAYS, AUTO_CLEANUP = ON); ALTER TABLE {name} ENABLE \
+         CHANGE_TRACKING; GRANT VIEW CHANGE TRACKING ON {name} TO {};",
+        identifier(&facts.common.login)
+    );
+    Finding::new(FindingId::ChangesUntracked, Severity::Warning, message, remedy).on(&table.source)
 }
 
 /// The views of the plan, in brackets; nothing where there are none.

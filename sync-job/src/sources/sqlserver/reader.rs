@@ -5,12 +5,14 @@ use std::time::Duration;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tiberius::{ColumnData, QueryItem};
 
+use super::changes::{self, Unit};
 use super::connect::{Connection, classify, execute, results, rows};
 use super::decode::cell;
 use super::field::{HasField, ReadExpression};
 use super::planned::{Planned, changed};
 use super::select;
 use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::position::{Position, Tracking};
 use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
 use crate::proof::witness::{self, Answer};
 use crate::rows::cell::Cell;
@@ -35,7 +37,7 @@ impl SqlServerReader {
 }
 
 impl Reader for SqlServerReader {
-    type Unit = Chunk;
+    type Unit = Unit;
 
     async fn begin(&mut self) -> Result<()> {
         let sql = "SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION";
@@ -47,17 +49,29 @@ impl Reader for SqlServerReader {
         execute(&mut self.connection, sql, self.stall_timeout).await
     }
 
-    async fn units(&mut self, table: &TablePlan) -> Result<Vec<Chunk>> {
-        Ok(chunk::between(self.bounds(table, table.chunks).await?))
+    async fn units(&mut self, table: &TablePlan) -> Result<Vec<Unit>> {
+        let chunks = chunk::between(self.bounds(table, table.chunks).await?);
+        Ok(chunks.into_iter().map(Unit::Rows).collect())
     }
 
-    async fn read<S: RowSink>(&mut self, table: &TablePlan, chunk: &Chunk, sink: &mut S) -> Result<()> {
+    async fn tracking(&mut self, table: &TablePlan) -> Result<Option<Tracking>> {
+        changes::tracking(&mut self.connection, table, self.stall_timeout).await
+    }
+
+    async fn has_changes(&mut self, table: &TablePlan, since: &Position) -> Result<bool> {
+        let timeout = self.bounds_timeout();
+        let found = rows(&mut self.connection, &changes::first(table, since.version), timeout).await?;
+        Ok(!found.is_empty())
+    }
+
+    async fn read<S: RowSink>(&mut self, table: &TablePlan, unit: &Unit, sink: &mut S) -> Result<()> {
         let mut planned = Planned::new(table);
         // Looked up once, not for each cell.
         let reads: Vec<&ReadExpression> = table.columns.iter().map(HasField::read_as).collect();
-        let sql = planned.before(&select::chunk(table, chunk));
+        let sql = planned.before(&statement(table, unit));
         // The bounds of a chunk are values of rows.
-        tracing::debug!(table = %table.source, sql = select::chunk(table, &Chunk::whole()), "reading, or a part of it");
+        let shown = if let Unit::Rows(_) = unit { &Unit::Rows(Chunk::whole()) } else { unit };
+        tracing::debug!(table = %table.source, sql = statement(table, shown), "reading, or a part of it");
         let broke = |error| classify(error, format!("reading {} failed", table.source));
         let stalled = || {
             let seconds = self.stall_timeout.as_secs_f32();
@@ -122,6 +136,14 @@ impl Reader for SqlServerReader {
             answers.extend(cells.into_iter().flatten());
         }
         Ok(answers)
+    }
+}
+
+fn statement(table: &TablePlan, unit: &Unit) -> String {
+    match unit {
+        Unit::Rows(chunk) => select::chunk(table, chunk),
+        Unit::Changed(since) => changes::changed(table, *since),
+        Unit::Gone(since) => changes::gone(table, *since),
     }
 }
 

@@ -65,7 +65,7 @@ pub fn expression(column: &str, read: &ReadExpression, bytes_of_text: &str) -> S
 /// The expression that reads a column for its rows. Of an expression over a masked column the server shows the default mask of the
 /// expression's type ("Dynamic data masking"), so that its own mask comes by its name alone. That is left to the driver where it decodes
 /// text as Windows does.
-fn read_of(column: &ColumnPlan) -> String {
+pub fn read_of(column: &ColumnPlan) -> String {
     let read = column.read_as();
     let is_decoded_alike = match read.mapped() {
         ReadExpression::Utf16Bytes { .. } => true,

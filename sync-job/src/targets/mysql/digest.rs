@@ -48,7 +48,13 @@ pub(super) async fn of_staging(target: &MySql, table: &TablePlan, staging: &Tabl
     Ok(sum)
 }
 
-async fn part(connection: &mut Conn, digest: &str, relation: &TableName, range: &str) -> Result<TableDigest> {
+/// Of the rows that fulfil a condition.
+pub(super) async fn part(
+    connection: &mut Conn,
+    digest: &str,
+    relation: &TableName,
+    range: &str,
+) -> Result<TableDigest> {
     let (rows, sum): (u64, String) = only_row(connection, &format!("{digest} WHERE {range}")).await?;
     let unreadable = |_| Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}"));
     Ok(TableDigest { rows, sum: sum.parse().map_err(unreadable)? })

@@ -137,6 +137,55 @@ fn statements(table: &TablePlan, target: &TableName, staging: &TableName, texts:
     statements
 }
 
+/// The statements by which rows in a staging table reach the rows of the same keys, and leave all others alone.
+pub(super) struct Merge {
+    /// Nothing where the key is all that there is.
+    pub update_changed: Option<String>,
+    pub delete_changed: String,
+    pub insert_missing: String,
+}
+
+impl Merge {
+    /// Nothing where no key tells rows apart.
+    pub(super) async fn of(connection: &mut Conn, table: &TablePlan, staging: &TableName) -> Result<Option<Self>> {
+        let Some(key) = table.merge_key() else { return Ok(None) };
+        let texts = Texts { own: texts(connection, &table.target).await?, staged: texts(connection, staging).await? };
+        let (target, staging) = (quote::qualified(&table.target), quote::qualified(staging));
+        let compare = |column: &str| {
+            let name = quote::identifier(column);
+            format!("s.{name}{} = t.{name}", texts.collation(column))
+        };
+        let same_key = join(key, compare, " AND ");
+        let (first, _) = &key.columns[0];
+        let is_key = |column: &&ColumnPlan| key.columns.iter().any(|(name, _)| name == &column.target);
+        let rest: Vec<&ColumnPlan> = table.columns.iter().filter(|column| !is_key(column)).collect();
+        let same: Vec<String> = rest.iter().map(|column| same_bytes(column, &texts)).collect();
+        let sets: Vec<String> = rest
+            .iter()
+            .map(|column| {
+                let name = quote::identifier(&column.target);
+                format!("t.{name} = s.{name}")
+            })
+            .collect();
+        let differs = if same.is_empty() { "FALSE".to_owned() } else { format!("NOT ({})", same.join(" AND ")) };
+        let (columns, selected) = (sql::columns(table), qualified_columns(table, "s"));
+        Ok(Some(Self {
+            update_changed: (!rest.is_empty()).then(|| {
+                format!(
+                    "UPDATE {target} AS t JOIN {staging} AS s ON {same_key} SET {} WHERE {differs}",
+                    sets.join(", ")
+                )
+            }),
+            delete_changed: format!("DELETE t FROM {target} AS t JOIN {staging} AS s ON {same_key} WHERE {differs}"),
+            insert_missing: format!(
+                "INSERT INTO {target} ({columns}) SELECT {selected} FROM {staging} AS s LEFT JOIN {target} AS t ON {same_key} \
+                 WHERE t.{} IS NULL",
+                quote::identifier(first)
+            ),
+        }))
+    }
+}
+
 /// Equal in every bit: 'a' and 'A' differ whatever the collation, and so do -0 and 0.
 fn same_bytes(column: &ColumnPlan, texts: &Texts) -> String {
     let name = quote::identifier(&column.target);

@@ -6,17 +6,19 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use mysql_async::Conn;
 
-use crate::config::TargetConfig;
+use crate::config::{Mode, TargetConfig};
 use crate::connect::reach::Reach;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::TargetFacts;
 use crate::model::schema::TableName;
+use crate::model::state::TableState;
 use crate::plan::{Dialect, Finding, NotCreated, SwapMethod, TablePlan, TargetTable};
 use crate::proof::witness::{Answer, Plan, Scope};
 use crate::rows::digest::{TableDigest, hash_bytes};
 use crate::targets::encode::load_data::LoadDataEncoder;
-use crate::targets::{ChunkLoader, Staging, SwapItem, Target};
+use crate::targets::{Applied, ChangeSet, ChunkLoader, Staging, SwapItem, Target};
 
+mod apply;
 mod columns;
 mod connect;
 mod definition;
@@ -39,6 +41,7 @@ mod server;
 mod server_message;
 mod snapshots;
 mod sql;
+mod state;
 mod swap;
 mod witness;
 
@@ -179,7 +182,10 @@ impl Target for MySql {
 
     async fn missing_permissions(&self, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
         let mut connection = self.connect().await?;
-        let found = permissions::missing(&mut connection, tables).await?;
+        let state = state::table(self);
+        let follows = tables.iter().any(|table| table.mode != Mode::Full);
+        let state = follows.then_some(state.schema.as_str());
+        let found = permissions::missing(&mut connection, tables, state).await?;
         close(connection).await;
         Ok(found)
     }
@@ -309,5 +315,21 @@ impl Target for MySql {
 
     async fn swap(&self, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
         swap::swap(self, items).await
+    }
+
+    async fn recall(&self) -> Result<HashMap<TableName, TableState>> {
+        state::recall(self).await
+    }
+
+    async fn forget(&self, table: &TableName) -> Result<()> {
+        state::forget(self, table).await
+    }
+
+    async fn remember(&self, table: &TableName, state: &TableState) -> Result<()> {
+        state::remember(self, table, state).await
+    }
+
+    async fn apply(&self, changes: &ChangeSet<'_>) -> Result<Applied> {
+        apply::apply(self, changes).await
     }
 }

@@ -26,7 +26,12 @@ fn needed(tables: &[TablePlan], database: &str, is_mariadb: bool) -> Vec<&'stati
 }
 
 /// Each missing permission with the statement that grants it. `SHOW GRANTS` lists what roles in effect give, too.
-pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
+/// `state`: the database where it is remembered how far changes were followed, if any are.
+pub(super) async fn missing(
+    connection: &mut Conn,
+    tables: &[TablePlan],
+    state: Option<&str>,
+) -> Result<Vec<(String, String)>> {
     let me: String = only_row(connection, "SELECT CURRENT_USER()").await?;
     let grants: Vec<Grant> =
         rows::<String>(connection, "SHOW GRANTS").await?.iter().filter_map(|line| Grant::parse(line)).collect();
@@ -43,7 +48,7 @@ pub(super) async fn missing(connection: &mut Conn, tables: &[TablePlan]) -> Resu
     }
     let version: String = only_row(connection, "SELECT VERSION()").await?;
     let is_mariadb = version.contains("MariaDB");
-    let databases: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).collect();
+    let databases: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).chain(state).collect();
     for database in databases {
         let needed = needed(tables, database, is_mariadb);
         let spellings = spellings(connection, database).await?;

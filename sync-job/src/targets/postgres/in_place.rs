@@ -8,6 +8,7 @@ use super::quote;
 use super::row::Answer;
 use super::{digest_of, sql};
 use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::schema::TableName;
 use crate::plan::{ColumnPlan, TablePlan};
 use crate::targets::SwapItem;
 
@@ -24,7 +25,7 @@ pub(super) async fn rows(connection: &mut PgConnection, items: &[&SwapItem<'_>])
     }
     let mut held_back = Vec::new();
     for item in items.iter().rev() {
-        let deletes = match Merge::of(item) {
+        let deletes = match Merge::of(item.table, &item.staging.name) {
             Some(merge) => [Some(merge.delete_absent), merge.delete_surplus],
             None => [Some(delete_all(connection, item.table).await?), None],
         };
@@ -35,7 +36,7 @@ pub(super) async fn rows(connection: &mut PgConnection, items: &[&SwapItem<'_>])
         }
     }
     for item in &items {
-        match Merge::of(item) {
+        match Merge::of(item.table, &item.staging.name) {
             Some(merge) => merge_rows(connection, item.table, &merge).await?,
             None => insert_all(connection, item).await?,
         }
@@ -144,7 +145,7 @@ async fn insert_all(connection: &mut PgConnection, item: &SwapItem<'_>) -> Resul
 }
 
 /// Touches the rows that differ and no others.
-async fn merge_rows(connection: &mut PgConnection, table: &TablePlan, merge: &Merge) -> Result<()> {
+pub(super) async fn merge_rows(connection: &mut PgConnection, table: &TablePlan, merge: &Merge) -> Result<()> {
     // Rows that exchange a value of a second unique key collide half way: they have to leave together and come back.
     if let Some(update) = &merge.update_changed
         && let Some(collision) = attempt(connection, update).await?
@@ -180,7 +181,7 @@ async fn is_referenced(connection: &mut PgConnection, target: &str) -> Result<bo
 
 /// The statements of a merge by key. Others' code answers to them with its own `search_path`, so they name each operator and function in
 /// full.
-struct Merge {
+pub(super) struct Merge {
     delete_absent: String,
     /// Of rows with the same key one stays, if possible the one that needs no change. Nothing where there are none.
     delete_surplus: Option<String>,
@@ -192,9 +193,8 @@ struct Merge {
 
 impl Merge {
     /// Nothing where no key tells rows apart.
-    fn of(item: &SwapItem<'_>) -> Option<Self> {
-        let table = item.table;
-        let (target, staging) = (quote::qualified(&table.target), quote::qualified(&item.staging.name));
+    pub(super) fn of(table: &TablePlan, staging: &TableName) -> Option<Self> {
+        let (target, staging) = (quote::qualified(&table.target), quote::qualified(staging));
         // Rows of tables that inherit from this one are not the job's.
         let own = sql::only(&table.target);
         let key = table.merge_key()?;

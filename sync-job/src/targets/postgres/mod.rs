@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use sqlx::postgres::PgConnection;
 
-use crate::config::TargetConfig;
+use crate::config::{Mode, TargetConfig};
 use crate::connect::reach::Reach;
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::TargetFacts;
 use crate::model::schema::TableName;
+use crate::model::state::TableState;
 use crate::plan::{ColumnPlan, Dialect, Finding, InvisibleSessions, NotCreated, SwapMethod, TablePlan, TargetTable};
 use crate::proof::witness::{Answer, Plan, Scope};
 use crate::rows::digest::{TableDigest, hash_bytes};
 use crate::targets::encode::copy_binary::CopyEncoder;
-use crate::targets::{ChunkLoader, Staging, SwapItem, Target};
+use crate::targets::{Applied, ChangeSet, ChunkLoader, Staging, SwapItem, Target};
 
+mod apply;
 mod connect;
 mod dependents;
 mod dialect;
@@ -38,6 +40,7 @@ mod settings;
 mod slots;
 mod sql;
 mod sqlstate;
+mod state;
 mod swap;
 mod witness;
 
@@ -136,8 +139,18 @@ async fn digest_of(
     relation: &TableName,
 ) -> Result<TableDigest> {
     let partitioned = is_partitioned(connection, relation).await?;
+    digest_by(connection, &sql::digest(columns, relation, partitioned), relation).await
+}
+
+/// As [`digest_of`], of the rows of a table that fulfil a condition.
+async fn digest_where(connection: &mut PgConnection, table: &TablePlan, condition: &str) -> Result<TableDigest> {
+    let query = format!("{} WHERE {condition}", sql::digest(&table.columns, &table.target, false));
+    digest_by(connection, &query, &table.target).await
+}
+
+async fn digest_by(connection: &mut PgConnection, query: &str, relation: &TableName) -> Result<TableDigest> {
     let none = || Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}"));
-    let row = only_row(connection, &sql::digest(columns, relation, partitioned)).await?;
+    let row = only_row(connection, query).await?;
     let (rows, sum): (i64, String) = (row.value(0)?, row.value(1)?);
     Ok(TableDigest { rows: rows as u64, sum: sum.parse().map_err(|_| none())? })
 }
@@ -200,7 +213,10 @@ impl Target for Postgres {
 
     async fn missing_permissions(&self, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
         let mut connection = self.connect().await?;
-        let found = permissions::missing(&mut connection, tables).await?;
+        let state = state::table(self);
+        let follows = tables.iter().any(|table| table.mode != Mode::Full);
+        let state = follows.then_some(state.schema.as_str());
+        let found = permissions::missing(&mut connection, tables, state).await?;
         close(connection).await;
         Ok(found)
     }
@@ -349,5 +365,21 @@ impl Target for Postgres {
 
     async fn swap(&self, items: &[SwapItem<'_>]) -> Result<Vec<SwapMethod>> {
         swap::swap(self, items).await
+    }
+
+    async fn recall(&self) -> Result<HashMap<TableName, TableState>> {
+        state::recall(self).await
+    }
+
+    async fn forget(&self, table: &TableName) -> Result<()> {
+        state::forget(self, table).await
+    }
+
+    async fn remember(&self, table: &TableName, state: &TableState) -> Result<()> {
+        state::remember(self, table, state).await
+    }
+
+    async fn apply(&self, changes: &ChangeSet<'_>) -> Result<Applied> {
+        apply::apply(self, changes).await
     }
 }

@@ -10,9 +10,14 @@ use crate::model::error::Result;
 use crate::plan::{SwapMethod, TablePlan};
 
 /// Each missing permission with the statement that grants it.
-pub(super) async fn missing(connection: &mut PgConnection, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
+/// `state`: the schema where it is remembered how far changes were followed, if any are.
+pub(super) async fn missing(
+    connection: &mut PgConnection,
+    tables: &[TablePlan],
+    state: Option<&str>,
+) -> Result<Vec<(String, String)>> {
     let mut missing = Vec::new();
-    let schemas: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).collect();
+    let schemas: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).chain(state).collect();
     for schema in schemas {
         let query = format!(
             "SELECT current_user::text AS me, current_database()::text AS db, n.oid IS NOT NULL AS present, \

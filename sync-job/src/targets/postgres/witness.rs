@@ -12,7 +12,7 @@ use crate::plan::{ColumnPlan, TablePlan};
 use crate::proof::witness::{self, Aggregate, Answer, Content, HASHED_BYTES, PLACES, Plan, Question, Scope, Subject};
 use crate::rows::cell::{date_text, decimal_text, hex, time_text};
 use crate::rows::chunk::KeyValue;
-use crate::targets::ranges::condition;
+use crate::targets::ranges::where_in;
 
 /// All answers about the rows of a relation in this scope.
 pub(super) async fn ask(
@@ -24,7 +24,7 @@ pub(super) async fn ask(
     scope: &Scope,
 ) -> Result<Vec<Answer>> {
     let from = if partitioned { qualified(relation) } else { only(relation) };
-    let condition = condition(table, scope, identifier, literal);
+    let condition = where_in(table, scope, identifier, literal);
     let mut answers = Vec::with_capacity(plan.questions.len());
     for questions in plan.questions.chunks(witness::QUESTIONS_AT_ONCE) {
         let asked: Vec<String> = questions.iter().map(|question| expression(table, plan, *question)).collect();
@@ -128,7 +128,7 @@ fn hash(bytes: &str) -> String {
 }
 
 /// A literal that means the same in every column that may be a key of ranges.
-fn literal(value: &KeyValue) -> String {
+pub(super) fn literal(value: &KeyValue) -> String {
     match value {
         KeyValue::Int(value) => value.to_string(),
         KeyValue::Decimal { value, scale } => decimal_text(*value, *scale),

@@ -1,0 +1,286 @@
+//! A table whose changes are followed: they are read into staging tables and applied in one transaction; where they will not do,
+//! the whole table is copied.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use chrono::Utc;
+
+use super::sink::{ChunkResult, Sink};
+use super::staging::drop_staging;
+use super::table::{Basis, Staged, losses};
+use super::{Context, permit};
+use crate::model::error::{Error, Kind, Result};
+use crate::model::position::Tracking;
+use crate::model::stage::Stage;
+use crate::model::state::TableState;
+use crate::plan::why_full::{self, WhyFull};
+use crate::plan::{SwapMethod, TablePlan, incremental};
+use crate::proof::witness::sample::{self, Scope};
+use crate::report::progress::Step;
+use crate::report::{ChangesReport, TableOutcome, TableReport};
+use crate::sources::{Reader, RowSink as _, Source};
+use crate::targets::{Applied, ChangeSet, ChangedRows, Lease as _, ProvenRange, Staging, Target};
+
+/// What came of following a table's changes.
+pub enum Followed {
+    Applied,
+    /// The table must be copied whole.
+    Whole(WhyFull),
+}
+
+/// Applies what changed since the state, if that is enough. The report is filled in as far as it went.
+pub async fn follow<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    table: &Arc<TablePlan>,
+    stagings: [Staging; 2],
+    lease: &T::Lease,
+    report: &mut TableReport,
+) -> Staged<Followed> {
+    let state = match why_full::by_state(table, context.states.get(&table.target), Utc::now()) {
+        Ok(state) => state.clone(),
+        Err(why) => return Ok(Followed::Whole(why)),
+    };
+    let _permit = permit(&context.tables).await.map_err(|error| (Stage::Load, error))?;
+    let started = Instant::now();
+    context.progress.table_started(&table.target.to_string(), Step::Load, None);
+    let work = Work::new(context, table, &stagings);
+    let followed = work.follow(&state, lease, report).await;
+    if work.has_staging.load(Ordering::Relaxed) {
+        for staging in &stagings {
+            drop_staging(context, staging).await;
+        }
+    }
+    report.stages.total = started.elapsed().as_secs_f64();
+    followed
+}
+
+/// One table's changes on their way.
+struct Work<'a, S: Source, T: Target> {
+    context: &'a Arc<Context<S, T>>,
+    table: &'a Arc<TablePlan>,
+    /// The plan of both staging tables: the table stays, and they never become it.
+    staged: Arc<TablePlan>,
+    keys: Arc<TablePlan>,
+    changed: &'a Staging,
+    gone: &'a Staging,
+    has_staging: AtomicBool,
+}
+
+/// What was read in one state of the source.
+struct Read {
+    tracking: Tracking,
+    /// Nothing where nothing changed.
+    rows: Option<(ChunkResult, ChunkResult)>,
+    range: Option<ProvenRange>,
+}
+
+impl<'a, S: Source, T: Target> Work<'a, S, T> {
+    fn new(context: &'a Arc<Context<S, T>>, table: &'a Arc<TablePlan>, [changed, gone]: &'a [Staging; 2]) -> Self {
+        let mut staged = TablePlan::clone(table);
+        staged.swap.method = SwapMethod::InPlace;
+        let keys = incremental::keys(&staged);
+        Self {
+            context,
+            table,
+            staged: Arc::new(staged),
+            keys: Arc::new(keys),
+            changed,
+            gone,
+            has_staging: AtomicBool::new(false),
+        }
+    }
+
+    async fn follow(&self, state: &TableState, lease: &T::Lease, report: &mut TableReport) -> Staged<Followed> {
+        let (context, name) = (self.context, self.table.target.to_string());
+        let started = Instant::now();
+        let what = format!("{name}: changes");
+        let read = tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => Err(Error::cancelled()),
+            read = context.policy.retry(&what, &mut report.retries, || self.read(state)) => read,
+        };
+        let Read { tracking, rows, range } = match read.map_err(|error| (Stage::Load, error))? {
+            Ok(read) => read,
+            Err(why) => return Ok(Followed::Whole(why)),
+        };
+        report.stages.load = started.elapsed().as_secs_f64();
+        report.stages.read = report.stages.load;
+        if let Some((changed, gone)) = &rows {
+            report.rows = changed.digest.rows + gone.digest.rows;
+            report.bytes = changed.bytes + gone.bytes;
+            report.losses = losses(self.table, &changed.losses);
+        }
+        context.progress.step(&name, Step::Swap);
+        let started = Instant::now();
+        lease.check().await.map_err(|error| (Stage::Lease, error))?;
+        let applied = self.apply(state, &tracking, rows, range.clone(), &mut report.retries).await;
+        report.stages.swap = started.elapsed().as_secs_f64();
+        match applied {
+            Ok(applied) => {
+                report.outcome = TableOutcome::Copied;
+                report.changes = Some(ChangesReport {
+                    why_full: None,
+                    from_version: Some(state.position.version),
+                    to_version: Some(tracking.now.version),
+                    inserted: applied.inserted,
+                    present: applied.present,
+                    deleted: applied.deleted,
+                    proven_ranges: range.as_ref().and_then(|range| match &range.scope {
+                        Scope::Ranges { ranges, of } => Some([ranges.len(), *of]),
+                        Scope::Whole => None,
+                    }),
+                });
+                Ok(Followed::Applied)
+            }
+            Err(error) => {
+                self.forget_if_it_differs(&error).await;
+                Err((Stage::Swap, error))
+            }
+        }
+    }
+
+    /// Rows that did not add up would not do so next time either: then the whole table is copied.
+    async fn forget_if_it_differs(&self, error: &Error) {
+        if error.kind == Kind::Mismatch
+            && let Err(error) = self.context.target.forget(&self.table.target).await
+        {
+            tracing::warn!(table = %self.table.target, error = error.chain(), "what is remembered of the table could not be forgotten");
+        }
+    }
+
+    async fn apply(
+        &self,
+        state: &TableState,
+        tracking: &Tracking,
+        rows: Option<(ChunkResult, ChunkResult)>,
+        range: Option<ProvenRange>,
+        retries: &mut u32,
+    ) -> Result<Applied> {
+        let rows = rows.map(|(changed, _)| changed.digest);
+        let change_set = || ChangeSet {
+            table: self.table,
+            from: state,
+            to: &tracking.now,
+            rows: rows.map(|digest| ChangedRows { changed: self.changed, digest, gone: self.gone, keys: &self.keys }),
+            range: range.clone(),
+        };
+        let what = format!("{}: applying changes", self.table.target);
+        let apply = async || {
+            let changes = change_set();
+            self.context.while_target_answers(self.context.target.apply(&changes)).await
+        };
+        self.context.policy.retry(&what, retries, apply).await
+    }
+
+    /// One try: one state of the source, and staging tables made anew.
+    async fn read(&self, state: &TableState) -> Result<std::result::Result<Read, WhyFull>> {
+        let context = self.context;
+        let _permit = permit(&context.readers).await?;
+        let mut reader = context.take_reader().await?;
+        let result = self.read_over(&mut reader, state).await;
+        match &result {
+            Ok(_) => {
+                reader.commit().await?;
+                context.give_back(reader).await;
+            }
+            Err(error) => context.after(error).await,
+        }
+        result
+    }
+
+    async fn read_over(
+        &self,
+        reader: &mut S::Reader,
+        state: &TableState,
+    ) -> Result<std::result::Result<Read, WhyFull>> {
+        let context = self.context;
+        reader.begin().await?;
+        let tracking = reader.tracking(self.table).await?;
+        if let Err(why) = why_full::by_source(state, tracking.as_ref()) {
+            return Ok(Err(why));
+        }
+        let (Some(tracking), Some(changes)) = (tracking, context.source.changes(&state.position)) else {
+            return Ok(Err(WhyFull::Untracked));
+        };
+        // Where no transaction was committed since, nothing can have changed.
+        if tracking.now.version == state.position.version || !reader.has_changes(self.table, &state.position).await? {
+            return Ok(Ok(Read { tracking, rows: None, range: None }));
+        }
+        self.has_staging.store(true, Ordering::Relaxed);
+        context.while_target_answers(context.target.create_staging(&self.staged, self.changed)).await?;
+        context.while_target_answers(context.target.create_staging(&self.keys, self.gone)).await?;
+        let changed = self.read_unit(reader, &self.staged, &changes.changed, Some(self.changed)).await?;
+        let gone = self.read_unit(reader, &self.keys, &changes.gone, Some(self.gone)).await?;
+        let range = self.range(reader, state).await?;
+        Ok(Ok(Read { tracking, rows: Some((changed, gone)), range }))
+    }
+
+    /// Reads the range whose turn it is, in the same state of the source.
+    async fn range(&self, reader: &mut S::Reader, state: &TableState) -> Result<Option<ProvenRange>> {
+        let (Some(parts), Some(key)) = (self.table.prove, &self.table.witness_key) else { return Ok(None) };
+        let extremes = if sample::needs_no_extremes(key) { None } else { reader.extremes(self.table, key).await? };
+        let Some(mut ranges) = sample::cut(parts, key, extremes) else { return Ok(None) };
+        let of = ranges.len();
+        let range = ranges.swap_remove(usize::try_from(state.applied).unwrap_or_default() % of);
+        let Some(unit) = self.context.source.range(range.clone()) else { return Ok(None) };
+        let mut plan = TablePlan::clone(self.table);
+        plan.chunk_key = vec![key.clone()];
+        let read = self.read_unit(reader, &plan, &unit, None).await?;
+        Ok(Some(ProvenRange { scope: Scope::Ranges { ranges: vec![range], of }, digest: read.digest }))
+    }
+
+    /// Into a staging table, or only for the digest.
+    async fn read_unit(
+        &self,
+        reader: &mut S::Reader,
+        plan: &TablePlan,
+        unit: &S::Unit,
+        staging: Option<&Staging>,
+    ) -> Result<ChunkResult> {
+        let context = self.context;
+        let name = self.table.target.to_string();
+        let loader = match staging {
+            Some(staging) => Some(context.target.open_chunk(plan, staging).await?),
+            None => None,
+        };
+        let tell = |rows: u64, bytes: u64| context.progress.rows(&name, rows, bytes);
+        let encoder = context.target.encoder(plan);
+        let mut sink = Sink::new(encoder, loader, &context.memory, context.limits.stall_timeout, &tell);
+        reader.read(plan, unit, &mut sink).await?;
+        if sink.is_full() {
+            sink.flush().await?;
+        }
+        sink.finish().await
+    }
+}
+
+/// After a table was copied whole and swapped in: what the next run goes on from. Where it cannot be written down the copy is as good, and
+/// the next one is whole again.
+pub async fn remember<S: Source, T: Target>(
+    context: &Context<S, T>,
+    table: &TablePlan,
+    basis: Basis,
+    report: &mut TableReport,
+) {
+    let Some(tracking) = basis.tracking else {
+        report.warnings.push(format!("the next run copies the whole table again: {}", WhyFull::Untracked));
+        return;
+    };
+    if let Some(changes) = &mut report.changes {
+        changes.to_version = Some(tracking.now.version);
+    }
+    let state = TableState {
+        position: tracking.now,
+        fingerprint: incremental::fingerprint(table),
+        digest: basis.digest,
+        applied: 0,
+        full_at: Utc::now(),
+    };
+    let what = format!("{}: remembering how far it was copied", table.target);
+    let remember = || context.target.remember(&table.target, &state);
+    if let Err(error) = context.policy.retry(&what, &mut report.retries, remember).await {
+        report.warnings.push(format!("the next run copies the whole table again: {}", error.whole()));
+    }
+}

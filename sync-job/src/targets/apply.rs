@@ -1,0 +1,167 @@
+//! What the application of changes has in common on all targets.
+
+use super::Staging;
+use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::position::Position;
+use crate::model::state::TableState;
+use crate::plan::TablePlan;
+use crate::proof::witness::Scope;
+use crate::rows::digest::TableDigest;
+
+/// The changes of one table since its last run, on their way into it.
+#[derive(Debug)]
+pub struct ChangeSet<'a> {
+    pub table: &'a TablePlan,
+    /// What the table holds now, if nobody else writes to it.
+    pub from: &'a TableState,
+    /// What it holds afterwards.
+    pub to: &'a Position,
+    /// Nothing where nothing changed: then only the position moves on.
+    pub rows: Option<ChangedRows<'a>>,
+    /// A range of all rows, changed or not, to be compared once the changes are applied.
+    pub range: Option<ProvenRange>,
+}
+
+/// What the source holds in a range, in the state in which the changes were read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProvenRange {
+    pub scope: Scope,
+    pub digest: TableDigest,
+}
+
+/// Changed rows in staging tables.
+#[derive(Debug)]
+pub struct ChangedRows<'a> {
+    /// Rows that were inserted or changed.
+    pub changed: &'a Staging,
+    /// Of what was read into it.
+    pub digest: TableDigest,
+    /// Keys of rows that are gone, by the plan of [keys](crate::plan::incremental::keys).
+    pub gone: &'a Staging,
+    pub keys: &'a TablePlan,
+}
+
+/// What a change set came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// Rows that the table did not have.
+    pub inserted: u64,
+    /// Rows that it had. Those whose values are the same were not written.
+    pub present: u64,
+    pub deleted: u64,
+    /// Of the whole table, from now on.
+    pub digest: TableDigest,
+}
+
+/// What the target's table held, and holds, under the keys of a change set, all of it in the transaction that applies it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Measured {
+    /// Before, under the keys of changed rows.
+    pub changed: TableDigest,
+    /// Before, under the keys of rows that are gone.
+    pub gone: TableDigest,
+    /// Afterwards, under the keys of changed rows.
+    pub applied: TableDigest,
+    /// Afterwards, the number of rows under the keys of rows that are gone.
+    pub left: u64,
+    /// Afterwards, in the range that is compared.
+    pub range: Option<TableDigest>,
+}
+
+/// The proof of the applied rows, and the running digest: what it was, without the rows that were replaced, and with those that are
+/// there now.
+///
+/// # Errors
+///
+/// `Mismatch` where the target does not hold what was read.
+pub(super) fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Result<Applied> {
+    let (Some(rows), Some(measured)) = (&changes.rows, measured) else {
+        return Ok(Applied { inserted: 0, present: 0, deleted: 0, digest: changes.from.digest });
+    };
+    let table = &changes.table.target;
+    let mismatch = |what: String| Err(Error::new(Side::Target, Kind::Mismatch, format!("{table}: {what}")));
+    if measured.applied != rows.digest {
+        return mismatch(format!(
+            "of {} changed rows the table holds {} after they were applied, or other values",
+            rows.digest.rows, measured.applied.rows
+        ));
+    }
+    if measured.left > 0 {
+        return mismatch(format!("{} rows that are gone at the source are still there", measured.left));
+    }
+    if let (Some(wanted), Some(found)) = (&changes.range, measured.range)
+        && wanted.digest != found
+    {
+        return mismatch(format!(
+            "in the range that this run compared, the source has {} rows and the table {}, or other values; somebody else writes to the \
+             table, or an earlier run left it so",
+            wanted.digest.rows, found.rows
+        ));
+    }
+    let rest = changes.from.digest.without(measured.changed).and_then(|rest| rest.without(measured.gone));
+    let Some(mut digest) = rest else {
+        return mismatch("more rows were replaced than the last run left: somebody else writes to it".to_owned());
+    };
+    digest.merge(measured.applied);
+    Ok(Applied {
+        inserted: measured.applied.rows.saturating_sub(measured.changed.rows),
+        present: measured.changed.rows,
+        deleted: measured.gone.rows,
+        digest,
+    })
+}
+
+/// What is remembered of the table from now on.
+pub(super) fn written(changes: &ChangeSet<'_>, applied: &Applied) -> TableState {
+    TableState {
+        position: changes.to.clone(),
+        digest: applied.digest,
+        applied: changes.from.applied + u64::from(changes.rows.is_some()),
+        ..changes.from.clone()
+    }
+}
+
+/// An error where somebody else has moved the table on, so that the change set belongs to no state that is there.
+pub(super) fn refuse_moved(changes: &ChangeSet<'_>, found: Option<&TableState>) -> Result<()> {
+    if found.is_some_and(|found| found == changes.from) {
+        return Ok(());
+    }
+    let message =
+        format!("{}: another run has changed the table, or its state, since this run began", changes.table.target);
+    Err(Error::new(Side::Target, Kind::Conflict, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::model::schema::TableName;
+
+    #[test]
+    fn the_running_digest_is_what_was_there_less_what_went_and_what_came() {
+        let of = |rows, sum| TableDigest { rows, sum };
+        let position = Position { version: 1, history: "h".into() };
+        let from = TableState {
+            position: position.clone(),
+            fingerprint: String::new(),
+            digest: of(10, 100),
+            applied: 0,
+            full_at: DateTime::UNIX_EPOCH,
+        };
+        let table = crate::proof::witness::fixture::table(Vec::new());
+        let staging = Staging { name: TableName::new("s", "t") };
+        let rows = |digest| Some(ChangedRows { changed: &staging, digest, gone: &staging, keys: &table });
+        let prove = |rows, measured| {
+            prove(&ChangeSet { table: &table, from: &from, to: &position, rows, range: None }, measured)
+        };
+        let measured = Measured { changed: of(2, 30), gone: of(1, -5), applied: of(3, 7), left: 0, range: None };
+        let applied = prove(rows(of(3, 7)), Some(measured)).unwrap();
+        assert_eq!(applied, Applied { inserted: 1, present: 2, deleted: 1, digest: of(10, 82) });
+        let kind = |rows, measured| prove(rows, Some(measured)).unwrap_err().kind;
+        assert_eq!(kind(rows(of(3, 8)), measured), Kind::Mismatch);
+        assert_eq!(kind(rows(of(3, 7)), Measured { left: 1, ..measured }), Kind::Mismatch);
+        assert_eq!(kind(rows(of(3, 7)), Measured { gone: of(9, 0), ..measured }), Kind::Mismatch);
+        assert_eq!(prove(None, None).unwrap().digest, of(10, 100));
+    }
+}

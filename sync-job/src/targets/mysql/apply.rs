@@ -1,0 +1,106 @@
+//! Changed rows into a table that stays, in one transaction with what is remembered of it. No statement in it commits implicitly.
+
+use mysql_async::Conn;
+
+use super::connect::{OUR_TIME_ZONE, close, execute, only_row};
+use super::in_place::{Merge, refuse_orphans};
+use super::preserved::texts;
+use super::quote::{identifier, list, qualified};
+use super::{MySql, digest, sql, state, witness};
+use crate::connect::retry;
+use crate::model::error::{Kind, Result};
+use crate::model::schema::TableName;
+use crate::model::state::TableState;
+use crate::plan::TablePlan;
+use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, Measured};
+use crate::targets::ranges::condition;
+
+pub(super) async fn apply(target: &MySql, changes: &ChangeSet<'_>) -> Result<Applied> {
+    let mut connection = target.connect().await?;
+    execute(&mut connection, "START TRANSACTION").await?;
+    // Dropping the connection rolls back.
+    let (applied, written) = transaction(target, &mut connection, changes).await?;
+    match execute(&mut connection, "COMMIT").await {
+        Err(lost) if retry::is_reply_lost(lost.kind) => {
+            drop(connection);
+            state::resolve(target, &changes.table.target, &written, lost).await?;
+        }
+        result => {
+            result?;
+            close(connection).await;
+        }
+    }
+    Ok(applied)
+}
+
+async fn transaction(target: &MySql, connection: &mut Conn, changes: &ChangeSet<'_>) -> Result<(Applied, TableState)> {
+    let (table, name) = (changes.table, &changes.table.target);
+    let found = state::lock(target, connection, name).await?;
+    apply::refuse_moved(changes, found.as_ref())?;
+    let measured = match &changes.rows {
+        Some(rows) => {
+            let mut measured = rows_into(connection, table, rows).await?;
+            if let Some(range) = &changes.range {
+                let condition = condition(table, &range.scope, identifier, witness::literal);
+                let digest = sql::digest(table, name, &texts(connection, name).await?);
+                measured.range =
+                    Some(digest::part(connection, &digest, name, &format!("{condition} FOR UPDATE")).await?);
+            }
+            Some(measured)
+        }
+        None => None,
+    };
+    let applied = apply::prove(changes, measured)?;
+    let written = apply::written(changes, &applied);
+    state::write(target, connection, name, &written).await?;
+    Ok((applied, written))
+}
+
+/// What is measured is locked: a plain read would see the rows of the transaction's beginning, and others may have written since.
+async fn rows_into(connection: &mut Conn, table: &TablePlan, rows: &ChangedRows<'_>) -> Result<Measured> {
+    let (changed, gone) = (&rows.changed.name, &rows.gone.name);
+    let (of_changed, of_gone) = (under_keys(rows.keys, changed), under_keys(rows.keys, gone));
+    let digest = sql::digest(table, &table.target, &texts(connection, &table.target).await?);
+    let measure = async |connection: &mut Conn, condition: &str| {
+        digest::part(connection, &digest, &table.target, &format!("{condition} FOR UPDATE")).await
+    };
+    let before_changed = measure(connection, &of_changed).await?;
+    let before_gone = measure(connection, &of_gone).await?;
+    let own = qualified(&table.target);
+    // What triggers write down as now is the server's time.
+    execute(connection, "SET SESSION time_zone = @@GLOBAL.time_zone").await?;
+    execute(connection, &format!("DELETE FROM {own} WHERE {of_gone}")).await?;
+    if let Some(merge) = Merge::of(connection, table, changed).await? {
+        merge_rows(connection, table, &merge).await?;
+    }
+    execute(connection, &format!("SET SESSION {OUR_TIME_ZONE}")).await?;
+    let applied = measure(connection, &of_changed).await?;
+    let left = only_row(connection, &format!("SELECT COUNT(*) FROM {own} WHERE {of_gone} FOR UPDATE")).await?;
+    Ok(Measured { changed: before_changed, gone: before_gone, applied, left, range: None })
+}
+
+/// Touches the rows that differ and no others.
+async fn merge_rows(connection: &mut Conn, table: &TablePlan, merge: &Merge) -> Result<()> {
+    if let Some(update) = &merge.update_changed {
+        match execute(connection, update).await {
+            // Rows that exchange a value of a second unique key collide half way: they have to leave together and come back, and rows
+            // that refer to them are checked when all is done. The failed statement has left nothing.
+            Err(error) if error.kind == Kind::Data => {
+                execute(connection, "SET SESSION foreign_key_checks = 0").await?;
+                execute(connection, &merge.delete_changed).await?;
+                execute(connection, &merge.insert_missing).await?;
+                execute(connection, "SET SESSION foreign_key_checks = 1").await?;
+                return refuse_orphans(connection, &table.target, &[]).await;
+            }
+            result => result?,
+        }
+    }
+    execute(connection, &merge.insert_missing).await
+}
+
+/// The condition of rows whose key is in a staging table.
+fn under_keys(keys: &TablePlan, staging: &TableName) -> String {
+    let names = list(keys.columns.iter().map(|column| &column.target));
+    let staged: Vec<String> = keys.columns.iter().map(|column| format!("s.{}", identifier(&column.target))).collect();
+    format!("({names}) IN (SELECT {} FROM {} AS s)", staged.join(", "), qualified(staging))
+}

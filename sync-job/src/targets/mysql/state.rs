@@ -1,0 +1,148 @@
+//! What is remembered between runs, in a table of the target. It is made by the first run that needs it.
+
+use std::collections::HashMap;
+
+use mysql_async::Conn;
+
+use super::MySql;
+use super::connect::{close, execute, rows};
+use super::quote::{literal, qualified};
+use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::schema::TableName;
+use crate::model::state::TableState;
+use crate::targets::commit::{self, CommitState};
+use crate::targets::state_row::{self, COLUMNS, FORMAT};
+
+pub(super) fn table(target: &MySql) -> TableName {
+    TableName::new(target.config.state.as_deref().unwrap_or(&target.config.database), state_row::TABLE)
+}
+
+fn key(table: &TableName) -> String {
+    format!("target_schema = {} AND target_table = {}", literal(&table.schema), literal(&table.name))
+}
+
+fn selected() -> String {
+    COLUMNS.map(|name| format!("CAST({name} AS CHAR)")).join(", ")
+}
+
+fn state(texts: &[Option<String>]) -> Result<TableState> {
+    let lacking = || Error::new(Side::Target, Kind::Internal, format!("a row of {} lacks a value", state_row::TABLE));
+    let texts: Option<Vec<String>> = texts.iter().cloned().collect();
+    state_row::read(texts.ok_or_else(lacking)?.try_into().map_err(|_| lacking())?)
+}
+
+async fn exists(connection: &mut Conn, table: &TableName) -> Result<bool> {
+    let query = format!(
+        "SELECT 1 FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
+        literal(&table.schema),
+        literal(&table.name)
+    );
+    Ok(!rows::<i64>(connection, &query).await?.is_empty())
+}
+
+pub(super) async fn recall(target: &MySql) -> Result<HashMap<TableName, TableState>> {
+    let mut connection = target.connect().await?;
+    let own = table(target);
+    let mut found = HashMap::new();
+    if exists(&mut connection, &own).await? {
+        let query = format!(
+            "SELECT target_schema, target_table, {} FROM {} WHERE job = {} AND format = {FORMAT} AND version IS NOT NULL",
+            selected(),
+            qualified(&own),
+            literal(&target.job)
+        );
+        for row in rows::<Vec<Option<String>>>(&mut connection, &query).await? {
+            if let [Some(schema), Some(name), rest @ ..] = row.as_slice() {
+                found.insert(TableName::new(schema, name), state(rest)?);
+            }
+        }
+    }
+    close(connection).await;
+    Ok(found)
+}
+
+pub(super) async fn forget(target: &MySql, name: &TableName) -> Result<()> {
+    let own = table(target);
+    let (table, job, run) = (qualified(&own), literal(&target.job), literal(&target.run_id));
+    target
+        .run(&[
+            format!(
+                "CREATE TABLE IF NOT EXISTS {table} (target_schema varchar(64) NOT NULL, target_table varchar(64) NOT NULL, \
+                 job varchar(64) NOT NULL, run_id varchar(255) NOT NULL, format smallint NOT NULL, version bigint, history text, \
+                 fingerprint varchar(64), digest_rows bigint, applied bigint, digest_sum decimal(40, 0), full_at bigint, \
+                 PRIMARY KEY (target_schema, target_table)) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+            ),
+            format!(
+                "INSERT INTO {table} (target_schema, target_table, job, run_id, format) VALUES ({}, {}, {job}, {run}, {FORMAT}) \
+                 ON DUPLICATE KEY UPDATE job = {job}, run_id = {run}, format = {FORMAT}, version = NULL",
+                literal(&name.schema),
+                literal(&name.name)
+            ),
+        ])
+        .await
+}
+
+/// `SET` of an UPDATE that writes a state down.
+fn assignments(state: &TableState) -> String {
+    let values = state_row::write(state);
+    let set = COLUMNS.iter().zip(&values).map(|(name, value)| match *name {
+        "history" | "fingerprint" => format!("{name} = {}", literal(value)),
+        name => format!("{name} = {value}"),
+    });
+    set.collect::<Vec<_>>().join(", ")
+}
+
+pub(super) async fn remember(target: &MySql, name: &TableName, state: &TableState) -> Result<()> {
+    let mut connection = target.connect().await?;
+    let own = format!("job = {} AND run_id = {}", literal(&target.job), literal(&target.run_id));
+    let table = qualified(&table(target));
+    execute(&mut connection, &format!("UPDATE {table} SET {} WHERE {} AND {own}", assignments(state), key(name)))
+        .await?;
+    // Rows that an UPDATE does not change count as none.
+    let query = format!("SELECT 1 FROM {table} WHERE {} AND {own} AND version IS NOT NULL", key(name));
+    let done = rows::<i64>(&mut connection, &query).await;
+    close(connection).await;
+    if done?.is_empty() {
+        let message = format!("{name}: another run has taken the table over since it was swapped");
+        return Err(Error::new(Side::Target, Kind::Conflict, message));
+    }
+    Ok(())
+}
+
+/// Within a transaction: what is remembered now. Nobody else can change it before the transaction ends.
+pub(super) async fn lock(target: &MySql, connection: &mut Conn, name: &TableName) -> Result<Option<TableState>> {
+    let query = format!(
+        "SELECT {} FROM {} WHERE {} AND job = {} AND format = {FORMAT} AND version IS NOT NULL FOR UPDATE",
+        selected(),
+        qualified(&table(target)),
+        key(name),
+        literal(&target.job)
+    );
+    rows::<Vec<Option<String>>>(connection, &query).await?.first().map(|row| state(row)).transpose()
+}
+
+/// Within the same transaction.
+pub(super) async fn write(target: &MySql, connection: &mut Conn, name: &TableName, state: &TableState) -> Result<()> {
+    let statement = format!(
+        "UPDATE {} SET {}, run_id = {} WHERE {}",
+        qualified(&table(target)),
+        assignments(state),
+        literal(&target.run_id),
+        key(name)
+    );
+    execute(connection, &statement).await
+}
+
+/// Whether a transaction that wrote this state down was committed, where the reply to its COMMIT was lost: `lost` if not. Reading the row
+/// waits for a transaction that still has it.
+pub(super) async fn resolve(target: &MySql, name: &TableName, written: &TableState, lost: Error) -> Result<()> {
+    let transaction = format!("the transaction that changed {name}");
+    commit::resolve_commit(&transaction, lost, target.config.outage, async || {
+        let mut connection = target.connect().await?;
+        execute(&mut connection, "START TRANSACTION").await?;
+        let found = lock(target, &mut connection, name).await?;
+        close(connection).await;
+        Ok(if found.as_ref() == Some(written) { CommitState::Committed } else { CommitState::RolledBack })
+    })
+    .await
+}

@@ -1,0 +1,177 @@
+//! What is remembered between runs, in a table of the target. It is made by the first run that needs it.
+
+use std::collections::HashMap;
+
+use sqlx::postgres::PgConnection;
+
+use super::connect::{close, execute, only_row, rows};
+use super::quote::{literal, qualified};
+use super::row::Answer;
+use super::{Postgres, make_schema};
+use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::schema::TableName;
+use crate::model::state::TableState;
+use crate::targets::commit::{self, CommitState};
+use crate::targets::state_row::{self, COLUMNS, FORMAT};
+
+/// The schema, where the job file names none.
+const SCHEMA: &str = "stopgap";
+
+pub(super) fn table(target: &Postgres) -> TableName {
+    TableName::new(target.config.state.as_deref().unwrap_or(SCHEMA), state_row::TABLE)
+}
+
+fn key(table: &TableName) -> String {
+    format!("target_schema = {} AND target_table = {}", literal(&table.schema), literal(&table.name))
+}
+
+/// The columns as texts; moments in microseconds since 1970.
+fn selected() -> String {
+    COLUMNS
+        .map(|name| match name {
+            "full_at" => "(extract(epoch FROM full_at) * 1000000)::int8::text AS full_at".to_owned(),
+            name => format!("{name}::text AS {name}"),
+        })
+        .join(", ")
+}
+
+fn state(row: &Answer) -> Result<TableState> {
+    let texts = COLUMNS.iter().map(|name| row.text(name)).collect::<Result<Vec<_>>>()?;
+    let texts = texts.try_into().map_err(|_| Error::new(Side::Target, Kind::Internal, "a state lacks a column"))?;
+    state_row::read(texts)
+}
+
+async fn exists(connection: &mut PgConnection, table: &TableName) -> Result<bool> {
+    let query = format!("SELECT to_regclass({}) IS NOT NULL AS there", literal(&qualified(table)));
+    only_row(connection, &query).await?.flag("there")
+}
+
+pub(super) async fn recall(target: &Postgres) -> Result<HashMap<TableName, TableState>> {
+    let mut connection = target.connect().await?;
+    let own = table(target);
+    let mut found = HashMap::new();
+    if exists(&mut connection, &own).await? {
+        let query = format!(
+            "SELECT target_schema, target_table, {} FROM {} WHERE job = {} AND format = {FORMAT} AND version IS NOT NULL",
+            selected(),
+            qualified(&own),
+            literal(&target.job)
+        );
+        for row in rows(&mut connection, &query).await? {
+            let name = TableName::new(row.text("target_schema")?, row.text("target_table")?);
+            found.insert(name, state(&row)?);
+        }
+    }
+    close(connection).await;
+    Ok(found)
+}
+
+pub(super) async fn forget(target: &Postgres, name: &TableName) -> Result<()> {
+    let mut connection = target.connect().await?;
+    let own = table(target);
+    if !exists(&mut connection, &own).await? {
+        make(&mut connection, &own).await?;
+    }
+    let (table, job, run) = (qualified(&own), literal(&target.job), literal(&target.run_id));
+    let statement = format!(
+        "INSERT INTO {table} (target_schema, target_table, job, run_id, format) VALUES ({}, {}, {job}, {run}, {FORMAT}) \
+         ON CONFLICT (target_schema, target_table) DO UPDATE SET job = {job}, run_id = {run}, format = {FORMAT}, version = NULL",
+        literal(&name.schema),
+        literal(&name.name)
+    );
+    let result = execute(&mut connection, &statement).await;
+    close(connection).await;
+    result
+}
+
+/// Two jobs may make it at once: whoever is second finds it.
+async fn make(connection: &mut PgConnection, own: &TableName) -> Result<()> {
+    make_schema(connection, &own.schema).await?;
+    let statement = format!(
+        "CREATE TABLE IF NOT EXISTS {} (target_schema text NOT NULL, target_table text NOT NULL, job text NOT NULL, \
+         run_id text NOT NULL, format smallint NOT NULL, version bigint, history text, fingerprint text, applied bigint, digest_rows bigint, \
+         digest_sum numeric(40, 0), full_at timestamptz, PRIMARY KEY (target_schema, target_table))",
+        qualified(own)
+    );
+    match execute(connection, &statement).await {
+        Err(_) if exists(connection, own).await? => Ok(()),
+        result => result,
+    }
+}
+
+/// `SET` of an UPDATE that writes a state down.
+fn assignments(state: &TableState) -> String {
+    let values = state_row::write(state);
+    let set = COLUMNS.iter().zip(&values).map(|(name, value)| match *name {
+        "history" | "fingerprint" => format!("{name} = {}", literal(value)),
+        "full_at" => format!("{name} = to_timestamp(0) + {value} * interval '1 microsecond'"),
+        name => format!("{name} = {value}"),
+    });
+    set.collect::<Vec<_>>().join(", ")
+}
+
+pub(super) async fn remember(target: &Postgres, name: &TableName, state: &TableState) -> Result<()> {
+    let mut connection = target.connect().await?;
+    let query = format!(
+        "UPDATE {} SET {} WHERE {} AND job = {} AND run_id = {} RETURNING 1 AS done",
+        qualified(&table(target)),
+        assignments(state),
+        key(name),
+        literal(&target.job),
+        literal(&target.run_id)
+    );
+    let done = rows(&mut connection, &query).await;
+    close(connection).await;
+    if done?.is_empty() {
+        let message = format!("{name}: another run has taken the table over since it was swapped");
+        return Err(Error::new(Side::Target, Kind::Conflict, message));
+    }
+    Ok(())
+}
+
+/// Within a transaction: what is remembered now. Nobody else can change it before the transaction ends.
+pub(super) async fn lock(
+    target: &Postgres,
+    connection: &mut PgConnection,
+    name: &TableName,
+) -> Result<Option<TableState>> {
+    let query = format!(
+        "SELECT {} FROM {} WHERE {} AND job = {} AND format = {FORMAT} AND version IS NOT NULL FOR UPDATE",
+        selected(),
+        qualified(&table(target)),
+        key(name),
+        literal(&target.job)
+    );
+    rows(connection, &query).await?.first().map(state).transpose()
+}
+
+/// Within the same transaction.
+pub(super) async fn write(
+    target: &Postgres,
+    connection: &mut PgConnection,
+    name: &TableName,
+    state: &TableState,
+) -> Result<()> {
+    let statement = format!(
+        "UPDATE {} SET {}, run_id = {} WHERE {}",
+        qualified(&table(target)),
+        assignments(state),
+        literal(&target.run_id),
+        key(name)
+    );
+    execute(connection, &statement).await
+}
+
+/// Whether a transaction that wrote this state down was committed, where the reply to its COMMIT was lost: `lost` if not. Reading the row
+/// waits for a transaction that still has it.
+pub(super) async fn resolve(target: &Postgres, name: &TableName, written: &TableState, lost: Error) -> Result<()> {
+    let transaction = format!("the transaction that changed {name}");
+    commit::resolve_commit(&transaction, lost, target.config.outage, async || {
+        let mut connection = target.connect().await?;
+        execute(&mut connection, "BEGIN").await?;
+        let found = lock(target, &mut connection, name).await?;
+        close(connection).await;
+        Ok(if found.as_ref() == Some(written) { CommitState::Committed } else { CommitState::RolledBack })
+    })
+    .await
+}
