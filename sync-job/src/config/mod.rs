@@ -350,6 +350,31 @@ pub enum Mode {
     Full,
     /// What changed, as SQL Server's Change Tracking tells.
     ChangeTracking,
+    /// What changed, by a column of the type rowversion. It tells nothing of rows that are gone.
+    #[serde(rename = "rowversion")]
+    RowVersion,
+}
+
+impl std::fmt::Display for Mode {
+    /// As the job file has it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Mode::Full => "full",
+            Mode::ChangeTracking => "change-tracking",
+            Mode::RowVersion => "rowversion",
+        })
+    }
+}
+
+/// What becomes of rows that are gone at the source, where changes do not tell of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deletes {
+    /// They are found by counting rows, and by comparing keys where the numbers differ.
+    #[default]
+    Keys,
+    /// They stay on the target.
+    Ignore,
 }
 
 /// How a table is copied: the job's defaults with the table's own settings over them.
@@ -378,6 +403,7 @@ pub struct TableSettings {
     pub variant_type_column: bool,
     pub witness: WitnessPolicy,
     pub mode: Mode,
+    pub deletes: Deletes,
     /// A table of which only changes are copied is copied whole again after this time.
     pub full_every: Duration,
     /// Of a table of which only changes are copied, each run reads one of so many ranges again and compares it; nothing for none.

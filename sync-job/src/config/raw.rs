@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::explain::explain;
 use super::{
-    Auth, ColumnPolicy, Consistency, Engine, ForeignKeyPolicy, IdentityPolicy, IndexPolicy, Intent, LongNames,
+    Auth, ColumnPolicy, Consistency, Deletes, Engine, ForeignKeyPolicy, IdentityPolicy, IndexPolicy, Intent, LongNames,
     MaskedPolicy, Mode, NameCase, NotifyOn, NulPolicy, OnDrift, OutdatedWord, SwapPolicy, TlsMode, UndecodablePolicy,
     WideRows, WitnessPolicy,
 };
@@ -227,6 +227,7 @@ pub struct Table {
     pub variant_type_column: Option<bool>,
     pub witness: Option<WitnessPolicy>,
     pub mode: Option<Mode>,
+    pub deletes: Option<Deletes>,
     pub full_every: Option<String>,
     pub prove: Option<String>,
 }

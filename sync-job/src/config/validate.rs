@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::names::Pattern;
 use super::raw;
 use super::{
-    Auth, Consistency, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Mode, Notify, OutdatedWord, SchemaMapping,
-    Selection, SourceConfig, SwapPolicy, TableConfig, TableSettings, TargetConfig, TargetName, Tls, TlsMode, logins,
-    units,
+    Auth, Consistency, Deletes, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Mode, Notify, OutdatedWord,
+    SchemaMapping, Selection, SourceConfig, SwapPolicy, TableConfig, TableSettings, TargetConfig, TargetName, Tls,
+    TlsMode, logins, units,
 };
 use crate::connect::password::TokenProvider;
 use crate::model::schema::TableName;
@@ -230,6 +230,7 @@ fn defaults(typed: &raw::Tables, consistency: Consistency, swap: SwapPolicy, rea
         variant_type_column: typed.variant_type_column.unwrap_or(false),
         witness: typed.witness.unwrap_or_default(),
         mode: Mode::default(),
+        deletes: Deletes::default(),
         full_every: DEFAULT_FULL_EVERY,
         prove: Some(DEFAULT_PROVE),
     })
@@ -288,6 +289,7 @@ fn table(
             variant_type_column: typed.variant_type_column.unwrap_or(defaults.variant_type_column),
             witness: typed.witness.unwrap_or(defaults.witness),
             mode: typed.mode.unwrap_or(defaults.mode),
+            deletes: typed.deletes.unwrap_or(defaults.deletes),
             full_every: duration(&key("full_every"), typed.full_every.as_deref(), defaults.full_every)?,
             prove: typed.prove.map_or(Ok(defaults.prove), |text| share(&key("prove"), &text))?,
         },

@@ -85,14 +85,32 @@ pub fn job_file(connection: &Connection<'_>, tables: &[SourceTable]) -> String {
                 format!("key {}", columns.join(", "))
             },
         );
-        let _ = writeln!(out, "#   {:<40} {kind}, {rows}, {key}", one_line(&table.name.to_string()));
+        let _ = writeln!(out, "#   {:<40} {kind}, {rows}, {key}{}", one_line(&table.name.to_string()), proposal(table));
     }
     let _ = write!(
         out,
         "\n# [[table]]\n# source = \"dbo.Orders\"\n# target = \"orders\"\n# filter = \"OrderDate >= '2020-01-01'\"\n\
+         # mode = \"change-tracking\"   # copy only what changed; docs/incremental.md\n\
          # [table.target_types]\n# Payload = \"jsonb\"\n"
     );
     out
+}
+
+/// Of so many rows it is worth a thought to copy only what changed.
+const LARGE_ROWS: u64 = 1_000_000;
+
+/// How a large table could be copied faster, with the reason; a person decides.
+fn proposal(table: &SourceTable) -> String {
+    if table.primary_key().is_none() || table.rows.is_none_or(|rows| rows < LARGE_ROWS) {
+        return String::new();
+    }
+    match table.columns.iter().find(|column| column.declared == "rowversion") {
+        Some(column) => {
+            let column = one_line(&column.name);
+            format!("; large, and {column} tells what changed: mode = \"rowversion\" in a [[table]] entry")
+        }
+        None => "; large: with Change Tracking, mode = \"change-tracking\" in a [[table]] entry".to_owned(),
+    }
 }
 
 /// Names may hold anything, line ends included.

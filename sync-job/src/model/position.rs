@@ -16,4 +16,7 @@ pub struct Tracking {
     pub now: Position,
     /// Changes after this version, and after any later one, can be had.
     pub complete_since: i64,
+    /// The version at which the source began to follow the table, where it tells. A table that is emptied without a trace begins anew; at
+    /// the same version that shows in the number of rows alone.
+    pub begins: Option<i64>,
 }

@@ -3,7 +3,7 @@
 use super::{ColumnPlan, Finding, FindingId, Severity, TablePlan};
 use crate::config::{Consistency, Mode};
 use crate::model::logical::LogicalType;
-use crate::model::schema::{IndexKind, SourceKind, SourceTable, TableName};
+use crate::model::schema::{IndexKind, SourceColumn, SourceKind, SourceTable};
 use crate::rows::digest::hash_bytes;
 
 /// Counts up with each change of what a fingerprint, or a stored digest, is made of.
@@ -18,8 +18,15 @@ pub fn refusals(source: &SourceTable, table: &TablePlan) -> Vec<Finding> {
     problems.extend(of_settings(table));
     problems.extend(of_key(source, table));
     problems.extend(table.columns.iter().filter_map(of_column));
-    problems.extend(table.filter.as_deref().and_then(of_filter));
-    problems.into_iter().map(|(problem, remedy)| refusal(&source.name, &problem, remedy)).collect()
+    match (&table.filter, table.mode) {
+        (Some(filter), Mode::ChangeTracking) => problems.extend(of_filter(filter)),
+        (Some(_), _) => problems.push((
+            "a row that leaves the filter keeps its old version on the target".to_owned(),
+            "Leave filter out, or set mode = \"change-tracking\" or \"full\".",
+        )),
+        (None, _) => {}
+    }
+    problems.into_iter().map(|(problem, remedy)| refusal(table, &problem, remedy)).collect()
 }
 
 type Problem = (String, &'static str);
@@ -28,6 +35,12 @@ fn of_settings(table: &TablePlan) -> Vec<Problem> {
     let mut problems = Vec::new();
     if table.kind == SourceKind::View {
         problems.push(("the changes of a view are not tracked".to_owned(), "Copy its tables, or set mode = \"full\"."));
+    }
+    if table.mode == Mode::RowVersion && table.version_column.is_none() {
+        problems.push((
+            "the table has no column of the type rowversion".to_owned(),
+            "ALTER TABLE … ADD row_version rowversion; at the source, or set mode = \"full\".",
+        ));
     }
     if table.consistency != Consistency::Snapshot || table.outside_transactions {
         problems.push((
@@ -44,14 +57,21 @@ pub fn refuse_groups(tables: &mut [TablePlan]) {
         let Some(group) = &table.group else { continue };
         let problem = format!("the table is of the swap group {group}, whose tables are swapped together");
         let remedy = "Take the table out of the group, and set foreign_keys = \"skip\" for it, or set mode = \"full\".";
-        let refusal = refusal(&table.source, &problem, remedy);
+        let refusal = refusal(table, &problem, remedy);
         table.findings.push(refusal);
     }
 }
 
-fn refusal(source: &TableName, problem: &str, remedy: &str) -> Finding {
-    let message = format!("mode = \"change-tracking\": {problem}");
-    Finding::new(FindingId::ChangesUnfit, Severity::Refusal, message, remedy).on(source)
+fn refusal(table: &TablePlan, problem: &str, remedy: &str) -> Finding {
+    let message = format!("mode = \"{}\": {problem}", table.mode);
+    Finding::new(FindingId::ChangesUnfit, Severity::Refusal, message, remedy).on(&table.source)
+}
+
+/// The column by which changes are found. A table has one of the type at most ("rowversion (Transact-SQL)").
+pub fn version_column(source: &SourceTable, mode: Mode) -> Option<String> {
+    let is_version = |column: &&SourceColumn| column.declared == "rowversion";
+    let found = source.columns.iter().find(is_version).map(|column| column.name.clone());
+    found.filter(|_| mode == Mode::RowVersion)
 }
 
 /// Change Tracking tells rows apart by the primary key, as the source compares it. Text and bytes that the source takes for equal
@@ -198,7 +218,7 @@ pub fn keys(table: &TablePlan) -> TablePlan {
 /// speaks of the same columns.
 pub fn fingerprint(table: &TablePlan) -> String {
     let mut parts = vec![FORMAT.to_string(), table.source.to_string(), table.target.to_string()];
-    parts.push(table.filter.clone().unwrap_or_default());
+    parts.extend([table.filter.clone().unwrap_or_default(), table.mode.to_string(), format!("{:?}", table.deletes)]);
     for column in &table.columns {
         let policy = column.policy;
         parts.push(format!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Consistency, Mode, WitnessPolicy};
+use crate::config::{Consistency, Deletes, Mode, WitnessPolicy};
 use crate::model::logical::LogicalType;
 use crate::model::read::ReadPlan;
 use crate::model::schema::{CompanionKind, Identity, IndexKind, SourceKind, TableName};
@@ -41,6 +41,7 @@ pub use finish::{InvisibleSessions, TargetState, finish};
 pub use method::{SwapMethod, SwapPlan, SwapReason};
 pub use names::Named;
 pub use not_created::NotCreated;
+use why_full::WhyFull;
 
 /// What a run would do.
 #[derive(Debug, Clone)]
@@ -138,8 +139,13 @@ pub struct TablePlan {
     pub columns: Vec<ColumnPlan>,
     pub filter: Option<String>,
     pub mode: Mode,
+    pub deletes: Deletes,
+    /// The column that counts up with each change, where the mode follows it.
+    pub version_column: Option<String>,
     /// Of which only changes are copied, is copied whole again after this time.
     pub full_every: Duration,
+    /// What the next run goes on from, or why it copies the table whole as far as that is known; nothing where no changes are followed.
+    pub follows: Option<Result<i64, WhyFull>>,
     /// Each run of changes reads one of so many ranges again; nothing for none.
     pub prove: Option<u64>,
     pub consistency: Consistency,

@@ -96,7 +96,7 @@ mod tests {
     }
 
     fn tracking(version: i64, complete_since: i64, history: &str) -> Tracking {
-        Tracking { now: Position { version, history: history.into() }, complete_since }
+        Tracking { now: Position { version, history: history.into() }, complete_since, begins: None }
     }
 
     #[test]

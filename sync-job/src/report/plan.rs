@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::config::{Consistency, Mode, WitnessPolicy};
+use crate::config::{Consistency, Deletes, Mode, WitnessPolicy};
 use crate::model::human::{bytes, count, counted, hanging, seconds, wrap};
 use crate::model::schema::IndexKind;
 use crate::plan::type_map::PlannedLoss;
@@ -66,7 +66,7 @@ fn render_table(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String, out: &
     let _ = writeln!(out, "{}", wrap(&select(table), "         ", WIDTH));
     let _ = writeln!(out, "  swap   {}: {}", swap(table.swap.method), table.swap.reason);
     let _ = writeln!(out, "  proof  digest of every cell; witness {}", witness(table));
-    if table.mode == Mode::ChangeTracking {
+    if table.mode != Mode::Full {
         let _ = writeln!(out, "  mode   {}", changes(table));
     }
     if let Some(group) = &table.group {
@@ -143,9 +143,17 @@ fn changes(table: &TablePlan) -> String {
         (Some(_), None) => "no key cuts it into ranges to compare".to_owned(),
         (None, _) => "nothing but the applied rows is compared".to_owned(),
     };
-    format!(
-        "what changed, by Change Tracking; whole the first time, after {whole}, and where changes will not do; {proof}"
-    )
+    let by = match (&table.version_column, table.deletes) {
+        (Some(column), Deletes::Keys) => format!("the rowversion {column}, with rows that are gone by their keys"),
+        (Some(column), Deletes::Ignore) => format!("the rowversion {column}; rows that are gone stay"),
+        (None, _) => "Change Tracking".to_owned(),
+    };
+    let next = match table.follows {
+        Some(Ok(version)) => format!("goes on from version {version}"),
+        Some(Err(why)) => format!("copied whole next: {why}"),
+        None => "whole the first time".to_owned(),
+    };
+    format!("what changed, by {by}; {next}; whole after {whole}, and where changes will not do; {proof}")
 }
 
 fn swap(method: SwapMethod) -> &'static str {
@@ -218,6 +226,9 @@ fn table_json(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String) -> Value
         "rows": table.rows,
         "bytes": table.bytes,
         "consistency": table.consistency,
+        "mode": table.mode,
+        "from_version": table.follows.and_then(Result::ok),
+        "why_full": table.follows.and_then(Result::err),
         "chunks": table.chunks,
         "chunking": table.chunking,
         "select": select(table),

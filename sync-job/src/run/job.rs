@@ -11,14 +11,14 @@ use tokio_util::sync::CancellationToken;
 use super::deadline::Deadline;
 use super::pipeline::{self, Context, Known};
 use super::views::Views;
-use crate::config::{Consistency, JobConfig, Pattern, WitnessPolicy};
+use crate::config::{Consistency, JobConfig, Mode, Pattern, WitnessPolicy};
 use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::human;
 use crate::model::schema::TableName;
 use crate::model::stage::Stage;
 use crate::model::state::TableState;
-use crate::plan::{self, RunPlan, Severity, TablePlan, precheck};
+use crate::plan::{self, RunPlan, Severity, TablePlan, precheck, why_full};
 use crate::proof::witness::Turn;
 use crate::report::progress::Progress;
 use crate::report::{Command, Failure, RunReport};
@@ -96,6 +96,13 @@ impl<S: Source, T: Target> Job<S, T> {
         plan.findings.extend(findings);
         plan.findings.extend(precheck::judge(config, &target_facts, &missing));
         plan.add(self.target.warnings(&plan.tables).await?);
+        if plan.tables.iter().any(|table| table.mode != Mode::Full) {
+            let states = self.target.recall().await?;
+            for table in plan.tables.iter_mut().filter(|table| table.mode != Mode::Full) {
+                let state = why_full::by_state(table, states.get(&table.target), Utc::now());
+                table.follows = Some(state.map(|state| state.position.version));
+            }
+        }
         Ok(Planned { plan, facts })
     }
 

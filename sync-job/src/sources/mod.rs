@@ -81,20 +81,28 @@ pub trait Source: Send + Sync + 'static {
         None
     }
 
-    /// What became of a table's rows since a position that [`Reader::tracking`] told. Nothing where the source never tells.
-    fn changes(&self, since: &Position) -> Option<Changes<Self::Unit>> {
-        let _ = since;
+    /// What became of a table's rows since a position that [`Reader::begin_tracked`] told. Nothing where the source never tells.
+    fn changes(&self, table: &TablePlan, since: &Position) -> Option<Changes<Self::Unit>> {
+        let _ = (table, since);
         None
     }
 }
 
-/// What became of a table's rows since a position, in two units.
+/// What became of a table's rows since a position.
 #[derive(Debug)]
 pub struct Changes<U> {
     /// Rows that were inserted or changed, as they are now.
     pub changed: U,
-    /// The keys of rows that are gone, read with a plan of the [key alone](crate::plan::incremental::keys).
-    pub gone: U,
+    pub gone: Gone<U>,
+}
+
+/// How a source tells of rows that are gone. Keys are read with a plan of the [key alone](crate::plan::incremental::keys).
+#[derive(Debug)]
+pub enum Gone<U> {
+    /// The keys of rows that are gone.
+    Keys(U),
+    /// Not at all: these are the keys of rows that are there.
+    Unless(U),
 }
 
 /// One connection, reading one unit at a time.
@@ -110,14 +118,17 @@ pub trait Reader: Send + 'static {
     /// The units that the table is read in; [`TablePlan::chunks`] says how many are aimed at.
     fn units(&mut self, table: &TablePlan) -> impl Future<Output = Result<Vec<Self::Unit>>> + Send;
 
-    /// How far the table's changes are known in the state that the transaction sees. Nothing where they are not tracked, or not shown to
-    /// this login.
-    fn tracking(&mut self, table: &TablePlan) -> impl Future<Output = Result<Option<Tracking>>> + Send {
+    /// As [`Reader::begin`], and how far the table's changes are known in the state that the transaction sees. Nothing where they are not
+    /// tracked, or not shown to this login.
+    fn begin_tracked(&mut self, table: &TablePlan) -> impl Future<Output = Result<Option<Tracking>>> + Send {
         let _ = table;
-        std::future::ready(Ok(None))
+        async {
+            self.begin().await?;
+            Ok(None)
+        }
     }
 
-    /// Whether anything may have changed in the table since. Asked in the same transaction, where all changes since are known.
+    /// Whether any row may have been inserted or changed since. Asked in the same transaction, where all changes since are known.
     fn has_changes(&mut self, table: &TablePlan, since: &Position) -> impl Future<Output = Result<bool>> + Send {
         let _ = (table, since);
         std::future::ready(Ok(true))
@@ -130,6 +141,11 @@ pub trait Reader: Send + 'static {
         unit: &Self::Unit,
         sink: &mut S,
     ) -> impl Future<Output = Result<()>> + Send;
+
+    /// The number of rows.
+    fn count(&mut self, table: &TablePlan) -> impl Future<Output = Result<u64>> + Send {
+        self.count_up_to(table, u64::MAX)
+    }
 
     /// The number of rows, if it is less than `most`; else `most`.
     fn count_up_to(&mut self, table: &TablePlan, most: u64) -> impl Future<Output = Result<u64>> + Send;

@@ -20,6 +20,8 @@ pub struct ChangeSet<'a> {
     pub rows: Option<ChangedRows<'a>>,
     /// A range of all rows, changed or not, to be compared once the changes are applied.
     pub range: Option<ProvenRange>,
+    /// How many rows the source has, where it was counted.
+    pub rows_at_source: Option<u64>,
 }
 
 /// What the source holds in a range, in the state in which the changes were read.
@@ -36,9 +38,25 @@ pub struct ChangedRows<'a> {
     pub changed: &'a Staging,
     /// Of what was read into it.
     pub digest: TableDigest,
-    /// Keys of rows that are gone, by the plan of [keys](crate::plan::incremental::keys).
-    pub gone: &'a Staging,
+    /// Keys by which rows that are gone are known, by the plan of [keys](crate::plan::incremental::keys); nothing where none is, or where they stay.
+    pub gone: Option<GoneRows<'a>>,
     pub keys: &'a TablePlan,
+}
+
+/// Keys in a staging table.
+#[derive(Debug, Clone, Copy)]
+pub enum GoneRows<'a> {
+    /// Of rows that are gone.
+    Keys(&'a Staging),
+    /// Of rows that are there: all others are gone.
+    Unless(&'a Staging),
+}
+
+impl GoneRows<'_> {
+    pub fn staging(&self) -> &Staging {
+        let (GoneRows::Keys(staging) | GoneRows::Unless(staging)) = self;
+        staging
+    }
 }
 
 /// What a change set came to.
@@ -103,6 +121,14 @@ pub(super) fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Resu
         return mismatch("more rows were replaced than the last run left: somebody else writes to it".to_owned());
     };
     digest.merge(measured.applied);
+    if let Some(wanted) = changes.rows_at_source
+        && wanted != digest.rows
+    {
+        return mismatch(format!(
+            "the source has {wanted} rows, and the table {} after the changes were applied",
+            digest.rows
+        ));
+    }
     Ok(Applied {
         inserted: measured.applied.rows.saturating_sub(measured.changed.rows),
         present: measured.changed.rows,
@@ -151,9 +177,12 @@ mod tests {
         };
         let table = crate::proof::witness::fixture::table(Vec::new());
         let staging = Staging { name: TableName::new("s", "t") };
-        let rows = |digest| Some(ChangedRows { changed: &staging, digest, gone: &staging, keys: &table });
+        let rows = |digest| Some(ChangedRows { changed: &staging, digest, gone: None, keys: &table });
         let prove = |rows, measured| {
-            prove(&ChangeSet { table: &table, from: &from, to: &position, rows, range: None }, measured)
+            prove(
+                &ChangeSet { table: &table, from: &from, to: &position, rows, range: None, rows_at_source: None },
+                measured,
+            )
         };
         let measured = Measured { changed: of(2, 30), gone: of(1, -5), applied: of(3, 7), left: 0, range: None };
         let applied = prove(rows(of(3, 7)), Some(measured)).unwrap();

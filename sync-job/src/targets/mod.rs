@@ -27,7 +27,7 @@ mod ranges;
 mod state_row;
 mod swap;
 
-pub use apply::{Applied, ChangeSet, ChangedRows, ProvenRange};
+pub use apply::{Applied, ChangeSet, ChangedRows, GoneRows, ProvenRange};
 pub use buffer::BudgetedBuffer;
 pub use load::ChunkLoader;
 
@@ -152,6 +152,14 @@ pub trait Target: Send + Sync + 'static {
 
     /// After the swap: what the table holds now. An error where another run has forgotten it since.
     fn remember(&self, table: &TableName, state: &TableState) -> impl Future<Output = Result<()>> + Send;
+
+    /// How many rows of the table have their key in a staging table.
+    fn count_present(
+        &self,
+        table: &TablePlan,
+        keys: &TablePlan,
+        staging: &Staging,
+    ) -> impl Future<Output = Result<u64>> + Send;
 
     /// Changes the rows of a table, and what is remembered of it, in one transaction that proves both. Where the reply to its COMMIT is lost
     /// it finds out what became of it.

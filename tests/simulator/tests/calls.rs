@@ -112,3 +112,23 @@ fn an_error_of_class_20_and_more_ends_the_connection() {
     assert_eq!(error(&client.message()), 823);
     assert!(client.is_closed());
 }
+
+#[test]
+fn a_database_goes_back_to_what_was_kept() {
+    let simulator = Simulator::start();
+    let mut client = simulator.client();
+    let mut said = |sql: &str| {
+        client.batch(sql);
+        client.message()
+    };
+    said("ALTER DATABASE shop SET CHANGE_TRACKING = ON; CREATE TABLE t (a int NOT NULL PRIMARY KEY)");
+    said("ALTER TABLE t ENABLE CHANGE_TRACKING; INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)");
+    said("EXEC simulator_backup 'kept'");
+    said("INSERT INTO t VALUES (3)");
+    said("EXEC simulator_retention_passes");
+    let versions = "SELECT CAST(CHANGE_TRACKING_CURRENT_VERSION() * 10 + CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID('t')) AS int) FROM t WHERE a = 1";
+    assert_eq!(answer(&said(versions)), 33);
+    said("EXEC simulator_restore 'kept'");
+    assert_eq!(answer(&said(versions)), 20);
+    assert_eq!(error(&said("EXEC simulator_restore 'other'")), 3201);
+}

@@ -104,6 +104,84 @@ async fn each_change_arrives_once(engine: Engine) {
     verified.unwrap();
 }
 
+/// A database with rows that have a rowversion.
+async fn versioned() -> TestSource {
+    let source = orders().await;
+    source.run("ALTER TABLE dbo.orders ADD row_version rowversion NOT NULL").await.unwrap();
+    source
+}
+
+fn by_version(source: &TestSource, target: &TestTarget, more: &str) -> Job {
+    let sections = format!(
+        "[[table]]\nsource = \"dbo.orders\"\nmode = \"rowversion\"\nexclude_columns = [\"row_version\"]\n{more}"
+    );
+    Job::new(source, target).unwrap().source("consistency = \"snapshot\"").sections(&sections)
+}
+
+async fn changes_are_found_by_a_rowversion(engine: Engine) {
+    let source = versioned().await;
+    let target = TestTarget::on(engine).unwrap();
+    let job = by_version(&source, &target, "prove = \"1/1\"");
+    assert_eq!(run(&job)["changes"]["why_full"], "no_state");
+    assert_alike(&source, &target).await;
+    assert_eq!(run(&job)["rows"], 0, "nothing changed");
+
+    // Inserted and changed alone: no key is read.
+    source
+        .run("INSERT INTO dbo.orders (shop, id, code, note, amount) VALUES (3, 1, 31, N'new', 6.5);\nUPDATE dbo.orders SET amount = 99 WHERE code = 11")
+        .await
+        .unwrap();
+    let found = run(&job);
+    assert_eq!((&found["changes"]["inserted"], &found["changes"]["deleted"]), (&1.into(), &0.into()), "{found}");
+    assert_alike(&source, &target).await;
+
+    // As many gone as new ones, a changed key, and rows that are gone alone.
+    for sql in [
+        "DELETE FROM dbo.orders WHERE code = 12;\nINSERT INTO dbo.orders (shop, id, code, note, amount) VALUES (4, 1, 41, NULL, 0)",
+        "UPDATE dbo.orders SET id = 77 WHERE code = 13",
+        "DELETE FROM dbo.orders WHERE shop = 2",
+        "TRUNCATE TABLE dbo.orders",
+    ] {
+        source.run(sql).await.unwrap();
+        let found = run(&job);
+        assert_eq!(found["changes"]["why_full"], Value::Null, "{sql}: {found}");
+        assert_alike(&source, &target).await;
+    }
+    job.command("verify", &[]).unwrap().expect_code(0).unwrap();
+}
+
+async fn a_version_that_was_given_before_the_last_run_and_committed_after_it_is_not_missed(engine: Engine) {
+    let source = versioned().await;
+    let target = TestTarget::on(engine).unwrap();
+    let job = by_version(&source, &target, "");
+    run(&job);
+    let mut writer = source.address.connect(&source.database).await.unwrap();
+    let mut write =
+        async |sql: &'static str| writer.simple_query(sql).await.unwrap().into_results().await.map(drop).unwrap();
+    write("BEGIN TRANSACTION; UPDATE dbo.orders SET note = N'early' WHERE code = 11").await;
+    // Later versions are committed, and copied, while the earlier one is open.
+    source.run("UPDATE dbo.orders SET note = N'late' WHERE code = 21").await.unwrap();
+    assert_eq!(run(&job)["rows"], 1);
+    assert_eq!(target.rows("SELECT note FROM orders WHERE code IN (11, 21) ORDER BY code").unwrap(), ["a", "late"]);
+    write("COMMIT TRANSACTION").await;
+    run(&job);
+    assert_alike(&source, &target).await;
+}
+
+async fn rows_that_are_gone_may_stay(engine: Engine) {
+    let source = versioned().await;
+    let target = TestTarget::on(engine).unwrap();
+    let job = by_version(&source, &target, "deletes = \"ignore\"\nprove = \"1/1\"");
+    run(&job);
+    source
+        .run("DELETE FROM dbo.orders WHERE shop = 2;\nUPDATE dbo.orders SET amount = 1 WHERE code = 11")
+        .await
+        .unwrap();
+    let found = run(&job);
+    assert_eq!((&found["changes"]["deleted"], &found["changes"]["present"]), (&0.into(), &1.into()), "{found}");
+    assert_eq!(target.rows("SELECT code FROM orders ORDER BY code").unwrap(), ["11", "12", "13", "21", "22"]);
+}
+
 async fn rows_that_exchange_unique_values_arrive(engine: Engine) {
     let source = orders().await;
     let target = TestTarget::on(engine).unwrap();
@@ -204,6 +282,29 @@ async fn what_changes_do_not_tell_is_copied_whole(engine: Engine) {
     }
 }
 
+/// TRUNCATE sets the version at which the table's tracking began to the current one, and where that is the same nothing tells of it.
+async fn a_truncation_at_the_version_of_the_beginning_is_not_missed(engine: Engine) {
+    let rows = "INSERT INTO dbo.orders VALUES (1, 1, 11, N'a', 1.5), (1, 2, 12, N'b', 2.5)";
+    let script = format!("{TABLE};\nGO\n{rows};\nGO\nALTER TABLE dbo.orders ENABLE CHANGE_TRACKING");
+    let (source, target) = (tracked(&script).await, TestTarget::on(engine).unwrap());
+    let job = job(&source, &target, "");
+    run(&job);
+    source.run("TRUNCATE TABLE dbo.orders").await.unwrap();
+    assert_eq!(run(&job)["changes"]["why_full"], "other_history");
+    assert_alike(&source, &target).await;
+
+    // With changes behind it the numbers do not fit once they are applied: the table fails, and is copied anew.
+    let (source, target) = (tracked(&script).await, TestTarget::on(engine).unwrap());
+    let job = self::job(&source, &target, "prove = \"off\"");
+    run(&job);
+    source.run("TRUNCATE TABLE dbo.orders; INSERT INTO dbo.orders VALUES (9, 9, 99, NULL, 9)").await.unwrap();
+    let report = job.run().unwrap().expect_code(TABLES_FAILED).unwrap().json().unwrap();
+    let message = report["tables"][0]["failure"]["message"].to_string();
+    assert!(message.contains("the source has 1 rows, and the table 3"), "{message}");
+    run(&job);
+    assert_alike(&source, &target).await;
+}
+
 async fn a_lost_state_is_a_whole_copy(engine: Engine) {
     let source = orders().await;
     let target = TestTarget::on(engine).unwrap();
@@ -230,6 +331,23 @@ async fn what_is_remembered_can_be_seen_and_reset(engine: Engine) {
     assert!(state("reset", "*.nothing").contains("Nothing was remembered"));
     assert!(state("reset", "*.orders").contains("copies it whole"));
     assert_eq!(run(&job)["changes"]["why_full"], "no_state");
+}
+
+async fn the_plan_says_what_a_table_goes_on_from(engine: Engine) {
+    let source = orders().await;
+    let target = TestTarget::on(engine).unwrap();
+    let job = job(&source, &target, "");
+    let plan = || {
+        job.command("plan", &["--format", "json"]).unwrap().expect_code(0).unwrap().json().unwrap()["tables"][0].clone()
+    };
+    assert_eq!((&plan()["mode"], &plan()["why_full"]), (&"change-tracking".into(), &"no_state".into()));
+    let version = run(&job)["changes"]["to_version"].clone();
+    assert_eq!((&plan()["from_version"], &plan()["why_full"]), (&version, &Value::Null));
+    let text = job.command("plan", &[]).unwrap().expect_code(0).unwrap().stdout;
+    assert!(text.contains(&format!("goes on from version {version}")), "{text}");
+    source.run("ALTER TABLE dbo.orders DISABLE CHANGE_TRACKING").await.unwrap();
+    let checked = job.command("check", &[]).unwrap().expect_code(0).unwrap().stdout;
+    assert!(checked.contains("changes-untracked") && checked.contains("ENABLE CHANGE_TRACKING"), "{checked}");
 }
 
 async fn a_full_copy_between_makes_the_state_old(engine: Engine) {
@@ -343,10 +461,15 @@ async fn tables_whose_changes_would_mislead_are_refused(engine: Engine) {
 
 on_each_engine!(
     each_change_arrives_once,
+    changes_are_found_by_a_rowversion,
+    a_version_that_was_given_before_the_last_run_and_committed_after_it_is_not_missed,
+    rows_that_are_gone_may_stay,
     rows_that_exchange_unique_values_arrive,
     rows_that_leave_the_filter_leave_the_target,
     what_changes_do_not_tell_is_copied_whole,
+    a_truncation_at_the_version_of_the_beginning_is_not_missed,
     a_lost_state_is_a_whole_copy,
+    the_plan_says_what_a_table_goes_on_from,
     what_is_remembered_can_be_seen_and_reset,
     a_full_copy_between_makes_the_state_old,
     another_writer_on_the_target_is_found,

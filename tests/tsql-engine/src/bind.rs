@@ -167,6 +167,8 @@ pub struct Binder<'a> {
     pub joins: std::cell::Cell<bool>,
     /// The tables and views that were named, but for those that a view names in turn.
     pub named: RefCell<Vec<Vec<String>>>,
+    /// Tables whose CHANGETABLE stands before the place in the joins that is bound: of generated ones, only changed rows are looked up.
+    pub changed: RefCell<Vec<i64>>,
 }
 
 impl<'a> Binder<'a> {
@@ -179,6 +181,7 @@ impl<'a> Binder<'a> {
             describes: std::cell::Cell::new(false),
             joins: std::cell::Cell::new(false),
             named: RefCell::default(),
+            changed: RefCell::default(),
         }
     }
 

@@ -71,7 +71,7 @@ impl Session {
     pub fn begin_bulk(&mut self, sql: &str) -> Result<Bulk, SqlError> {
         self.instance.note(sql);
         let bulk = parse(sql)?;
-        let table = crate::dml::find(self, &bulk.table)?;
+        let table = crate::dml::find_stored(self, &bulk.table)?;
         columns_of(&bulk, &table)?;
         if !bulk.check_constraints && self.has_checks(&table)? {
             return Err(unsupported(&format!("INSERT BULK into {} without CHECK_CONSTRAINTS", table.name)));
@@ -90,7 +90,7 @@ impl Session {
     }
 
     fn load_rows(&mut self, bulk: &Bulk, given: &[Column], rows: &[Vec<Value<'static>>]) -> Result<u64, SqlError> {
-        let table = crate::dml::find(self, &bulk.table)?;
+        let table = crate::dml::find_stored(self, &bulk.table)?;
         let columns = columns_of(bulk, &table)?;
         if columns.len() != given.len() {
             return Err(error(4836, "The bulk load's rows have other columns than its statement."));

@@ -76,6 +76,7 @@ impl Binder<'_> {
                 ));
             }
         };
+        self.changed.borrow_mut().push(table.id);
         let shown = alias.name.value.clone();
         let mut scoped = Vec::new();
         for name in columns {

@@ -19,6 +19,9 @@ use crate::value::{SqlError, SqlType, Value};
 
 /// Runs one change; the number of rows it touched.
 pub fn run(session: &mut Session, change: &Statement, with: Option<&With>) -> Result<u64, SqlError> {
+    if let Statement::Update(update) = change {
+        crate::update::take_over(session, update, with)?;
+    }
     session.change(|session| match change {
         Statement::Insert(insert) => insert_rows(session, insert),
         Statement::Update(update) => crate::update::run(session, update, with),
@@ -35,8 +38,17 @@ pub fn find(session: &Session, names: &[String]) -> Result<Table, SqlError> {
     if elsewhere.is_some_and(|database| database.source.is_some()) {
         return Err(crate::env::read_only(&table.place.database));
     }
-    if table.view.is_some() || table.tpch.is_some() {
+    if table.view.is_some() {
         return Err(unsupported(&format!("a change of {}", names.join("."))));
+    }
+    Ok(table)
+}
+
+/// The same where rows of the table can come and go: those of a generated one can only change.
+pub fn find_stored(session: &Session, names: &[String]) -> Result<Table, SqlError> {
+    let table = find(session, names)?;
+    if table.tpch.is_some() {
+        return Err(unsupported(&format!("rows that come or go in the generated table {}", names.join("."))));
     }
     Ok(table)
 }
@@ -151,7 +163,7 @@ pub fn changeable(table: &Table, column: &TableColumn, verb: &str) -> Result<(),
 fn insert_rows(session: &mut Session, insert: &Insert) -> Result<u64, SqlError> {
     crate::unsupported::insert(insert)?;
     let TableObject::TableName(name) = &insert.table else { return Err(unsupported("INSERT into no table")) };
-    let table = find(session, &parts(name))?;
+    let table = find_stored(session, &parts(name))?;
     let given: Vec<&TableColumn> = if insert.columns.is_empty() {
         let explicit = keeps_identity(session, &table);
         let own = |column: &&TableColumn| {
@@ -446,6 +458,9 @@ fn delete_rows(session: &mut Session, delete: &Delete, with: Option<&With>) -> R
     let (FromTable::WithFromKeyword(from) | FromTable::WithoutKeyword(from)) = &delete.from;
     let [only] = from.as_slice() else { return Err(unsupported("DELETE from several tables")) };
     let table = target(session, only, with)?;
+    if table.tpch.is_some() {
+        return Err(unsupported(&format!("rows that go from the generated table {}", table.name)));
+    }
     crate::temporal::refuse_change(&table, "delete")?;
     let env = session.env();
     let binder = Binder::new(&env);

@@ -30,7 +30,9 @@ impl Binder<'_> {
         outer: Option<&Scope<'_>>,
     ) -> Result<String, SqlError> {
         let outside = self.joins.replace(!table.joins.is_empty());
+        let changed = self.changed.borrow().len();
         let sql = self.sides(table, sources, outer);
+        self.changed.borrow_mut().truncate(changed);
         self.joins.set(outside);
         sql
     }
@@ -179,7 +181,9 @@ impl Binder<'_> {
             return Ok(format!("({}) AS {}", bound.sql, quote(&shown)));
         }
         let stored = match table.tpch {
-            Some(scale) if !self.describes.get() => crate::tpch::materialize(self.env, &table, scale)?,
+            Some(scale) if !self.describes.get() && !self.changed.borrow().contains(&table.id) => {
+                crate::tpch::materialize(self.env, &table, scale)?
+            }
             _ => table.stored(),
         };
         let masked = self.env.masked_columns(&table.place.at, table.id)?;

@@ -2,7 +2,9 @@
 //!
 //! This crate knows nothing of the wire: [`value`] holds what travels between it and the protocol server.
 //! A batch is parsed (`script`, `ddl_parse`), translated to SQLite's SQL with SQL Server's types (`bind`, `expr`,
-//! `predicate`, `select`, `from`, `builtin`, `aggregate`, `system`), and run (`run`, `dml`, `ddl`, `bulk`); rows stream to an [`value::Output`].
+//! `predicate`, `select`, `from`, `builtin`, `aggregate`, `system`), and run (`run`, `dml`, `update`, `ddl`, `bulk`); rows stream to an
+//! [`value::Output`]. `writes`, `transactions` and `locks` let several sessions have changes that are not committed; `tracking` and
+//! `changetable` are Change Tracking.
 //! `permissions` knows who may do and see what. What the parser takes and nothing reads is refused by `unsupported` and `options`.
 
 #![allow(

@@ -11,6 +11,15 @@ use crate::session::Session;
 use crate::value::{SqlError, SqlType};
 use crate::writes::{Columns, Setting};
 
+/// Makes the rows of a generated table that the UPDATE is about to change rows of SQLite's.
+pub fn take_over(session: &mut Session, update: &Update, with: Option<&With>) -> Result<(), SqlError> {
+    let table = target(session, &update.table, with)?;
+    if with.is_some() && table.tpch.is_some() {
+        return Err(unsupported(&format!("WITH … UPDATE of the generated table {}", table.name)));
+    }
+    crate::tpch::take_over(session, &table, update.selection.as_ref())
+}
+
 /// Runs an UPDATE; the number of rows it touched.
 pub fn run(session: &mut Session, update: &Update, with: Option<&With>) -> Result<u64, SqlError> {
     crate::unsupported::update(update)?;
@@ -32,6 +41,9 @@ pub fn run(session: &mut Session, update: &Update, with: Option<&With>) -> Resul
         columns: if all { Columns::All } else { Columns::Some(sets.iter().map(|(id, _)| *id).collect()) },
         key: ids.clone().any(|column| is_key(column.id)),
     };
+    if setting.key && table.tpch.is_some() {
+        return Err(unsupported(&format!("another key in the generated table {}", table.name)));
+    }
     session.writes.setting = Some(setting);
     if moves && table.place.at.is_empty() {
         let sql = format!("SELECT _rowid_ FROM {}{condition}", table.stored());

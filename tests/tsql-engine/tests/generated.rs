@@ -94,3 +94,54 @@ fn errors_are_those_of_stored_rows() {
         assert_eq!(error(&mut session, sql), number, "{sql}");
     }
 }
+
+#[test]
+fn changed_rows_stand_for_generated_ones_everywhere() {
+    let (server, mut session) = prepared();
+    run(
+        &mut session,
+        "ALTER DATABASE shop SET ALLOW_SNAPSHOT_ISOLATION ON; ALTER DATABASE shop SET CHANGE_TRACKING = ON;
+         ALTER TABLE lineitem ENABLE CHANGE_TRACKING; ALTER TABLE orders ENABLE CHANGE_TRACKING",
+    );
+    let range = "SELECT l_orderkey, l_linenumber, l_comment FROM lineitem WHERE l_orderkey >= 1 AND l_orderkey < 200 ORDER BY l_orderkey, l_linenumber";
+    let sums =
+        "SELECT COUNT_BIG(*), SUM(l_quantity), SUM(CASE WHEN l_comment = 'changed' THEN 1 ELSE 0 END) FROM lineitem";
+    let before = (lines(&mut session, range), lines(&mut session, sums));
+    let mut other = support::session(&server);
+    run(&mut other, "SET TRANSACTION ISOLATION LEVEL SNAPSHOT; BEGIN TRANSACTION; SELECT COUNT(*) FROM nation");
+
+    let out = run(&mut session, "UPDATE lineitem SET l_comment = 'changed' WHERE l_orderkey % 100 = 7");
+    let changed = out.counts[0].expect("a count");
+    assert!((100..2000).contains(&changed), "{changed} rows");
+    let after = lines(&mut session, range);
+    for (new, old) in after.iter().zip(&before.0) {
+        let key: i64 = new.split('|').next().and_then(|key| key.parse().ok()).expect("a key");
+        let is_changed = key % 100 == 7;
+        assert_eq!(new.ends_with("|changed"), is_changed, "{new}");
+        assert_eq!(new == old, !is_changed, "{new}");
+    }
+    assert_eq!(after.len(), before.0.len());
+    let count = |line: &str| line.rsplit('|').next().map(str::to_owned);
+    let totals = lines(&mut session, sums);
+    assert_eq!(totals[0].rsplit_once('|').map(|pair| pair.0), before.1[0].rsplit_once('|').map(|pair| pair.0));
+    assert_eq!(count(&totals[0]), Some(changed.to_string()));
+    // The same through a copy in SQLite, and from the changes.
+    let copied = "SELECT COUNT(*) FROM (SELECT l_comment FROM lineitem) AS l WHERE l_comment = 'changed'";
+    assert_eq!(lines(&mut session, copied), [changed.to_string()]);
+    let changes =
+        "SELECT COUNT(*), MIN(ct.SYS_CHANGE_OPERATION), MAX(t.l_comment) FROM CHANGETABLE(CHANGES lineitem, 0) AS ct
+                   LEFT JOIN (SELECT l_orderkey, l_linenumber, l_comment FROM lineitem) AS t
+                   ON t.l_orderkey = ct.l_orderkey AND t.l_linenumber = ct.l_linenumber";
+    assert_eq!(lines(&mut session, changes), [format!("{changed}|U|changed")]);
+    assert_eq!(lines(&mut other, range), before.0, "a snapshot from before sees none of it");
+    run(&mut other, "COMMIT");
+
+    run(&mut session, "UPDATE lineitem SET l_comment = 'again' WHERE l_comment = 'changed'");
+    assert_eq!(count(&lines(&mut session, sums)[0]), Some("0".to_owned()));
+    for sql in
+        ["DELETE FROM lineitem", "INSERT INTO nation VALUES (99, 'x', 1, 'y')", "UPDATE nation SET n_nationkey = 99"]
+    {
+        assert_eq!(error(&mut session, sql), 40_000, "{sql}");
+    }
+    assert_eq!(error(&mut session, "BEGIN TRANSACTION; UPDATE nation SET n_comment = 'x'"), 40_000);
+}

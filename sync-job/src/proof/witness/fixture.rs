@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Consistency, Engine, Mode, WitnessPolicy};
+use crate::config::{Consistency, Deletes, Engine, Mode, WitnessPolicy};
 use crate::model::logical::LogicalType;
 use crate::model::read::ReadPlan;
 use crate::model::schema::{SourceKind, TableName};
@@ -42,8 +42,11 @@ pub fn table(columns: Vec<ColumnPlan>) -> TablePlan {
         columns,
         filter: None,
         mode: Mode::Full,
+        deletes: Deletes::Keys,
+        version_column: None,
         full_every: Duration::MAX,
         prove: None,
+        follows: None,
         consistency: Consistency::None,
         outside_transactions: false,
         readers: 1,

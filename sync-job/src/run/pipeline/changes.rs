@@ -11,6 +11,7 @@ use super::sink::{ChunkResult, Sink};
 use super::staging::drop_staging;
 use super::table::{Basis, Staged, losses};
 use super::{Context, permit};
+use crate::config::{Deletes, Mode};
 use crate::model::error::{Error, Kind, Result};
 use crate::model::position::Tracking;
 use crate::model::stage::Stage;
@@ -20,8 +21,8 @@ use crate::plan::{SwapMethod, TablePlan, incremental};
 use crate::proof::witness::sample::{self, Scope};
 use crate::report::progress::Step;
 use crate::report::{ChangesReport, TableOutcome, TableReport};
-use crate::sources::{Reader, RowSink as _, Source};
-use crate::targets::{Applied, ChangeSet, ChangedRows, Lease as _, ProvenRange, Staging, Target};
+use crate::sources::{Gone, Reader, RowSink as _, Source};
+use crate::targets::{Applied, ChangeSet, ChangedRows, GoneRows, Lease as _, ProvenRange, Staging, Target};
 
 /// What came of following a table's changes.
 pub enum Followed {
@@ -72,8 +73,18 @@ struct Work<'a, S: Source, T: Target> {
 struct Read {
     tracking: Tracking,
     /// Nothing where nothing changed.
-    rows: Option<(ChunkResult, ChunkResult)>,
+    changed: Option<ChunkResult>,
+    gone: Option<GoneKeys>,
     range: Option<ProvenRange>,
+    /// How many rows the source has, where changes do not tell of rows that are gone.
+    rows_at_source: Option<u64>,
+}
+
+/// What the keys in the second staging table mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GoneKeys {
+    Gone,
+    There,
 }
 
 impl<'a, S: Source, T: Target> Work<'a, S, T> {
@@ -101,33 +112,33 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
             () = context.cancel.cancelled() => Err(Error::cancelled()),
             read = context.policy.retry(&what, &mut report.retries, || self.read(state)) => read,
         };
-        let Read { tracking, rows, range } = match read.map_err(|error| (Stage::Load, error))? {
+        let read = match read.map_err(|error| (Stage::Load, error))? {
             Ok(read) => read,
             Err(why) => return Ok(Followed::Whole(why)),
         };
         report.stages.load = started.elapsed().as_secs_f64();
         report.stages.read = report.stages.load;
-        if let Some((changed, gone)) = &rows {
-            report.rows = changed.digest.rows + gone.digest.rows;
-            report.bytes = changed.bytes + gone.bytes;
+        if let Some(changed) = &read.changed {
+            report.bytes = changed.bytes;
             report.losses = losses(self.table, &changed.losses);
         }
         context.progress.step(&name, Step::Swap);
         let started = Instant::now();
         lease.check().await.map_err(|error| (Stage::Lease, error))?;
-        let applied = self.apply(state, &tracking, rows, range.clone(), &mut report.retries).await;
+        let applied = self.apply(state, &read, &mut report.retries).await;
         report.stages.swap = started.elapsed().as_secs_f64();
         match applied {
             Ok(applied) => {
                 report.outcome = TableOutcome::Copied;
+                report.rows = applied.inserted + applied.present + applied.deleted;
                 report.changes = Some(ChangesReport {
                     why_full: None,
                     from_version: Some(state.position.version),
-                    to_version: Some(tracking.now.version),
+                    to_version: Some(read.tracking.now.version),
                     inserted: applied.inserted,
                     present: applied.present,
                     deleted: applied.deleted,
-                    proven_ranges: range.as_ref().and_then(|range| match &range.scope {
+                    proven_ranges: read.range.as_ref().and_then(|range| match &range.scope {
                         Scope::Ranges { ranges, of } => Some([ranges.len(), *of]),
                         Scope::Whole => None,
                     }),
@@ -150,27 +161,27 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
         }
     }
 
-    async fn apply(
-        &self,
-        state: &TableState,
-        tracking: &Tracking,
-        rows: Option<(ChunkResult, ChunkResult)>,
-        range: Option<ProvenRange>,
-        retries: &mut u32,
-    ) -> Result<Applied> {
-        let rows = rows.map(|(changed, _)| changed.digest);
-        let change_set = || ChangeSet {
+    async fn apply(&self, state: &TableState, read: &Read, retries: &mut u32) -> Result<Applied> {
+        let gone = read.gone.map(|keys| match keys {
+            GoneKeys::Gone => GoneRows::Keys(self.gone),
+            GoneKeys::There => GoneRows::Unless(self.gone),
+        });
+        let rows = read.changed.as_ref().map(|changed| ChangedRows {
+            changed: self.changed,
+            digest: changed.digest,
+            gone,
+            keys: &self.keys,
+        });
+        let changes = ChangeSet {
             table: self.table,
             from: state,
-            to: &tracking.now,
-            rows: rows.map(|digest| ChangedRows { changed: self.changed, digest, gone: self.gone, keys: &self.keys }),
-            range: range.clone(),
+            to: &read.tracking.now,
+            rows,
+            range: read.range.clone(),
+            rows_at_source: read.rows_at_source,
         };
         let what = format!("{}: applying changes", self.table.target);
-        let apply = async || {
-            let changes = change_set();
-            self.context.while_target_answers(self.context.target.apply(&changes)).await
-        };
+        let apply = || self.context.while_target_answers(self.context.target.apply(&changes));
         self.context.policy.retry(&what, retries, apply).await
     }
 
@@ -196,30 +207,70 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
         state: &TableState,
     ) -> Result<std::result::Result<Read, WhyFull>> {
         let context = self.context;
-        reader.begin().await?;
-        let tracking = reader.tracking(self.table).await?;
+        let tracking = reader.begin_tracked(self.table).await?;
         if let Err(why) = why_full::by_source(state, tracking.as_ref()) {
             return Ok(Err(why));
         }
-        let (Some(tracking), Some(changes)) = (tracking, context.source.changes(&state.position)) else {
+        let (Some(tracking), Some(changes)) = (tracking, context.source.changes(self.table, &state.position)) else {
             return Ok(Err(WhyFull::Untracked));
         };
-        // Where no transaction was committed since, nothing can have changed.
-        if tracking.now.version == state.position.version || !reader.has_changes(self.table, &state.position).await? {
-            return Ok(Ok(Read { tracking, rows: None, range: None }));
+        let may_be_emptied = tracking.begins.is_some_and(|begins| state.position.version <= begins);
+        let is_counted = match changes.gone {
+            Gone::Keys(_) => may_be_emptied,
+            Gone::Unless(_) => self.table.deletes == Deletes::Keys,
+        };
+        let rows_at_source = if is_counted { Some(reader.count(self.table).await?) } else { None };
+        // The same version does not tell that nothing changed: an open transaction holds a rowversion's ceiling back.
+        let has_changes = reader.has_changes(self.table, &state.position).await?;
+        if !has_changes && may_be_emptied && rows_at_source != Some(state.digest.rows) {
+            return Ok(Err(WhyFull::OtherHistory));
+        }
+        if !has_changes && rows_at_source.is_none_or(|rows| rows == state.digest.rows) {
+            return Ok(Ok(Read { tracking, changed: None, gone: None, range: None, rows_at_source }));
         }
         self.has_staging.store(true, Ordering::Relaxed);
         context.while_target_answers(context.target.create_staging(&self.staged, self.changed)).await?;
-        context.while_target_answers(context.target.create_staging(&self.keys, self.gone)).await?;
         let changed = self.read_unit(reader, &self.staged, &changes.changed, Some(self.changed)).await?;
-        let gone = self.read_unit(reader, &self.keys, &changes.gone, Some(self.gone)).await?;
+        let gone = self.gone(reader, &changes.gone, state, changed.digest.rows, rows_at_source).await?;
         let range = self.range(reader, state).await?;
-        Ok(Ok(Read { tracking, rows: Some((changed, gone)), range }))
+        Ok(Ok(Read { tracking, changed: Some(changed), gone, range, rows_at_source }))
+    }
+
+    /// Loads the keys by which rows that are gone are known. Where the source does not tell of them, all keys are read, but only if the
+    /// number of rows shows that there are any: with all changed rows the target holds every row of the source.
+    async fn gone(
+        &self,
+        reader: &mut S::Reader,
+        gone: &Gone<S::Unit>,
+        state: &TableState,
+        changed: u64,
+        rows_at_source: Option<u64>,
+    ) -> Result<Option<GoneKeys>> {
+        let target = &self.context.target;
+        let (unit, meaning) = match (gone, rows_at_source) {
+            (Gone::Keys(unit), _) => (unit, GoneKeys::Gone),
+            (Gone::Unless(_), None) => return Ok(None),
+            (Gone::Unless(unit), Some(wanted)) => {
+                let present = target.count_present(self.table, &self.keys, self.changed);
+                let inserted = changed.saturating_sub(self.context.while_target_answers(present).await?);
+                if state.digest.rows + inserted == wanted {
+                    return Ok(None);
+                }
+                (unit, GoneKeys::There)
+            }
+        };
+        self.context.while_target_answers(target.create_staging(&self.keys, self.gone)).await?;
+        self.read_unit(reader, &self.keys, unit, Some(self.gone)).await?;
+        Ok(Some(meaning))
     }
 
     /// Reads the range whose turn it is, in the same state of the source.
     async fn range(&self, reader: &mut S::Reader, state: &TableState) -> Result<Option<ProvenRange>> {
         let (Some(parts), Some(key)) = (self.table.prove, &self.table.witness_key) else { return Ok(None) };
+        // Rows that stay although they are gone at the source are no difference.
+        if self.table.mode == Mode::RowVersion && self.table.deletes == Deletes::Ignore {
+            return Ok(None);
+        }
         let extremes = if sample::needs_no_extremes(key) { None } else { reader.extremes(self.table, key).await? };
         let Some(mut ranges) = sample::cut(parts, key, extremes) else { return Ok(None) };
         let of = ranges.len();

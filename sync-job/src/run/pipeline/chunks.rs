@@ -190,18 +190,15 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         let in_transaction = self.table.is_read_in_transaction();
         let (mut first, mut tracking) = (None, None);
         if in_transaction {
-            reader.begin().await?;
+            tracking = self.begin(&mut reader).await?;
             if self.table.may_differ_by_itself() {
                 first = self.ask_within(&mut reader, None, None).await?;
             }
             if first.as_ref().is_some_and(witness::Said::is_refused) {
                 // The refusal has ended the transaction.
                 reader = context.take_reader().await?;
-                reader.begin().await?;
+                tracking = self.begin(&mut reader).await?;
             }
-        }
-        if in_transaction && self.table.mode != Mode::Full {
-            tracking = reader.tracking(&self.table).await?;
         }
         reader.read(&self.table, &self.unit, &mut sink).await?;
         // A full last buffer leaves while the transaction is still open; it costs nothing.
@@ -221,6 +218,13 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
             context.give_back(reader).await;
         }
         Ok(Done { result, retries: 0, witness, tracking, took })
+    }
+
+    async fn begin(&self, reader: &mut S::Reader) -> Result<Option<Tracking>> {
+        if self.table.mode == Mode::Full {
+            return reader.begin().await.map(|()| None);
+        }
+        reader.begin_tracked(&self.table).await
     }
 
     /// The witness of the very state of the table that was read; `first`: what it said before that.

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use super::catalog::Fields;
-use super::connect::{Connection, results};
+use super::connect::{Connection, results, rows};
 use super::quote::{identifier, literal, qualified};
 use super::select::read_of;
+use crate::config::Mode;
 use crate::model::error::Result;
 use crate::model::position::{Position, Tracking};
 use crate::plan::TablePlan;
@@ -21,21 +22,30 @@ pub enum Unit {
     Changed(i64),
     /// The keys of rows that were there after this version, or right then, and are not.
     Gone(i64),
+    /// The rows whose rowversion is this or a later one.
+    Versions(i64),
 }
 
-/// `CHANGE_TRACKING_MIN_VALID_VERSION` is NULL where the table is not tracked, and where the login lacks VIEW CHANGE TRACKING. The view
-/// of recovery forks is missing on Azure SQL; a database that is restored, there too, gets its objects anew with other ids or dates.
-fn question(table: &TablePlan) -> String {
+/// The view of recovery forks is missing on Azure SQL; a database that is restored, there too, gets its objects anew with other ids or
+/// dates.
+fn fork() -> String {
     const FORKS: &str = "sys.database_recovery_status";
+    format!(
+        "IF OBJECT_ID({}) IS NOT NULL \
+         SELECT CAST(recovery_fork_guid AS nvarchar(36)) AS fork FROM {FORKS} WHERE database_id = DB_ID()",
+        literal(FORKS)
+    )
+}
+
+/// `CHANGE_TRACKING_MIN_VALID_VERSION` is NULL where the table is not tracked, and where the login lacks VIEW CHANGE TRACKING.
+fn question(table: &TablePlan) -> String {
     format!(
         "SELECT CHANGE_TRACKING_CURRENT_VERSION() AS version, CHANGE_TRACKING_MIN_VALID_VERSION(o.object_id) AS complete_since, \
          CAST(o.object_id AS bigint) AS object_id, CONVERT(nvarchar(30), o.create_date, 126) AS created, \
          t.begin_version AS begin_version FROM sys.objects AS o \
-         LEFT JOIN sys.change_tracking_tables AS t ON t.object_id = o.object_id WHERE o.object_id = OBJECT_ID({}); \
-         IF OBJECT_ID({}) IS NOT NULL \
-         SELECT CAST(recovery_fork_guid AS nvarchar(36)) AS fork FROM {FORKS} WHERE database_id = DB_ID()",
+         LEFT JOIN sys.change_tracking_tables AS t ON t.object_id = o.object_id WHERE o.object_id = OBJECT_ID({}); {}",
         literal(&qualified(&table.source)),
-        literal(FORKS),
+        fork(),
     )
 }
 
@@ -52,16 +62,56 @@ pub(super) async fn tracking(
     else {
         return Ok(None);
     };
-    let fork = answers.get(1).and_then(|rows| rows.first()).map(|row| Fields::new("recovery fork", row));
+    let begins = row.optional_int("begin_version")?;
+    let shown = begins.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
+    let history = format!("{}, tracked since {shown}", life(&row, answers.get(1))?);
+    Ok(Some(Tracking { now: Position { version, history }, complete_since, begins }))
+}
+
+/// By what a database and an object are known again.
+fn life(object: &Fields<'_>, forks: Option<&Vec<tiberius::Row>>) -> Result<String> {
+    let fork = forks.and_then(|rows| rows.first()).map(|row| Fields::new("recovery fork", row));
     let fork = fork.map(|row| row.optional_text("fork")).transpose()?.flatten();
-    let begins = row.optional_int("begin_version")?.map_or_else(String::new, |version| version.to_string());
-    let history = format!(
-        "fork {}, object {} of {}, tracked since {begins}",
-        fork.as_deref().unwrap_or("unknown"),
-        row.int("object_id")?,
-        row.text("created")?,
+    let (id, created) = (object.int("object_id")?, object.text("created")?);
+    Ok(format!("fork {}, object {id} of {created}", fork.as_deref().unwrap_or("unknown")))
+}
+
+/// Every rowversion below it belongs to a transaction that has ended ("MIN_ACTIVE_ROWVERSION").
+pub(super) async fn ceiling(connection: &mut Connection, timeout: Duration) -> Result<i64> {
+    const QUESTION: &str = "SELECT CAST(MIN_ACTIVE_ROWVERSION() AS bigint) AS ceiling";
+    let found = rows(connection, QUESTION, timeout).await?;
+    found.first().map_or(Ok(0), |row| Fields::new("lowest active rowversion", row).int("ceiling"))
+}
+
+/// As [`tracking`], for a table whose rows have a rowversion. They tell of changes as long as the table is the same.
+pub(super) async fn versions(
+    connection: &mut Connection,
+    table: &TablePlan,
+    ceiling: i64,
+    timeout: Duration,
+) -> Result<Option<Tracking>> {
+    let question = format!(
+        "SELECT CAST(object_id AS bigint) AS object_id, CONVERT(nvarchar(30), create_date, 126) AS created FROM sys.objects \
+         WHERE object_id = OBJECT_ID({}); {}",
+        literal(&qualified(&table.source)),
+        fork()
     );
-    Ok(Some(Tracking { now: Position { version, history }, complete_since }))
+    let answers = results(connection, &question, timeout).await?;
+    let Some(row) = answers.first().and_then(|rows| rows.first()) else { return Ok(None) };
+    let history = life(&Fields::new("state of the table", row), answers.get(1))?;
+    Ok(Some(Tracking { now: Position { version: ceiling, history }, complete_since: 0, begins: None }))
+}
+
+/// The SELECT of rows by their rowversion, without an upper bound: what is there is there, and comes again next time if it is above
+/// the ceiling.
+pub fn since_version(table: &TablePlan, since: i64) -> String {
+    let reads: Vec<String> = table.columns.iter().map(read_of).collect();
+    format!("SELECT {} FROM {} WHERE {}", reads.join(", "), qualified(&table.source), is_since(table, since))
+}
+
+fn is_since(table: &TablePlan, since: i64) -> String {
+    let column = table.version_column.as_deref().unwrap_or_default();
+    format!("{} >= 0x{since:016x}", identifier(column))
 }
 
 /// The SELECT that reads a unit of changes. The table is joined as the documentation does; the filter stands inside, where its names can
@@ -73,7 +123,7 @@ pub fn changed(table: &TablePlan, since: i64) -> String {
         "SELECT {} FROM (SELECT {names} FROM {} AS ct INNER JOIN {} AS t ON {}) AS t",
         reads.join(", "),
         changes(table, since),
-        rows(table),
+        joined(table),
         same_key(table),
     )
 }
@@ -89,13 +139,16 @@ pub fn gone(table: &TablePlan, since: i64) -> String {
         reads.join(", "),
         columns(table, "ct"),
         changes(table, since),
-        rows(table),
+        joined(table),
         same_key(table),
     )
 }
 
 /// Returns a row where there is any change.
 pub fn first(table: &TablePlan, since: i64) -> String {
+    if table.mode == Mode::RowVersion {
+        return format!("SELECT TOP (1) 1 AS found FROM {} WHERE {}", qualified(&table.source), is_since(table, since));
+    }
     format!("SELECT TOP (1) 1 AS found FROM {} AS ct", changes(table, since))
 }
 
@@ -104,7 +157,7 @@ fn changes(table: &TablePlan, since: i64) -> String {
 }
 
 /// The table, or what its filter lets through, with every column that is needed outside.
-fn rows(table: &TablePlan) -> String {
+fn joined(table: &TablePlan) -> String {
     let Some(filter) = &table.filter else { return qualified(&table.source) };
     let mut names: Vec<&str> = table.columns.iter().map(|column| column.source.as_str()).collect();
     names.extend(table.row_key.iter().map(String::as_str));

@@ -13,7 +13,7 @@ use crate::plan::references::{self, Answer, Reference};
 use crate::plan::self_test::SelfTest;
 use crate::plan::{Finding, RunPlan, TablePlan};
 use crate::rows::chunk::Chunk;
-use crate::sources::{Changes, Source};
+use crate::sources::{Changes, Gone, Source};
 
 #[cfg(feature = "broken-decoders")]
 mod broken;
@@ -123,7 +123,9 @@ impl Source for SqlServer {
         let mut connection = self.connect(None).await?;
         let mut refused = view_reads::judge(&mut connection, tables).await?;
         for table in tables {
-            if table.mode != Mode::Full && changes::tracking(&mut connection, table, CATALOG_TIMEOUT).await?.is_none() {
+            if table.mode == Mode::ChangeTracking
+                && changes::tracking(&mut connection, table, CATALOG_TIMEOUT).await?.is_none()
+            {
                 refused.push(precheck::untracked(table, facts));
             }
             let Some(sql) = select::nothing_filtered(table) else { continue };
@@ -181,7 +183,15 @@ impl Source for SqlServer {
         Some(Unit::Rows(range))
     }
 
-    fn changes(&self, since: &Position) -> Option<Changes<Unit>> {
-        Some(Changes { changed: Unit::Changed(since.version), gone: Unit::Gone(since.version) })
+    fn changes(&self, table: &TablePlan, since: &Position) -> Option<Changes<Unit>> {
+        match table.mode {
+            Mode::Full => None,
+            Mode::ChangeTracking => {
+                Some(Changes { changed: Unit::Changed(since.version), gone: Gone::Keys(Unit::Gone(since.version)) })
+            }
+            Mode::RowVersion => {
+                Some(Changes { changed: Unit::Versions(since.version), gone: Gone::Unless(Unit::Rows(Chunk::whole())) })
+            }
+        }
     }
 }

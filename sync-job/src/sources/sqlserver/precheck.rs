@@ -70,7 +70,10 @@ pub fn judge(plan: &RunPlan, source: &ServerFacts, unreadable: &[TableName]) -> 
         let finding = Finding::new(
             FindingId::ChangesUnfit,
             Severity::Refusal,
-            "mode = \"change-tracking\": the source is a readable secondary, which does not tell changes (error 22117)",
+            format!(
+                "mode = \"{}\": the source is a readable secondary, which does not tell changes (error 22117)",
+                table.mode
+            ),
             "Set source.intent = \"read-write\" and source.host to the primary or its listener, or mode = \"full\".",
         );
         findings.push(finding.on(&table.source));

@@ -11,6 +11,7 @@ use super::decode::cell;
 use super::field::{HasField, ReadExpression};
 use super::planned::{Planned, changed};
 use super::select;
+use crate::config::Mode;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::position::{Position, Tracking};
 use crate::plan::{ColumnPlan, KeyColumn, TablePlan};
@@ -54,7 +55,15 @@ impl Reader for SqlServerReader {
         Ok(chunks.into_iter().map(Unit::Rows).collect())
     }
 
-    async fn tracking(&mut self, table: &TablePlan) -> Result<Option<Tracking>> {
+    async fn begin_tracked(&mut self, table: &TablePlan) -> Result<Option<Tracking>> {
+        if table.mode == Mode::RowVersion {
+            // A SNAPSHOT transaction sees what was committed before its first read. The ceiling comes before that: what is committed
+            // between the two comes again next time.
+            let ceiling = changes::ceiling(&mut self.connection, self.stall_timeout).await?;
+            self.begin().await?;
+            return changes::versions(&mut self.connection, table, ceiling, self.stall_timeout).await;
+        }
+        self.begin().await?;
         changes::tracking(&mut self.connection, table, self.stall_timeout).await
     }
 
@@ -102,6 +111,12 @@ impl Reader for SqlServerReader {
         }
     }
 
+    async fn count(&mut self, table: &TablePlan) -> Result<u64> {
+        let timeout = self.bounds_timeout();
+        let found = rows(&mut self.connection, &select::count(table), timeout).await?;
+        Ok(first_count(&found))
+    }
+
     async fn count_up_to(&mut self, table: &TablePlan, most: u64) -> Result<u64> {
         let timeout = self.bounds_timeout();
         let found = rows(&mut self.connection, &select::count_up_to(table, most), timeout).await?;
@@ -144,6 +159,7 @@ fn statement(table: &TablePlan, unit: &Unit) -> String {
         Unit::Rows(chunk) => select::chunk(table, chunk),
         Unit::Changed(since) => changes::changed(table, *since),
         Unit::Gone(since) => changes::gone(table, *since),
+        Unit::Versions(since) => changes::since_version(table, *since),
     }
 }
 
@@ -179,18 +195,13 @@ impl SqlServerReader {
         }
         let rows = match table.rows {
             Some(rows) => rows,
-            None => self.count(table, timeout).await?,
+            None => self.count(table).await?,
         };
         let sample = self.sample(table, rows.div_ceil(count).max(1), count);
         tokio::time::timeout(timeout, sample).await.map_err(|_| {
             let message = format!("finding chunk bounds of {} took more than {} s", table.source, timeout.as_secs());
             Error::new(Side::Source, Kind::Timeout, message)
         })?
-    }
-
-    async fn count(&mut self, table: &TablePlan, timeout: Duration) -> Result<u64> {
-        let found = rows(&mut self.connection, &select::count(table), timeout).await?;
-        Ok(first_count(&found))
     }
 
     /// Every `step`-th key, thinned while they come: the number of rows may be wildly off.

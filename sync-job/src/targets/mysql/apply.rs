@@ -12,7 +12,7 @@ use crate::model::error::{Kind, Result};
 use crate::model::schema::TableName;
 use crate::model::state::TableState;
 use crate::plan::TablePlan;
-use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, Measured};
+use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, GoneRows, Measured};
 use crate::targets::ranges::condition;
 
 pub(super) async fn apply(target: &MySql, changes: &ChangeSet<'_>) -> Result<Applied> {
@@ -58,8 +58,8 @@ async fn transaction(target: &MySql, connection: &mut Conn, changes: &ChangeSet<
 
 /// What is measured is locked: a plain read would see the rows of the transaction's beginning, and others may have written since.
 async fn rows_into(connection: &mut Conn, table: &TablePlan, rows: &ChangedRows<'_>) -> Result<Measured> {
-    let (changed, gone) = (&rows.changed.name, &rows.gone.name);
-    let (of_changed, of_gone) = (under_keys(rows.keys, changed), under_keys(rows.keys, gone));
+    let changed = &rows.changed.name;
+    let (of_changed, of_gone) = (under_keys(rows.keys, changed), is_gone(table, rows));
     let digest = sql::digest(table, &table.target, &texts(connection, &table.target).await?);
     let measure = async |connection: &mut Conn, condition: &str| {
         digest::part(connection, &digest, &table.target, &format!("{condition} FOR UPDATE")).await
@@ -96,6 +96,36 @@ async fn merge_rows(connection: &mut Conn, table: &TablePlan, merge: &Merge) -> 
         }
     }
     execute(connection, &merge.insert_missing).await
+}
+
+pub(super) async fn count_present(
+    target: &MySql,
+    table: &TablePlan,
+    keys: &TablePlan,
+    staging: &TableName,
+) -> Result<u64> {
+    let mut connection = target.connect().await?;
+    let (own, condition) = (qualified(&table.target), under_keys(keys, staging));
+    let counted = only_row(&mut connection, &format!("SELECT COUNT(*) FROM {own} WHERE {condition}")).await?;
+    close(connection).await;
+    Ok(counted)
+}
+
+/// The condition of rows that are gone.
+fn is_gone(table: &TablePlan, rows: &ChangedRows<'_>) -> String {
+    match rows.gone {
+        None => "FALSE".to_owned(),
+        Some(GoneRows::Keys(staging)) => under_keys(rows.keys, &staging.name),
+        Some(GoneRows::Unless(staging)) => {
+            let own = qualified(&table.target);
+            let same = rows.keys.columns.iter().map(|column| {
+                let name = identifier(&column.target);
+                format!("s.{name} = {own}.{name}")
+            });
+            let same = same.collect::<Vec<_>>().join(" AND ");
+            format!("NOT EXISTS (SELECT 1 FROM {} AS s WHERE {same})", qualified(&staging.name))
+        }
+    }
 }
 
 /// The condition of rows whose key is in a staging table.

@@ -329,6 +329,10 @@ impl Target for MySql {
         state::remember(self, table, state).await
     }
 
+    async fn count_present(&self, table: &TablePlan, keys: &TablePlan, staging: &Staging) -> Result<u64> {
+        apply::count_present(self, table, keys, &staging.name).await
+    }
+
     async fn apply(&self, changes: &ChangeSet<'_>) -> Result<Applied> {
         apply::apply(self, changes).await
     }

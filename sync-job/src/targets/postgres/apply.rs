@@ -11,15 +11,17 @@ use crate::model::error::Result;
 use crate::model::schema::TableName;
 use crate::model::state::TableState;
 use crate::plan::TablePlan;
-use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, Measured};
+use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, GoneRows, Measured};
 use crate::targets::ranges::condition;
 
 pub(super) async fn apply(target: &Postgres, changes: &ChangeSet<'_>) -> Result<Applied> {
     let mut connection = target.connect().await?;
     if let Some(rows) = &changes.rows {
         // Nobody else does it for them, and without it the server takes each of them for large.
-        let analyze = format!("ANALYZE {}; ANALYZE {}", qualified(&rows.changed.name), qualified(&rows.gone.name));
-        execute(&mut connection, &analyze).await?;
+        let staging = std::iter::once(rows.changed).chain(rows.gone.as_ref().map(GoneRows::staging));
+        for staging in staging {
+            execute(&mut connection, &format!("ANALYZE {}", qualified(&staging.name))).await?;
+        }
     }
     let lock_timeout = target.config.lock_timeout.as_millis();
     execute(&mut connection, &format!("BEGIN; SET LOCAL lock_timeout = {lock_timeout}")).await?;
@@ -65,10 +67,10 @@ async fn transaction(
 
 /// Others may read meanwhile, and not write: what is measured before is what is replaced.
 async fn rows_into(connection: &mut PgConnection, table: &TablePlan, rows: &ChangedRows<'_>) -> Result<Measured> {
-    let (changed, gone) = (&rows.changed.name, &rows.gone.name);
+    let changed = &rows.changed.name;
     let own = sql::only(&table.target);
     execute(connection, &format!("LOCK TABLE {own} IN SHARE ROW EXCLUSIVE MODE")).await?;
-    let (of_changed, of_gone) = (under_keys(rows.keys, changed), under_keys(rows.keys, gone));
+    let (of_changed, of_gone) = (under_keys(rows.keys, changed), is_gone(table, rows));
     let before_changed = digest_where(connection, table, &of_changed).await?;
     let before_gone = digest_where(connection, table, &of_gone).await?;
     change(connection, &format!("DELETE FROM {own} WHERE {of_gone}")).await?;
@@ -82,6 +84,38 @@ async fn rows_into(connection: &mut PgConnection, table: &TablePlan, rows: &Chan
     let left = only_row(connection, &format!("SELECT count(*)::int8 AS rows FROM {own} WHERE {of_gone}")).await?;
     let left = left.value::<i64, _>("rows")? as u64;
     Ok(Measured { changed: before_changed, gone: before_gone, applied, left, range: None })
+}
+
+pub(super) async fn count_present(
+    target: &Postgres,
+    table: &TablePlan,
+    keys: &TablePlan,
+    staging: &TableName,
+) -> Result<u64> {
+    let mut connection = target.connect().await?;
+    execute(&mut connection, &format!("ANALYZE {}", qualified(staging))).await?;
+    let (own, condition) = (sql::only(&table.target), under_keys(keys, staging));
+    let counted =
+        only_row(&mut connection, &format!("SELECT count(*)::int8 AS rows FROM {own} WHERE {condition}")).await?;
+    close(connection).await;
+    Ok(counted.value::<i64, _>("rows")? as u64)
+}
+
+/// The condition of rows that are gone.
+fn is_gone(table: &TablePlan, rows: &ChangedRows<'_>) -> String {
+    match rows.gone {
+        None => "FALSE".to_owned(),
+        Some(GoneRows::Keys(staging)) => under_keys(rows.keys, &staging.name),
+        Some(GoneRows::Unless(staging)) => {
+            let own = identifier(&table.target.name);
+            let same = rows.keys.columns.iter().map(|column| {
+                let name = identifier(&column.target);
+                format!("s.{name} OPERATOR(pg_catalog.=) {own}.{name}")
+            });
+            let same = same.collect::<Vec<_>>().join(" AND ");
+            format!("NOT EXISTS (SELECT FROM {} AS s WHERE {same})", qualified(&staging.name))
+        }
+    }
 }
 
 /// The condition of rows whose key is in a staging table. It is also part of statements that other people's code answers to with a

@@ -379,6 +379,10 @@ impl Target for Postgres {
         state::remember(self, table, state).await
     }
 
+    async fn count_present(&self, table: &TablePlan, keys: &TablePlan, staging: &Staging) -> Result<u64> {
+        apply::count_present(self, table, keys, &staging.name).await
+    }
+
     async fn apply(&self, changes: &ChangeSet<'_>) -> Result<Applied> {
         apply::apply(self, changes).await
     }

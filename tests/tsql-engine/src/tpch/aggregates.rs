@@ -5,6 +5,7 @@ use std::rc::Rc;
 use sqlparser::ast::Query;
 
 use super::cells::Cells;
+use super::overlay::Overlay;
 use super::parse;
 use super::scan::{Visitor, scan};
 use crate::bind::{Binder, Scope};
@@ -52,7 +53,8 @@ pub(super) fn direct(session: &Session, query: &Query, out: &mut dyn Output) -> 
         return Ok(None);
     }
     let mut totals = Totals::new(session, &tests, &aggregates);
-    scan(range.table, scale, &range.segments, &mut totals);
+    let overlay = Overlay::of(&session.connection, range.table, &range.segments)?;
+    scan(range.table, scale, &range.segments, &overlay, &mut totals);
     let results = totals.results()?;
     let mut row = Vec::new();
     for (item, column) in items.iter().zip(&columns) {

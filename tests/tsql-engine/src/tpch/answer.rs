@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::cells::Cells;
 use super::keys::{self, Key};
+use super::overlay::Overlay;
 use super::plan::{Aggregate, Cast, Item, Plan, Wanted, key_cell};
 use super::scan::{Visitor, scan};
 use super::schema::Table;
@@ -14,7 +15,12 @@ use crate::value::{Flow, Output, SqlError, Value};
 pub(super) const WIDEST: usize = 16;
 
 /// Runs a plan: result columns, then rows. How many rows, or `None` where `out` stopped it.
-pub(super) fn answer(plan: &Plan, scale: f64, out: &mut dyn Output) -> Result<Option<u64>, SqlError> {
+pub(super) fn answer(
+    plan: &Plan,
+    scale: f64,
+    overlay: &Overlay,
+    out: &mut dyn Output,
+) -> Result<Option<u64>, SqlError> {
     let Plan { table, segments, columns, wanted } = plan;
     // Errors come before the columns, as with an error that the server's optimizer finds.
     let aggregates = match wanted {
@@ -31,17 +37,17 @@ pub(super) fn answer(plan: &Plan, scale: f64, out: &mut dyn Output) -> Result<Op
         Wanted::Rows { items, limit } => {
             let mut rows =
                 Rows { items, left: *limit, sent: 0, stopped: false, take: |row: &[Value<'_>]| out.row(row) };
-            scan(*table, scale, segments, &mut rows);
+            scan(*table, scale, segments, overlay, &mut rows);
             (!rows.stopped).then_some(rows.sent)
         }
     })
 }
 
-/// Hands out all rows with all columns.
+/// Hands out all rows of the generator with all columns.
 pub(super) fn each(table: Table, scale: f64, take: &mut dyn FnMut(&[Value<'_>]) -> Flow) {
     let items: Vec<Item> = (0..table.layout().len()).map(|column| Item { column, cast: Cast::None }).collect();
     let mut rows = Rows { items: &items, left: u64::MAX, sent: 0, stopped: false, take };
-    scan(table, scale, &super::segment::segments(None), &mut rows);
+    scan(table, scale, &super::segment::segments(None), &Overlay::default(), &mut rows);
 }
 
 fn send(out: &mut dyn Output, row: &[Value<'_>]) -> Option<u64> {

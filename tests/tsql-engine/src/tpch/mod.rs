@@ -1,5 +1,7 @@
 //! TPC-H tables that are generated while they are read, so that a benchmark's source costs neither disk nor loading.
 //!
+//! Rows that an UPDATE has changed are kept, and stand for the generator's (`overlay`); rows are neither inserted nor deleted.
+//!
 //! [`direct`] answers the reads that the job sends (ranges of the primary key, extremes, counts, every n-th key) straight from
 //! the generator; for other queries [`materialize`] makes a temporary copy that the engine reads.
 
@@ -7,6 +9,7 @@ mod aggregates;
 mod answer;
 mod cells;
 mod keys;
+mod overlay;
 mod parse;
 mod plan;
 mod scan;
@@ -25,6 +28,8 @@ use crate::env::Env;
 use crate::instance::Instance;
 use crate::session::Session;
 use crate::value::{Flow, Output, SqlError, Value};
+use overlay::Overlay;
+pub use overlay::take_over;
 use schema::Table;
 
 /// Defines the eight tables in a database. `scale` is TPC-H's scale factor (1 is about 6 million line items); from 0.01 up all
@@ -62,7 +67,8 @@ pub fn direct(session: &Session, query: &Query, out: &mut dyn Output) -> Result<
         return Ok(aggregates::direct(session, query, out)?.map(|flow| (1, flow)));
     };
     let Some(scale) = scale(session, plan.table)? else { return Ok(None) };
-    let sent = answer::answer(&plan, scale, out)?;
+    let overlay = Overlay::of(&session.connection, plan.table, &plan.segments)?;
+    let sent = answer::answer(&plan, scale, &overlay, out)?;
     Ok(Some(sent.map_or((0, Flow::Stop), |rows| (rows, Flow::Continue))))
 }
 
@@ -83,7 +89,22 @@ pub fn materialize(env: &Env<'_>, table: &catalog::Table, scale: f64) -> Result<
     let exists: i64 =
         env.connection
             .query_row("SELECT count(*) FROM temp.sqlite_schema WHERE name = ?1", [name], |row| row.get(0))?;
-    let Some(generated) = Table::find(&table.name).filter(|_| exists == 0) else { return Ok(copy) };
+    let Some(generated) = Table::find(&table.name) else { return Ok(copy) };
+    if exists == 0 {
+        fill(env, table, generated, scale, &copy, &names)?;
+    }
+    overlay::over(env.connection, generated, &copy, &names)
+}
+
+/// Makes a copy of all rows of the generator.
+fn fill(
+    env: &Env<'_>,
+    table: &catalog::Table,
+    generated: Table,
+    scale: f64,
+    copy: &str,
+    names: &[String],
+) -> Result<(), SqlError> {
     env.connection.execute_batch(&format!("CREATE TABLE {copy}({})", names.join(",")))?;
     let marks = vec!["?"; names.len()].join(",");
     let mut insert = env.connection.prepare(&format!("INSERT INTO {copy} VALUES ({marks})"))?;
@@ -98,7 +119,7 @@ pub fn materialize(env: &Env<'_>, table: &catalog::Table, scale: f64) -> Result<
             }
         }
     });
-    let Some(error) = failed else { return Ok(copy) };
+    let Some(error) = failed else { return Ok(()) };
     // The client may have cancelled: half a copy would pass for the whole the next time.
     drop(insert);
     env.connection.execute_batch(&format!("DROP TABLE {copy}"))?;

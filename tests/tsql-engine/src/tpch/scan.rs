@@ -9,6 +9,7 @@ use super::cells::{
     Cells, CustomerCells, LineItemCells, NationCells, OrderCells, PartCells, RegionCells, SupplierCells,
 };
 use super::keys::{places, span};
+use super::overlay::Overlay;
 use super::schema::Table;
 use super::segment::Segment;
 use crate::value::Flow;
@@ -23,7 +24,14 @@ pub(super) trait Visitor {
 }
 
 /// Hands out the rows of the segments in key order until the visitor stops it.
-pub(super) fn scan(table: Table, scale: f64, segments: &[Segment], visitor: &mut impl Visitor) -> Flow {
+pub(super) fn scan(
+    table: Table,
+    scale: f64,
+    segments: &[Segment],
+    overlay: &Overlay,
+    visitor: &mut impl Visitor,
+) -> Flow {
+    let wanted = Pass { segments, overlay };
     let places = places(table, scale);
     // The generator divides evenly and gives the last part the remainder; it does not divide nation and region.
     let parts = if matches!(table, Table::Region | Table::Nation) { 1 } else { (places / PART_PLACES).max(1) };
@@ -41,7 +49,7 @@ pub(super) fn scan(table: Table, scale: f64, segments: &[Segment], visitor: &mut
             continue;
         }
         // The part may reach into later segments: those take their rows of it now, and go on after it.
-        if part(table, scale, first as i32 + 1, parts as i32, segments, visitor) == Flow::Stop {
+        if part(table, scale, first as i32 + 1, parts as i32, wanted, visitor) == Flow::Stop {
             return Flow::Stop;
         }
         next = first + 1;
@@ -49,32 +57,35 @@ pub(super) fn scan(table: Table, scale: f64, segments: &[Segment], visitor: &mut
     Flow::Continue
 }
 
-fn part(table: Table, scale: f64, part: i32, parts: i32, segments: &[Segment], visitor: &mut impl Visitor) -> Flow {
+/// What is wanted of the generator's rows, and what stands for some of them.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    segments: &'a [Segment],
+    overlay: &'a Overlay,
+}
+
+fn part(table: Table, scale: f64, part: i32, parts: i32, wanted: Pass<'_>, visitor: &mut impl Visitor) -> Flow {
     match table {
-        Table::Region => {
-            pass(RegionGenerator::new(scale, part, parts).iter().map(RegionCells::from), segments, visitor)
-        }
-        Table::Nation => {
-            pass(NationGenerator::new(scale, part, parts).iter().map(NationCells::from), segments, visitor)
-        }
+        Table::Region => pass(RegionGenerator::new(scale, part, parts).iter().map(RegionCells::from), wanted, visitor),
+        Table::Nation => pass(NationGenerator::new(scale, part, parts).iter().map(NationCells::from), wanted, visitor),
         Table::Supplier => {
-            pass(SupplierGenerator::new(scale, part, parts).iter().map(SupplierCells::from), segments, visitor)
+            pass(SupplierGenerator::new(scale, part, parts).iter().map(SupplierCells::from), wanted, visitor)
         }
         Table::Customer => {
-            pass(CustomerGenerator::new(scale, part, parts).iter().map(CustomerCells::from), segments, visitor)
+            pass(CustomerGenerator::new(scale, part, parts).iter().map(CustomerCells::from), wanted, visitor)
         }
-        Table::Part => pass(PartGenerator::new(scale, part, parts).iter().map(PartCells::from), segments, visitor),
-        Table::PartSupp => pass(BySupplier::new(PartSuppGenerator::new(scale, part, parts).iter()), segments, visitor),
-        Table::Orders => pass(OrderGenerator::new(scale, part, parts).iter().map(OrderCells::from), segments, visitor),
+        Table::Part => pass(PartGenerator::new(scale, part, parts).iter().map(PartCells::from), wanted, visitor),
+        Table::PartSupp => pass(BySupplier::new(PartSuppGenerator::new(scale, part, parts).iter()), wanted, visitor),
+        Table::Orders => pass(OrderGenerator::new(scale, part, parts).iter().map(OrderCells::from), wanted, visitor),
         Table::LineItem => {
-            pass(LineItemGenerator::new(scale, part, parts).iter().map(LineItemCells::from), segments, visitor)
+            pass(LineItemGenerator::new(scale, part, parts).iter().map(LineItemCells::from), wanted, visitor)
         }
     }
 }
 
 /// Passes on the rows that the segments admit; both come in key order.
-fn pass<R: Cells>(rows: impl Iterator<Item = R>, segments: &[Segment], visitor: &mut impl Visitor) -> Flow {
-    let mut segments = segments.iter();
+fn pass<R: Cells>(rows: impl Iterator<Item = R>, wanted: Pass<'_>, visitor: &mut impl Visitor) -> Flow {
+    let mut segments = wanted.segments.iter();
     let Some(mut segment) = segments.next() else { return Flow::Continue };
     for row in rows {
         let key = row.key();
@@ -84,7 +95,14 @@ fn pass<R: Cells>(rows: impl Iterator<Item = R>, segments: &[Segment], visitor: 
                 None => return Flow::Continue,
             }
         }
-        if key[0] >= segment.low && segment.admits(key) && visitor.row(&row) == Flow::Stop {
+        if key[0] < segment.low || !segment.admits(key) {
+            continue;
+        }
+        let flow = match wanted.overlay.changed(key) {
+            Some(changed) => visitor.row(changed),
+            None => visitor.row(&row),
+        };
+        if flow == Flow::Stop {
             return Flow::Stop;
         }
     }

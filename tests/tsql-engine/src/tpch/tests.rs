@@ -10,6 +10,7 @@ use tpchgen::generators::{
     RegionGenerator, SupplierGenerator,
 };
 
+use super::overlay::Overlay;
 use super::schema::Table;
 use super::{answer as answers, keys, parse as parser};
 use crate::instance::Instance;
@@ -112,7 +113,7 @@ fn parse(sql: &str) -> Query {
 fn answer(sql: &str) -> Answer {
     let mut answer = Answer::default();
     let plan = parser::plan(&parse(sql)).unwrap_or_else(|| panic!("not answered: {sql}"));
-    let sent = answers::answer(&plan, SCALE, &mut answer).unwrap();
+    let sent = answers::answer(&plan, SCALE, &Overlay::default(), &mut answer).unwrap();
     assert_eq!(sent, Some(answer.rows.len() as u64));
     answer
 }
@@ -329,7 +330,8 @@ fn top_and_stop_end_the_reading() {
         "SELECT o_orderkey FROM (SELECT o_orderkey, ROW_NUMBER() OVER (ORDER BY o_orderkey) AS n FROM orders) AS k WHERE n % 3 = 0 ORDER BY n",
     ] {
         let mut answer = Answer { stop_after: Some(2), ..Answer::default() };
-        let sent = answers::answer(&parser::plan(&parse(sql)).unwrap(), SCALE, &mut answer).unwrap();
+        let sent =
+            answers::answer(&parser::plan(&parse(sql)).unwrap(), SCALE, &Overlay::default(), &mut answer).unwrap();
         assert_eq!((sent, answer.rows.len()), (None, 2));
     }
 }
