@@ -1,9 +1,13 @@
-//! A wire between the job and a server that tells when a certain text passes, whatever the protocol: then the test takes the server away.
+//! A wire between the job and a server that tells when a certain text passes, whatever the protocol: then the test takes the server away,
+//! or has every packet dropped.
 
 use anyhow::{Context, Result, ensure};
+use socket2::{SockFilter, SockRef};
 use std::{
+    net::TcpStream as Silent,
+    os::fd::AsFd,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU16, Ordering},
     },
     time::Duration,
@@ -14,6 +18,10 @@ use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
+
+/// The one instruction of a filter that lets nothing in: BPF_RET | BPF_K, no byte of the packet ("Linux Socket Filtering", kernel.org).
+/// What comes for the socket is dropped before TCP sees it: no acknowledgement, no reset.
+const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 
 /// Longer than a job takes to get anywhere.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -33,6 +41,11 @@ pub struct Tripwire {
     server: Arc<AtomicU16>,
     wanted: Arc<Mutex<Option<Vec<u8>>>>,
     tripped: watch::Sender<bool>,
+    /// Second handles on the sockets to the job, which keep them open when nothing is forwarded any more.
+    clients: Arc<Mutex<Vec<Silent>>>,
+    listener: Silent,
+    /// Raised to end what is forwarded.
+    cut: watch::Sender<u32>,
     task: JoinHandle<()>,
 }
 
@@ -50,19 +63,34 @@ impl Tripwire {
         let server = Arc::new(AtomicU16::new(server));
         let wanted = Arc::new(Mutex::new(None));
         let tripped = watch::Sender::new(false);
+        let clients = Arc::new(Mutex::new(Vec::new()));
+        let cut = watch::Sender::new(0);
+        let handle = second(&listener)?;
         let shared = (Arc::clone(&server), Arc::clone(&wanted), tripped.clone());
+        let (kept, cuts) = (Arc::clone(&clients), cut.clone());
         let task = tokio::spawn(async move {
             // Dropped with this task, and with it all connections.
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 let (server, wanted, tripped) = shared.clone();
+                let place = second(&client).map(|handle| keep(&kept, handle));
+                let (kept, mut cut) = (Arc::clone(&kept), cuts.subscribe());
+                cut.mark_unchanged();
                 connections.spawn(async move {
+                    let forwarded = forward(client, server.load(Ordering::SeqCst), &wanted, &tripped);
                     // A broken connection is what the tests are about.
-                    let _ = forward(client, server.load(Ordering::SeqCst), &wanted, &tripped).await;
+                    let is_cut = tokio::select! {
+                        _ = forwarded => false,
+                        _ = cut.changed() => true,
+                    };
+                    if let (Ok(port), false) = (place, is_cut) {
+                        // The job sees that the connection has ended.
+                        lock(&kept).retain(|kept| kept.peer_addr().is_ok_and(|peer| peer.port() != port));
+                    }
                 });
             }
         });
-        Ok(Self { port, server, wanted, tripped, task })
+        Ok(Self { port, server, wanted, tripped, clients, listener: handle, cut, task })
     }
 
     /// Waits for a text that the job sends.
@@ -83,10 +111,42 @@ impl Tripwire {
         Ok(())
     }
 
+    /// From now on every packet is dropped that the job sends here: over its connections, whose sockets stay open, and to open new ones. The
+    /// server sees its connections end, as it would after its own keep-alive.
+    pub fn drop_packets(&self) -> Result<()> {
+        SockRef::from(&self.listener).attach_filter(&[DROP])?;
+        for client in lock(&self.clients).iter() {
+            SockRef::from(client).attach_filter(&[DROP])?;
+        }
+        self.cut.send_modify(|cuts| *cuts += 1);
+        Ok(())
+    }
+
+    /// New connections pass again; the old ones stay as silent as those to a machine that was replaced.
+    pub fn let_pass(&self) -> Result<()> {
+        Ok(SockRef::from(&self.listener).detach_filter()?)
+    }
+
     /// Leads new connections to the server at this port.
     pub fn lead_to(&self, server: u16) {
         self.server.store(server, Ordering::SeqCst);
     }
+}
+
+/// Another handle on a socket: it is closed when both are.
+fn second(socket: &impl AsFd) -> Result<Silent> {
+    Ok(socket.as_fd().try_clone_to_owned().context("a second handle on a socket")?.into())
+}
+
+/// Its port, by which it is found again.
+fn keep(kept: &Mutex<Vec<Silent>>, handle: Silent) -> u16 {
+    let port = handle.peer_addr().map_or(0, |peer| peer.port());
+    lock(kept).push(handle);
+    port
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn forward(

@@ -1,6 +1,5 @@
 //! The project's own commands. `cargo xtask --help` lists them.
 
-mod actionlint;
 mod architecture;
 mod bench;
 mod boot_test;
@@ -10,6 +9,7 @@ mod ci;
 mod demo;
 mod lint;
 mod mysql;
+mod npm;
 mod package;
 mod packages;
 mod phases;

@@ -78,7 +78,17 @@ const PYTHON: Need = Need {
 
 /// What only the tests need.
 const TEST_NEEDS: &[Need] = &[
-    Need { package: "npm", why: "the linter of workflows, from npm", present: || on_path("npm") && on_path("node") },
+    Need {
+        package: "npm",
+        why: "the linter of workflows, and a client of SQL Server",
+        present: || on_path("npm") && on_path("node"),
+    },
+    Need {
+        package: "libssl-dev",
+        why: "Microsoft's crate for SQL Server, a client",
+        present: || has_library("libssl.so"),
+    },
+    Need { package: "pkg-config", why: "the same", present: || on_path("pkg-config") },
     Need {
         package: "systemd",
         why: "what says how far the job's unit is locked in",

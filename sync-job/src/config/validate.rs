@@ -52,7 +52,7 @@ pub fn job(typed: raw::JobFile, found: FoundSecrets) -> Checked<JobConfig> {
     let show_values = typed.job.show_values;
     let source = source(typed.source, &name, found.source)?;
     let mut outdated = Vec::new();
-    let target = target(typed.target, limits.outage, found.target, found.tokens, &mut outdated)?;
+    let target = target(typed.target, &limits, found.target, found.tokens, &mut outdated)?;
     let defaults = defaults(&typed.tables, source.consistency, target.swap, limits.readers)?;
     let mut tables = Vec::new();
     for (index, table) in typed.table.into_iter().enumerate() {
@@ -151,7 +151,7 @@ pub fn check_source_host(given: &str, host: &str, port: &str) -> Checked<()> {
 
 fn target(
     typed: raw::Target,
-    outage: Duration,
+    limits: &Limits,
     found: Option<FoundSecret>,
     tokens: Option<Arc<dyn TokenProvider>>,
     outdated: &mut Vec<OutdatedWord>,
@@ -200,7 +200,8 @@ fn target(
         on_drift: typed.on_drift,
         swap: typed.swap.policy("target.swap", outdated),
         state: typed.state.map(|name| filled("target.state", name)).transpose()?,
-        outage,
+        outage: limits.outage,
+        stall_timeout: limits.stall_timeout,
         swap_wait: duration("target.swap_wait", typed.swap_wait.as_deref(), DEFAULT_SWAP_WAIT)?,
         lock_timeout: duration("target.lock_timeout", typed.lock_timeout.as_deref(), DEFAULT_TARGET_LOCK_TIMEOUT)?,
         connect_timeout: duration("target.connect_timeout", typed.connect_timeout.as_deref(), DEFAULT_CONNECT_TIMEOUT)?,

@@ -12,15 +12,16 @@ use tokio::time::{sleep, timeout};
 
 use crate::model::error::{Error, Kind, Side};
 
-/// A silent peer is asked after this time whether it is still there …
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(30);
-/// … and again so often, this far apart.
+/// A silent peer is asked after this time at most whether it is still there, so that no firewall drops the connection as idle …
+const LONGEST_IDLE: Duration = Duration::from_secs(30);
+/// … and again this far apart at most.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 3;
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What was sent and is neither acknowledged nor taken, because the peer's window is full, ends the connection after this time
-/// (tcp(7), `TCP_USER_TIMEOUT`). Longer than the databases' own pauses, a checkpoint for instance.
-const UNACKNOWLEDGED: Duration = Duration::from_mins(2);
+/// So many times the limit of a stream's silence ends a connection on which nothing that was sent is acknowledged, or taken, because the
+/// peer's window is full, and on which probes get no answer (tcp(7), `TCP_USER_TIMEOUT`, which overrides the number of probes). Longer
+/// than what watches the stream itself, and than the databases' own pauses.
+const UNACKNOWLEDGED_STALLS: u32 = 2;
 
 /// When the next address of a host is tried beside those that have not answered yet: "Connection Attempt Delay", RFC 8305, section 5.
 /// A listener of an availability group has an address in each subnet, of which one answers.
@@ -48,15 +49,15 @@ impl DialError {
     }
 }
 
-/// Connects to the address of `host` that answers first. Each address has `limit` to itself.
+/// Connects to the address of `host` that answers first. Each address has `limit` to itself. `stall`: how long a stream may be silent.
 ///
 /// # Errors
 ///
 /// [`DialError`]: of several addresses, the last one's.
-pub async fn dial(host: &str, port: u16, limit: Duration) -> Result<TcpStream, DialError> {
+pub async fn dial(host: &str, port: u16, limit: Duration, stall: Duration) -> Result<TcpStream, DialError> {
     let addresses = look_up(host, port, limit).await?;
     let stream = first_to_answer(addresses, limit).await.unwrap_or_else(|| Err(no_address()))?;
-    prepare(&stream).map_err(DialError::Refused)?;
+    prepare(&stream, stall).map_err(DialError::Refused)?;
     Ok(stream)
 }
 
@@ -65,7 +66,7 @@ pub async fn dial(host: &str, port: u16, limit: Duration) -> Result<TcpStream, D
 /// # Errors
 ///
 /// [`DialError::Unknown`] and [`DialError::Silent`].
-pub async fn look_up(host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, DialError> {
+async fn look_up(host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, DialError> {
     let found = timeout(limit, lookup_host((host, port))).await.map_err(|_| DialError::Silent(limit))?;
     let addresses: Vec<_> = found.map_err(DialError::Unknown)?.collect();
     if addresses.is_empty() { Err(no_address()) } else { Ok(addresses) }
@@ -102,13 +103,16 @@ async fn connect(address: SocketAddr, limit: Duration) -> Result<TcpStream, Dial
 }
 
 /// No wait for a peer that has gone is without an end.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+fn prepare(stream: &TcpStream, stall: Duration) -> io::Result<()> {
+    // The system counts whole seconds here.
+    let second = Duration::from_secs(1);
+    let unacknowledged = (stall * UNACKNOWLEDGED_STALLS).as_millis();
     stream.set_nodelay(true)?;
     sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
+    sockopt::set_tcp_keepidle(stream, (stall / 2).clamp(second, LONGEST_IDLE))?;
+    sockopt::set_tcp_keepintvl(stream, (stall / 6).clamp(second, LONGEST_INTERVAL))?;
     sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?;
-    sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED.as_millis() as u32)?;
+    sockopt::set_tcp_user_timeout(stream, u32::try_from(unacknowledged).unwrap_or(u32::MAX))?;
     Ok(())
 }
 
@@ -116,6 +120,8 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 mod tests {
     use super::*;
     use tokio::net::TcpListener;
+
+    const STALL: Duration = Duration::from_mins(1);
 
     /// A listener whose queue is full: it answers nobody.
     async fn silent() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
@@ -150,16 +156,23 @@ mod tests {
         let limit = Duration::from_millis(50);
         let silence = first_to_answer([closed, silent], limit).await.unwrap();
         assert!(matches!(silence, Err(DialError::Silent(_))), "{silence:?}");
-        assert!(matches!(dial("127.0.0.1", closed.port(), limit).await, Err(DialError::Refused(_))));
-        assert!(matches!(dial("no-such-host.invalid", 1, Duration::from_secs(30)).await, Err(DialError::Unknown(_))));
+        assert!(matches!(dial("127.0.0.1", closed.port(), limit, STALL).await, Err(DialError::Refused(_))));
+        assert!(matches!(
+            dial("no-such-host.invalid", 1, Duration::from_secs(30), STALL).await,
+            Err(DialError::Unknown(_))
+        ));
     }
 
     #[tokio::test]
     async fn sockets_notice_a_peer_that_has_gone() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let stream = dial("127.0.0.1", address.port(), Duration::from_secs(9)).await.unwrap();
+        let stream = dial("127.0.0.1", address.port(), Duration::from_secs(9), STALL).await.unwrap();
         assert!(sockopt::socket_keepalive(&stream).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), Duration::from_secs(30));
         assert_eq!(sockopt::tcp_user_timeout(&stream).unwrap(), 120_000);
+        let stream = dial("127.0.0.1", address.port(), STALL, Duration::from_millis(700)).await.unwrap();
+        assert_eq!(sockopt::tcp_keepidle(&stream).unwrap(), Duration::from_secs(1));
+        assert_eq!(sockopt::tcp_user_timeout(&stream).unwrap(), 1_400);
     }
 }

@@ -2,9 +2,10 @@
 //! TCP connection.
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 
-use tokio::io::{BufReader, copy_buf};
-use tokio::net::{TcpStream, UnixListener, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, copy_buf};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 
 /// As much as the drivers send at once.
 const BUFFER: usize = 64 << 10;
@@ -44,16 +45,54 @@ impl Entrance {
             let (driver, _) = self.listener.accept().await?;
             // Any user of the machine can connect to an abstract name.
             if driver.peer_cred()?.pid() == i32::try_from(std::process::id()).ok() {
-                tokio::spawn(relay(driver, self.stream));
+                let (from_driver, to_driver) = driver.into_split();
+                tokio::spawn(relay(from_driver, to_driver, self.stream));
                 return Ok(());
             }
         }
     }
 }
 
+/// As [`Entrance`], for a driver that behaves differently over Unix sockets: it listens on the loopback address. Whoever connects there in
+/// the driver's stead reaches the server as they could without it, and the driver is refused.
+pub struct LoopbackEntrance {
+    listener: TcpListener,
+    stream: TcpStream,
+}
+
+impl LoopbackEntrance {
+    /// # Errors
+    ///
+    /// Where the system gives no socket.
+    pub async fn to(stream: TcpStream) -> io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?, stream })
+    }
+
+    /// For the driver.
+    ///
+    /// # Errors
+    ///
+    /// Where the system does not tell.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// As [`Entrance::pass`].
+    ///
+    /// # Errors
+    ///
+    /// Where the system gives no socket.
+    pub async fn pass(self) -> io::Result<()> {
+        let (driver, _) = self.listener.accept().await?;
+        driver.set_nodelay(true)?;
+        let (from_driver, to_driver) = driver.into_split();
+        tokio::spawn(relay(from_driver, to_driver, self.stream));
+        Ok(())
+    }
+}
+
 /// When one side closes, so does the other, as if there were one socket: a server is not kept waiting for half of a connection.
-async fn relay(driver: UnixStream, server: TcpStream) {
-    let (from_driver, mut to_driver) = driver.into_split();
+async fn relay(from_driver: impl AsyncRead + Unpin, mut to_driver: impl AsyncWrite + Unpin, server: TcpStream) {
     let (from_server, mut to_server) = server.into_split();
     let mut from_driver = BufReader::with_capacity(BUFFER, from_driver);
     let mut from_server = BufReader::with_capacity(BUFFER, from_server);
@@ -70,7 +109,7 @@ async fn relay(driver: UnixStream, server: TcpStream) {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
+    use tokio::net::UnixStream;
 
     /// A driver's end and a server's end, with an entrance between them.
     async fn connected() -> (UnixStream, TcpStream) {
@@ -99,6 +138,24 @@ mod tests {
         let mut last = String::new();
         driver.read_to_string(&mut last).await.unwrap();
         assert_eq!(last, "FATAL: going away");
+    }
+
+    #[tokio::test]
+    async fn over_the_loopback_address_one_alone_passes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut server, _) = listener.accept().await.unwrap();
+        let entrance = LoopbackEntrance::to(stream).await.unwrap();
+        let address = entrance.address().unwrap();
+        let mut driver = TcpStream::connect(address).await.unwrap();
+        entrance.pass().await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
+        driver.write_all(b"hello").await.unwrap();
+        let mut received = [0; 5];
+        server.read_exact(&mut received).await.unwrap();
+        assert_eq!(&received, b"hello");
+        drop(server);
+        assert_eq!(driver.read(&mut received).await.unwrap(), 0);
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ use crate::report::{Command, Failure, RunReport};
 use crate::sources::Source;
 use crate::targets::{Lease, Target};
 
-/// How often the lease's heartbeat goes over its connection while tables are copied, so that no firewall drops it as idle.
+/// How often at least the lease's heartbeat goes over its connection while tables are copied, so that no firewall drops it as idle.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 /// How long the target may take to give the lease back.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -342,8 +342,10 @@ fn refuse(plan: &RunPlan) -> Result<()> {
 
 /// Until the tables are copied. Each of them asks for the lease itself and fails without it.
 async fn heartbeat<S: Source, T: Target>(lease: &T::Lease, context: &Context<S, T>) -> Infallible {
+    // Silence is noticed in proportion to what the job file calls a stall.
+    let pause = HEARTBEAT.min(context.limits.stall_timeout / 2);
     loop {
-        tokio::time::sleep(HEARTBEAT).await;
+        tokio::time::sleep(pause).await;
         let mut check = std::pin::pin!(lease.check());
         if tokio::time::timeout(context.limits.stall_timeout, &mut check).await.is_err() {
             tracing::warn!("the target does not answer: what waits for it is tried again");

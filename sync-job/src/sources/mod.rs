@@ -52,8 +52,8 @@ pub trait Source: Send + Sync + 'static {
     /// login sees and may not read.
     fn precheck(&self, plan: &RunPlan, facts: &Self::Facts, unreadable: &[TableName]) -> Vec<Finding>;
 
-    /// A refusal for each table whose settings in the source's own language, such as a filter, the source does not take, and a warning for
-    /// each whose changes it does not tell. People write them: better known now than at night. Reads no row.
+    /// A refusal for each table whose settings the source does not take: a filter in its own language, or a consistency that a view
+    /// cannot be read with; and a warning for each whose changes it does not tell. Better known now than at night. Reads no row.
     fn check_settings(
         &self,
         tables: &[TablePlan],

@@ -37,6 +37,9 @@ pub fn serve(mut socket: TcpStream, shared: &Shared) -> io::Result<()> {
         None => {}
     }
     let watch = socket.try_clone()?;
+    if tls::comes_first(&socket)? {
+        return serve_strictly(socket, &watch, shared);
+    }
     let Some(message) = packet::read(&mut socket)? else { return Ok(()) };
     if message.kind != packet::PRELOGIN {
         return Ok(());
@@ -49,9 +52,7 @@ pub fn serve(mut socket: TcpStream, shared: &Shared) -> io::Result<()> {
         (Encryption::Optional, ENCRYPT_OFF) => ENCRYPT_OFF,
         _ => ENCRYPT_NOT_SUPPORTED,
     };
-    let mut reply = packet::PacketWriter::new(&mut socket, packet::RESPONSE, 4096);
-    reply.push(&login::prelogin_answer(shared.instance.version(), answer))?;
-    reply.finish()?;
+    answer_prelogin(&mut socket, shared, answer)?;
     match answer {
         ENCRYPT_NOT_SUPPORTED => {
             let Some(message) = packet::read(&mut socket)? else { return Ok(()) };
@@ -71,6 +72,26 @@ pub fn serve(mut socket: TcpStream, shared: &Shared) -> io::Result<()> {
     }
 }
 
+fn answer_prelogin(stream: &mut impl Write, shared: &Shared, encryption: u8) -> io::Result<()> {
+    let mut reply = packet::PacketWriter::new(stream, packet::RESPONSE, 4096);
+    reply.push(&login::prelogin_answer(shared.instance.version(), encryption))?;
+    reply.finish()
+}
+
+/// TDS 8.0: everything is inside TLS, PRELOGIN included, which then has nothing to say of encryption (MS-TDS 3.2.5.1, 3.3.5.1).
+fn serve_strictly(socket: TcpStream, watch: &TcpStream, shared: &Shared) -> io::Result<()> {
+    if shared.encryption == Encryption::Off {
+        return Ok(());
+    }
+    let mut stream = tls::accept_first(shared.tls.clone(), socket)?;
+    match packet::read(&mut stream)? {
+        Some(message) if message.kind == packet::PRELOGIN => answer_prelogin(&mut stream, shared, ENCRYPT_ON)?,
+        _ => return Ok(()),
+    }
+    let Some(message) = packet::read(&mut stream)? else { return Ok(()) };
+    converse(&mut stream, watch, &message, shared, true)
+}
+
 /// Keeps the connection and says nothing, until the client gives up.
 pub fn hang(socket: &TcpStream) -> io::Result<()> {
     socket.set_read_timeout(Some(LONGEST_SILENCE))?;
@@ -87,7 +108,7 @@ fn converse(
     shared: &Shared,
     encrypted: bool,
 ) -> io::Result<()> {
-    let Some(Login { request, packet_size, odbc }) =
+    let Some(Login { request, packet_size, odbc, strict }) =
         login::login7(&message.data).filter(|_| message.kind == packet::LOGIN7)
     else {
         return Ok(());
@@ -99,7 +120,7 @@ fn converse(
         }
         Some(Action::Redirect(server, port)) => {
             let mut response = Response::new(stream, watch, 4096, Done::Batch, RowFault::default());
-            response.login_ack(shared.instance.version(), &request.database, packet_size);
+            response.login_ack(shared.instance.version(), strict, &request.database, packet_size);
             response.redirect(&server, port);
             return response.finish(false);
         }
@@ -113,7 +134,7 @@ fn converse(
                 session.set_text_size(i64::from(i32::MAX));
             }
             session.set_encrypted(encrypted);
-            response.login_ack(shared.instance.version(), session.database(), packet_size);
+            response.login_ack(shared.instance.version(), strict, session.database(), packet_size);
             response.finish(false)?;
             session
         }

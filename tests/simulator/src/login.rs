@@ -69,6 +69,8 @@ pub struct Login {
     pub packet_size: usize,
     /// The client asks for ODBC's defaults, an unlimited TEXTSIZE among them.
     pub odbc: bool,
+    /// The client speaks TDS 8.0, which is 7.4 inside TLS.
+    pub strict: bool,
 }
 
 /// Reads LOGIN7; `None` where it is malformed.
@@ -93,7 +95,8 @@ pub fn login7(message: &[u8]) -> Option<Login> {
     };
     // 0 leaves the size to the server (2.2.6.4).
     let packet_size = if packet_size == 0 { 4096 } else { packet_size.clamp(512, 32_767) };
-    Some(Login { request, packet_size, odbc: flags2 & 0x02 != 0 })
+    let strict = message.get(4..8)? == [0, 0, 0, 8];
+    Some(Login { request, packet_size, odbc: flags2 & 0x02 != 0, strict })
 }
 
 /// UTF-16LE text.

@@ -11,7 +11,7 @@ use mssql_simulator::server::{Encryption, Server};
 use mssql_simulator::tls;
 use tsql_engine::{Instance, Version};
 
-/// Speaks TDS 7.4 on the loopback address and answers T-SQL from memory. It is not a SQL Server.
+/// Speaks TDS 7.4 and 8.0 on the loopback address and answers T-SQL from memory. It is not a SQL Server.
 #[derive(Debug, Parser)]
 #[command(name = "mssql-simulator", version)]
 struct Arguments {

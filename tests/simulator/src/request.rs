@@ -69,8 +69,12 @@ impl<'a> Conversation<'a> {
                 Ok(!fatal)
             }
             Some(ending) => {
-                // A row cut off in the middle would swallow the acknowledgement: what is begun is sent to its last byte.
-                response.abandon()?;
+                // A row cut off in the middle would swallow what follows: what is begun is sent to its last byte.
+                if ending == Ending::Attention {
+                    response.interrupt()?;
+                } else {
+                    response.abandon()?;
+                }
                 self.after(stream, ending)
             }
         }

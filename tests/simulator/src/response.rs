@@ -93,6 +93,8 @@ pub struct Response<'a, W: Write> {
     pub falsified: Vec<String>,
     pub ending: Option<Ending>,
     pub fault_error: Option<SqlError>,
+    /// Where the statement begins that errors and messages are about.
+    line: u32,
 }
 
 impl<'a, W: Write> Response<'a, W> {
@@ -111,6 +113,7 @@ impl<'a, W: Write> Response<'a, W> {
             falsified: Vec::new(),
             ending: None,
             fault_error: None,
+            line: 1,
         }
     }
 
@@ -167,7 +170,7 @@ impl<'a, W: Write> Response<'a, W> {
 
     pub fn error(&mut self, error: &SqlError) {
         self.flush_done(true);
-        message(&mut self.token, ERROR, error);
+        message(&mut self.token, ERROR, error, self.line);
         self.pending = Some((FAILED, 0));
         self.send();
     }
@@ -189,11 +192,12 @@ impl<'a, W: Write> Response<'a, W> {
     }
 
     /// LOGINACK with what a client wants to know of the server.
-    pub fn login_ack(&mut self, version: Version, database: &str, packet_size: usize) {
+    pub fn login_ack(&mut self, version: Version, strict: bool, database: &str, packet_size: usize) {
         environment(&mut self.token, 1, &text8(database), &text8("master"));
         environment(&mut self.token, 7, &with_length(&collation_bytes(&Collation::default())), &[0]);
         environment(&mut self.token, 2, &text8("us_english"), &[0]);
-        let mut body = vec![1, 0x74, 0x00, 0x00, 0x04];
+        // TDS 8.0 or 7.4.
+        let mut body = if strict { vec![1, 8, 0, 0, 0] } else { vec![1, 0x74, 0x00, 0x00, 0x04] };
         body.extend_from_slice(&text8("Stopgap SQL Server simulator"));
         body.extend_from_slice(&crate::login::version_bytes(version));
         self.token.push(LOGINACK);
@@ -235,6 +239,15 @@ impl<'a, W: Write> Response<'a, W> {
             }
             self.flush_done(false);
         }
+        self.packets.push(&self.token)?;
+        self.packets.finish()
+    }
+
+    /// Ends the response of a statement that the client cancelled. What acknowledges that is a message of its own: each message of a client
+    /// has one response (MS-TDS 3.1), the attention too.
+    pub fn interrupt(mut self) -> io::Result<()> {
+        self.pending = None;
+        self.write_done(Done::Batch, FAILED, 0);
         self.packets.push(&self.token)?;
         self.packets.finish()
     }
@@ -346,8 +359,12 @@ impl<W: Write> Output for Response<'_, W> {
 
     fn info(&mut self, info: &SqlError) {
         self.flush_done(true);
-        message(&mut self.token, INFO, info);
+        message(&mut self.token, INFO, info, self.line);
         self.send();
+    }
+
+    fn at_line(&mut self, line: u32) {
+        self.line = line;
     }
 
     fn env_change(&mut self, change: &EnvChange) {
@@ -395,7 +412,7 @@ fn environment(out: &mut Vec<u8>, kind: u8, new: &[u8], old: &[u8]) {
     out.extend_from_slice(old);
 }
 
-fn message(out: &mut Vec<u8>, token: u8, message: &SqlError) {
+fn message(out: &mut Vec<u8>, token: u8, message: &SqlError, line: u32) {
     let mut body = Vec::new();
     body.extend_from_slice(&message.number.to_le_bytes());
     body.extend_from_slice(&[message.state, message.class]);
@@ -404,7 +421,7 @@ fn message(out: &mut Vec<u8>, token: u8, message: &SqlError) {
     body.extend(units.into_iter().flat_map(u16::to_le_bytes));
     body.extend_from_slice(&text8("simulator"));
     body.extend_from_slice(&text8(""));
-    body.extend_from_slice(&1_u32.to_le_bytes());
+    body.extend_from_slice(&line.to_le_bytes());
     out.push(token);
     out.extend_from_slice(&(body.len() as u16).to_le_bytes());
     out.extend_from_slice(&body);

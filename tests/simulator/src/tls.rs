@@ -1,4 +1,4 @@
-//! TLS inside TDS (MS-TDS 2.1 and 3.2.5.1): the handshake travels in PRELOGIN packets, what follows is raw.
+//! TLS inside TDS (MS-TDS 2.1 and 3.2.5.1): the handshake travels in PRELOGIN packets, what follows is raw. And TDS inside TLS, which is 8.0.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -13,15 +13,20 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use crate::packet::PRELOGIN;
 
 const HEADER: usize = 8;
+/// What clients that begin with TLS say they will speak (MS-TDS 2.1).
+const STRICT_PROTOCOL: &[u8] = b"tds/8.0";
+/// The first byte of a TLS handshake (RFC 8446, 5.1).
+const HANDSHAKE: u8 = 0x16;
 /// The largest handshake packet; all clients take it.
 const LARGEST: usize = 4096;
 
 fn config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> anyhow::Result<Arc<ServerConfig>> {
     // TDS 7.4 ends at TLS 1.2; a session ticket of TLS 1.3 would arrive after the handshake, where it means nothing.
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS12])?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![STRICT_PROTOCOL.to_vec()];
     Ok(Arc::new(config))
 }
 
@@ -99,10 +104,25 @@ impl Write for Handshake {
 
 pub type TlsStream = StreamOwned<ServerConnection, Handshake>;
 
+/// Whether the client begins with TLS instead of PRELOGIN.
+pub fn comes_first(socket: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    Ok(socket.peek(&mut first)? == 1 && first[0] == HANDSHAKE)
+}
+
 /// Performs the handshake on a socket whose PRELOGIN was answered.
 pub fn accept(config: Arc<ServerConfig>, socket: TcpStream) -> io::Result<TlsStream> {
+    handshake(config, socket, true)
+}
+
+/// Performs the handshake on a socket that begins with it.
+pub fn accept_first(config: Arc<ServerConfig>, socket: TcpStream) -> io::Result<TlsStream> {
+    handshake(config, socket, false)
+}
+
+fn handshake(config: Arc<ServerConfig>, socket: TcpStream, wrapping: bool) -> io::Result<TlsStream> {
     let mut connection = ServerConnection::new(config).map_err(io::Error::other)?;
-    let mut wrapped = Handshake { socket, wrapping: true, pending: Vec::new(), left: 0 };
+    let mut wrapped = Handshake { socket, wrapping, pending: Vec::new(), left: 0 };
     while connection.is_handshaking() {
         connection.complete_io(&mut wrapped)?;
     }

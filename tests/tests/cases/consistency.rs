@@ -10,6 +10,8 @@ use stopgap_tests::{
 
 use super::interruption::stop_in_the_middle;
 
+const PRECHECK_REFUSED: i32 = 3;
+
 const DIGITS: &str = "(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9))";
 const CHANGE: &str = "UPDATE dbo.orders SET state = N'new'; UPDATE dbo.order_lines SET state = N'new'";
 
@@ -195,7 +197,60 @@ async fn an_interruption_does_not_wait_for_a_snapshot_to_be_made() {
     assert_eq!(snapshots(&source).await, []);
 }
 
+/// What a view reads is known before the run: another database that allows no snapshot isolation, a memory-optimized table.
+async fn a_view_that_no_snapshot_transaction_can_read_is_refused(engine: Engine) {
+    let (source, other) = (TestSource::new().await.unwrap(), TestSource::new().await.unwrap());
+    let target = TestTarget::on(engine).unwrap();
+    let (own, far) = (&source.database, &other.database);
+    other.run("CREATE TABLE dbo.far (id int NOT NULL PRIMARY KEY); INSERT INTO dbo.far VALUES (1), (2)").await.unwrap();
+    source
+        .run(&format!(
+            "ALTER DATABASE [{own}] SET ALLOW_SNAPSHOT_ISOLATION ON\nGO\nCREATE TABLE dbo.near (id int NOT NULL PRIMARY KEY)\nGO\n\
+             INSERT INTO dbo.near VALUES (2), (3)\nGO\nCREATE VIEW dbo.v_near AS SELECT id FROM [{own}].dbo.near\nGO\n\
+             CREATE VIEW dbo.v_far AS SELECT n.id FROM dbo.near AS n JOIN [{far}].dbo.far AS f ON f.id = n.id\nGO\n\
+             CREATE VIEW dbo.v_through AS SELECT id FROM dbo.v_far"
+        ))
+        .await
+        .unwrap();
+    let job = |more: &str| {
+        let sections = format!("[tables]\ninclude = [\"dbo.*\"]\nviews = true\n{more}");
+        Job::new(&source, &target).unwrap().source("consistency = \"snapshot\"").sections(&sections)
+    };
+    for command in ["plan", "check", "run"] {
+        let said = job("").command(command, &[]).unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+        let said = said.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        for view in ["v_far", "v_through"] {
+            let refused =
+                format!("dbo.{view}: consistency = \"snapshot\", but the view reads the database {far}, which");
+            assert!(said.contains(&refused), "{command}: {said}");
+        }
+        assert!(said.contains(&format!("ALTER DATABASE [{far}] SET ALLOW_SNAPSHOT_ISOLATION ON")), "{command}: {said}");
+        assert!(!said.contains("dbo.v_near: consistency"), "{command}: {said}");
+    }
+    let none = |view: &str| format!("[[table]]\nsource = \"dbo.{view}\"\nconsistency = \"none\"\n");
+    job(&(none("v_far") + &none("v_through"))).run().unwrap().expect_code(0).unwrap();
+    assert_eq!(target.rows("SELECT id FROM v_through").unwrap(), ["2"]);
+    other.run(&format!("ALTER DATABASE [{far}] SET ALLOW_SNAPSHOT_ISOLATION ON")).await.unwrap();
+    job("").run().unwrap().expect_code(0).unwrap();
+    if std::env::var_os("SYNC_TEST_MSSQL").is_some() {
+        // A memory-optimized table needs a filegroup of its own there.
+        return;
+    }
+    source
+        .run(
+            "CREATE TABLE dbo.hot (id int NOT NULL PRIMARY KEY NONCLUSTERED) WITH (MEMORY_OPTIMIZED = ON, DURABILITY = SCHEMA_AND_DATA)\nGO\n\
+             CREATE VIEW dbo.v_hot AS SELECT id FROM dbo.hot",
+        )
+        .await
+        .unwrap();
+    let said = job("").command("check", &[]).unwrap().expect_code(PRECHECK_REFUSED).unwrap();
+    let said = said.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("dbo.v_hot: consistency") && said.contains("memory-optimized table dbo.hot"), "{said}");
+    job(&none("v_hot")).run().unwrap().expect_code(0).unwrap();
+}
+
 on_each_engine!(
+    a_view_that_no_snapshot_transaction_can_read_is_refused,
     a_database_snapshot_holds_every_table_at_one_moment,
     what_a_crashed_run_left_goes_whatever_the_next_one_reads_from,
     a_snapshot_that_cannot_be_dropped_at_once_is_dropped_later,

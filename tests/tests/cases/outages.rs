@@ -1,7 +1,10 @@
 //! Servers that are taken away at each stage and come back: the run waits, the copy is exact, and nothing stays behind. The processes are
-//! real ones, and end as in a crash.
+//! real ones, and end as in a crash. And targets that vanish without a word: every packet is dropped, nothing is closed.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 use stopgap_servers::{
     ScratchDir,
     simulator::{self, Simulator},
@@ -203,6 +206,41 @@ async fn half_a_minute_without_the_source_is_waited_for() {
     source_outage(&target, SOURCE[3], FULL_LENGTH).await;
 }
 
+/// The job's patience with a silent stream, from which every bound on a connection follows, scaled down from a minute.
+const STALL: Duration = Duration::from_secs(2);
+/// Longer than that, and shorter than the system's own keep-alive by far.
+const SOON: Duration = Duration::from_mins(1);
+
+/// The stages from the first row on, in each of which a connection waits for the target.
+fn stages_of_rows(engine: Engine) -> impl Iterator<Item = Stage> {
+    engine.pick(POSTGRES, MYSQL).into_iter().filter(|(stage, _)| ["load", "digest", "index", "swap"].contains(stage))
+}
+
+/// Nobody closes anything: no answer, no acknowledgement, no reset. What the server did with the last statement is found out.
+async fn a_target_that_vanishes_without_a_word_is_given_up_and_found_again(engine: Engine) {
+    let source = TestSource::with(TABLE).await.unwrap();
+    let target = TestTarget::with_own(engine, None, &[]).unwrap();
+    for (stage, text) in stages_of_rows(engine) {
+        let what = format!("{engine:?}, {stage}");
+        old_copy(&target);
+        let tripwire = Tripwire::start(target.port()).await.unwrap();
+        tripwire.arm(text, Encoding::Utf8);
+        let stall = format!("stall_timeout = \"{}s\"", STALL.as_secs());
+        let job = job(&source, &target).job(&stall).through(tripwire.port);
+        let running = job.spawn("run", &["--format", "json"]).unwrap();
+        if let Err(error) = tripwire.tripped().await {
+            panic!("{what}: {error}; {}", running.said());
+        }
+        tripwire.drop_packets().unwrap();
+        let vanished = Instant::now();
+        sleep(SHORT).await;
+        tripwire.let_pass().unwrap();
+        let outcome = running.wait().unwrap().expect_code(0).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(vanished.elapsed() < SOON, "{what}: it took {:?}; {}", vanished.elapsed(), outcome.stderr);
+        assert_exact(&target, &outcome, &what);
+    }
+}
+
 /// Both are down when the run begins: it waits for one and then the other. Commands for people say it soon.
 async fn servers_that_are_down_at_the_start_are_waited_for(engine: Engine) {
     let source = TestSource::with(TABLE).await.unwrap();
@@ -221,4 +259,8 @@ async fn servers_that_are_down_at_the_start_are_waited_for(engine: Engine) {
     assert_exact(&target, &outcome, "at the start");
 }
 
-on_each_engine!(a_target_that_crashes_at_any_stage_is_waited_for, servers_that_are_down_at_the_start_are_waited_for,);
+on_each_engine!(
+    a_target_that_crashes_at_any_stage_is_waited_for,
+    a_target_that_vanishes_without_a_word_is_given_up_and_found_again,
+    servers_that_are_down_at_the_start_are_waited_for,
+);

@@ -51,7 +51,7 @@ async fn one_name_that_cannot_be_keeps_no_other_table_from_being_planned(engine:
     assert_eq!(target.rows("SELECT id FROM other").unwrap(), ["1"]);
 }
 
-/// A view over another database that does not allow snapshot isolation. No catalog tells.
+/// A view that leaves the database in a way that the plan does not see: by a synonym, or where its definition is hidden.
 async fn a_view_that_leaves_the_snapshot_says_what_to_set(engine: Engine) {
     // Faults are the server's, and other engines' tests have theirs.
     let view = format!("v_of_{}", format!("{engine:?}").to_lowercase());

@@ -165,6 +165,8 @@ pub struct Binder<'a> {
     pub describes: std::cell::Cell<bool>,
     /// What is bound is one side of a join.
     pub joins: std::cell::Cell<bool>,
+    /// The tables and views that were named, but for those that a view names in turn.
+    pub named: RefCell<Vec<Vec<String>>>,
     /// Tables whose CHANGETABLE stands before the place in the joins that is bound: of generated ones, only changed rows are looked up.
     pub changed: RefCell<Vec<i64>>,
 }
@@ -178,6 +180,7 @@ impl<'a> Binder<'a> {
             place: RefCell::default(),
             describes: std::cell::Cell::new(false),
             joins: std::cell::Cell::new(false),
+            named: RefCell::default(),
             changed: RefCell::default(),
         }
     }

@@ -34,7 +34,7 @@ impl Bulk {
 }
 
 fn parse(sql: &str) -> Result<Bulk, SqlError> {
-    let mut cursor = Cursor { parser: Parser::new(&DIALECT).with_tokens(crate::tokens::tokens(sql)?) };
+    let mut cursor = Cursor { parser: Parser::new(&DIALECT).with_tokens_with_locations(crate::tokens::tokens(sql)?) };
     cursor.expect("INSERT BULK")?;
     let mut bulk = Bulk { table: cursor.names()?, columns: Vec::new(), keep_nulls: false, check_constraints: false };
     if cursor.parser.consume_token(&Token::LParen) {

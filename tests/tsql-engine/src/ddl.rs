@@ -76,6 +76,12 @@ fn define(session: &Session, ddl: &Ddl) -> Result<(), SqlError> {
             let schema = catalog::schema_id(connection, &name.0)?;
             let sql_type = parse_type(base, DEFAULT_COLLATION, 1)?;
             let collation = is_string(&sql_type).then_some(DEFAULT_COLLATION);
+            let there = "SELECT count(*) FROM \"$types\" WHERE name = ?1 COLLATE NOCASE AND schema_id = ?2";
+            if connection.query_row(there, params![name.1, schema], |row| row.get::<_, i64>(0))? > 0 {
+                let message =
+                    format!("The type '{}' already exists, or you do not have permission to create it.", name.1);
+                return Err(error(219, message));
+            }
             connection.execute(
                 "INSERT INTO \"$types\" VALUES ((SELECT coalesce(max(user_type_id),256)+1 FROM \"$types\"),?1,?2,?3,?4,?5,?6)",
                 params![name.1, schema, type_text(&sql_type), collation, nullable, assembly],

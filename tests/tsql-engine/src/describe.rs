@@ -25,6 +25,9 @@ impl Binder<'_> {
         let refused = || unsupported(&format!("FROM {name} with these arguments"));
         match parts(name).as_slice() {
             [schema, function] if same(schema, "sys") && same(function, NAME) => {}
+            [schema, function] if same(schema, "sys") && same(function, crate::references::NAME) => {
+                return self.referenced(alias, arguments, sources);
+            }
             _ => return Err(unsupported(&format!("FROM {name} (…)"))),
         }
         let mut values = Vec::new();
@@ -69,7 +72,7 @@ impl Binder<'_> {
         Ok(format!("({}) AS {}", rows.join(" UNION ALL "), quote(&shown)))
     }
 
-    fn constant_of(&self, expr: &Expr) -> Result<Option<Value<'static>>, SqlError> {
+    pub fn constant_of(&self, expr: &Expr) -> Result<Option<Value<'static>>, SqlError> {
         Ok(self.value(expr, &Scope { sources: &[], outer: None })?.constant)
     }
 }

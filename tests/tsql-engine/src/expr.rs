@@ -345,9 +345,18 @@ fn constant(literal: &Literal) -> Result<Bound, SqlError> {
             Bound::constant(Value::Binary(bytes.into()), SqlType::VarBinary { len })
         }
         Literal::Number(text, _) => number(text)?,
-        Literal::Placeholder(text) => return Err(unsupported(text)),
+        Literal::Placeholder(text) => money(text)?,
         other => return Err(unsupported(&other.to_string())),
     })
+}
+
+/// `$12.5`, a constant of the type money ("Constants (Transact-SQL)").
+fn money(text: &str) -> Result<Bound, SqlError> {
+    let number = text.strip_prefix('$').and_then(parse_decimal);
+    let (value, scale) = number.ok_or_else(|| unsupported(text))?;
+    let decimal = SqlType::Decimal { precision: 38, scale };
+    let value = crate::convert::convert(Value::Decimal { value, scale }, &decimal, &SqlType::Money, 0)?;
+    Ok(Bound::constant(value, SqlType::Money))
 }
 
 fn number(text: &str) -> Result<Bound, SqlError> {

@@ -132,6 +132,7 @@ impl Binder<'_> {
                 return Ok(format!("({}) AS {}", query.sql, quote(&shown)));
             }
         }
+        self.named.borrow_mut().push(names.clone());
         let place = match names.as_slice() {
             [database, _, _] if !database.is_empty() => self.env.place(database)?,
             [] | [_] | [_, _] | [_, _, _] => self.place.borrow().clone(),
@@ -167,7 +168,9 @@ impl Binder<'_> {
         if let Some(definition) = &table.view {
             let query = crate::script::parse_query(definition)?;
             let outside = self.place.replace(table.place.clone());
+            let named = self.named.take();
             let bound = self.query(&query, None);
+            self.named.replace(named);
             self.place.replace(outside);
             let mut bound = bound?;
             for (column, declared) in bound.columns.iter_mut().zip(&table.columns) {

@@ -28,6 +28,10 @@ impl Session {
 
     fn statement(&mut self, statement: &Stmt, out: &mut dyn Output) -> Result<Flow, SqlError> {
         match statement {
+            Stmt::At(line, statement) => {
+                out.at_line(*line);
+                return self.statement(statement, out);
+            }
             Stmt::Query(query) => return self.select(query, out),
             Stmt::Change(change, with) => {
                 let rows = crate::dml::run(self, change, with.as_ref())?;
@@ -127,7 +131,9 @@ impl Session {
                     let (sql_type, value) = self.evaluate(declarations)?;
                     let declared = crate::script::parse(&format!("DECLARE {}", text_of(&value, &sql_type)?))?;
                     self.run(&declared, out)?;
-                    let Some(Stmt::Declare(names)) = declared.first() else { return Err(unsupported("sp_executesql")) };
+                    let Some(Stmt::Declare(names)) = declared.first().map(Stmt::bare) else {
+                        return Err(unsupported("sp_executesql"));
+                    };
                     for (at, expr) in values.iter().enumerate() {
                         match expr {
                             Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {

@@ -42,6 +42,15 @@ pub enum Stmt {
     Execute(Vec<Expr>),
     /// WITH CHANGE_TRACKING_CONTEXT (…) and the change.
     InContext(Expr, Box<Stmt>),
+    /// A statement, and the line of its batch (from 1) on which it begins.
+    At(u32, Box<Stmt>),
+}
+
+impl Stmt {
+    /// The statement without its line.
+    pub fn bare(&self) -> &Stmt {
+        if let Stmt::At(_, statement) = self { statement.bare() } else { self }
+    }
 }
 
 /// The batches of a script, each with the line (from 1) on which it begins.
@@ -64,28 +73,37 @@ pub fn batches(script: &str) -> Vec<(usize, String)> {
 
 /// Statements of one batch.
 pub fn parse(sql: &str) -> Result<Vec<Stmt>, SqlError> {
-    let mut cursor = Cursor { parser: Parser::new(&DIALECT).with_tokens(tokens(sql)?) };
+    parse_numbered(sql).map_err(|(failure, _)| failure)
+}
+
+/// As [`parse`]; an error comes with the line on which the parser gave up.
+pub fn parse_numbered(sql: &str) -> Result<Vec<Stmt>, (SqlError, u32)> {
+    let tokens = tokens(sql).map_err(|failure| (failure, 1))?;
+    let mut cursor = Cursor { parser: Parser::new(&DIALECT).with_tokens_with_locations(tokens) };
     let mut statements = Vec::new();
     loop {
         cursor.skip_semicolons();
         if cursor.parser.peek_token().token == Token::EOF {
             return Ok(statements);
         }
-        statements.push(cursor.statement()?);
+        match cursor.statement() {
+            Ok(statement) => statements.push(statement),
+            Err(failure) => return Err((failure, cursor.line())),
+        }
     }
 }
 
 /// A stored query (a view's).
 pub fn parse_query(sql: &str) -> Result<Query, SqlError> {
-    match parse(sql)?.pop() {
-        Some(Stmt::Query(query)) => Ok(*query),
+    match parse(sql)?.pop().as_ref().map(Stmt::bare) {
+        Some(Stmt::Query(query)) => Ok(query.as_ref().clone()),
         _ => Err(unsupported(sql)),
     }
 }
 
 /// A stored expression (a default, a check).
 pub fn parse_expr(sql: &str) -> Result<Expr, SqlError> {
-    let mut cursor = Cursor { parser: Parser::new(&DIALECT).with_tokens(tokens(sql)?) };
+    let mut cursor = Cursor { parser: Parser::new(&DIALECT).with_tokens_with_locations(tokens(sql)?) };
     cursor.expr()
 }
 
@@ -202,7 +220,19 @@ impl Cursor<'_> {
         Ok(text)
     }
 
+    /// The line of the next token; of the last one at the end.
+    fn line(&self) -> u32 {
+        let next = self.parser.peek_token_ref().span.start.line;
+        let here = if next == 0 { self.parser.get_current_token().span.start.line } else { next };
+        u32::try_from(here).unwrap_or(u32::MAX).max(1)
+    }
+
     fn statement(&mut self) -> Result<Stmt, SqlError> {
+        let line = self.line();
+        Ok(Stmt::At(line, Box::new(self.bare_statement()?)))
+    }
+
+    fn bare_statement(&mut self) -> Result<Stmt, SqlError> {
         let word = self.peek_word();
         if self.parser.peek_token().token == Token::LParen {
             return self.query();
@@ -214,7 +244,7 @@ impl Cursor<'_> {
                 self.expect_token(&Token::LParen)?;
                 let context = self.expr()?;
                 self.expect_token(&Token::RParen)?;
-                match self.statement()? {
+                match self.bare_statement()? {
                     change @ Stmt::Change(..) => Ok(Stmt::InContext(context, Box::new(change))),
                     Stmt::Query(_) => Err(crate::error::error(
                         22108,
@@ -347,6 +377,9 @@ impl Cursor<'_> {
             }
             "EXEC" | "EXECUTE" => {
                 let name = self.names()?.pop().unwrap_or_default();
+                if name.eq_ignore_ascii_case("sp_addtype") {
+                    return Ok(Stmt::Ddl(Box::new(crate::procedures::add_type(self)?)));
+                }
                 if !name.eq_ignore_ascii_case("sp_executesql") {
                     return Err(unsupported(&format!("EXEC {name}")));
                 }

@@ -226,7 +226,7 @@ impl Session {
             "" => Vec::new(),
             text => crate::script::parse(&format!("DECLARE {text}"))?,
         };
-        let declared: &[_] = match parsed.as_slice() {
+        let declared: &[_] = match parsed.iter().map(crate::script::Stmt::bare).collect::<Vec<_>>().as_slice() {
             [] => &[],
             [crate::script::Stmt::Declare(variables)] => variables,
             _ => return Err(crate::error::unsupported(&format!("parameters declared as {declarations}"))),
@@ -301,8 +301,13 @@ impl Session {
         for parameter in parameters {
             self.variables.insert(parameter.name.to_lowercase(), (parameter.sql_type.clone(), parameter.value.clone()));
         }
-        let result = self.follow_restore().and_then(|()| crate::script::parse(sql));
-        let result = result.and_then(|statements| self.run(&statements, out));
+        let result = self.follow_restore().and_then(|()| match crate::script::parse_numbered(sql) {
+            Ok(statements) => self.run(&statements, out),
+            Err((failure, line)) => {
+                out.at_line(line);
+                Err(failure)
+            }
+        });
         let result = self.suspend().and(result);
         match &result {
             Ok(_) => {}

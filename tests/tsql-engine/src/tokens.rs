@@ -1,18 +1,23 @@
 //! A batch as tokens that sqlparser's parts and the hand-written ones both understand.
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, Tokenizer, Word};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
 
 use crate::error::{syntax, unsupported};
 use crate::script::DIALECT;
 use crate::value::SqlError;
 
-/// The tokens of a batch, with a semicolon before words that always begin a statement.
-pub fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
-    let raw = Tokenizer::new(&DIALECT, sql).tokenize().map_err(|failure| syntax(&failure.to_string()))?;
-    let raw: Vec<Token> = raw.into_iter().filter(|token| !matches!(token, Token::Whitespace(_))).collect();
+/// The tokens of a batch with their places, and a semicolon before words that always begin a statement.
+pub fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
+    let all = Tokenizer::new(&DIALECT, sql).tokenize_with_location().map_err(|failure| syntax(&failure.to_string()))?;
+    let (raw, spans): (Vec<Token>, Vec<_>) = all
+        .into_iter()
+        .filter(|found| !matches!(found.token, Token::Whitespace(_)))
+        .map(|found| (found.token, found.span))
+        .unzip();
     clauses(&raw)?;
-    let mut tokens: Vec<Token> = Vec::with_capacity(raw.len() + 8);
+    let mut tokens: Vec<TokenWithSpan> = Vec::with_capacity(raw.len() + 8);
+    let last = |tokens: &[TokenWithSpan]| tokens.last().map(|last| last.token.clone());
     let mut depth = 0;
     let mut at = 0;
     while at < raw.len() {
@@ -30,27 +35,28 @@ pub fn tokens(sql: &str) -> Result<Vec<Token>, SqlError> {
                     _ => false,
                 };
                 // WITH ROLLBACK of a database option, and EXECUTE as a permission.
-                let goes_on = matches!(tokens.last(), Some(Token::Word(last)) if
+                let goes_on = matches!(last(&tokens), Some(Token::Word(last)) if
                     matches!(last.keyword, Keyword::WITH | Keyword::GRANT | Keyword::DENY | Keyword::REVOKE));
-                if starts && !goes_on && at > 0 && !matches!(tokens.last(), Some(Token::SemiColon)) {
-                    tokens.push(Token::SemiColon);
+                if starts && !goes_on && at > 0 && !matches!(last(&tokens), Some(Token::SemiColon)) {
+                    tokens.push(TokenWithSpan { token: Token::SemiColon, span: spans[at] });
                 }
             }
             // `geography::Point(` is one name here.
             Token::DoubleColon => {
-                if let (Some(Token::Word(left)), Some(Token::Word(right))) = (tokens.last(), raw.get(at + 1)) {
+                if let (Some(Token::Word(left)), Some(Token::Word(right))) = (last(&tokens), raw.get(at + 1)) {
                     let value = format!("{}::{}", left.value, right.value);
                     tokens.pop();
-                    tokens.push(Token::Word(Word { value, quote_style: None, keyword: Keyword::NoKeyword }));
+                    let token = Token::Word(Word { value, quote_style: None, keyword: Keyword::NoKeyword });
+                    tokens.push(TokenWithSpan { token, span: spans[at] });
                     at += 2;
                     continue;
                 }
             }
             _ => {}
         }
-        tokens.push(raw[at].clone());
+        tokens.push(TokenWithSpan { token: raw[at].clone(), span: spans[at] });
         if of_change_table(&raw[..=at]) {
-            tokens.push(Token::Comma);
+            tokens.push(TokenWithSpan { token: Token::Comma, span: spans[at] });
         }
         at += 1;
     }

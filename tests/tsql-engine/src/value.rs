@@ -193,6 +193,8 @@ pub trait Output {
     /// A statement ended; `rows` is the count that DONE carries, `None` where DONE_COUNT is not set.
     fn done(&mut self, rows: Option<u64>) -> Flow;
     fn info(&mut self, message: &SqlError);
+    /// Errors and messages that follow are those of a statement that begins on this line of its batch.
+    fn at_line(&mut self, _line: u32) {}
     fn env_change(&mut self, change: &EnvChange);
 }
 

@@ -84,3 +84,27 @@ fn what_is_missing_or_not_done_is_an_error() {
         assert_eq!(error(&mut session, sql), number, "{sql}");
     }
 }
+
+#[test]
+fn what_a_view_names_is_told_with_its_database() {
+    let server = server();
+    server.create_database("other").expect("a fresh name");
+    server.run_script("other", "CREATE TABLE dbo.far (id int NOT NULL PRIMARY KEY)").expect("the script runs");
+    let mut session = session(&server);
+    run(&mut session, "CREATE TABLE dbo.near (id int NOT NULL PRIMARY KEY)");
+    run(&mut session, "CREATE VIEW dbo.inside AS SELECT n.id FROM near AS n JOIN other.dbo.far AS f ON f.id = n.id");
+    run(&mut session, "CREATE VIEW dbo.outside AS WITH own AS (SELECT id FROM dbo.inside) SELECT id FROM own");
+    let mut named = |view: &str| {
+        let sql = format!(
+            "SELECT r.referenced_database_name, r.referenced_schema_name, r.referenced_entity_name, o.name \
+             FROM sys.dm_sql_referenced_entities(N'{view}', N'OBJECT') AS r LEFT JOIN sys.objects AS o \
+             ON o.object_id = r.referenced_id AND r.referenced_database_name IS NULL \
+             WHERE r.referenced_minor_id = 0 ORDER BY r.referenced_entity_name"
+        );
+        lines(&mut session, &sql)
+    };
+    assert_eq!(named("[dbo].[inside]"), ["other|dbo|far|NULL", "NULL|NULL|near|near"]);
+    assert_eq!(named("dbo.outside"), ["NULL|dbo|inside|inside"]);
+    assert_eq!(named("dbo.near"), Vec::<String>::new());
+    assert_eq!(named("dbo.missing"), Vec::<String>::new());
+}

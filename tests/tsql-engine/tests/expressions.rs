@@ -18,6 +18,7 @@ fn expressions_have_sql_servers_results() {
         ("CAST(-1.005 AS decimal(10,2))", "-1.01"),
         ("CAST(CAST('12.3456' AS money) AS varchar(20))", "12.35"),
         ("CONVERT(varchar(20), CAST('12.3456' AS money), 2)", "12.3456"),
+        ("CONVERT(varchar(20), -$0.00015 + $1, 2)", "0.9998"),
         ("CONVERT(varchar(40), CAST('2024-02-29T23:59:59.998' AS datetime), 121)", "2024-02-29 23:59:59.997"),
         ("CONVERT(varchar(40), CAST('2024-02-29T23:59:59.999' AS datetime), 121)", "2024-03-01 00:00:00.000"),
         ("CAST(CAST('2024-02-29T12:34:56.7891239' AS datetime2(3)) AS varchar(40))", "2024-02-29 12:34:56.789"),

@@ -119,6 +119,8 @@ fn of_all_tests(checkers: &Checkers, broken: PathBuf, image: &Image) -> Environm
         ("STOPGAP_BROKEN_JOB", broken.into()),
         ("STOPGAP_CHECKOV", checkers.checkov.clone().into()),
         ("STOPGAP_ACTIONLINT", checkers.actionlint.clone().into()),
+        ("STOPGAP_TEDIOUS", checkers.tedious.clone().into()),
+        ("STOPGAP_MSSQL_TDS", checkers.mssql_tds.clone().into()),
         ("STOPGAP_TERRAFORM", checkers.terraform.program.clone().into()),
     ];
     environment.extend(checkers.terraform.mirror.iter().map(|mirror| ("STOPGAP_TERRAFORM_MIRROR", mirror.into())));

@@ -34,11 +34,16 @@ fn session_settings(config: &SourceConfig) -> String {
 }
 
 /// Opens a connection, logs in and prepares the session. `database` replaces the configured one (database snapshots).
-pub async fn connect(config: &SourceConfig, database: Option<&str>) -> Result<Connection> {
-    with_password(&config.password, Side::Source, |login| connect_as(config, database, login)).await
+pub async fn connect(config: &SourceConfig, database: Option<&str>, stall: Duration) -> Result<Connection> {
+    with_password(&config.password, Side::Source, |login| connect_as(config, database, stall, login)).await
 }
 
-async fn connect_as(config: &SourceConfig, database: Option<&str>, login: Credentials) -> Result<Connection> {
+async fn connect_as(
+    config: &SourceConfig,
+    database: Option<&str>,
+    stall: Duration,
+    login: Credentials,
+) -> Result<Connection> {
     let mut driver = Config::new();
     driver.host(&config.host);
     driver.port(config.port);
@@ -63,17 +68,17 @@ async fn connect_as(config: &SourceConfig, database: Option<&str>, login: Creden
             }
         }
     }
-    let mut connection = open(config, driver).await?;
+    let mut connection = open(config, driver, stall).await?;
     execute(&mut connection, &session_settings(config), config.connect_timeout).await?;
     Ok(connection)
 }
 
 /// Follows at most one redirection (read-only routing, Azure SQL gateways).
-async fn open(config: &SourceConfig, mut driver: Config) -> Result<Connection> {
+async fn open(config: &SourceConfig, mut driver: Config, stall: Duration) -> Result<Connection> {
     let mut address = (config.host.clone(), config.port);
     for _ in 0..2 {
         let attempt = format!("could not connect to SQL Server at {}:{}", address.0, address.1);
-        let dialled = dial(&address.0, address.1, config.connect_timeout).await;
+        let dialled = dial(&address.0, address.1, config.connect_timeout, stall).await;
         let tcp = dialled.map_err(|error| error.into_error(Side::Source, &attempt))?;
         let turns = Turns::default();
         match Client::connect(driver.clone(), Watched::new(tcp, turns.clone()).compat_write()).await {
@@ -176,8 +181,9 @@ pub async fn optional_rows(
     }
 }
 
-/// Another database that does not allow snapshot isolation (3952), a memory-optimized table (41332).
-const NO_SNAPSHOT: [u32; 2] = [3952, 41332];
+/// Another database that does not allow snapshot isolation (3952), a memory-optimized table (41332), another server (7420), a transaction
+/// that became a distributed one (3996).
+const NO_SNAPSHOT: [u32; 4] = [3952, 3996, 7420, 41332];
 
 /// The kind of a driver error. Numbers from "Database Engine events and errors" and, for Azure SQL, "Transient fault
 /// errors".

@@ -34,6 +34,7 @@ mod snapshot;
 mod stream;
 mod transient;
 pub mod types;
+mod view_reads;
 mod witness;
 
 pub use changes::Unit;
@@ -65,7 +66,7 @@ impl SqlServer {
 
     /// `view`: the database snapshot to read from instead.
     async fn connect(&self, view: Option<&str>) -> Result<connect::Connection> {
-        let opened = connect::connect(&self.config, view).await;
+        let opened = connect::connect(&self.config, view, self.stall_timeout).await;
         self.reach.judge(view.unwrap_or(&self.config.database), opened)
     }
 }
@@ -114,11 +115,13 @@ impl Source for SqlServer {
     }
 
     async fn check_settings(&self, tables: &[TablePlan], facts: &ServerFacts) -> Result<Vec<Finding>> {
-        let mut refused = Vec::new();
-        if tables.iter().all(|table| table.filter.is_none() && table.mode == Mode::Full) {
-            return Ok(refused);
+        let is_asked_for =
+            |table: &TablePlan| table.filter.is_some() || table.mode != Mode::Full || view_reads::concerns(table);
+        if !tables.iter().any(is_asked_for) {
+            return Ok(Vec::new());
         }
         let mut connection = self.connect(None).await?;
+        let mut refused = view_reads::judge(&mut connection, tables).await?;
         for table in tables {
             if table.mode == Mode::ChangeTracking
                 && changes::tracking(&mut connection, table, CATALOG_TIMEOUT).await?.is_none()

@@ -76,7 +76,7 @@ fn names_objects(number: u32) -> bool {
             // XML: a line and a character.
             | 9400..=9459
             // Databases and their state; snapshots.
-            | 3701..=3709 | 3906 | 3952..=3957 | 5105 | 5123 | 5133
+            | 3701..=3709 | 3906 | 3952..=3957 | 3996 | 5105 | 5123 | 5133 | 7420
         ),
     }
 }

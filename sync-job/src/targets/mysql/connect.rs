@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
+use futures_util::TryFutureExt as _;
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, DriverError, OptsBuilder, Row, SslOpts};
+use tokio::net::TcpStream;
 
 use super::columns::{Columns, Unexpected};
 use super::server_message;
 use crate::config::{Auth, TargetConfig, TlsMode};
-use crate::connect::dial::look_up;
+use crate::connect::dial::dial;
 use crate::connect::login::with_password;
 use crate::connect::password::Credentials;
+use crate::connect::relay::LoopbackEntrance;
 use crate::connect::tls::Trouble;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::rows::message::{Message, of_unknown};
-
-/// The silence after which the peer is asked whether it is still there.
-const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// How long the server may take to say goodbye.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,7 +30,6 @@ async fn connect_as(config: &TargetConfig, application_name: &str, login: Creden
     let attempt =
         format!("could not connect to MySQL at {}:{}, database {}", config.host, config.port, config.database);
     let options = OptsBuilder::default()
-        .tcp_port(config.port)
         .db_name(Some(config.database.clone()))
         .user(Some(login.user.as_ref().unwrap_or(&config.user).clone()))
         .pass(Some(login.password.expose()))
@@ -39,37 +38,29 @@ async fn connect_as(config: &TargetConfig, application_name: &str, login: Creden
         .prefer_socket(false)
         .stmt_cache_size(0)
         .connect_attribute("program_name", application_name)
-        // A server that vanished without a word (a failover, a firewall) is noticed while an answer is waited for.
-        .tcp_keepalive(Some(KEEPALIVE))
         .ssl_opts(ssl(config));
-    let mut connection = first_to_answer(config, &options, &attempt).await?;
+    let dialled = dial(&config.host, config.port, config.connect_timeout, config.stall_timeout).await;
+    let stream = dialled.map_err(|error| error.into_error(Side::Target, &attempt))?;
+    let mut connection = tokio::time::timeout(config.connect_timeout, log_in(stream, options))
+        .await
+        .map_err(|_| {
+            let seconds = config.connect_timeout.as_secs();
+            Error::new(Side::Target, Kind::Connection, format!("{attempt}: no answer to the login in {seconds} s"))
+        })?
+        .map_err(|error| classify(error, attempt))?;
     for statement in SESSION {
         execute(&mut connection, statement).await?;
     }
     Ok(connection)
 }
 
-/// The driver tries a host's addresses one after the other and has one limit for all of them; here each has its own.
-async fn first_to_answer(config: &TargetConfig, options: &OptsBuilder, attempt: &str) -> Result<Conn> {
-    let limit = config.connect_timeout;
-    let found = look_up(&config.host, config.port, limit).await;
-    let addresses = found.map_err(|error| error.into_error(Side::Target, attempt))?;
-    let mut failure = Error::new(Side::Target, Kind::UnknownHost, attempt);
-    for address in addresses {
-        let options = options.clone().ip_or_hostname(address.ip().to_string());
-        failure = match tokio::time::timeout(limit, Conn::new(options)).await {
-            Ok(Ok(connection)) => return Ok(connection),
-            Ok(Err(error)) => classify(error, attempt),
-            Err(_) => {
-                let message = format!("{attempt}: no answer in {} s", limit.as_secs());
-                Error::new(Side::Target, Kind::Connection, message)
-            }
-        };
-        if failure.kind != Kind::Connection {
-            break;
-        }
-    }
-    Err(failure)
+/// The driver opens its sockets itself, and would take a Unix socket for one that needs no encryption of passwords.
+async fn log_in(stream: TcpStream, options: OptsBuilder) -> mysql_async::Result<Conn> {
+    let entrance = LoopbackEntrance::to(stream).await?;
+    let address = entrance.address()?;
+    let options = options.ip_or_hostname(address.ip().to_string()).tcp_port(address.port());
+    let (connection, ()) = tokio::try_join!(Conn::new(options), entrance.pass().map_err(Into::into))?;
+    Ok(connection)
 }
 
 fn ssl(config: &TargetConfig) -> Option<SslOpts> {

@@ -42,7 +42,7 @@ async fn connect_as(config: &TargetConfig, application_name: &str, login: Creden
     if let Some(file) = &config.tls.ca_file {
         options = options.ssl_root_cert(file);
     }
-    let dialled = dial(&config.host, config.port, config.connect_timeout).await;
+    let dialled = dial(&config.host, config.port, config.connect_timeout, config.stall_timeout).await;
     let stream = dialled.map_err(|error| error.into_error(Side::Target, &attempt))?;
     let mut connection = tokio::time::timeout(config.connect_timeout, log_in(stream, options))
         .await

@@ -19,6 +19,7 @@ mod listed;
 mod queries;
 
 pub(super) use fields::Fields;
+pub(super) use queries::MEMORY_OPTIMIZED;
 
 /// One of the queries, with an error that says what was looked for instead of how.
 async fn part(connection: &mut Connection, what: &str, sql: &str, timeout: Duration) -> Result<Vec<Row>> {

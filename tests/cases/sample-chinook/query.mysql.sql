@@ -1,0 +1,14 @@
+SELECT * FROM artist ORDER BY 1;
+SELECT * FROM album ORDER BY 1;
+SELECT * FROM genre ORDER BY 1;
+SELECT * FROM media_type ORDER BY 1;
+SELECT track_id, REPLACE(name, CHAR(9), '<tab>'), album_id, media_type_id, genre_id, composer, milliseconds, bytes, unit_price FROM track ORDER BY 1;
+SELECT * FROM employee ORDER BY 1;
+SELECT * FROM customer ORDER BY 1;
+SELECT * FROM invoice ORDER BY 1;
+SELECT * FROM invoice_line ORDER BY 1;
+SELECT * FROM playlist ORDER BY 1;
+SELECT * FROM playlist_track ORDER BY 1, 2;
+SELECT GROUP_CONCAT(LOWER(constraint_name) ORDER BY LOWER(constraint_name) SEPARATOR ' ') FROM information_schema.referential_constraints WHERE constraint_schema = DATABASE();
+INSERT INTO artist (name) VALUES ('next');
+SELECT LAST_INSERT_ID();

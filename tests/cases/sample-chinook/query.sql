@@ -1,0 +1,13 @@
+SELECT * FROM artist ORDER BY 1;
+SELECT * FROM album ORDER BY 1;
+SELECT * FROM genre ORDER BY 1;
+SELECT * FROM media_type ORDER BY 1;
+SELECT track_id, replace(name, chr(9), '<tab>'), album_id, media_type_id, genre_id, composer, milliseconds, bytes, unit_price FROM track ORDER BY 1;
+SELECT employee_id, last_name, first_name, reports_to, to_char(birth_date, 'YYYY-MM-DD HH24:MI:SS.MS'), to_char(hire_date, 'YYYY-MM-DD HH24:MI:SS.MS'), email FROM employee ORDER BY 1;
+SELECT * FROM customer ORDER BY 1;
+SELECT invoice_id, customer_id, to_char(invoice_date, 'YYYY-MM-DD HH24:MI:SS.MS'), billing_country, total FROM invoice ORDER BY 1;
+SELECT * FROM invoice_line ORDER BY 1;
+SELECT * FROM playlist ORDER BY 1;
+SELECT * FROM playlist_track ORDER BY 1, 2;
+SELECT string_agg(lower(conname), ' ' ORDER BY lower(conname)) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace;
+INSERT INTO artist (name) VALUES ('next') RETURNING artist_id;

@@ -1,0 +1,12 @@
+SELECT * FROM authors ORDER BY 1;
+SELECT * FROM publishers ORDER BY 1;
+SELECT * FROM titles ORDER BY 1;
+SELECT * FROM titleauthor ORDER BY 1, 2;
+SELECT * FROM stores ORDER BY 1;
+SELECT stor_id, ord_num, DATE_FORMAT(ord_date, '%Y-%m-%d'), qty, payterms, title_id FROM sales ORDER BY 1, 2, title_id;
+SELECT * FROM discounts ORDER BY discount;
+SELECT pub_id, LENGTH(logo), LOWER(LEFT(HEX(logo), 40)), REPLACE(pr_info, '\r\n', '<line>') FROM pub_info ORDER BY 1;
+SELECT emp_id, fname, minit, lname, job_lvl, pub_id, DATE_FORMAT(hire_date, '%Y-%m-%d') FROM employee ORDER BY 1;
+SELECT title, au_ord, au_lname, price FROM titleview ORDER BY 2;
+SELECT table_name, COUNT(*) FROM information_schema.referential_constraints WHERE constraint_schema = DATABASE() GROUP BY 1 ORDER BY 1;
+SELECT table_name, column_name, is_nullable FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN ('pub_info', 'titleauthor') ORDER BY 1, ordinal_position;

@@ -1,0 +1,12 @@
+SELECT au_id, au_lname, au_fname, rtrim(phone), address, state, zip, contract::int FROM authors ORDER BY 1;
+SELECT * FROM publishers ORDER BY 1;
+SELECT title_id, title, rtrim(type), pub_id, price, advance, royalty, ytd_sales, notes, to_char(pubdate, 'YYYY-MM-DD HH24:MI:SS.MS') FROM titles ORDER BY 1;
+SELECT * FROM titleauthor ORDER BY 1, 2;
+SELECT * FROM stores ORDER BY 1;
+SELECT stor_id, ord_num, to_char(ord_date, 'YYYY-MM-DD'), qty, payterms, title_id FROM sales ORDER BY 1, 2, title_id;
+SELECT * FROM discounts ORDER BY discount;
+SELECT pub_id, octet_length(logo), left(encode(logo, 'hex'), 40), replace(pr_info, E'\r\n', '<line>') FROM pub_info ORDER BY 1;
+SELECT emp_id, fname, rtrim(minit), lname, job_lvl, pub_id, to_char(hire_date, 'YYYY-MM-DD') FROM employee ORDER BY 1;
+SELECT title, au_ord, au_lname, price FROM titleview ORDER BY 2;
+SELECT conrelid::regclass::text, count(*) FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace GROUP BY 1 ORDER BY 1;
+SELECT table_name, column_name, is_nullable FROM information_schema.columns WHERE table_name IN ('pub_info', 'titleauthor') ORDER BY 1, ordinal_position;
