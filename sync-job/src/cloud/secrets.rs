@@ -36,6 +36,7 @@ pub enum Unfetched {
 }
 
 impl Unfetched {
+    #[expect(clippy::match_same_arms, reason = "arms are told apart by what they mean, not by what they give")]
     fn of(error: &SdkError<GetSecretValueError>, client: &Client) -> Self {
         let chain = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
         match error.code() {

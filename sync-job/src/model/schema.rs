@@ -60,6 +60,7 @@ pub enum CompanionKind {
 }
 
 /// A column of the source.
+#[expect(clippy::struct_excessive_bools, reason = "each is a column of a catalog view")]
 #[derive(Debug, Clone)]
 pub struct SourceColumn {
     pub name: String,

@@ -50,6 +50,7 @@ pub(super) fn masked(column: &SourceColumn) -> String {
 }
 
 /// Warnings and notes about one table.
+#[expect(clippy::too_many_lines, reason = "a list of findings, each independent of the others")]
 pub(super) fn of_table(
     source: &SourceTable,
     settings: &TableSettings,

@@ -127,6 +127,7 @@ async fn what_is_preserved_is_on_the_new_table() {
 }
 
 /// Each is set, named as the reason, still there after the run, and gone only by its own statement.
+#[expect(clippy::too_many_lines, reason = "a list of attributes, each with its own statement")]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_preserved_keeps_the_table() {
     let mut fixture = Fixture::new().await;

@@ -174,6 +174,7 @@ impl Session {
         Ok(())
     }
 
+    #[expect(clippy::assigning_clones, reason = "a fresh text reads better than one that is cloned into the old")]
     fn set_option(&mut self, words: &[String]) -> Result<(), SqlError> {
         let Some((value, names)) = words.split_last() else { return Ok(()) };
         let on = value.eq_ignore_ascii_case("on");

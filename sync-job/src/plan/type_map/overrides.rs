@@ -5,6 +5,7 @@ use crate::config::Engine;
 use crate::model::logical::LogicalType;
 
 /// The mapping with the job file's `target_type` instead of the default, or what is allowed.
+#[expect(clippy::match_same_arms, reason = "arms are told apart by what they mean, not by what they give")]
 pub fn map_as(holds: LogicalType, wanted: &str, engine: Engine) -> Result<Mapping, String> {
     let default = map(holds, engine);
     let wanted = Override::parse(wanted, engine)?;

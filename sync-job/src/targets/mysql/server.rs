@@ -1,6 +1,7 @@
 //! What differs from server to server: collations, limits, and what is allowed.
 
 /// What the job does differently from server to server.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of the server")]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Server {
     pub collations: Collations,
