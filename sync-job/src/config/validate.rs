@@ -256,6 +256,12 @@ fn table(
     if readers > defaults.readers {
         return Err(format!("{}: {readers} is more than job.readers, {}", key("readers"), defaults.readers));
     }
+    if typed.deletes.is_some() && typed.mode != Some(Mode::RowVersion) {
+        return Err(format!(
+            "{}: only mode = \"rowversion\" has it; Change Tracking tells of rows that are gone",
+            key("deletes")
+        ));
+    }
     check_map(&key("target_types"), &typed.target_types)?;
     check_map(&key("rename"), &typed.rename)?;
     Ok(TableConfig {

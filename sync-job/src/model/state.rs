@@ -1,9 +1,21 @@
 //! What is remembered between two runs of a table whose changes are followed.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{DateTime, Utc};
 
 use super::position::Position;
+use super::schema::TableName;
 use crate::rows::digest::TableDigest;
+
+/// All that is remembered on a target.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// By this job.
+    pub own: HashMap<TableName, TableState>,
+    /// Tables of which another job remembers something: once this one swaps them, that is true no more.
+    pub by_others: HashSet<TableName>,
+}
 
 /// It is kept on the target, and changes in the transaction that changes the rows.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Tables of which only changes are copied: what keeps a table from that, and by what a later run knows that it is the same table.
 
 use super::{ColumnPlan, Finding, FindingId, Severity, TablePlan};
-use crate::config::{Consistency, Mode};
+use crate::config::{Consistency, Deletes, Mode};
 use crate::model::logical::LogicalType;
 use crate::model::schema::{IndexKind, SourceColumn, SourceKind, SourceTable};
 use crate::rows::digest::hash_bytes;
@@ -15,11 +15,14 @@ pub fn refusals(source: &SourceTable, table: &TablePlan) -> Vec<Finding> {
         return Vec::new();
     }
     let mut problems = Vec::new();
-    problems.extend(of_settings(table));
+    problems.extend(of_settings(source, table));
     problems.extend(of_key(source, table));
     problems.extend(table.columns.iter().filter_map(of_column));
     match (&table.filter, table.mode) {
-        (Some(filter), Mode::ChangeTracking) => problems.extend(of_filter(filter)),
+        (Some(filter), Mode::ChangeTracking) => {
+            problems.extend(of_filter(filter));
+            problems.extend(of_computed_names(source, filter));
+        }
         (Some(_), _) => problems.push((
             "a row that leaves the filter keeps its old version on the target".to_owned(),
             "Leave filter out, or set mode = \"change-tracking\" or \"full\".",
@@ -31,10 +34,19 @@ pub fn refusals(source: &SourceTable, table: &TablePlan) -> Vec<Finding> {
 
 type Problem = (String, &'static str);
 
-fn of_settings(table: &TablePlan) -> Vec<Problem> {
+fn of_settings(source: &SourceTable, table: &TablePlan) -> Vec<Problem> {
     let mut problems = Vec::new();
     if table.kind == SourceKind::View {
         problems.push(("the changes of a view are not tracked".to_owned(), "Copy its tables, or set mode = \"full\"."));
+    }
+    if source.row_level_security {
+        problems.push((
+            "a security policy decides which rows the login sees, and no change tells of that".to_owned(),
+            "Let the policy exempt the login, or set mode = \"full\".",
+        ));
+    }
+    if table.mode == Mode::RowVersion && table.deletes == Deletes::Ignore {
+        problems.extend(of_kept_rows(table));
     }
     if table.mode == Mode::RowVersion && table.version_column.is_none() {
         problems.push((
@@ -46,6 +58,29 @@ fn of_settings(table: &TablePlan) -> Vec<Problem> {
         problems.push((
             "changes and rows must be read in one SNAPSHOT transaction".to_owned(),
             "Set consistency = \"snapshot\" for the table; a memory-optimized table is copied with mode = \"full\".",
+        ));
+    }
+    problems
+}
+
+/// Rows that stay though they are gone at the source.
+fn of_kept_rows(table: &TablePlan) -> Vec<Problem> {
+    let is_unique = |kind: IndexKind| matches!(kind, IndexKind::UniqueConstraint | IndexKind::Unique);
+    let mut problems = Vec::new();
+    if let Some(index) = table.indexes.iter().find(|index| is_unique(index.kind)) {
+        problems.push((
+            format!(
+                "rows that stay (deletes = \"ignore\") would keep values of the unique index {} from new rows",
+                index.name
+            ),
+            "Set indexes = \"primary-key\" for the table, or deletes = \"keys\".",
+        ));
+    }
+    if table.max_shrink_percent.is_some() {
+        problems.push((
+            "max_shrink_percent would refuse each whole copy, which drops the rows that stayed (deletes = \"ignore\")"
+                .to_owned(),
+            "Leave max_shrink_percent out for the table, or set deletes = \"keys\".",
         ));
     }
     problems
@@ -167,6 +202,17 @@ fn of_filter(filter: &str) -> Option<Problem> {
     Some((
         format!("the filter uses {found}, which may let rows go or come although nobody changed them"),
         "Write the filter of columns, constants and operators alone, or set mode = \"full\".",
+    ))
+}
+
+/// What a computed column holds may change by itself, whether it is copied or not. A text that only looks like its name is refused, too.
+fn of_computed_names(source: &SourceTable, filter: &str) -> Option<Problem> {
+    let filter = filter.to_lowercase();
+    let named = |column: &&SourceColumn| column.computed && filter.contains(&column.name.to_lowercase());
+    let column = source.columns.iter().find(named)?;
+    Some((
+        format!("the filter names the computed column {}, which may change although no row does", column.name),
+        "Write the filter of other columns, or set mode = \"full\".",
     ))
 }
 

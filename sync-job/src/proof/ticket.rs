@@ -33,16 +33,8 @@ impl SwapTicket {
             }
         };
         refuse_difference(table, &witnessed).map_err(|error| (Stage::Witness, error))?;
-        if let (Some(percent), Some(present)) = (table.max_shrink_percent, present) {
-            let rows = proof.digest().rows;
-            let lost = present.saturating_sub(rows);
-            if u128::from(lost) * 100 > u128::from(present) * u128::from(percent) {
-                let message = format!(
-                    "{} would shrink from {present} to {rows} rows, and max_shrink_percent is {percent}",
-                    table.target
-                );
-                return Err((Stage::Verify, Error::new(Side::Job, Kind::ShrinkGuard, message)));
-            }
+        if let Some(present) = present {
+            refuse_shrinking(table, present, proof.digest().rows).map_err(|error| (Stage::Verify, error))?;
         }
         Ok(Self { proof })
     }
@@ -51,6 +43,18 @@ impl SwapTicket {
     pub fn digest(&self) -> TableDigest {
         self.proof.digest()
     }
+}
+
+/// An error where a table of `present` rows would keep fewer than the job file allows.
+pub fn refuse_shrinking(table: &TablePlan, present: u64, rows: u64) -> Result<()> {
+    let Some(percent) = table.max_shrink_percent else { return Ok(()) };
+    let lost = present.saturating_sub(rows);
+    if u128::from(lost) * 100 <= u128::from(present) * u128::from(percent) {
+        return Ok(());
+    }
+    let message =
+        format!("{} would shrink from {present} to {rows} rows, and max_shrink_percent is {percent}", table.target);
+    Err(Error::new(Side::Job, Kind::ShrinkGuard, message))
 }
 
 /// An error where the source's own engine says otherwise than the target.

@@ -1,6 +1,6 @@
 //! A whole job: plan, checks, lease, copy, report. The tour of the crate starts here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::human;
 use crate::model::schema::TableName;
 use crate::model::stage::Stage;
-use crate::model::state::TableState;
+use crate::model::state::{Remembered, TableState};
 use crate::plan::{self, RunPlan, Severity, TablePlan, precheck, why_full};
 use crate::proof::witness::Turn;
 use crate::report::progress::Progress;
@@ -97,7 +97,7 @@ impl<S: Source, T: Target> Job<S, T> {
         plan.findings.extend(precheck::judge(config, &target_facts, &missing));
         plan.add(self.target.warnings(&plan.tables).await?);
         if plan.tables.iter().any(|table| table.mode != Mode::Full) && plan.refusals().next().is_none() {
-            let states = self.target.recall().await?;
+            let states = self.target.recall().await?.own;
             for table in plan.tables.iter_mut().filter(|table| table.mode != Mode::Full) {
                 let state = why_full::by_state(table, states.get(&table.target), Utc::now());
                 table.follows = Some(state.map(|state| state.position.version));
@@ -191,8 +191,8 @@ impl<S: Source, T: Target> Job<S, T> {
         }
         let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
         let turn = Turn::at(report.started);
-        let states = self.recall(&policy).await.map_err(|error| (Stage::State, error))?;
-        let known = Known { abilities: planned.facts.as_ref().abilities, turn, states };
+        let remembered = self.recall(&policy).await.map_err(|error| (Stage::State, error))?;
+        let known = Known { abilities: planned.facts.as_ref().abilities, turn, remembered };
         let context = Arc::new(self.context(progress, cancel, view.clone(), known));
         report.tables = tokio::select! {
             tables = pipeline::copy_all(&context, &tables, lease) => tables,
@@ -224,8 +224,8 @@ impl<S: Source, T: Target> Job<S, T> {
                         planned.plan.tables.into_iter().map(witnessed_whole).map(Arc::new).collect();
                     let (abilities, turn) = (planned.facts.as_ref().abilities, Turn::at(report.started));
                     match interruptible(&cancel, self.recall(&policy)).await {
-                        Ok(states) => {
-                            let known = Known { abilities, turn, states };
+                        Ok(remembered) => {
+                            let known = Known { abilities, turn, remembered };
                             let context = Arc::new(self.context(progress.clone(), cancel, None, known));
                             report.tables = pipeline::compare_all(&context, &tables).await;
                         }
@@ -244,7 +244,7 @@ impl<S: Source, T: Target> Job<S, T> {
     }
 
     /// What earlier runs remember of tables whose changes are followed.
-    async fn recall(&self, policy: &RetryPolicy) -> Result<HashMap<TableName, TableState>> {
+    async fn recall(&self, policy: &RetryPolicy) -> Result<Remembered> {
         policy.retry("state", &mut 0, || self.target.recall()).await
     }
 
@@ -252,7 +252,7 @@ impl<S: Source, T: Target> Job<S, T> {
     pub async fn states(&self) -> Result<BTreeMap<String, TableState>> {
         let limits = &self.config.limits;
         let states = self.recall(&retry::of_command(limits.retries, limits.outage)).await?;
-        let chosen = states.into_iter().filter(|(name, _)| self.is_chosen(name));
+        let chosen = states.own.into_iter().filter(|(name, _)| self.is_chosen(name));
         Ok(chosen.map(|(name, state)| (name.to_string(), state)).collect())
     }
 
@@ -261,7 +261,7 @@ impl<S: Source, T: Target> Job<S, T> {
         let limits = &self.config.limits;
         let policy = retry::of_command(limits.retries, limits.outage);
         let mut reset = Vec::new();
-        for name in self.recall(&policy).await?.into_keys().filter(|name| self.is_chosen(name)) {
+        for name in self.recall(&policy).await?.own.into_keys().filter(|name| self.is_chosen(name)) {
             policy.retry("state", &mut 0, || self.target.forget(&name)).await?;
             reset.push(name.to_string());
         }

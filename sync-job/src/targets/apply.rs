@@ -1,13 +1,18 @@
 //! What the application of changes has in common on all targets.
 
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+
 use super::Staging;
+use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::human::counted;
 use crate::model::position::Position;
+use crate::model::schema::TableName;
 use crate::model::state::TableState;
 use crate::plan::TablePlan;
-use crate::proof::verdict;
 use crate::proof::witness::Scope;
+use crate::proof::{ticket, verdict};
 use crate::rows::digest::TableDigest;
 
 /// The changes of one table since its last run, on their way into it.
@@ -24,6 +29,8 @@ pub struct ChangeSet<'a> {
     pub range: Option<ProvenRange>,
     /// How many rows the source has, where it was counted.
     pub rows_at_source: Option<u64>,
+    /// What a try was about to commit: nobody may have heard whether it did.
+    pub sent: Mutex<Option<(Applied, TableState)>>,
 }
 
 /// What the source holds in a range, in the state in which the changes were read.
@@ -73,6 +80,62 @@ pub struct Applied {
     pub digest: TableDigest,
 }
 
+/// A transaction that applies changes, over a connection of its own. Dropping it rolls back.
+pub(super) trait Transaction: Send {
+    /// What is remembered now; nobody else can change it before the transaction ends.
+    fn lock_state(&mut self, table: &TableName) -> impl Future<Output = Result<Option<TableState>>> + Send;
+
+    /// Changes the rows, and measures before and after. Nothing in it commits implicitly.
+    fn change(
+        &mut self,
+        table: &TablePlan,
+        rows: &ChangedRows<'_>,
+        range: Option<&ProvenRange>,
+    ) -> impl Future<Output = Result<Measured>> + Send;
+
+    fn write_state(&mut self, table: &TableName, state: &TableState) -> impl Future<Output = Result<()>> + Send;
+
+    /// COMMIT, and nothing after it.
+    fn commit(&mut self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Ends the connection politely.
+    fn close(self) -> impl Future<Output = ()> + Send;
+
+    /// Asks, over another connection, whether this state was committed; `lost` if it was rolled back.
+    fn resolve(self, table: &TableName, written: &TableState, lost: Error) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Applies a change set in a transaction that has begun.
+pub(super) async fn run(mut transaction: impl Transaction, changes: &ChangeSet<'_>) -> Result<Applied> {
+    let (table, name) = (changes.table, &changes.table.target);
+    let found = transaction.lock_state(name).await?;
+    let sent = changes.sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some((applied, written)) = sent
+        && found.as_ref() == Some(&written)
+    {
+        // The try before was committed after all.
+        transaction.close().await;
+        return Ok(applied);
+    }
+    refuse_moved(changes, found.as_ref())?;
+    let measured = match &changes.rows {
+        Some(rows) => Some(transaction.change(table, rows, changes.range.as_ref()).await?),
+        None => None,
+    };
+    let applied = prove(changes, measured)?;
+    let written = written(changes, &applied);
+    transaction.write_state(name, &written).await?;
+    *changes.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some((applied, written.clone()));
+    match transaction.commit().await {
+        Err(lost) if retry::is_reply_lost(lost.kind) => transaction.resolve(name, &written, lost).await?,
+        result => {
+            result?;
+            transaction.close().await;
+        }
+    }
+    Ok(applied)
+}
+
 /// What the target's table held, and holds, under the keys of a change set, all of it in the transaction that applies it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Measured {
@@ -94,7 +157,7 @@ pub(super) struct Measured {
 /// # Errors
 ///
 /// `Mismatch` where the target does not hold what was read.
-pub(super) fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Result<Applied> {
+fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Result<Applied> {
     let (Some(rows), Some(measured)) = (&changes.rows, measured) else {
         return Ok(Applied { inserted: 0, present: 0, deleted: 0, digest: changes.from.digest });
     };
@@ -133,6 +196,7 @@ pub(super) fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Resu
             digest.rows
         ));
     }
+    ticket::refuse_shrinking(changes.table, changes.from.digest.rows, digest.rows)?;
     Ok(Applied {
         inserted: measured.applied.rows.saturating_sub(measured.changed.rows),
         present: measured.changed.rows,
@@ -142,7 +206,7 @@ pub(super) fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Resu
 }
 
 /// What is remembered of the table from now on.
-pub(super) fn written(changes: &ChangeSet<'_>, applied: &Applied) -> TableState {
+fn written(changes: &ChangeSet<'_>, applied: &Applied) -> TableState {
     TableState {
         position: changes.to.clone(),
         digest: applied.digest,
@@ -152,7 +216,7 @@ pub(super) fn written(changes: &ChangeSet<'_>, applied: &Applied) -> TableState 
 }
 
 /// An error where somebody else has moved the table on, so that the change set belongs to no state that is there.
-pub(super) fn refuse_moved(changes: &ChangeSet<'_>, found: Option<&TableState>) -> Result<()> {
+fn refuse_moved(changes: &ChangeSet<'_>, found: Option<&TableState>) -> Result<()> {
     if found.is_some_and(|found| found == changes.from) {
         return Ok(());
     }
@@ -166,7 +230,6 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::model::schema::TableName;
 
     #[test]
     fn the_running_digest_is_what_was_there_less_what_went_and_what_came() {
@@ -184,7 +247,15 @@ mod tests {
         let rows = |digest| Some(ChangedRows { changed: &staging, digest, gone: None, keys: &table });
         let prove = |rows, measured| {
             prove(
-                &ChangeSet { table: &table, from: &from, to: &position, rows, range: None, rows_at_source: None },
+                &ChangeSet {
+                    table: &table,
+                    from: &from,
+                    to: &position,
+                    rows,
+                    range: None,
+                    rows_at_source: None,
+                    sent: Mutex::default(),
+                },
                 measured,
             )
         };

@@ -6,7 +6,7 @@ use std::future::Future;
 use crate::model::error::Result;
 use crate::model::facts::TargetFacts;
 use crate::model::schema::TableName;
-use crate::model::state::TableState;
+use crate::model::state::{Remembered, TableState};
 use crate::plan::{Dialect, Finding, InvisibleSessions, NotCreated, SwapMethod, TablePlan, TargetTable};
 use crate::proof::ticket::SwapTicket;
 use crate::proof::witness;
@@ -144,8 +144,8 @@ pub trait Target: Send + Sync + 'static {
     /// Puts the rows before the readers, all tables in one transaction; says how each was done.
     fn swap(&self, items: &[SwapItem<'_>]) -> impl Future<Output = Result<Vec<SwapMethod>>> + Send;
 
-    /// What this job remembers, by table.
-    fn recall(&self) -> impl Future<Output = Result<HashMap<TableName, TableState>>> + Send;
+    /// What is remembered; nothing where the login may not see it.
+    fn recall(&self) -> impl Future<Output = Result<Remembered>> + Send;
 
     /// Before a table is swapped: what is remembered of it, by whichever job, no longer counts.
     fn forget(&self, table: &TableName) -> impl Future<Output = Result<()>> + Send;

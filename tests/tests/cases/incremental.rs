@@ -10,6 +10,7 @@ use stopgap_tests::{
 };
 
 const TABLES_FAILED: i32 = 1;
+const INTERRUPTED: i32 = 5;
 
 /// A tracked table of two key columns, a second unique key, and text.
 const TABLE: &str = "\
@@ -171,7 +172,9 @@ async fn a_version_that_was_given_before_the_last_run_and_committed_after_it_is_
 async fn rows_that_are_gone_may_stay(engine: Engine) {
     let source = versioned().await;
     let target = TestTarget::on(engine).unwrap();
-    let job = by_version(&source, &target, "deletes = \"ignore\"\nprove = \"1/1\"");
+    let refused = by_version(&source, &target, "deletes = \"ignore\"").run().unwrap().expect_code(3).unwrap();
+    assert!(refused.stdout.contains("unique index uq_code"), "{}", refused.stdout);
+    let job = by_version(&source, &target, "deletes = \"ignore\"\nprove = \"1/1\"\nindexes = \"primary-key\"");
     run(&job);
     source
         .run("DELETE FROM dbo.orders WHERE shop = 2;\nUPDATE dbo.orders SET amount = 1 WHERE code = 11")
@@ -363,6 +366,59 @@ async fn a_full_copy_between_makes_the_state_old(engine: Engine) {
     assert_alike(&source, &target).await;
 }
 
+async fn another_jobs_full_copy_makes_the_state_old(engine: Engine) {
+    let source = orders().await;
+    let target = TestTarget::on(engine).unwrap();
+    run(&job(&source, &target, ""));
+    let full = "[[table]]\nsource = \"dbo.orders\"";
+    let another = Job::new(&source, &target).unwrap().job("name = \"another\"").sections(full);
+    another.run().unwrap().expect_code(0).unwrap();
+    assert_eq!(run(&job(&source, &target, ""))["changes"]["why_full"], "no_state");
+    assert_alike(&source, &target).await;
+}
+
+async fn a_table_that_would_shrink_too_much_keeps_its_rows(engine: Engine) {
+    let source = orders().await;
+    let target = TestTarget::on(engine).unwrap();
+    let job = job(&source, &target, "max_shrink_percent = 50");
+    run(&job);
+    source.run("DELETE FROM dbo.orders WHERE code > 12").await.unwrap();
+    let report = job.run().unwrap().expect_code(TABLES_FAILED).unwrap().json().unwrap();
+    assert_eq!(report["tables"][0]["failure"]["code"], "shrink_guard", "{report}");
+    assert_eq!(target.rows("SELECT COUNT(*) FROM orders").unwrap(), ["5"]);
+    source.run("INSERT INTO dbo.orders VALUES (5, 5, 55, NULL, 5)").await.unwrap();
+    run(&job);
+    assert_alike(&source, &target).await;
+}
+
+async fn an_interruption_ends_a_table_whose_changes_are_followed(engine: Engine) {
+    // All tests share the source's server and its faults.
+    let table = format!("stalled_{engine:?}").to_lowercase();
+    let source = tracked(&format!(
+        "CREATE TABLE dbo.{table} (id int NOT NULL PRIMARY KEY);\nGO\nALTER TABLE dbo.{table} ENABLE CHANGE_TRACKING"
+    ))
+    .await;
+    let target = TestTarget::on(engine).unwrap();
+    let sections = format!("[[table]]\nsource = \"dbo.{table}\"\nmode = \"change-tracking\"");
+    let job =
+        Job::new(&source, &target).unwrap().job("tables = 1").source("consistency = \"snapshot\"").sections(&sections);
+    run(&job);
+    // Not the look whether there are changes, but the changes themselves: by then there are staging tables.
+    source
+        .run(&format!(
+            "INSERT INTO dbo.{table} VALUES (1);\nGO\nEXEC simulator_fault 'stall', 'CHANGES [dbo].[{table}]', 1, 1, 0"
+        ))
+        .await
+        .unwrap();
+    let running = job.spawn("run", &["--format", "json"]).unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    running.signal("TERM").unwrap();
+    running.wait().unwrap().expect_code(INTERRUPTED).unwrap();
+    let left = target.leftovers().unwrap();
+    assert!(left.iter().all(|name| name.starts_with("stopgap_tables")), "{left:?}");
+    assert_eq!(run(&job)["changes"]["inserted"], 1);
+}
+
 /// What somebody else does to the target.
 const MEDDLING: [&str; 3] = [
     "DELETE FROM orders WHERE code = 12",
@@ -427,7 +483,7 @@ async fn a_lost_reply_to_any_commit_doubles_and_skips_nothing(engine: Engine) {
 }
 
 /// What is wrong, T-SQL that makes the table, keys of its entry, and what the refusal says.
-const UNFIT: [(&str, &str, &str, &str); 6] = [
+const UNFIT: [(&str, &str, &str, &str); 7] = [
     ("no key", "CREATE TABLE dbo.orders (id int NOT NULL)", "", "no primary key"),
     (
         "text key",
@@ -447,6 +503,12 @@ const UNFIT: [(&str, &str, &str, &str); 6] = [
         "CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY)",
         "filter = \"id < DATEPART(hour, GETDATE())\"",
         "the filter uses",
+    ),
+    (
+        "computed filter",
+        "CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY, hot AS (id + 1))",
+        "computed = \"skip\"\nfilter = \"[hot] = 1\"",
+        "the computed column hot",
     ),
     ("computed", "CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY, c AS (id + 1))", "", "is computed"),
 ];
@@ -474,6 +536,9 @@ on_each_engine!(
     the_plan_says_what_a_table_goes_on_from,
     what_is_remembered_can_be_seen_and_reset,
     a_full_copy_between_makes_the_state_old,
+    another_jobs_full_copy_makes_the_state_old,
+    a_table_that_would_shrink_too_much_keeps_its_rows,
+    an_interruption_ends_a_table_whose_changes_are_followed,
     another_writer_on_the_target_is_found,
     a_lost_reply_to_any_commit_doubles_and_skips_nothing,
     tables_whose_changes_would_mislead_are_refused,

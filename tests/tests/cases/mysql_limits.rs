@@ -104,7 +104,18 @@ async fn names_that_the_server_does_not_take_are_refused_in_the_plan(engine: Eng
         let rename = format!("[[table]]\nsource = \"dbo.items\"\n[table.rename]\nn = {to:?}");
         job(&source, &target).sections(&rename)
     };
-    for (name, words) in [("n ", "ends in a space"), ("n🦀", "beyond U+FFFF"), ("ID", "would both become")] {
+    for name in ["DB_ROW_ID", "db_trx_id", "Db_Roll_Ptr", "FTS_DOC_ID"] {
+        let made = target.run(&format!("CREATE TABLE odd (id int, `{name}` int) ENGINE = InnoDB"));
+        assert!(made.is_err(), "the server takes {name}");
+    }
+    for (name, words) in [
+        ("n ", "ends in a space"),
+        ("n🦀", "beyond U+FFFF"),
+        ("ID", "would both become"),
+        ("db_row_id", "a column of its own"),
+        ("DB_TRX_ID", "a column of its own"),
+        ("FTS_DOC_ID", "a column of its own"),
+    ] {
         let outcome = renamed(name).command("check", &[]).unwrap().expect_code(PRECHECK_REFUSED).unwrap();
         assert!(outcome.stdout.contains(words), "{name:?}: {}", outcome.stdout);
     }
@@ -114,6 +125,27 @@ async fn names_that_the_server_does_not_take_are_refused_in_the_plan(engine: Eng
     }
     let names = "SELECT DISTINCT index_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'items' ORDER BY 1";
     assert_eq!(target.rows(names).unwrap(), ["items_primary", "PRIMARY"]);
+}
+
+async fn more_indexes_than_the_server_takes_are_left_out_by_the_plan(engine: Engine) {
+    let columns: Vec<String> = (0..70).map(|number| format!("c{number} int NULL")).collect();
+    let indexes: Vec<String> =
+        (0..70).map(|number| format!("CREATE INDEX ix_{number:02} ON dbo.items (c{number})")).collect();
+    let source = TestSource::new().await.unwrap();
+    let script = format!(
+        "CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY, {}); {}; INSERT INTO dbo.items (id) VALUES (1)",
+        columns.join(", "),
+        indexes.join("; ")
+    );
+    source.run(&script).await.unwrap();
+    let target = TestTarget::on(engine).unwrap();
+    let report = job(&source, &target).sections("[[table]]\nsource = \"dbo.items\"").run().unwrap();
+    let report = report.expect_code(0).unwrap().json().unwrap();
+    let left_out = report["tables"][0]["not_created_codes"].as_array().unwrap().clone();
+    let surplus = left_out.iter().filter(|codes| codes["why"] == "too_many_indexes").count();
+    assert_eq!(surplus, 6, "{left_out:?}");
+    let names = "SELECT COUNT(DISTINCT index_name) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'items'";
+    assert_eq!(target.rows(names).unwrap(), ["65"]);
 }
 
 async fn foreign_keys_that_the_server_does_not_take_are_left_out_by_the_plan(engine: Engine) {
@@ -166,6 +198,7 @@ async fn names_that_the_server_takes_are_planned(engine: Engine) {
 on_each_mysql!(
     names_that_the_server_takes_are_planned,
     names_that_the_server_does_not_take_are_refused_in_the_plan,
+    more_indexes_than_the_server_takes_are_left_out_by_the_plan,
     foreign_keys_that_the_server_does_not_take_are_left_out_by_the_plan,
     a_row_that_no_page_takes_is_refused_in_the_plan,
     the_widest_row_that_a_page_takes_arrives,

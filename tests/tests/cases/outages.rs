@@ -91,10 +91,11 @@ fn assert_exact(target: &TestTarget, outcome: &Outcome, what: &str) {
         "{what}: {}",
         outcome.stderr
     );
-    if target.engine == Engine::Postgres {
-        let sessions = "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'stopgap%'";
-        assert_eq!(target.rows(sessions).unwrap(), Vec::<String>::new(), "{what}: sessions stayed");
-    }
+    let sessions = target.engine.pick(
+        "SELECT application_name FROM pg_stat_activity WHERE application_name LIKE 'stopgap%'",
+        "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()",
+    );
+    assert_eq!(target.rows(sessions).unwrap(), Vec::<String>::new(), "{what}: sessions stayed");
 }
 
 /// The target crashes while the job is at a stage, and is back after `length`.
@@ -213,7 +214,10 @@ const SOON: Duration = Duration::from_mins(1);
 
 /// The stages from the first row on, in each of which a connection waits for the target.
 fn stages_of_rows(engine: Engine) -> impl Iterator<Item = Stage> {
-    engine.pick(POSTGRES, MYSQL).into_iter().filter(|(stage, _)| ["load", "digest", "index", "swap"].contains(stage))
+    engine
+        .pick(POSTGRES, MYSQL)
+        .into_iter()
+        .filter(|(stage, _)| ["load", "digest", "index", "swap", "commit"].contains(stage))
 }
 
 /// Nobody closes anything: no answer, no acknowledgement, no reset. What the server did with the last statement is found out.

@@ -1,8 +1,8 @@
 //! A table whose changes are followed: they are read into staging tables and applied in one transaction; where they will not do,
 //! the whole table is copied.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use chrono::Utc;
@@ -39,15 +39,17 @@ pub async fn follow<S: Source, T: Target>(
     lease: &T::Lease,
     report: &mut TableReport,
 ) -> Staged<Followed> {
-    let state = match why_full::by_state(table, context.states.get(&table.target), Utc::now()) {
+    let state = match why_full::by_state(table, context.remembered.own.get(&table.target), Utc::now()) {
         Ok(state) => state.clone(),
         Err(why) => return Ok(Followed::Whole(why)),
     };
-    let _permit = permit(&context.tables).await.map_err(|error| (Stage::Load, error))?;
+    let place = permit(&context.tables).await.map_err(|error| (Stage::Load, error))?;
     let started = Instant::now();
     context.progress.table_started(&table.target.to_string(), Step::Load, None);
     let work = Work::new(context, table, &stagings);
     let followed = work.follow(&state, lease, report).await;
+    // After an interruption dropping takes a place of its own.
+    drop(place);
     if work.has_staging.load(Ordering::Relaxed) {
         for staging in &stagings {
             drop_staging(context, staging).await;
@@ -179,6 +181,7 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
             rows,
             range: read.range.clone(),
             rows_at_source: read.rows_at_source,
+            sent: Mutex::default(),
         };
         let what = format!("{}: applying changes", self.table.target);
         let apply = || self.context.while_target_answers(self.context.target.apply(&changes));
@@ -260,8 +263,8 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
             }
         };
         self.context.while_target_answers(target.create_staging(&self.keys, self.gone)).await?;
-        self.read_unit(reader, &self.keys, unit, Some(self.gone)).await?;
-        Ok(Some(meaning))
+        let keys = self.read_unit(reader, &self.keys, unit, Some(self.gone)).await?;
+        Ok((meaning == GoneKeys::There || keys.digest.rows > 0).then_some(meaning))
     }
 
     /// Reads the range whose turn it is, in the same state of the source.
@@ -274,7 +277,9 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
         let extremes = if sample::needs_no_extremes(key) { None } else { reader.extremes(self.table, key).await? };
         let Some(mut ranges) = sample::cut(parts, key, extremes) else { return Ok(None) };
         let of = ranges.len();
-        let range = ranges.swap_remove(usize::try_from(state.applied).unwrap_or_default() % of);
+        // Downwards: as keys grow, rows drift to lower ranges, and would slip by a turn that goes up.
+        let turn = usize::try_from(state.applied).unwrap_or_default() % of;
+        let range = ranges.swap_remove(of - 1 - turn);
         let Some(unit) = self.context.source.range(range.clone()) else { return Ok(None) };
         let mut plan = TablePlan::clone(self.table);
         plan.chunk_key = vec![key.clone()];

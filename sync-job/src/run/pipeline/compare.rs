@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::table::{Staged, blank_report, losses};
 use super::{Context, chunks, witness};
-use crate::config::Mode;
+use crate::config::{Deletes, Mode};
 use crate::model::error::{Error, Kind, Side};
 use crate::model::stage::Stage;
 use crate::plan::{SwapMethod, TablePlan};
@@ -99,12 +99,15 @@ async fn compare<S: Source, T: Target>(
         .await
         .map_err(|error| (Stage::Verify, error))?;
     report.stages.verify = started.elapsed().as_secs_f64();
-    if let Some(state) = context.states.get(&table.target)
+    if let Some(state) = context.remembered.own.get(&table.target)
         && state.digest != held
     {
         let message =
             format!("{name} holds {}", verdict::instead(held, "the runs that followed its changes left", state.digest));
         return Err((Stage::Compare, followed(table, Error::new(Side::Target, Kind::Mismatch, message))));
+    }
+    if table.mode == Mode::RowVersion && table.deletes == Deletes::Ignore && held.rows != read.digest.rows {
+        return refuse(format!("{name} keeps rows that are gone at the source (deletes = \"ignore\")"));
     }
     let verdict = verdict::compare(read.digest, held);
     report.verdict = verdict.to_string();

@@ -1,6 +1,5 @@
 //! Concurrency, retries, memory and cancellation: joins a source and a target, and knows the SQL of neither.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{Mutex, Notify, Semaphore};
@@ -10,8 +9,7 @@ use crate::config::{Limits, Mode};
 use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::Abilities;
-use crate::model::schema::TableName;
-use crate::model::state::TableState;
+use crate::model::state::Remembered;
 use crate::plan::TablePlan;
 use crate::proof::witness::Turn;
 use crate::report::progress::Progress;
@@ -44,7 +42,7 @@ pub struct Context<S: Source, T: Target> {
     pub abilities: Abilities,
     pub turn: Turn,
     /// What earlier runs left of tables whose changes are followed.
-    pub states: HashMap<TableName, TableState>,
+    pub remembered: Remembered,
     /// One permit for each connection to the source that may read at the same time.
     readers: Semaphore,
     /// One permit for each table under way.
@@ -60,7 +58,7 @@ pub struct Context<S: Source, T: Target> {
 pub struct Known {
     pub abilities: Abilities,
     pub turn: Turn,
-    pub states: HashMap<TableName, TableState>,
+    pub remembered: Remembered,
 }
 
 impl<S: Source, T: Target> Context<S, T> {
@@ -71,7 +69,7 @@ impl<S: Source, T: Target> Context<S, T> {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
         view: Option<String>,
-        Known { abilities, turn, states }: Known,
+        Known { abilities, turn, remembered }: Known,
     ) -> Self {
         let readers = Semaphore::new(limits.readers);
         let tables = Semaphore::new(limits.tables);
@@ -89,7 +87,7 @@ impl<S: Source, T: Target> Context<S, T> {
             view,
             abilities,
             turn,
-            states,
+            remembered,
             readers,
             tables,
             memory,
@@ -100,7 +98,8 @@ impl<S: Source, T: Target> Context<S, T> {
 
     /// Whether something is remembered of the table, or is about to be.
     fn is_remembered(&self, table: &TablePlan) -> bool {
-        table.mode != Mode::Full || self.states.contains_key(&table.target)
+        let Remembered { own, by_others } = &self.remembered;
+        table.mode != Mode::Full || own.contains_key(&table.target) || by_others.contains(&table.target)
     }
 
     /// The lease's heartbeat got no answer: what waits for the target over other connections waits for nothing.

@@ -200,7 +200,9 @@ async fn swap<S: Source, T: Target>(
         }
         // From here on the table is another one: nobody may apply changes to it that belong to the old one.
         for item in items.iter().filter(|item| context.is_remembered(item.table)) {
-            context.target.forget(&item.table.target).await?;
+            let forget = || context.while_target_answers(context.target.forget(&item.table.target));
+            let what = format!("{}: forgetting how far it was followed", item.table.target);
+            context.policy.retry(&what, &mut 0, forget).await?;
         }
         or_silence(context, items, lease, context.target.swap(items)).await
     }

@@ -26,13 +26,13 @@ pub enum Unit {
     Versions(i64),
 }
 
-/// The view of recovery forks is missing on Azure SQL; a database that is restored, there too, gets its objects anew with other ids or
-/// dates.
-fn fork() -> String {
+/// A restored database has the objects of its backup, ids and dates included. Its recovery fork tells it from what it was; the view of forks is
+/// missing on Azure SQL, where a restore makes a database anew, with its own date of creation ("sys.databases").
+fn life_of_database() -> String {
     const FORKS: &str = "sys.database_recovery_status";
     format!(
-        "IF OBJECT_ID({}) IS NOT NULL \
-         SELECT CAST(recovery_fork_guid AS nvarchar(36)) AS fork FROM {FORKS} WHERE database_id = DB_ID()",
+        "SELECT CONVERT(nvarchar(30), create_date, 126) AS born FROM sys.databases WHERE database_id = DB_ID(); \
+         IF OBJECT_ID({}) IS NOT NULL SELECT CAST(recovery_fork_guid AS nvarchar(36)) AS fork FROM {FORKS} WHERE database_id = DB_ID()",
         literal(FORKS)
     )
 }
@@ -45,7 +45,7 @@ fn question(table: &TablePlan) -> String {
          t.begin_version AS begin_version FROM sys.objects AS o \
          LEFT JOIN sys.change_tracking_tables AS t ON t.object_id = o.object_id WHERE o.object_id = OBJECT_ID({}); {}",
         literal(&qualified(&table.source)),
-        fork(),
+        life_of_database(),
     )
 }
 
@@ -64,16 +64,22 @@ pub(super) async fn tracking(
     };
     let begins = row.optional_int("begin_version")?;
     let shown = begins.map_or_else(|| "unknown".to_owned(), |version| version.to_string());
-    let history = format!("{}, tracked since {shown}", life(&row, answers.get(1))?);
+    let history = format!("{}, tracked since {shown}", life(&row, &answers)?);
     Ok(Some(Tracking { now: Position { version, history }, complete_since, begins }))
 }
 
-/// By what a database and an object are known again.
-fn life(object: &Fields<'_>, forks: Option<&Vec<tiberius::Row>>) -> Result<String> {
-    let fork = forks.and_then(|rows| rows.first()).map(|row| Fields::new("recovery fork", row));
-    let fork = fork.map(|row| row.optional_text("fork")).transpose()?.flatten();
-    let (id, created) = (object.int("object_id")?, object.text("created")?);
-    Ok(format!("fork {}, object {id} of {created}", fork.as_deref().unwrap_or("unknown")))
+/// By what a database and an object are known again. The date of a database is each server's own, and another one after a failover, so the fork comes
+/// first. `answers`: those of [`life_of_database`] behind the first.
+fn life(object: &Fields<'_>, answers: &[Vec<tiberius::Row>]) -> Result<String> {
+    let text = |index: usize, name: &str| {
+        let row = answers.get(index).and_then(|rows| rows.first()).map(|row| Fields::new("life of the database", row));
+        row.map(|row| row.optional_text(name)).transpose().map(Option::flatten)
+    };
+    let database = match (text(2, "fork")?, text(1, "born")?) {
+        (Some(fork), _) => format!("recovery fork {fork}"),
+        (None, born) => format!("database of {}", born.as_deref().unwrap_or("unknown date")),
+    };
+    Ok(format!("{database}, object {} of {}", object.int("object_id")?, object.text("created")?))
 }
 
 /// Every rowversion below it belongs to a transaction that has ended ("MIN_ACTIVE_ROWVERSION").
@@ -94,11 +100,11 @@ pub(super) async fn versions(
         "SELECT CAST(object_id AS bigint) AS object_id, CONVERT(nvarchar(30), create_date, 126) AS created FROM sys.objects \
          WHERE object_id = OBJECT_ID({}); {}",
         literal(&qualified(&table.source)),
-        fork()
+        life_of_database()
     );
     let answers = results(connection, &question, timeout).await?;
     let Some(row) = answers.first().and_then(|rows| rows.first()) else { return Ok(None) };
-    let history = life(&Fields::new("state of the table", row), answers.get(1))?;
+    let history = life(&Fields::new("state of the table", row), &answers)?;
     Ok(Some(Tracking { now: Position { version: ceiling, history }, complete_since: 0, begins: None }))
 }
 

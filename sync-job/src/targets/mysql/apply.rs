@@ -7,53 +7,61 @@ use super::in_place::{Merge, refuse_orphans};
 use super::preserved::texts;
 use super::quote::{identifier, list, qualified};
 use super::{MySql, digest, sql, state, witness};
-use crate::connect::retry;
-use crate::model::error::{Kind, Result};
+use crate::model::error::{Error, Kind, Result};
 use crate::model::schema::TableName;
 use crate::model::state::TableState;
 use crate::plan::TablePlan;
-use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, GoneRows, Measured};
+use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, GoneRows, Measured, ProvenRange, Transaction};
 use crate::targets::ranges::condition;
 
 pub(super) async fn apply(target: &MySql, changes: &ChangeSet<'_>) -> Result<Applied> {
     let mut connection = target.connect().await?;
     execute(&mut connection, "START TRANSACTION").await?;
-    // Dropping the connection rolls back.
-    let (applied, written) = transaction(target, &mut connection, changes).await?;
-    match execute(&mut connection, "COMMIT").await {
-        Err(lost) if retry::is_reply_lost(lost.kind) => {
-            drop(connection);
-            state::resolve(target, &changes.table.target, &written, lost).await?;
-        }
-        result => {
-            result?;
-            close(connection).await;
-        }
-    }
-    Ok(applied)
+    apply::run(Applying { connection, target }, changes).await
 }
 
-async fn transaction(target: &MySql, connection: &mut Conn, changes: &ChangeSet<'_>) -> Result<(Applied, TableState)> {
-    let (table, name) = (changes.table, &changes.table.target);
-    let found = state::lock(target, connection, name).await?;
-    apply::refuse_moved(changes, found.as_ref())?;
-    let measured = match &changes.rows {
-        Some(rows) => {
-            let mut measured = rows_into(connection, table, rows).await?;
-            if let Some(range) = &changes.range {
-                let condition = condition(table, &range.scope, identifier, witness::literal);
-                let digest = sql::digest(table, name, &texts(connection, name).await?);
-                measured.range =
-                    Some(digest::part(connection, &digest, name, &format!("{condition} FOR UPDATE")).await?);
-            }
-            Some(measured)
+struct Applying<'a> {
+    connection: Conn,
+    target: &'a MySql,
+}
+
+impl Transaction for Applying<'_> {
+    async fn lock_state(&mut self, table: &TableName) -> Result<Option<TableState>> {
+        state::lock(self.target, &mut self.connection, table).await
+    }
+
+    async fn change(
+        &mut self,
+        table: &TablePlan,
+        rows: &ChangedRows<'_>,
+        range: Option<&ProvenRange>,
+    ) -> Result<Measured> {
+        let (connection, name) = (&mut self.connection, &table.target);
+        let mut measured = rows_into(connection, table, rows).await?;
+        if let Some(range) = range {
+            let condition = condition(table, &range.scope, identifier, witness::literal);
+            let digest = sql::digest(table, name, &texts(connection, name).await?);
+            measured.range = Some(digest::part(connection, &digest, name, &format!("{condition} FOR UPDATE")).await?);
         }
-        None => None,
-    };
-    let applied = apply::prove(changes, measured)?;
-    let written = apply::written(changes, &applied);
-    state::write(target, connection, name, &written).await?;
-    Ok((applied, written))
+        Ok(measured)
+    }
+
+    async fn write_state(&mut self, table: &TableName, state: &TableState) -> Result<()> {
+        state::write(self.target, &mut self.connection, table, state).await
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        execute(&mut self.connection, "COMMIT").await
+    }
+
+    async fn close(self) {
+        close(self.connection).await;
+    }
+
+    async fn resolve(self, table: &TableName, written: &TableState, lost: Error) -> Result<()> {
+        drop(self.connection);
+        state::resolve(self.target, table, written, lost).await
+    }
 }
 
 /// What is measured is locked: a plain read would see the rows of the transaction's beginning, and others may have written since.
@@ -69,7 +77,9 @@ async fn rows_into(connection: &mut Conn, table: &TablePlan, rows: &ChangedRows<
     let own = qualified(&table.target);
     // What triggers write down as now is the server's time.
     execute(connection, "SET SESSION time_zone = @@GLOBAL.time_zone").await?;
-    execute(connection, &format!("DELETE FROM {own} WHERE {of_gone}")).await?;
+    if let Some(delete) = delete_gone(table, rows) {
+        execute(connection, &delete).await?;
+    }
     if let Some(merge) = Merge::of(connection, table, changed).await? {
         merge_rows(connection, table, &merge).await?;
     }
@@ -77,6 +87,24 @@ async fn rows_into(connection: &mut Conn, table: &TablePlan, rows: &ChangedRows<
     let applied = measure(connection, &of_changed).await?;
     let left = only_row(connection, &format!("SELECT COUNT(*) FROM {own} WHERE {of_gone} FOR UPDATE")).await?;
     Ok(Measured { changed: before_changed, gone: before_gone, applied, left, range: None })
+}
+
+/// In the form of several tables, which the manual advises: of one table a subquery would be asked for each row (MySQL 8.0 Reference Manual, 15.2.2
+/// "DELETE Statement").
+fn delete_gone(table: &TablePlan, rows: &ChangedRows<'_>) -> Option<String> {
+    let own = qualified(&table.target);
+    let same = rows.keys.columns.iter().map(|column| {
+        let name = identifier(&column.target);
+        format!("stopgap_keys.{name} = stopgap_own.{name}")
+    });
+    let same = same.collect::<Vec<_>>().join(" AND ");
+    let absent = rows.keys.columns.first().map(|column| identifier(&column.target))?;
+    let (join, staging, condition) = match rows.gone? {
+        GoneRows::Keys(staging) => ("JOIN", staging, String::new()),
+        GoneRows::Unless(staging) => ("LEFT JOIN", staging, format!(" WHERE stopgap_keys.{absent} IS NULL")),
+    };
+    let staging = qualified(&staging.name);
+    Some(format!("DELETE stopgap_own FROM {own} AS stopgap_own {join} {staging} AS stopgap_keys ON {same}{condition}"))
 }
 
 /// Touches the rows that differ and no others.
@@ -120,10 +148,10 @@ fn is_gone(table: &TablePlan, rows: &ChangedRows<'_>) -> String {
             let own = qualified(&table.target);
             let same = rows.keys.columns.iter().map(|column| {
                 let name = identifier(&column.target);
-                format!("s.{name} = {own}.{name}")
+                format!("stopgap_keys.{name} = {own}.{name}")
             });
             let same = same.collect::<Vec<_>>().join(" AND ");
-            format!("NOT EXISTS (SELECT 1 FROM {} AS s WHERE {same})", qualified(&staging.name))
+            format!("NOT EXISTS (SELECT 1 FROM {} AS stopgap_keys WHERE {same})", qualified(&staging.name))
         }
     }
 }
@@ -131,6 +159,7 @@ fn is_gone(table: &TablePlan, rows: &ChangedRows<'_>) -> String {
 /// The condition of rows whose key is in a staging table.
 fn under_keys(keys: &TablePlan, staging: &TableName) -> String {
     let names = list(keys.columns.iter().map(|column| &column.target));
-    let staged: Vec<String> = keys.columns.iter().map(|column| format!("s.{}", identifier(&column.target))).collect();
-    format!("({names}) IN (SELECT {} FROM {} AS s)", staged.join(", "), qualified(staging))
+    let staged: Vec<String> =
+        keys.columns.iter().map(|column| format!("stopgap_keys.{}", identifier(&column.target))).collect();
+    format!("({names}) IN (SELECT {} FROM {} AS stopgap_keys)", staged.join(", "), qualified(staging))
 }

@@ -16,6 +16,13 @@ const MOST_KEY_BYTES: u64 = 3_072;
 /// MySQL 8.0 Reference Manual, chapters 7.3, 28, 29 and 30. RDS keeps the first from everybody else, too.
 const OF_SYSTEM: [&str; 4] = ["mysql", "information_schema", "performance_schema", "sys"];
 
+/// Names that InnoDB keeps for columns of its own, in any case: MySQL 8.0 Reference Manual, 17.22 "InnoDB Limits"; the last is that of full-text
+/// search (17.6.2.4 "InnoDB Full-Text Indexes").
+const OF_INNODB: [&str; 4] = ["db_row_id", "db_trx_id", "db_roll_ptr", "fts_doc_id"];
+
+/// "A table can contain a maximum of 64 secondary indexes" (17.22 "InnoDB Limits"); SQL Server takes 999.
+const MOST_SECONDARY_INDEXES: usize = 64;
+
 /// See the module.
 #[derive(Debug, Clone, Copy)]
 pub struct MySqlDialect {
@@ -47,6 +54,9 @@ impl Dialect for MySqlDialect {
     fn refuse_name(&self, named: Named, name: &str) -> Option<&'static str> {
         if named == Named::Schema && OF_SYSTEM.iter().any(|own| own.eq_ignore_ascii_case(name)) {
             return Some("it is a database of the server itself");
+        }
+        if named == Named::Column && OF_INNODB.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            return Some("InnoDB keeps the name for a column of its own");
         }
         // Its white space: https://dev.mysql.com/doc/refman/8.0/en/identifiers.html ("cannot end with space characters").
         if name.ends_with([' ', '\t', '\n', '\u{B}', '\u{C}', '\r']) {
@@ -120,11 +130,33 @@ impl Dialect for MySqlDialect {
 
     fn fit(&self, table: &mut TablePlan) {
         row_size::fit(table);
+        leave_out_surplus_indexes(table);
         let cannot_count = |column: &&ColumnPlan| column.identity.is_some() && !sql::counts_up(table, column);
         let lost: Vec<String> = table.columns.iter().filter(cannot_count).map(|column| column.target.clone()).collect();
         for column in table.columns.iter_mut().filter(|column| lost.contains(&column.target)) {
             column.identity = None;
             table.not_created.push(NotCreated::new(What::Identity, &column.target, Why::LeadsNoKey));
+        }
+    }
+}
+
+/// Plain indexes go first, the last ones first.
+fn leave_out_surplus_indexes(table: &mut TablePlan) {
+    let mut surplus = table
+        .indexes
+        .iter()
+        .filter(|index| index.kind != IndexKind::PrimaryKey)
+        .count()
+        .saturating_sub(MOST_SECONDARY_INDEXES);
+    for is_plain in [true, false] {
+        for position in (0..table.indexes.len()).rev() {
+            let kind = table.indexes[position].kind;
+            if surplus > 0 && kind != IndexKind::PrimaryKey && (kind == IndexKind::Plain) == is_plain {
+                let index = table.indexes.remove(position);
+                let why = Why::TooManyIndexes(MOST_SECONDARY_INDEXES);
+                table.not_created.push(NotCreated::new(What::Index, index.name, why));
+                surplus -= 1;
+            }
         }
     }
 }

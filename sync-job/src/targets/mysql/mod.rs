@@ -11,7 +11,7 @@ use crate::connect::reach::Reach;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::TargetFacts;
 use crate::model::schema::TableName;
-use crate::model::state::TableState;
+use crate::model::state::{Remembered, TableState};
 use crate::plan::{Dialect, Finding, NotCreated, SwapMethod, TablePlan, TargetTable};
 use crate::proof::witness::{Answer, Plan, Scope};
 use crate::rows::digest::{TableDigest, hash_bytes};
@@ -317,7 +317,7 @@ impl Target for MySql {
         swap::swap(self, items).await
     }
 
-    async fn recall(&self) -> Result<HashMap<TableName, TableState>> {
+    async fn recall(&self) -> Result<Remembered> {
         state::recall(self).await
     }
 

@@ -1,7 +1,5 @@
 //! What is remembered between runs, in a table of the target. It is made by the first run that needs it.
 
-use std::collections::HashMap;
-
 use mysql_async::Conn;
 
 use super::MySql;
@@ -9,7 +7,7 @@ use super::connect::{close, execute, rows};
 use super::quote::{literal, qualified};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
-use crate::model::state::TableState;
+use crate::model::state::{Remembered, TableState};
 use crate::targets::commit::{self, CommitState};
 use crate::targets::state_row::{self, COLUMNS, FORMAT};
 
@@ -40,20 +38,24 @@ async fn exists(connection: &mut Conn, table: &TableName) -> Result<bool> {
     Ok(!rows::<i64>(connection, &query).await?.is_empty())
 }
 
-pub(super) async fn recall(target: &MySql) -> Result<HashMap<TableName, TableState>> {
+pub(super) async fn recall(target: &MySql) -> Result<Remembered> {
     let mut connection = target.connect().await?;
     let own = table(target);
-    let mut found = HashMap::new();
+    let mut found = Remembered::default();
     if exists(&mut connection, &own).await? {
         let query = format!(
-            "SELECT target_schema, target_table, {} FROM {} WHERE job = {} AND format = {FORMAT} AND version IS NOT NULL",
+            "SELECT target_schema, target_table, job, {} FROM {} WHERE format = {FORMAT} AND version IS NOT NULL",
             selected(),
-            qualified(&own),
-            literal(&target.job)
+            qualified(&own)
         );
         for row in rows::<Vec<Option<String>>>(&mut connection, &query).await? {
-            if let [Some(schema), Some(name), rest @ ..] = row.as_slice() {
-                found.insert(TableName::new(schema, name), state(rest)?);
+            if let [Some(schema), Some(name), Some(job), rest @ ..] = row.as_slice() {
+                let name = TableName::new(schema, name);
+                if *job == target.job {
+                    found.own.insert(name, state(rest)?);
+                } else {
+                    found.by_others.insert(name);
+                }
             }
         }
     }

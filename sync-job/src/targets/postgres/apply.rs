@@ -5,13 +5,13 @@ use sqlx::postgres::PgConnection;
 use super::connect::{change, close, execute, only_row};
 use super::in_place::{Merge, merge_rows, sequences};
 use super::quote::{identifier, list, qualified};
+use super::settings::THEIRS;
 use super::{Postgres, digest_where, sql, state, witness};
-use crate::connect::retry;
-use crate::model::error::Result;
+use crate::model::error::{Error, Result};
 use crate::model::schema::TableName;
 use crate::model::state::TableState;
 use crate::plan::TablePlan;
-use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, GoneRows, Measured};
+use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, GoneRows, Measured, ProvenRange, Transaction};
 use crate::targets::ranges::condition;
 
 pub(super) async fn apply(target: &Postgres, changes: &ChangeSet<'_>) -> Result<Applied> {
@@ -25,44 +25,51 @@ pub(super) async fn apply(target: &Postgres, changes: &ChangeSet<'_>) -> Result<
     }
     let lock_timeout = target.config.lock_timeout.as_millis();
     execute(&mut connection, &format!("BEGIN; SET LOCAL lock_timeout = {lock_timeout}")).await?;
-    // Dropping the connection rolls back.
-    let (applied, written) = transaction(target, &mut connection, changes).await?;
-    match execute(&mut connection, "COMMIT").await {
-        Err(lost) if retry::is_reply_lost(lost.kind) => {
-            drop(connection);
-            state::resolve(target, &changes.table.target, &written, lost).await?;
-        }
-        result => {
-            result?;
-            close(connection).await;
-        }
-    }
-    Ok(applied)
+    apply::run(Applying { connection, target }, changes).await
 }
 
-async fn transaction(
-    target: &Postgres,
-    connection: &mut PgConnection,
-    changes: &ChangeSet<'_>,
-) -> Result<(Applied, TableState)> {
-    let (table, name) = (changes.table, &changes.table.target);
-    let found = state::lock(target, connection, name).await?;
-    apply::refuse_moved(changes, found.as_ref())?;
-    let measured = match &changes.rows {
-        Some(rows) => {
-            let mut measured = rows_into(connection, table, rows).await?;
-            if let Some(range) = &changes.range {
-                let condition = condition(table, &range.scope, identifier, witness::literal);
-                measured.range = Some(digest_where(connection, table, &condition).await?);
-            }
-            Some(measured)
+struct Applying<'a> {
+    connection: PgConnection,
+    target: &'a Postgres,
+}
+
+impl Transaction for Applying<'_> {
+    async fn lock_state(&mut self, table: &TableName) -> Result<Option<TableState>> {
+        state::lock(self.target, &mut self.connection, table).await
+    }
+
+    async fn change(
+        &mut self,
+        table: &TablePlan,
+        rows: &ChangedRows<'_>,
+        range: Option<&ProvenRange>,
+    ) -> Result<Measured> {
+        let mut measured = rows_into(&mut self.connection, table, rows).await?;
+        if let Some(range) = range {
+            let condition = condition(table, &range.scope, identifier, witness::literal);
+            measured.range = Some(digest_where(&mut self.connection, table, &condition).await?);
         }
-        None => None,
-    };
-    let applied = apply::prove(changes, measured)?;
-    let written = apply::written(changes, &applied);
-    state::write(target, connection, name, &written).await?;
-    Ok((applied, written))
+        Ok(measured)
+    }
+
+    async fn write_state(&mut self, table: &TableName, state: &TableState) -> Result<()> {
+        state::write(self.target, &mut self.connection, table, state).await
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        // Triggers may wait for the COMMIT.
+        execute(&mut self.connection, THEIRS).await?;
+        execute(&mut self.connection, "COMMIT").await
+    }
+
+    async fn close(self) {
+        close(self.connection).await;
+    }
+
+    async fn resolve(self, table: &TableName, written: &TableState, lost: Error) -> Result<()> {
+        drop(self.connection);
+        state::resolve(self.target, table, written, lost).await
+    }
 }
 
 /// Others may read meanwhile, and not write: what is measured before is what is replaced.
@@ -110,10 +117,10 @@ fn is_gone(table: &TablePlan, rows: &ChangedRows<'_>) -> String {
             let own = identifier(&table.target.name);
             let same = rows.keys.columns.iter().map(|column| {
                 let name = identifier(&column.target);
-                format!("s.{name} OPERATOR(pg_catalog.=) {own}.{name}")
+                format!("stopgap_keys.{name} OPERATOR(pg_catalog.=) {own}.{name}")
             });
             let same = same.collect::<Vec<_>>().join(" AND ");
-            format!("NOT EXISTS (SELECT FROM {} AS s WHERE {same})", qualified(&staging.name))
+            format!("NOT EXISTS (SELECT FROM {} AS stopgap_keys WHERE {same})", qualified(&staging.name))
         }
     }
 }
@@ -124,15 +131,15 @@ fn under_keys(keys: &TablePlan, staging: &TableName) -> String {
     let names: Vec<&String> = keys.columns.iter().map(|column| &column.target).collect();
     match names.as_slice() {
         [name] => format!(
-            "{} OPERATOR(pg_catalog.=) ANY (SELECT s.{} FROM {} AS s)",
+            "{} OPERATOR(pg_catalog.=) ANY (SELECT stopgap_keys.{} FROM {} AS stopgap_keys)",
             identifier(name),
             identifier(name),
             qualified(staging)
         ),
         _ => format!(
-            "ROW({}) OPERATOR(pg_catalog.=) ANY (SELECT {} FROM {} AS s)",
+            "ROW({}) OPERATOR(pg_catalog.=) ANY (SELECT {} FROM {} AS stopgap_keys)",
             list(names.iter().copied()),
-            names.iter().map(|name| format!("s.{}", identifier(name))).collect::<Vec<_>>().join(", "),
+            names.iter().map(|name| format!("stopgap_keys.{}", identifier(name))).collect::<Vec<_>>().join(", "),
             qualified(staging)
         ),
     }

@@ -6,6 +6,7 @@ use sqlx::postgres::PgConnection;
 
 use super::connect::{only_row, rows};
 use super::quote::{identifier, literal, qualified};
+use crate::config::Mode;
 use crate::model::error::Result;
 use crate::model::schema::TableName;
 use crate::plan::{SwapMethod, TablePlan};
@@ -51,7 +52,13 @@ pub(super) async fn missing(
     if let Some(schema) = state {
         missing.extend(state_without_rights(connection, &TableName::new(schema, state_row::TABLE)).await?);
     }
-    for table in tables.iter().filter(|table| table.swap.method == SwapMethod::InPlace) {
+    // Rows of a table whose changes are followed are changed where they are.
+    let is_changed = |table: &&TablePlan| match table.swap.method {
+        SwapMethod::InPlace => true,
+        SwapMethod::Rename => table.mode != Mode::Full,
+        SwapMethod::Create => false,
+    };
+    for table in tables.iter().filter(is_changed) {
         // CASE: the privilege of what is no sequence must not be asked for.
         let query = format!(
             "SELECT has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') AND \
@@ -105,9 +112,11 @@ pub(super) async fn missing(
 async fn state_without_rights(connection: &mut PgConnection, table: &TableName) -> Result<Option<(String, String)>> {
     let name = qualified(table);
     let query = format!(
-        "SELECT current_user::text AS me FROM (SELECT to_regclass({}) AS oid) AS t WHERE t.oid IS NOT NULL AND NOT \
-         (has_table_privilege(t.oid, 'SELECT') AND has_table_privilege(t.oid, 'INSERT') AND has_table_privilege(t.oid, 'UPDATE'))",
-        literal(&name)
+        "SELECT current_user::text AS me FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE n.nspname = {} AND c.relname = {} AND NOT \
+         (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE'))",
+        literal(&table.schema),
+        literal(&table.name)
     );
     let found = rows(connection, &query).await?;
     let Some(row) = found.first() else { return Ok(None) };

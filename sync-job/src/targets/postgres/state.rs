@@ -1,7 +1,5 @@
 //! What is remembered between runs, in a table of the target. It is made by the first run that needs it.
 
-use std::collections::HashMap;
-
 use sqlx::postgres::PgConnection;
 
 use super::connect::{close, execute, only_row, rows};
@@ -10,7 +8,7 @@ use super::row::Answer;
 use super::{Postgres, make_schema};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
-use crate::model::state::TableState;
+use crate::model::state::{Remembered, TableState};
 use crate::targets::commit::{self, CommitState};
 use crate::targets::state_row::{self, COLUMNS, FORMAT};
 
@@ -41,25 +39,44 @@ fn state(row: &Answer) -> Result<TableState> {
     state_row::read(texts)
 }
 
+/// `to_regclass` would be refused where the login may not use the schema.
 async fn exists(connection: &mut PgConnection, table: &TableName) -> Result<bool> {
-    let query = format!("SELECT to_regclass({}) IS NOT NULL AS there", literal(&qualified(table)));
+    is_there(connection, table, "").await
+}
+
+async fn is_readable(connection: &mut PgConnection, table: &TableName) -> Result<bool> {
+    is_there(connection, table, " AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')")
+        .await
+}
+
+async fn is_there(connection: &mut PgConnection, table: &TableName, privileges: &str) -> Result<bool> {
+    let query = format!(
+        "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE n.nspname = {} AND c.relname = {}{privileges}) AS there",
+        literal(&table.schema),
+        literal(&table.name)
+    );
     only_row(connection, &query).await?.flag("there")
 }
 
-pub(super) async fn recall(target: &Postgres) -> Result<HashMap<TableName, TableState>> {
+pub(super) async fn recall(target: &Postgres) -> Result<Remembered> {
     let mut connection = target.connect().await?;
     let own = table(target);
-    let mut found = HashMap::new();
-    if exists(&mut connection, &own).await? {
+    let mut found = Remembered::default();
+    if is_readable(&mut connection, &own).await? {
         let query = format!(
-            "SELECT target_schema, target_table, {} FROM {} WHERE job = {} AND format = {FORMAT} AND version IS NOT NULL",
+            "SELECT target_schema, target_table, job = {} AS own, {} FROM {} WHERE format = {FORMAT} AND version IS NOT NULL",
+            literal(&target.job),
             selected(),
-            qualified(&own),
-            literal(&target.job)
+            qualified(&own)
         );
         for row in rows(&mut connection, &query).await? {
             let name = TableName::new(row.text("target_schema")?, row.text("target_table")?);
-            found.insert(name, state(&row)?);
+            if row.flag("own")? {
+                found.own.insert(name, state(&row)?);
+            } else {
+                found.by_others.insert(name);
+            }
         }
     }
     close(connection).await;
