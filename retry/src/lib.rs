@@ -207,7 +207,8 @@ impl<E> RetryPolicy<E> {
         let Some(outage) = outage else { return Some(self.backoff.wait(failures.counted)) };
         let since = *failures.away_since.get_or_insert_with(Instant::now);
         failures.away += 1;
-        (since.elapsed() < outage.longest).then(|| outage.backoff.wait(failures.away))
+        let left = outage.longest.checked_sub(since.elapsed()).filter(|left| !left.is_zero())?;
+        Some(outage.backoff.wait(failures.away).min(left))
     }
 
     /// Waits for the cancellation; for ever without one.
@@ -336,6 +337,12 @@ mod tests {
         assert_eq!(tried(Duration::ZERO, long, 50).await, (1, Err(Failure::Away(1))));
         // Each try finds it there, and loses it.
         assert_eq!(tried(long, Duration::ZERO, 50).await, (4, Err(Failure::Away(4))));
+        // No wait leads beyond the limit.
+        let outage = Outage { longest: Duration::from_millis(20), backoff: Backoff::every(long), no_outage: long };
+        let bounded = RetryPolicy { outage: Some(outage), ..policy(Limit::Retries(2)) };
+        let began = Instant::now();
+        let result = bounded.retry("a test", &mut 0, || std::future::ready(Err::<(), _>(Failure::Away(1)))).await;
+        assert!(result.is_err() && began.elapsed() < long / 2, "{:?}", began.elapsed());
         let without = policy(Limit::Retries(2));
         let result = without.retry("a test", &mut 0, || std::future::ready(Err::<(), _>(Failure::Away(1)))).await;
         assert_eq!(result, Err(Failure::Away(1)));

@@ -26,6 +26,16 @@ const DROP: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 /// Longer than a job takes to get anywhere.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// Longer than it takes to kill a server.
+const HELD: Duration = Duration::from_millis(500);
+
+/// What is waited for.
+#[derive(Debug)]
+struct Wanted {
+    text: Vec<u8>,
+    is_held: bool,
+}
+
 /// How a text lies on the wire.
 #[derive(Debug, Clone, Copy)]
 pub enum Encoding {
@@ -39,7 +49,7 @@ pub enum Encoding {
 pub struct Tripwire {
     pub port: u16,
     server: Arc<AtomicU16>,
-    wanted: Arc<Mutex<Option<Vec<u8>>>>,
+    wanted: Arc<Mutex<Option<Wanted>>>,
     tripped: watch::Sender<bool>,
     /// Second handles on the sockets to the job, which keep them open when nothing is forwarded any more.
     clients: Arc<Mutex<Vec<Silent>>>,
@@ -95,12 +105,21 @@ impl Tripwire {
 
     /// Waits for a text that the job sends.
     pub fn arm(&self, text: &str, encoding: Encoding) {
-        let bytes = match encoding {
+        self.wait_for(text, encoding, false);
+    }
+
+    /// As [`Tripwire::arm`], and holds the text back for a moment, so that the server can be taken away before it has done anything.
+    pub fn arm_before(&self, text: &str, encoding: Encoding) {
+        self.wait_for(text, encoding, true);
+    }
+
+    fn wait_for(&self, text: &str, encoding: Encoding, is_held: bool) {
+        let text = match encoding {
             Encoding::Utf8 => text.as_bytes().to_vec(),
             Encoding::Utf16 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
         };
         self.tripped.send_replace(false);
-        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes);
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Wanted { text, is_held });
     }
 
     /// Returns when the text has passed.
@@ -152,7 +171,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn forward(
     client: TcpStream,
     server: u16,
-    wanted: &Mutex<Option<Vec<u8>>>,
+    wanted: &Mutex<Option<Wanted>>,
     tripped: &watch::Sender<bool>,
 ) -> Result<()> {
     let server = TcpStream::connect(("127.0.0.1", server)).await?;
@@ -168,9 +187,11 @@ async fn forward(
             if count == 0 {
                 return Ok::<(), anyhow::Error>(());
             }
-            to_server.write_all(&buffer[..count]).await?;
             seen.extend_from_slice(&buffer[..count]);
-            look(&mut seen, wanted, tripped);
+            if look(&mut seen, wanted, tripped) {
+                tokio::time::sleep(HELD).await;
+            }
+            to_server.write_all(&buffer[..count]).await?;
         }
     };
     let back = async { Ok(copy(&mut from_server, &mut to_client).await.map(drop)?) };
@@ -181,17 +202,20 @@ async fn forward(
 }
 
 /// Keeps of what was seen only what may be a beginning.
-fn look(seen: &mut Vec<u8>, wanted: &Mutex<Option<Vec<u8>>>, tripped: &watch::Sender<bool>) {
+/// Answers whether the text has come and is held back.
+fn look(seen: &mut Vec<u8>, wanted: &Mutex<Option<Wanted>>, tripped: &watch::Sender<bool>) -> bool {
     let mut wanted = wanted.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(text) = wanted.as_deref() else {
+    let Some(Wanted { text, is_held }) = &*wanted else {
         seen.clear();
-        return;
+        return false;
     };
-    if seen.windows(text.len()).any(|part| part == text) {
-        *wanted = None;
-        tripped.send_replace(true);
-        seen.clear();
-    } else {
+    if !seen.windows(text.len()).any(|part| part == text) {
         seen.drain(..seen.len().saturating_sub(text.len() - 1));
+        return false;
     }
+    let is_held = *is_held;
+    *wanted = None;
+    tripped.send_replace(true);
+    seen.clear();
+    is_held
 }

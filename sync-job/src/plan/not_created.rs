@@ -60,7 +60,7 @@ coded! {
         FilledByJob = "filled_by_job",
         /// The column's type on the target.
         NotAnInteger(String) = "not_an_integer",
-        /// The target takes so many indexes beside the primary key.
+        /// The target takes so many indexes, the primary key among them.
         TooManyIndexes(usize) = "too_many_indexes",
         /// MySQL's condition for AUTO_INCREMENT.
         LeadsNoKey = "leads_no_key",
@@ -168,7 +168,7 @@ impl std::fmt::Display for Why {
             }
             Why::FilledByJob => f.write_str("the copy is filled by this job alone"),
             Why::NotAnInteger(target_type) => write!(f, "only integers count up, and it is {target_type}"),
-            Why::TooManyIndexes(most) => write!(f, "the target takes {most} indexes beside the primary key"),
+            Why::TooManyIndexes(most) => write!(f, "the target takes {most} indexes on one table"),
             Why::LeadsNoKey => f.write_str("AUTO_INCREMENT must lead the primary key and count upwards"),
             Why::Internal => f.write_str("the source's server keeps it to itself and lets nobody read it"),
             Why::NotAtSource => f.write_str("it goes away with the old table, since the source has none like it"),

@@ -126,6 +126,13 @@ pub fn show(options: &Options, tools: &Tools, [job, simulator, launcher]: [&Path
     if options.keep {
         clock.say("Both servers stay up. Look around with");
         println!("    {}", target.command_line());
+        println!(
+            "and at the source with any client of SQL Server: 127.0.0.1, port {}, encrypted, database {SOURCE_DATABASE}, user {}, \
+             password {}",
+            source.port(),
+            simulator::USER,
+            simulator::PASSWORD
+        );
         println!("or try the job itself:");
         println!(
             "    export STOPGAP_DEMO_SOURCE_PASSWORD={} STOPGAP_DEMO_TARGET_PASSWORD={}",
