@@ -258,7 +258,7 @@ fn table(
     }
     if typed.deletes.is_some() && typed.mode != Some(Mode::RowVersion) {
         return Err(format!(
-            "{}: only mode = \"rowversion\" has it; Change Tracking tells of rows that are gone",
+            "{}: only mode = \"rowversion\" has it; Change Tracking reports deleted rows",
             key("deletes")
         ));
     }

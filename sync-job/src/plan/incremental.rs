@@ -41,7 +41,7 @@ fn of_settings(source: &SourceTable, table: &TablePlan) -> Vec<Problem> {
     }
     if source.row_level_security {
         problems.push((
-            "a security policy decides which rows the login sees, and no change tells of that".to_owned(),
+            "a security policy decides which rows the login sees, and no change shows that".to_owned(),
             "Let the policy exempt the login, or set mode = \"full\".",
         ));
     }

@@ -212,7 +212,7 @@ async fn half_a_minute_without_the_source_is_waited_for() {
     source_outage(&target, SOURCE[3], FULL_LENGTH).await;
 }
 
-/// The job's patience with a silent stream, from which every bound on a connection follows, scaled down from a minute.
+/// The job's `stall_timeout`, from which every bound on a connection follows, scaled down from a minute.
 const STALL: Duration = Duration::from_secs(2);
 /// Longer than that, and shorter than the system's own keep-alive by far.
 const SOON: Duration = Duration::from_mins(1);

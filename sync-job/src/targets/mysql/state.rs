@@ -8,15 +8,21 @@ use super::quote::{literal, qualified};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::model::state::{Remembered, TableState};
-use crate::targets::commit::{self, CommitState};
-use crate::targets::state_row::{self, COLUMNS, FORMAT};
+use crate::targets::state_row::{self, COLUMNS, FORMAT, StateSql};
 
 pub(super) fn table(target: &MySql) -> TableName {
     TableName::new(target.config.state.as_deref().unwrap_or(&target.config.database), state_row::TABLE)
 }
 
-fn key(table: &TableName) -> String {
-    format!("target_schema = {} AND target_table = {}", literal(&table.schema), literal(&table.name))
+fn sql(target: &MySql) -> StateSql {
+    StateSql {
+        table: qualified(&table(target)),
+        job: literal(&target.job),
+        run: literal(&target.run_id),
+        selected: selected(),
+        literal,
+        moment: |microseconds| microseconds.to_owned(),
+    }
 }
 
 fn selected() -> String {
@@ -84,67 +90,40 @@ pub(super) async fn forget(target: &MySql, name: &TableName) -> Result<()> {
         .await
 }
 
-/// `SET` of an UPDATE that writes a state down.
-fn assignments(state: &TableState) -> String {
-    let values = state_row::write(state);
-    let set = COLUMNS.iter().zip(&values).map(|(name, value)| match *name {
-        "history" | "fingerprint" => format!("{name} = {}", literal(value)),
-        name => format!("{name} = {value}"),
-    });
-    set.collect::<Vec<_>>().join(", ")
-}
-
 pub(super) async fn remember(target: &MySql, name: &TableName, state: &TableState) -> Result<()> {
     let mut connection = target.connect().await?;
-    let own = format!("job = {} AND run_id = {}", literal(&target.job), literal(&target.run_id));
-    let table = qualified(&table(target));
-    execute(&mut connection, &format!("UPDATE {table} SET {} WHERE {} AND {own}", assignments(state), key(name)))
-        .await?;
+    let sql = sql(target);
+    let (table, set, own) = (&sql.table, sql.assignments(state), sql.own(name));
+    execute(&mut connection, &format!("UPDATE {table} SET {set} WHERE {own}")).await?;
     // Rows that an UPDATE does not change count as none.
-    let query = format!("SELECT 1 FROM {table} WHERE {} AND {own} AND version IS NOT NULL", key(name));
+    let query = format!("SELECT 1 FROM {table} WHERE {own} AND version IS NOT NULL");
     let done = rows::<i64>(&mut connection, &query).await;
     close(connection).await;
     if done?.is_empty() {
-        let message = format!("{name}: another run has taken the table over since it was swapped");
-        return Err(Error::new(Side::Target, Kind::Conflict, message));
+        return Err(state_row::taken_over(name));
     }
     Ok(())
 }
 
 /// Within a transaction: what is remembered now. Nobody else can change it before the transaction ends.
 pub(super) async fn lock(target: &MySql, connection: &mut Conn, name: &TableName) -> Result<Option<TableState>> {
-    let query = format!(
-        "SELECT {} FROM {} WHERE {} AND job = {} AND format = {FORMAT} AND version IS NOT NULL FOR UPDATE",
-        selected(),
-        qualified(&table(target)),
-        key(name),
-        literal(&target.job)
-    );
+    let query = sql(target).lock(name);
     rows::<Vec<Option<String>>>(connection, &query).await?.first().map(|row| state(row)).transpose()
 }
 
 /// Within the same transaction.
 pub(super) async fn write(target: &MySql, connection: &mut Conn, name: &TableName, state: &TableState) -> Result<()> {
-    let statement = format!(
-        "UPDATE {} SET {}, run_id = {} WHERE {}",
-        qualified(&table(target)),
-        assignments(state),
-        literal(&target.run_id),
-        key(name)
-    );
-    execute(connection, &statement).await
+    execute(connection, &sql(target).write(name, state)).await
 }
 
-/// Whether a transaction that wrote this state down was committed, where the reply to its COMMIT was lost: `lost` if not. Reading the row
-/// waits for a transaction that still has it.
+/// As [`state_row::resolve`].
 pub(super) async fn resolve(target: &MySql, name: &TableName, written: &TableState, lost: Error) -> Result<()> {
-    let transaction = format!("the transaction that changed {name}");
-    commit::resolve_commit(&transaction, lost, target.config.outage, async || {
+    state_row::resolve(name, written, lost, target.config.outage, async || {
         let mut connection = target.connect().await?;
         execute(&mut connection, "START TRANSACTION").await?;
-        let found = lock(target, &mut connection, name).await?;
+        let found = lock(target, &mut connection, name).await;
         close(connection).await;
-        Ok(if found.as_ref() == Some(written) { CommitState::Committed } else { CommitState::RolledBack })
+        found
     })
     .await
 }

@@ -9,8 +9,7 @@ use super::{Postgres, make_schema};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::model::state::{Remembered, TableState};
-use crate::targets::commit::{self, CommitState};
-use crate::targets::state_row::{self, COLUMNS, FORMAT};
+use crate::targets::state_row::{self, COLUMNS, FORMAT, StateSql};
 
 /// The schema, where the job file names none.
 const SCHEMA: &str = "stopgap";
@@ -19,8 +18,15 @@ pub(super) fn table(target: &Postgres) -> TableName {
     TableName::new(target.config.state.as_deref().unwrap_or(SCHEMA), state_row::TABLE)
 }
 
-fn key(table: &TableName) -> String {
-    format!("target_schema = {} AND target_table = {}", literal(&table.schema), literal(&table.name))
+fn sql(target: &Postgres) -> StateSql {
+    StateSql {
+        table: qualified(&table(target)),
+        job: literal(&target.job),
+        run: literal(&target.run_id),
+        selected: selected(),
+        literal,
+        moment: |microseconds| format!("to_timestamp(0) + {microseconds} * interval '1 microsecond'"),
+    }
 }
 
 /// The columns as texts; moments in microseconds since 1970.
@@ -116,32 +122,15 @@ async fn make(connection: &mut PgConnection, own: &TableName) -> Result<()> {
     }
 }
 
-/// `SET` of an UPDATE that writes a state down.
-fn assignments(state: &TableState) -> String {
-    let values = state_row::write(state);
-    let set = COLUMNS.iter().zip(&values).map(|(name, value)| match *name {
-        "history" | "fingerprint" => format!("{name} = {}", literal(value)),
-        "full_at" => format!("{name} = to_timestamp(0) + {value} * interval '1 microsecond'"),
-        name => format!("{name} = {value}"),
-    });
-    set.collect::<Vec<_>>().join(", ")
-}
-
 pub(super) async fn remember(target: &Postgres, name: &TableName, state: &TableState) -> Result<()> {
     let mut connection = target.connect().await?;
-    let query = format!(
-        "UPDATE {} SET {} WHERE {} AND job = {} AND run_id = {} RETURNING 1 AS done",
-        qualified(&table(target)),
-        assignments(state),
-        key(name),
-        literal(&target.job),
-        literal(&target.run_id)
-    );
+    let sql = sql(target);
+    let (set, own) = (sql.assignments(state), sql.own(name));
+    let query = format!("UPDATE {} SET {set} WHERE {own} RETURNING 1 AS done", sql.table);
     let done = rows(&mut connection, &query).await;
     close(connection).await;
     if done?.is_empty() {
-        let message = format!("{name}: another run has taken the table over since it was swapped");
-        return Err(Error::new(Side::Target, Kind::Conflict, message));
+        return Err(state_row::taken_over(name));
     }
     Ok(())
 }
@@ -152,13 +141,7 @@ pub(super) async fn lock(
     connection: &mut PgConnection,
     name: &TableName,
 ) -> Result<Option<TableState>> {
-    let query = format!(
-        "SELECT {} FROM {} WHERE {} AND job = {} AND format = {FORMAT} AND version IS NOT NULL FOR UPDATE",
-        selected(),
-        qualified(&table(target)),
-        key(name),
-        literal(&target.job)
-    );
+    let query = sql(target).lock(name);
     rows(connection, &query).await?.first().map(state).transpose()
 }
 
@@ -169,26 +152,17 @@ pub(super) async fn write(
     name: &TableName,
     state: &TableState,
 ) -> Result<()> {
-    let statement = format!(
-        "UPDATE {} SET {}, run_id = {} WHERE {}",
-        qualified(&table(target)),
-        assignments(state),
-        literal(&target.run_id),
-        key(name)
-    );
-    execute(connection, &statement).await
+    execute(connection, &sql(target).write(name, state)).await
 }
 
-/// Whether a transaction that wrote this state down was committed, where the reply to its COMMIT was lost: `lost` if not. Reading the row
-/// waits for a transaction that still has it.
+/// As [`state_row::resolve`].
 pub(super) async fn resolve(target: &Postgres, name: &TableName, written: &TableState, lost: Error) -> Result<()> {
-    let transaction = format!("the transaction that changed {name}");
-    commit::resolve_commit(&transaction, lost, target.config.outage, async || {
+    state_row::resolve(name, written, lost, target.config.outage, async || {
         let mut connection = target.connect().await?;
         execute(&mut connection, "BEGIN").await?;
-        let found = lock(target, &mut connection, name).await?;
+        let found = lock(target, &mut connection, name).await;
         close(connection).await;
-        Ok(if found.as_ref() == Some(written) { CommitState::Committed } else { CommitState::RolledBack })
+        found
     })
     .await
 }
