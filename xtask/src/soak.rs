@@ -23,6 +23,8 @@ pub fn run(options: &Options) -> Result<()> {
     let mut tests = programs::tests(environment(&tools, &programs)?);
     tests.env(MINUTES, options.minutes.to_string());
     // Each prints its seeds as it goes.
-    tests.args(["--package", "stopgap-tests", "--test", "all", "--", "--nocapture", "--test-threads", "2"]).args(SOAKED);
+    tests
+        .args(["--package", "stopgap-tests", "--test", "all", "--", "--nocapture", "--test-threads", "2"])
+        .args(SOAKED);
     workspace::run(&mut tests).context("the soak failed; its last seed is above")
 }

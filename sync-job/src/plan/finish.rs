@@ -152,7 +152,10 @@ fn refuse_drift(config: &JobConfig, table: &TablePlan, state: &TargetState) -> O
         Finding::new(
             FindingId::DriftInPlace,
             Severity::Refusal,
-            format!("the columns differ ({changes}), but the table can only be updated in place: {}", table.swap.reason),
+            format!(
+                "the columns differ ({changes}), but the table can only be updated in place: {}",
+                table.swap.reason
+            ),
             remedy,
         )
     })

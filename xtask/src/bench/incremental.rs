@@ -192,8 +192,7 @@ fn one_run(bench: &Bench, database: &str, tables: &str) -> Result<Applied> {
     let report = workspace::tools().join("bench/report-changes.json");
     let job_file = bench.job_file(database, "snapshot", tables);
     let (source, target) = (Server(bench.source.process_id()), bench.target.process());
-    let ((), cost) =
-        measure(source, target, |cost: &mut process::Cost| bench.job(&job_file, &report, cost))?;
+    let ((), cost) = measure(source, target, |cost: &mut process::Cost| bench.job(&job_file, &report, cost))?;
     let text = fs::read_to_string(&report).with_context(|| format!("reading {}", report.display()))?;
     let report: Value = serde_json::from_str(&text).context("the job's report is not JSON")?;
     let tables = report["tables"].as_array().context("the job's report names no tables")?;

@@ -8,12 +8,7 @@ use std::path::Path;
 const SCRIPTS: &str = "tests/demo/changes";
 
 /// The job, the simulator and the target are there; what is shown needs no more.
-pub fn show(
-    clock: &Clock,
-    [job, simulator]: [&Path; 2],
-    certificates: &Certificates,
-    target: &Target,
-) -> Result<()> {
+pub fn show(clock: &Clock, [job, simulator]: [&Path; 2], certificates: &Certificates, target: &Target) -> Result<()> {
     let script = |name: &str| workspace::root().join(SCRIPTS).join(name);
     clock.say("Starting the SQL Server simulator and loading the sample business (about a million rows)");
     let source = start_source(simulator, certificates)?;

@@ -50,7 +50,9 @@ pub async fn follow<S: Source, T: Target>(
     let members = group.into_iter().zip(states);
     let work = Work {
         context,
-        members: members.filter_map(|((table, stagings), state)| Some(Member::new(table, stagings, state.ok()?))).collect(),
+        members: members
+            .filter_map(|((table, stagings), state)| Some(Member::new(table, stagings, state.ok()?)))
+            .collect(),
     };
     let place = permit(&context.tables).await.map_err(|error| (Stage::Load, error))?;
     let started = Instant::now();
@@ -281,7 +283,11 @@ impl<S: Source, T: Target> Work<'_, S, T> {
         let mut reads = Vec::new();
         for (member, tracking) in self.members.iter().zip(judged.into_iter().flatten()) {
             let began = Instant::now();
-            reads.push(self.read_over(reader, member, tracking).await?.map(|read| Read { took: began.elapsed().as_secs_f64(), ..read }));
+            reads.push(
+                self.read_over(reader, member, tracking)
+                    .await?
+                    .map(|read| Read { took: began.elapsed().as_secs_f64(), ..read }),
+            );
         }
         if let Some(why) = why_whole(&reads) {
             return Ok(Err(why));

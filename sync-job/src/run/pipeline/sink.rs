@@ -74,7 +74,13 @@ pub struct ChunkResult {
 }
 
 impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
-    pub fn new(encoder: E, loader: Option<L>, memory: &'a Memory, stall_timeout: Duration, on_rows: OnRows<'a>) -> Self {
+    pub fn new(
+        encoder: E,
+        loader: Option<L>,
+        memory: &'a Memory,
+        stall_timeout: Duration,
+        on_rows: OnRows<'a>,
+    ) -> Self {
         let limit = memory.buffer_bytes;
         Self {
             encoder,

@@ -20,9 +20,11 @@ use crate::targets::ranges::condition;
 pub(super) async fn apply(target: &Postgres, sets: &[ChangeSet<'_>]) -> Result<Vec<Applied>> {
     let mut connection = target.connect().await?;
     // Nobody else does it for them, and without it the server takes each of them for large.
-    let rows = sets.iter().filter_map(|set| set.rows.as_ref());
-    for staging in rows.flat_map(|rows| std::iter::once(rows.changed).chain(rows.gone.as_ref().map(GoneRows::staging))) {
-        execute(&mut connection, &format!("ANALYZE {}", qualified(&staging.name))).await?;
+    for rows in sets.iter().filter_map(|set| set.rows.as_ref()) {
+        analyze(&mut connection, &rows.changed.name).await?;
+        if let Some(gone) = &rows.gone {
+            analyze(&mut connection, &gone.staging().name).await?;
+        }
     }
     let lock_timeout = target.config.lock_timeout.as_millis();
     execute(&mut connection, &format!("BEGIN; SET LOCAL lock_timeout = {lock_timeout}")).await?;
@@ -114,6 +116,10 @@ impl Transaction for Applying<'_> {
     }
 }
 
+async fn analyze(connection: &mut PgConnection, staging: &TableName) -> Result<()> {
+    execute(connection, &format!("ANALYZE {}", qualified(staging))).await
+}
+
 async fn count(connection: &mut PgConnection, table: &TablePlan, condition: &str) -> Result<u64> {
     let query = format!("SELECT count(*)::int8 AS rows FROM {} WHERE {condition}", sql::only(&table.target));
     Ok(only_row(connection, &query).await?.value::<i64, _>("rows")? as u64)
@@ -126,7 +132,7 @@ pub(super) async fn count_present(
     staging: &TableName,
 ) -> Result<u64> {
     let mut connection = target.connect().await?;
-    execute(&mut connection, &format!("ANALYZE {}", qualified(staging))).await?;
+    analyze(&mut connection, staging).await?;
     let present = count(&mut connection, table, &under_keys(keys, staging)).await?;
     close(connection).await;
     Ok(present)
