@@ -24,15 +24,11 @@ pub fn show(clock: &Clock, [job, simulator]: [&Path; 2], certificates: &Certific
     sync_job(job, &["run"], &config, target)?;
     clock.say(&format!("A day of business at the source: {SCRIPTS}/one-day.sql"));
     source.run_script(SOURCE_DATABASE, &script("one-day.sql"))?;
-    clock.say("sync-job plan: from which version it would go on");
-    sync_job(job, &["plan"], &config, target)?;
     clock.say("The second run copies what changed, and proves it");
     let report = kept.join("report-incremental.json").display().to_string();
     sync_job(job, &["run", "--report", &report], &config, target)?;
     clock.say("sync-job state show: what is remembered, in the target");
     sync_job(job, &["state", "show"], &config, target)?;
-    clock.say("sync-job verify: source and target compared in full");
-    sync_job(job, &["verify"], &config, target)?;
     clock.say("The demo is over, and both servers are stopped");
     println!("The second run's report as JSON: {report}");
     Ok(())

@@ -183,17 +183,12 @@ impl<S: Source, T: Target> Work<'_, S, T> {
             () = context.cancel.cancelled() => Err(Error::cancelled()),
             read = context.policy.retry(&what, &mut retries, || self.read()) => read,
         };
-        let reads = match read.map_err(|error| (Stage::Load, error)) {
-            Ok(Ok(reads)) => Ok(reads),
-            Ok(Err(why)) => Err(Ok(Followed::Whole(why))),
-            Err(failed) => Err(Err(failed)),
-        };
-        let reads = match reads {
+        for report in reports.iter_mut() {
+            report.retries += retries;
+        }
+        let reads = match read.map_err(|error| (Stage::Load, error))? {
             Ok(reads) => reads,
-            Err(ended) => {
-                reports.iter_mut().for_each(|report| report.retries += retries);
-                return ended;
-            }
+            Err(why) => return Ok(Followed::Whole(why)),
         };
         for ((member, read), report) in self.members.iter().zip(&reads).zip(reports.iter_mut()) {
             report.stages.load = read.took;
@@ -206,6 +201,7 @@ impl<S: Source, T: Target> Work<'_, S, T> {
         }
         let started = Instant::now();
         lease.check().await.map_err(|error| (Stage::Lease, error))?;
+        let mut retries = 0;
         let applied = self.apply(&reads, &mut retries).await;
         for report in reports.iter_mut() {
             report.stages.swap = started.elapsed().as_secs_f64();

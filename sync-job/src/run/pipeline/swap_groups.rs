@@ -75,7 +75,9 @@ async fn follow_or_copy<S: Source, T: Target>(
     let whys = match changes::follow(context, followees.collect(), lease, &mut reports).await {
         Ok(Followed::Whole(whys)) => whys,
         Ok(Followed::Applied) => {
-            reports.iter().for_each(|report| context.progress.table_done(&report.target, "changes applied"));
+            for report in &reports {
+                context.progress.table_done(&report.target, "changes applied");
+            }
             return reports;
         }
         Err((stage, error)) => {
