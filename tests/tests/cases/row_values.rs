@@ -149,4 +149,27 @@ async fn only_a_terminal_shows_values_of_rows(engine: Engine) {
     }
 }
 
-on_each_engine!(only_a_terminal_shows_values_of_rows);
+/// Ranges of keys are cut at values of rows, and statements hold them. No log shows them, however much it shows.
+async fn no_log_shows_the_bounds_of_ranges(engine: Engine) {
+    const DIGITS: &str = "(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9))";
+    let source = TestSource::with(&format!(
+        "CREATE TABLE dbo.items (id bigint NOT NULL PRIMARY KEY);\nGO\n\
+         INSERT INTO dbo.items (id) SELECT CAST(471100000000 AS bigint) + (a.d + 10 * b.d + 100 * c.d + 1000 * d.d + 10000 * e.d) * 97 \
+         FROM {DIGITS} AS a(d) CROSS JOIN {DIGITS} AS b(d) CROSS JOIN {DIGITS} AS c(d) CROSS JOIN {DIGITS} AS d(d) \
+         CROSS JOIN (VALUES (0),(1),(2),(3),(4),(5)) AS e(d)"
+    ))
+    .await
+    .unwrap();
+    let target = TestTarget::on(engine).unwrap();
+    let job = Job::new(&source, &target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]\nchunk_rows = 20000");
+    for (job, arguments) in [(job.twin().unwrap(), &["-vv"][..]), (job.env("RUST_LOG", "trace"), &[])] {
+        let outcome = job.command("run", arguments).unwrap().expect_code(0).unwrap();
+        assert!(outcome.stderr.contains("DEBUG"), "nothing was logged: {}", outcome.stderr);
+        let is_key = |number: &str| number.len() == 12 && number.starts_with("4711");
+        let has_key = |line: &&str| line.split(|c: char| !c.is_ascii_digit()).any(is_key);
+        let line = outcome.stderr.lines().find(has_key);
+        assert!(line.is_none(), "{engine:?}, {arguments:?}: {line:?}");
+    }
+}
+
+on_each_engine!(only_a_terminal_shows_values_of_rows, no_log_shows_the_bounds_of_ranges);

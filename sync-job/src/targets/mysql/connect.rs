@@ -119,9 +119,14 @@ fn refused(error: mysql_async::Error, sql: &str) -> Error {
 
 /// The rows of a query.
 pub async fn rows<T: Columns>(connection: &mut Conn, sql: &str) -> Result<Vec<T>> {
+    rows_where(connection, sql, "").await
+}
+
+/// The rows of a query, and a condition of it that may hold values of rows: neither log nor message quotes that.
+async fn rows_where<T: Columns>(connection: &mut Conn, sql: &str, condition: &str) -> Result<Vec<T>> {
     tracing::debug!(sql, "target");
     let found: Vec<Row> = connection
-        .query(sql)
+        .query(format!("{sql}{condition}"))
         .await
         .map_err(|error| classify(error, format!("the target did not answer: {}", shorten(sql))))?;
     let unexpected = |Unexpected { column, found }: Unexpected| {
@@ -138,8 +143,13 @@ pub async fn row<T: Columns>(connection: &mut Conn, sql: &str) -> Result<Option<
 
 /// The row of a query that always has one.
 pub async fn only_row<T: Columns>(connection: &mut Conn, sql: &str) -> Result<T> {
+    only_row_where(connection, sql, "").await
+}
+
+/// As [`only_row`], with a condition as [`rows_where`] has it.
+pub async fn only_row_where<T: Columns>(connection: &mut Conn, sql: &str, condition: &str) -> Result<T> {
     let none = || Error::new(Side::Target, Kind::Internal, format!("no row came back for {:?}", shorten(sql)));
-    row(connection, sql).await?.ok_or_else(none)
+    rows_where(connection, sql, condition).await?.into_iter().next().ok_or_else(none)
 }
 
 /// Closes politely; a server that is gone already, or says nothing, is no concern.
