@@ -46,6 +46,26 @@ const PYTHON: &[(&str, &str, &str, &str)] = &[
     ("c_uniqueidentifier", "00000000-0000-0000-0000-000000000000", "00112233-4455-6677-8899-aabbccddeeff", "None"),
     ("c_xml", "''", r"'<a>\xe9</a>'", "None"),
     ("c_sql_variant", "-42", "42", "None"),
+    ("c_hierarchyid", "b''", r"b'\xa2'", "None"),
+    (
+        "c_geometry",
+        r"b'\x00\x00\x00\x00\x01\x0c\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00'",
+        r"b'\x00\x00\x00\x00\x01\x0c\x00\x00\x00\x00\x00\x00\xf0\xbf\x00\x00\x00\x00\x00\x00\x00\xc0'",
+        "None",
+    ),
+    (
+        "c_geography",
+        r"b'\xe6\x10\x00\x00\x01\x0c\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00'",
+        r"b'\xe6\x10\x00\x00\x01\x0c\x00\x00\x00\x00\x00\x00\x00\xc0\x00\x00\x00\x00\x00\x00\xf0\xbf'",
+        "None",
+    ),
+    ("c_json", "'{}'", r#"'{"a":"\xe9"}'"#, "None"),
+    (
+        "c_vector",
+        "'[0.0000000e+000,0.0000000e+000,0.0000000e+000]'",
+        "'[1.0000000e+000,-2.5000000e+000,3.0000000e-001]'",
+        "None",
+    ),
     ("c_rowversion", "as the server says", "as the server says", "as the server says"),
 ];
 
@@ -307,15 +327,16 @@ fn freetds_reads_every_type() {
         .expect("tsql cannot be started; is freetds-bin installed?");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let read = String::from_utf8(output.stdout).unwrap();
-    // tsql shows times to the minute, a time on 1900-01-01, and no offset: the Python clients are held to the rest.
+    // tsql shows times to the minute, a time on 1900-01-01, no offset, and nothing of CLR types: the Python clients are held to the rest.
     let least = "2|0|0|-32768|-2147483648|-9223372036854775808|-9999999999999999999999999999.9999999999|-9999999.99|\
                  -922337203685477.5808|-214748.3648|-0.5|-1.79e+308|Jan  1 1 12:00AM|Jan  1 1900 12:00AM|\
                  Jan  1 1753 12:00AM|Jan  1 1900 12:00AM|Jan  1 1 12:00AM|Jan  1 1 02:00PM|     ||    ||||||000000||||\
-                 00000000-0000-0000-0000-000000000000||-42";
+                 00000000-0000-0000-0000-000000000000||-42|{}|[0.0000000e+000,0.0000000e+000,0.0000000e+000]";
     let greatest = "3|1|255|32767|2147483647|9223372036854775807|9999999999999999999999999999.9999999999|9999999.99|\
                     922337203685477.5807|214748.3647|0.5|1.79e+308|Dec 31 9999 12:00AM|Jan  1 1900 11:59PM|\
                     Dec 31 9999 11:59PM|Jun  6 2079 11:59PM|Dec 31 9999 11:59PM|Jan  2 2024 03:04AM|ab   |café|é   |a😀|\
-                    x|😀b|t|😀|010000|00ff|00ff|ff00|00112233-4455-6677-8899-AABBCCDDEEFF|<a>é</a>|42";
+                    x|😀b|t|😀|010000|00ff|00ff|ff00|00112233-4455-6677-8899-AABBCCDDEEFF|<a>é</a>|42|{\"a\":\"é\"}|\
+                    [1.0000000e+000,-2.5000000e+000,3.0000000e-001]";
     let null = format!("1{}", "|NULL".repeat(PYTHON.len() - 1));
     let lines: Vec<_> = read.lines().collect();
     assert_eq!(lines.len(), 4, "{read}");

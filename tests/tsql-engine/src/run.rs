@@ -312,7 +312,13 @@ impl Session {
                 }
                 let mut cells = Vec::with_capacity(types.len());
                 for (at, sql_type) in types.iter().enumerate() {
-                    cells.push(load(cut(row.get_ref(at)?, sql_type, limit), sql_type)?);
+                    let kept = load(cut(row.get_ref(at)?, sql_type, limit), sql_type)?;
+                    cells.push(match (kept, sql_type) {
+                        (Value::Binary(kept), SqlType::Udt { name }) => {
+                            Value::Binary(crate::clr::bytes(&kept, name)?.into())
+                        }
+                        (kept, _) => kept,
+                    });
                 }
                 count += 1;
                 if out.row(&cells) == Flow::Stop {
