@@ -34,11 +34,13 @@ impl Session {
             }
             Stmt::Query(query) => return self.select(query, out),
             Stmt::Change(change, with) => {
-                let rows = crate::dml::run(self, change, with.as_ref())?;
+                let rows = crate::dml::run(self, change, with.as_ref());
+                let rows = self.changed(rows)?;
                 return Ok(self.finish(rows, out));
             }
             Stmt::Ddl(ddl) => {
-                crate::ddl::run(self, ddl)?;
+                let made = crate::ddl::run(self, ddl);
+                self.changed(made)?;
                 return Ok(out.done(None));
             }
             Stmt::Declare(variables) => {
