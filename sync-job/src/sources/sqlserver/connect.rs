@@ -115,18 +115,17 @@ fn login_failure(config: &SourceConfig, error: tiberius::error::Error, attempt: 
         } if is_encrypted && turns.ended_at_tls_hello() => Some(Trouble::Closed),
         _ => None,
     };
-    let is_silent = matches!(&error, Driver::Io { kind: Io::TimedOut, .. });
     let meaning = trouble.and_then(Trouble::meaning).map(|meaning| format!(": {meaning}")).unwrap_or_default();
     let failure = classify(error, format!("{attempt}{meaning}"));
-    let failure = match trouble {
-        _ if is_silent => {
+    let failure = match (failure.kind, trouble) {
+        (Kind::Timeout, _) => {
             let seconds = config.connect_timeout.as_secs();
             Error::new(Side::Source, Kind::Connection, format!("{attempt}: no answer to the login in {seconds} s"))
         }
         // It may only have been restarting.
-        Some(Trouble::Closed) => Error { kind: Kind::Connection, ..failure },
-        Some(_) => Error { kind: Kind::Tls, ..failure },
-        None => failure,
+        (_, Some(Trouble::Closed)) => Error { kind: Kind::Connection, ..failure },
+        (_, Some(_)) => Error { kind: Kind::Tls, ..failure },
+        _ => failure,
     };
     match trouble.and_then(Trouble::advice_for_sql_server) {
         Some(advice) => failure.advise(advice),
@@ -191,8 +190,8 @@ const NO_SNAPSHOT: [u32; 4] = [3952, 3996, 7420, 41332];
 pub fn classify(error: tiberius::error::Error, message: impl Into<Message>) -> Error {
     use tiberius::error::Error as Driver;
     let kind = match &error {
-        // A connection that breaks off under TLS, without its closing alert, is a broken connection; so is one over which the system got no
-        // acknowledgement in time (ETIMEDOUT). Where an answer is slow the caller's own limit tells.
+        Driver::Io { kind: std::io::ErrorKind::TimedOut, .. } => Kind::Timeout,
+        // A connection that breaks off under TLS, without its closing alert, is a broken connection.
         Driver::Io { .. } | Driver::Protocol(_) | Driver::Routing { .. } => Kind::Connection,
         Driver::Tls(_) => Kind::Tls,
         Driver::Server(token) => server_message::kind(token.code()),
