@@ -21,7 +21,7 @@ pub struct Global {
     /// Format of log lines on standard error.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// More log lines; repeat it to see every statement. RUST_LOG overrides it.
+    /// Log more; repeat it to log every statement. RUST_LOG overrides it.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// No progress output, and only warnings in the log.
@@ -91,9 +91,9 @@ pub enum Command {
         #[command(flatten)]
         selected: Selected,
     },
-    /// Show, or reset, how far changes were followed.
+    /// Show or reset how far Stopgap has followed changes.
     ///
-    /// It is kept on the target, in the table stopgap_tables. A table that is reset is copied whole by the next run.
+    /// The table stopgap_tables on the target holds this. The next run copies a reset table whole.
     State {
         #[command(subcommand)]
         command: State,
@@ -110,12 +110,12 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum State {
-    /// Show what is remembered of each table.
+    /// Show the state of each table.
     Show {
         #[command(flatten)]
         chosen: Chosen,
     },
-    /// Forget it: the next run copies the tables whole.
+    /// Forget the state: the next run copies these tables whole.
     Reset {
         #[command(flatten)]
         chosen: Chosen,

@@ -126,7 +126,10 @@ fn finish_table(
     }
     match table.swap.method {
         SwapMethod::InPlace => leave_out_what_is_lacking(table, found),
-        SwapMethod::Create | SwapMethod::Rename => table.not_created.extend(dependents::outdated(table, found)),
+        SwapMethod::Create | SwapMethod::Rename => {
+            table.without_its_key = table.merge_key().is_some_and(|key| dependents::index_like(found, key).is_none());
+            table.not_created.extend(dependents::outdated(table, found));
+        }
     }
 }
 
@@ -145,14 +148,17 @@ fn refuse_drift(config: &JobConfig, table: &TablePlan, state: &TargetState) -> O
     }
     let invisible = state.invisible_sessions.as_ref().filter(|_| table.swap.reason == SwapReason::InvisibleSessions);
     let remedy = invisible.map_or_else(
-        || "Change the table by hand, or remove what it is kept for, and run again.".to_owned(),
+        || "Change the table by hand, or remove what keeps it from being replaced, and run again.".to_owned(),
         |invisible| format!("{} Or change the table by hand, and run again.", invisible.remedy),
     );
     (table.swap.method == SwapMethod::InPlace).then(|| {
         Finding::new(
             FindingId::DriftInPlace,
             Severity::Refusal,
-            format!("the columns differ ({changes}), but the table must be kept: {}", table.swap.reason),
+            format!(
+                "the columns differ ({changes}), but the table can only be updated in place: {}",
+                table.swap.reason
+            ),
             remedy,
         )
     })

@@ -155,11 +155,11 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
     async fn run(self) -> Result<Done> {
         let mut retries = 0;
         let attempt = async || {
-            let told = (AtomicU64::new(0), AtomicU64::new(0));
-            let result = self.attempt(&told).await;
+            let counted = (AtomicU64::new(0), AtomicU64::new(0));
+            let result = self.attempt(&counted).await;
             if let Err(error) = &result {
                 self.context.after(error).await;
-                let (rows, bytes) = (told.0.load(Ordering::Relaxed), told.1.load(Ordering::Relaxed));
+                let (rows, bytes) = (counted.0.load(Ordering::Relaxed), counted.1.load(Ordering::Relaxed));
                 self.context.progress.undo(&self.table.target.to_string(), rows, bytes);
             }
             result
@@ -170,21 +170,21 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
     }
 
     /// One try: nothing of a failed one stays, neither rows nor their digest.
-    async fn attempt(&self, told: &(AtomicU64, AtomicU64)) -> Result<Done> {
-        match self.attempt_with(self.context.target.encoder(&self.table), told).await {
-            Err(error) if error.refused_row.is_some() => self.attempt_to_name(error, told).await,
+    async fn attempt(&self, counted: &(AtomicU64, AtomicU64)) -> Result<Done> {
+        match self.attempt_with(self.context.target.encoder(&self.table), counted).await {
+            Err(error) if error.refused_row.is_some() => self.attempt_to_name(error, counted).await,
             result => result,
         }
     }
 
     /// The target has refused a row and told its place alone: the chunk is loaded once more, with an eye on the keys of its rows.
-    async fn attempt_to_name(&self, error: Error, told: &(AtomicU64, AtomicU64)) -> Result<Done> {
+    async fn attempt_to_name(&self, error: Error, counted: &(AtomicU64, AtomicU64)) -> Result<Done> {
         let keys = Keys::default();
         let encoder = self.context.target.encoder(&self.table);
         let Some(encoder) = NamedRows::new(encoder, &self.table, keys.clone()) else { return Err(error) };
-        let (rows, bytes) = (told.0.swap(0, Ordering::Relaxed), told.1.swap(0, Ordering::Relaxed));
+        let (rows, bytes) = (counted.0.swap(0, Ordering::Relaxed), counted.1.swap(0, Ordering::Relaxed));
         self.context.progress.undo(&self.table.target.to_string(), rows, bytes);
-        match self.attempt_with(encoder, told).await {
+        match self.attempt_with(encoder, counted).await {
             Err(again) => Err(match again.refused_row.and_then(|row| keys.of(row)) {
                 Some(key) => Error { message: again.message.words(" at the row ").message(&key), ..again },
                 None => error,
@@ -193,7 +193,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         }
     }
 
-    async fn attempt_with<E: RowEncoder>(&self, encoder: E, told: &(AtomicU64, AtomicU64)) -> Result<Done> {
+    async fn attempt_with<E: RowEncoder>(&self, encoder: E, counted: &(AtomicU64, AtomicU64)) -> Result<Done> {
         let context = &self.context;
         let _own = super::permit(&self.own).await?;
         let _permit = super::permit(&context.readers).await?;
@@ -203,12 +203,12 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
             None => None,
         };
         let name = self.table.target.to_string();
-        let tell = |rows: u64, bytes: u64| {
-            told.0.fetch_add(rows, Ordering::Relaxed);
-            told.1.fetch_add(bytes, Ordering::Relaxed);
+        let on_rows = |rows: u64, bytes: u64| {
+            counted.0.fetch_add(rows, Ordering::Relaxed);
+            counted.1.fetch_add(bytes, Ordering::Relaxed);
             context.progress.rows(&name, rows, bytes);
         };
-        let mut sink = Sink::new(encoder, loader, &context.memory, context.limits.stall_timeout, &tell);
+        let mut sink = Sink::new(encoder, loader, &context.memory, context.limits.stall_timeout, &on_rows);
         let began = Instant::now();
         let in_transaction = self.table.is_read_in_transaction();
         let (mut first, mut tracking) = (None, None);
@@ -247,7 +247,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         if self.table.mode == Mode::Full {
             return reader.begin().await.map(|()| None);
         }
-        reader.begin_tracked(&self.table).await
+        Ok(reader.begin_tracked(&[&self.table]).await?.pop().flatten())
     }
 
     /// The witness of the very state of the table that was read; `first`: what it said before that.

@@ -47,52 +47,60 @@ pub async fn copy_all<S: Source, T: Target>(
     reports.into_iter().map(|(_, report)| report).collect()
 }
 
-/// A table on its own, or a group. Tables whose changes are followed are of none.
+/// A table on its own, or a group; the tables of a group follow their changes all, or none.
 async fn copy_group<S: Source, T: Target>(
     context: &Arc<Context<S, T>>,
     tables: &[Arc<TablePlan>],
     group: &[usize],
     lease: &T::Lease,
 ) -> Vec<TableReport> {
-    match *group {
-        [index] if tables[index].mode != Mode::Full => vec![follow_or_copy(context, tables, index, lease).await],
-        _ => copy_whole(context, tables, group, lease).await.into_iter().map(|(report, _)| report).collect(),
+    if group.iter().all(|index| tables[*index].mode == Mode::Full) {
+        return copy_whole(context, tables, group, lease).await.into_iter().map(|(report, _)| report).collect();
     }
+    follow_or_copy(context, tables, group, lease).await
 }
 
 async fn follow_or_copy<S: Source, T: Target>(
     context: &Arc<Context<S, T>>,
     tables: &[Arc<TablePlan>],
-    index: usize,
+    group: &[usize],
     lease: &T::Lease,
-) -> TableReport {
-    let table = &tables[index];
-    let mut report = blank_report(table);
-    // Numbers beyond those of staging tables that become tables.
-    let number = tables.len() + 2 * index;
-    let stagings = [number, number + 1].map(|number| context.target.staging(table, number));
-    let why = match changes::follow(context, table, stagings, lease, &mut report).await {
-        Ok(Followed::Whole(why)) => why,
+) -> Vec<TableReport> {
+    let mut reports: Vec<TableReport> = group.iter().map(|index| blank_report(&tables[*index])).collect();
+    let followees = group.iter().map(|index| {
+        // Numbers beyond those of staging tables that become tables.
+        let (table, number) = (&tables[*index], tables.len() + 2 * index);
+        (table, [number, number + 1].map(|number| context.target.staging(table, number)))
+    });
+    let whys = match changes::follow(context, followees.collect(), lease, &mut reports).await {
+        Ok(Followed::Whole(whys)) => whys,
         Ok(Followed::Applied) => {
-            context.progress.table_done(&report.target, "changes applied");
-            return report;
+            for report in &reports {
+                context.progress.table_done(&report.target, "changes applied");
+            }
+            return reports;
         }
         Err((stage, error)) => {
-            fail(&mut report, table, stage, &error);
-            context.progress.table_done(&report.target, &error.message.to_string());
-            return report;
+            for (report, index) in reports.iter_mut().zip(group) {
+                fail(report, &tables[*index], stage, &error);
+                context.progress.table_done(&report.target, &error.message.to_string());
+            }
+            return reports;
         }
     };
-    tracing::info!(table = %table.target, %why, "the table is copied whole");
-    for (mut whole, basis) in copy_whole(context, tables, &[index], lease).await {
-        whole.retries += report.retries;
-        whole.changes = Some(ChangesReport::whole(why));
+    let mut copied = Vec::new();
+    let whole = copy_whole(context, tables, group, lease).await;
+    for ((((mut report, basis), before), why), index) in whole.into_iter().zip(&reports).zip(whys).zip(group) {
+        let table = &tables[*index];
+        tracing::info!(table = %table.target, %why, "the table was copied whole");
+        report.retries += before.retries;
+        report.changes = Some(ChangesReport::whole(why));
         if let Some(basis) = basis {
-            changes::remember(context, table, basis, &mut whole).await;
+            changes::remember(context, table, basis, &mut report).await;
         }
-        report = whole;
+        copied.push(report);
     }
-    report
+    copied
 }
 
 async fn copy_whole<S: Source, T: Target>(
