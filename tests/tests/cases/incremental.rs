@@ -286,7 +286,7 @@ async fn what_changes_do_not_tell_is_copied_whole(engine: Engine) {
         if !on_target.is_empty() {
             let drop_key = match engine {
                 Engine::Postgres => "ALTER TABLE orders DROP CONSTRAINT pk_orders",
-                Engine::Mysql | Engine::MariaDb => "ALTER TABLE orders DROP PRIMARY KEY",
+                Engine::MySql | Engine::MariaDb => "ALTER TABLE orders DROP PRIMARY KEY",
             };
             target.run(if on_target == DROP_KEY { drop_key } else { on_target }).unwrap();
         }
