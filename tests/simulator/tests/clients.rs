@@ -106,6 +106,37 @@ fn python_tds_reads_every_type() {
     python_reads("pytds", &[]);
 }
 
+/// Each of another type than the one before, so that Microsoft's driver prepares the same statement anew.
+#[test]
+fn python_tds_and_microsofts_driver_send_every_type() {
+    let expected = [
+        "bool True",
+        "int 255",
+        "int -2147483648",
+        "int -9223372036854775808",
+        "float -0.5",
+        "float 1.79e+308",
+        "Decimal -1234.5678",
+        "Decimal 9999999999999999999999999999.9999999999",
+        "date 2024-02-29",
+        "time 23:59:58.997000",
+        "datetime 2024-02-29T23:59:58.997000",
+        "datetime 2024-02-29T23:59:58.997000+05:30",
+        "str ''",
+        r"str 'caf\xe9 \U0001f600'",
+        "str str 14000 as written",
+        "bytes b''",
+        r"bytes b'\x00\xff'",
+        "bytes bytes 14000 as written",
+        "UUID 00112233-4455-6677-8899-aabbccddeeff",
+        "NoneType None",
+    ];
+    let simulator = simulator();
+    for client in ["pytds", "mssql-python", "mssql-python-encrypted"] {
+        assert_eq!(python(&simulator, "send_types.py", &[client], &[]), expected, "{client}");
+    }
+}
+
 /// Microsoft's own driver: the package carries its ODBC driver 18.
 #[test]
 fn microsofts_driver_reads_every_type() {
