@@ -69,30 +69,36 @@ fn failing(engine: Engine) -> Vec<Failing> {
 
 /// libxml2 takes no text of more than 10,000,000 bytes (`XML_MAX_TEXT_LENGTH`); SQL Server does.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_copy_refuses_is_named_by_its_place_with_what_can_be_done() {
+async fn a_row_that_copy_refuses_is_named_with_what_can_be_done() {
     let source = TestSource::with(
-        "CREATE TABLE dbo.docs (id int NOT NULL PRIMARY KEY, Body nvarchar(max) NULL); \
-         INSERT INTO dbo.docs VALUES (1, N'<a>small</a>'); \
-         INSERT INTO dbo.docs VALUES (2, REPLICATE(CAST(N'\u{fc}' AS nvarchar(max)), 2550000));\nGO\n\
-         UPDATE dbo.docs SET Body = N'<file>geheim' + Body + Body + N'</file>' WHERE id = 2",
+        "CREATE TABLE dbo.docs (code nvarchar(40) NOT NULL PRIMARY KEY, Body nvarchar(max) NULL); \
+         INSERT INTO dbo.docs VALUES (N'geheim-1', N'<a>small</a>'); \
+         INSERT INTO dbo.docs VALUES (N'geheim-2', REPLICATE(CAST(N'\u{fc}' AS nvarchar(max)), 2550000));\nGO\n\
+         UPDATE dbo.docs SET Body = N'<file>geheim' + Body + Body + N'</file>' WHERE code = N'geheim-2'",
     )
     .await
     .unwrap();
     let target = TestTarget::new().unwrap();
     let as_type = |name: &str| {
         let settings = format!("[[table]]\nsource = \"dbo.docs\"\ntarget_types = {{ Body = \"{name}\" }}\n");
-        Job::new(&source, &target).unwrap().sections(&settings).run().unwrap()
+        Job::new(&source, &target).unwrap().sections(&settings)
     };
-    let refused = as_type("xml").expect_code(TABLES_FAILED).unwrap();
+    let refused = as_type("xml").run().unwrap().expect_code(TABLES_FAILED).unwrap();
     let report = refused.json().unwrap();
     let failure = &report["tables"][0]["failure"];
     let (message, remedy) = (failure["message"].as_str().unwrap(), failure["remedy"].as_str().unwrap());
-    for words in ["loading public.docs failed", "SQLSTATE 2200N", "huge text node", "column body, row 2 of its chunk"] {
+    for words in [
+        "loading public.docs failed at the row code = [hidden]",
+        "SQLSTATE 2200N",
+        "huge text node",
+        "column body, row 2 of its chunk",
+    ] {
         assert!(message.contains(words), "{words} is not in {message}");
     }
     assert!(!message.contains(SECRET), "{message}");
     assert!(remedy.contains("target_types = { Body = \"text\" }"), "{remedy}");
-    as_type("text").expect_code(0).unwrap();
+    assert!(as_type("xml").in_terminal("run", &[]).unwrap().contains("code = 'geheim-2'"));
+    as_type("text").run().unwrap().expect_code(0).unwrap();
     assert_eq!(target.value("SELECT count(*) FROM docs").unwrap(), "2");
 }
 

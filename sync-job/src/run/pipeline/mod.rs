@@ -19,6 +19,7 @@ use crate::targets::Target;
 mod changes;
 mod chunks;
 mod compare;
+mod named_rows;
 mod sink;
 mod staging;
 mod swap_groups;
