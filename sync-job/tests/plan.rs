@@ -97,7 +97,6 @@ fn table(name: &str, columns: Vec<SourceColumn>, indexes: Vec<SourceIndex>) -> S
     }
 }
 
-#[expect(clippy::assigning_clones, reason = "a fresh text reads better than one that is cloned into the old")]
 fn orders() -> SourceTable {
     let mut id = column("OrderId", "int", SourceType::Int, false);
     id.counts_up = true;
