@@ -1,7 +1,7 @@
 //! Ranges of a key: every row lies in exactly one chunk, rows with a NULL key included. Knows neither SQL nor async.
 
 /// A value of a key column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum KeyValue {
     Int(i64),
     /// `value / 10^scale`.
@@ -28,7 +28,7 @@ pub enum KeyValue {
 pub type Key = Vec<KeyValue>;
 
 /// The rows with `lower <= key < upper`; an absent bound is open. The first chunk also takes rows whose key is NULL.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Chunk {
     pub lower: Option<Key>,
     pub upper: Option<Key>,

@@ -8,7 +8,7 @@
 //! partitioning keeps stable across versions and little-endian platforms.
 
 /// Rows and the wrapped sum of their hashes. Digests of disjoint sets of rows add up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct TableDigest {
     pub rows: u64,
     /// Sum of the rows' hashes as signed 64-bit integers; cannot overflow below 2^63 rows.

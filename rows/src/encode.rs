@@ -115,7 +115,7 @@ impl Loss {
 }
 
 /// Rows affected by each kind of loss, by column.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LossCounts(Vec<[u64; Loss::ALL.len()]>);
 
 impl LossCounts {

@@ -61,7 +61,7 @@ impl Change {
 #[rustfmt::skip]
 const BAD: &[(Change, &str)] = &[
     (Add("[job]", "readrs = 3"),
-     "job.toml: job.readrs: unknown key; did you mean \"readers\"? allowed: name, readers, tables, memory, deadline, retries, outage, stall_timeout, grace, keep_alive, show_values"),
+     "job.toml: job.readrs: unknown key; did you mean \"readers\"? allowed: name, readers, tables, memory, deadline, retries, outage, stall_timeout, grace, resume_within, keep_alive, show_values"),
     (Add("[job]", "show_values = \"yes\""),
      "job.toml: job.show_values: found string \"yes\"; expected true or false"),
     (Add("[job]", "readers = 0"),
@@ -322,6 +322,7 @@ const BAD: &[(Change, &str)] = &[
      "job.toml: notify.on: found \"sometimes\"; allowed: \"always\", \"failure\", \"change\""),
     (End("[history]\nat = \"\""), "job.toml: history.at: must not be empty"),
     (Add("[job]", "grace = \"soon\""), "job.toml: job.grace: \"soon\" is not a duration; write a number and ms, s, m, h or d, such as \"30s\""),
+    (Add("[job]", "resume_within = \"never\""), "job.toml: job.resume_within: \"never\" is not a duration; write a number and ms, s, m, h or d, such as \"30s\"; or \"off\""),
 ];
 
 #[test]

@@ -14,8 +14,8 @@ use sync_job::proof::witness::compare::Unwitnessed;
 use sync_job::proof::witness::{Outcome, Silence, Summary};
 use sync_job::report::exit::ExitStatus;
 use sync_job::report::{
-    Command, Failure, LossLine, RunReport, Stages, Standing, TableOutcome, TableReport, WitnessReport, WitnessState,
-    render,
+    Command, Failure, LossLine, RunReport, Stages, Standing, TableOutcome, TableReport, TakenOver, WitnessReport,
+    WitnessState, render,
 };
 use sync_job::rows::encode::{CellError, Loss};
 use sync_job::rows::message::Message;
@@ -63,6 +63,7 @@ fn table(source: &str, target: &str, rows: u64) -> TableReport {
         losses: Vec::new(),
         not_created: Vec::new(),
         changes: None,
+        taken_over: None,
         failure: None,
     }
 }
@@ -126,6 +127,22 @@ fn some_failed() -> RunReport {
             table("sales.OrderLines", "sales.orderlines", 3_000_000),
         ],
     )
+}
+
+/// A run that went on where one had died.
+fn continued() -> RunReport {
+    let mut before = table("sales.Customers", "sales.customers", 52_000);
+    before.taken_over = Some(TakenOver { chunks: None, rows: 52_000, bytes: 52_000 * 121 });
+    before.stages = Stages { verify: 0.41, total: 0.41, ..Stages::default() };
+    (before.witness, before.swap) = (None, None);
+    let mut half = table("sales.Orders", "sales.orders", 4_123_456);
+    half.taken_over = Some(TakenOver { chunks: Some([30, 40]), rows: 3_092_592, bytes: 374_203_632 });
+    let mut report = run(61.0, vec![before, half]);
+    report.notes.push(
+        "the run 20261119T020000Z-00ff died; this one continues it, with 1 table and 1 staging table that it left"
+            .to_owned(),
+    );
+    report
 }
 
 fn interrupted() -> RunReport {
@@ -199,6 +216,7 @@ fn cases() -> Vec<(&'static str, RunReport, ExitStatus)> {
     vec![
         ("all-well", all_well(), ExitStatus::Ok),
         ("some-failed", some_failed(), ExitStatus::TablesFailed),
+        ("continued", continued(), ExitStatus::Ok),
         ("interrupted", interrupted(), ExitStatus::Interrupted),
         ("refused", refused(), ExitStatus::PrecheckRefused),
         ("could-not-connect", could_not_connect(), ExitStatus::CouldNotConnect),

@@ -275,8 +275,10 @@ impl TestTarget {
     /// What runs have left: everything that carries the job's prefix. After a run's end there must be nothing.
     pub fn leftovers(&self) -> Result<Vec<String>> {
         self.rows(self.engine.pick(
-            "SELECT relname FROM pg_class WHERE relname LIKE 'stopgap\\_%' ORDER BY 1",
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'stopgap\\_%' ORDER BY 1",
+            "SELECT relname FROM pg_class WHERE relname LIKE 'stopgap\\_%' \
+             AND relname !~ '^stopgap_(tables|runs|copied)(_pkey)?$' ORDER BY 1",
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'stopgap\\_%' \
+             AND table_name NOT IN ('stopgap_tables', 'stopgap_runs', 'stopgap_copied') ORDER BY 1",
         ))
     }
 

@@ -39,17 +39,17 @@ macro_rules! with_job {
 }
 
 impl WiredJob {
-    /// `only`: the command line's globs, empty for every table that the job file selects.
-    pub fn new(config: JobConfig, run_id: String, only: Vec<Pattern>) -> Self {
+    /// `only`: the command line's globs, empty for every table that the job file selects. `evicted`: see [`Job`].
+    pub fn new(config: JobConfig, run_id: String, only: Vec<Pattern>, evicted: CancellationToken) -> Self {
         let source = Arc::new(SqlServer::new(config.source.clone(), config.limits.stall_timeout, config.limits.outage));
         match config.target.engine {
             Engine::Postgres => {
                 let target = Arc::new(Postgres::new(config.target.clone(), &config.name, &run_id));
-                WiredJob::Postgres(Job { config, source, target, run_id, only })
+                WiredJob::Postgres(Job { config, source, target, run_id, only, evicted })
             }
             Engine::Mysql => {
                 let target = Arc::new(MySql::new(config.target.clone(), &config.name, &run_id));
-                WiredJob::Mysql(Job { config, source, target, run_id, only })
+                WiredJob::Mysql(Job { config, source, target, run_id, only, evicted })
             }
         }
     }
@@ -63,7 +63,7 @@ impl WiredJob {
     pub async fn of(config: &Path, tables: &[String]) -> anyhow::Result<Self> {
         let draft = JobDraft::load(config)?;
         let only = patterns(tables)?;
-        Ok(Self::new(complete(draft, None).await?, new_run_id(), only))
+        Ok(Self::new(complete(draft, None).await?, new_run_id(), only, CancellationToken::new()))
     }
 
     pub fn config(&self) -> &JobConfig {

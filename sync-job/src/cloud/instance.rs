@@ -114,10 +114,11 @@ impl Metadata {
     }
 
     /// Waits for the notice that this Spot instance will be taken away, and cancels.
-    pub async fn watch_spot(self, cancel: CancellationToken) -> String {
+    pub async fn watch_spot(self, cancel: CancellationToken, evicted: CancellationToken) -> String {
         loop {
             if let Ok(Some(notice)) = self.get("/latest/meta-data/spot/instance-action").await {
                 tracing::error!(notice, "Spot interruption: stopping");
+                evicted.cancel();
                 cancel.cancel();
                 return notice;
             }

@@ -96,6 +96,8 @@ pub struct Limits {
     pub outage: Duration,
     /// A stream that brings nothing for this long is given up and its chunk retried.
     pub stall_timeout: Duration,
+    /// A run that died is continued by one that begins within this time after it; nothing: never.
+    pub resume_within: Option<Duration>,
 }
 
 /// The SQL Server to read from.

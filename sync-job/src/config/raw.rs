@@ -40,6 +40,7 @@ pub struct Job {
     pub outage: Option<String>,
     pub stall_timeout: Option<String>,
     pub grace: Option<String>,
+    pub resume_within: Option<String>,
     #[serde(default)]
     pub keep_alive: bool,
     #[serde(default)]

@@ -38,6 +38,8 @@ const DEFAULT_SWAP_WAIT: Duration = Duration::from_mins(1);
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Dropping staging tables, writing the report and publishing it take seconds; a database that hangs may take its time-outs.
 const DEFAULT_GRACE: Duration = Duration::from_mins(5);
+/// Longer than anybody takes to start the job again.
+const DEFAULT_RESUME_WITHIN: Duration = Duration::from_hours(24);
 /// What changes do not tell (a column added with a default, a lost trigger) is put right within a week.
 const DEFAULT_FULL_EVERY: Duration = Duration::from_hours(7 * 24);
 /// A tenth of a whole read, and within ten runs every row.
@@ -92,7 +94,18 @@ fn limits(job: &raw::Job) -> Checked<Limits> {
         outage: duration("job.outage", job.outage.as_deref(), DEFAULT_OUTAGE)?,
         stall_timeout: duration("job.stall_timeout", job.stall_timeout.as_deref(), DEFAULT_STALL_TIMEOUT)?,
         grace: duration("job.grace", job.grace.as_deref(), DEFAULT_GRACE)?,
+        resume_within: resume_within(job.resume_within.as_deref())?,
     })
+}
+
+fn resume_within(text: Option<&str>) -> Checked<Option<Duration>> {
+    match text {
+        None => Ok(Some(DEFAULT_RESUME_WITHIN)),
+        Some("off" | "0s") => Ok(None),
+        Some(text) => {
+            units::duration(text).map(Some).map_err(|problem| format!("job.resume_within: {problem}; or \"off\""))
+        }
+    }
 }
 
 fn memory(text: Option<&str>) -> Checked<u64> {

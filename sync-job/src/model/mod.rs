@@ -8,6 +8,7 @@ pub mod logical;
 pub mod loss;
 pub mod position;
 pub mod read;
+pub mod run_state;
 pub mod schema;
 pub mod secret;
 pub mod stage;

@@ -46,6 +46,7 @@ plain_coded! {
         NoPrimaryKey = "no-primary-key",
         NoReplicaIdentity = "no-replica-identity",
         NoSnapshot = "no-snapshot",
+        NotResumable = "not-resumable",
         NothingSelected = "nothing-selected",
         OnlyCounted = "only-counted",
         OutdatedKey = "outdated-key",

@@ -16,6 +16,7 @@ mod draft;
 mod drift;
 pub mod finding;
 mod findings;
+pub mod fingerprint;
 mod finish;
 pub mod incremental;
 mod indexes;

@@ -17,10 +17,12 @@ pub mod exit;
 pub mod metrics;
 pub mod plan;
 pub mod progress;
+mod taken_over;
 mod text;
 mod witness;
 
 pub use changes::ChangesReport;
+pub use taken_over::TakenOver;
 pub use text::{headline, render};
 pub use witness::{WitnessReport, WitnessState};
 
@@ -199,6 +201,8 @@ pub struct TableReport {
     pub not_created: Vec<NotCreated>,
     /// Of a table whose changes are followed.
     pub changes: Option<ChangesReport>,
+    /// What a run that died had done of it.
+    pub taken_over: Option<TakenOver>,
     pub failure: Option<Failure>,
 }
 

@@ -129,7 +129,9 @@ fn table_lines(report: &RunReport, out: &mut String) {
 
 fn figures(table: &TableReport) -> [String; 8] {
     let stages = &table.stages;
-    let rate = if stages.load > 0.0 { (table.rows as f64 / stages.load) as u64 } else { 0 };
+    let taken_over = table.taken_over.as_ref().map_or(0, |taken| taken.rows);
+    let read = table.rows.saturating_sub(taken_over);
+    let rate = if stages.load > 0.0 { (read as f64 / stages.load) as u64 } else { 0 };
     [
         rows(table.rows),
         bytes(table.bytes),
@@ -191,6 +193,7 @@ fn details(report: &RunReport, out: &mut String) {
         }),
     );
     section("Changes only:", super::changes::lines(&report.tables));
+    section("Taken over from a run that died:", super::taken_over::lines(&report.tables));
     section("Compared with the source's own sums:", super::witness::lines(&report.tables));
     section("Warnings:", each(&|table| table.warnings.clone()));
     section(

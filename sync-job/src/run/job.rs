@@ -9,7 +9,9 @@ use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
 use super::deadline::Deadline;
+use super::pipeline::taken_over::Resume;
 use super::pipeline::{self, Context, Known};
+use super::resume;
 use super::views::Views;
 use crate::config::{Consistency, JobConfig, Mode, Pattern, WitnessPolicy};
 use crate::connect::retry::{self, RetryPolicy};
@@ -18,7 +20,7 @@ use crate::model::human;
 use crate::model::schema::TableName;
 use crate::model::stage::Stage;
 use crate::model::state::{Remembered, TableState};
-use crate::plan::{self, RunPlan, Severity, TablePlan, precheck, why_full};
+use crate::plan::{self, FindingId, RunPlan, Severity, TablePlan, precheck, why_full};
 use crate::proof::witness::Turn;
 use crate::report::progress::Progress;
 use crate::report::{Command, Failure, RunReport};
@@ -38,6 +40,8 @@ pub struct Job<S: Source, T: Target> {
     pub run_id: String,
     /// Command-line globs; empty for all selected tables.
     pub only: Vec<Pattern>,
+    /// Cancelled where the machine is taken away from the run: it ends, and the next one continues it all the same.
+    pub evicted: CancellationToken,
 }
 
 /// The plan, and what was learnt of the source on the way.
@@ -96,6 +100,9 @@ impl<S: Source, T: Target> Job<S, T> {
         plan.findings.extend(findings);
         plan.findings.extend(precheck::judge(config, &target_facts, &missing));
         plan.add(self.target.warnings(&plan.tables).await?);
+        if config.limits.resume_within.is_some() {
+            plan.findings.extend(self.target.forgets_runs().await?.map(resume::finding));
+        }
         if plan.tables.iter().any(|table| table.mode != Mode::Full) && plan.refusals().next().is_none() {
             let states = self.target.recall().await?.own;
             for table in plan.tables.iter_mut().filter(|table| table.mode != Mode::Full) {
@@ -160,6 +167,9 @@ impl<S: Source, T: Target> Job<S, T> {
         let lease = policy.retry("lease", &mut retries, || self.target.acquire_lease());
         let lease = interruptible(&cancel, lease).await.map_err(|error| (Stage::Lease, error))?;
         let result = self.under_lease(report, planned, progress, cancel, &lease).await;
+        if !self.evicted.is_cancelled() {
+            report.notes.extend(resume::end(&*self.target, &policy).await);
+        }
         // Where the target says nothing the lease ends with its connection.
         let _ = tokio::time::timeout(RELEASE_TIMEOUT, lease.release()).await;
         result
@@ -174,6 +184,20 @@ impl<S: Source, T: Target> Job<S, T> {
         lease: &T::Lease,
     ) -> std::result::Result<(), (Stage, Error)> {
         let policy = self.policy(&cancel);
+        let views = Views::new(&*self.source, &self.config.name, &self.config.target, policy.clone());
+        let is_forgotten = planned.plan.findings.iter().any(|finding| finding.id == FindingId::NotResumable);
+        let beginning = resume::Beginning {
+            target: &*self.target,
+            policy: &policy,
+            run_id: &self.run_id,
+            started: report.started,
+            within: self.config.limits.resume_within.filter(|_| !is_forgotten),
+            is_chosen: !self.only.is_empty(),
+            tables: &planned.plan.tables,
+            abilities: planned.facts.as_ref().abilities,
+        };
+        let resume = beginning.take_over(&views, &mut report.notes).await;
+        let resume = resume.map_err(|error| (Stage::State, error))?;
         let leftovers = policy
             .retry("cleaning up", &mut 0, || self.target.clean())
             .await
@@ -181,18 +205,21 @@ impl<S: Source, T: Target> Job<S, T> {
         if !leftovers.is_empty() {
             report.notes.push(format!("dropped what an earlier run left behind: {}", leftovers.join(", ")));
         }
-        let views = Views::new(&*self.source, &self.config.name, &self.config.target, policy.clone());
-        report.notes.extend(views.clean().await);
+        report.notes.extend(views.clean(&resume.view_run).await);
         let is_wanted = |table: &TablePlan| table.consistency == Consistency::DatabaseSnapshot;
         let mut view = None;
         if planned.plan.tables.iter().any(is_wanted) {
-            let opened = views.open(&self.run_id, &planned.facts).await;
+            let opened = if resume.view_run == self.run_id {
+                views.open(&self.run_id, &planned.facts).await
+            } else {
+                Ok(views.name_of(&resume.view_run))
+            };
             view = Some(opened.map_err(|error| (Stage::DatabaseSnapshot, error))?);
         }
         let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(Arc::new).collect();
         let turn = Turn::at(report.started);
         let remembered = self.recall(&policy).await.map_err(|error| (Stage::State, error))?;
-        let known = Known { abilities: planned.facts.as_ref().abilities, turn, remembered };
+        let known = Known { abilities: planned.facts.as_ref().abilities, turn, remembered, resume };
         let context = Arc::new(self.context(progress, cancel, view.clone(), known));
         report.tables = tokio::select! {
             tables = pipeline::copy_all(&context, &tables, lease) => tables,
@@ -225,7 +252,8 @@ impl<S: Source, T: Target> Job<S, T> {
                     let (abilities, turn) = (planned.facts.as_ref().abilities, Turn::at(report.started));
                     match interruptible(&cancel, self.recall(&policy)).await {
                         Ok(remembered) => {
-                            let known = Known { abilities, turn, remembered };
+                            let resume = Resume::nothing(false, &self.run_id);
+                            let known = Known { abilities, turn, remembered, resume };
                             let context = Arc::new(self.context(progress.clone(), cancel, None, known));
                             report.tables = pipeline::compare_all(&context, &tables).await;
                         }
@@ -260,6 +288,8 @@ impl<S: Source, T: Target> Job<S, T> {
     pub async fn reset_states(&self) -> Result<Vec<String>> {
         let limits = &self.config.limits;
         let policy = retry::of_command(limits.retries, limits.outage);
+        // A run that died is not continued then, not even for the other tables.
+        policy.retry("state", &mut 0, || self.target.end_run(false)).await?;
         let mut reset = Vec::new();
         for name in self.recall(&policy).await?.own.into_keys().filter(|name| self.is_chosen(name)) {
             policy.retry("state", &mut 0, || self.target.forget(&name)).await?;
@@ -290,7 +320,7 @@ impl<S: Source, T: Target> Job<S, T> {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
         view: Option<String>,
-        known: Known,
+        known: Known<S::Unit>,
     ) -> Context<S, T> {
         let limits = self.config.limits.clone();
         Context::new(self.source.clone(), self.target.clone(), limits, progress, cancel, view, known)

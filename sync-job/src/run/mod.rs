@@ -4,4 +4,5 @@ mod deadline;
 pub mod id;
 pub mod job;
 pub mod pipeline;
+mod resume;
 mod views;

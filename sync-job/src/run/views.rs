@@ -31,15 +31,30 @@ impl<'a, S: Source> Views<'a, S> {
         Self { source, prefix: format!("{PREFIX}{job}_{target:08x}_"), policy }
     }
 
-    /// Closes what earlier runs of the job left, whatever this one reads from; says what it did and what it could not.
-    pub async fn clean(&self) -> Vec<String> {
+    /// The view of a run.
+    pub fn name_of(&self, run_id: &str) -> String {
+        format!("{}{run_id}", self.prefix)
+    }
+
+    /// Whether the view of an earlier run can be read from.
+    pub async fn is_there(&self, run_id: &str) -> bool {
+        let name = self.name_of(run_id);
+        let found = self.policy.retry("looking for a view", &mut 0, || self.source.views(&name)).await;
+        found.is_ok_and(|names| names.contains(&name))
+    }
+
+    /// Closes what earlier runs of the job left, whatever this one reads from, but for the view of one run; says what it did and what it
+    /// could not.
+    pub async fn clean(&self, kept_run: &str) -> Vec<String> {
+        let kept = self.name_of(kept_run);
         let mut notes = Vec::new();
         let look = || self.source.views(&self.prefix);
         let what = format!("looking for {}s", S::VIEW);
         match self.policy.retry(&what, &mut 0, look).await {
             // The job "erp" has nothing to do with the views of the job "erp_eu".
             Ok(names) => {
-                for name in names.iter().filter(|name| is_run_id(&name[self.prefix.len()..])) {
+                let is_left = |name: &&String| is_run_id(&name[self.prefix.len()..]) && **name != kept;
+                for name in names.iter().filter(is_left) {
                     notes.push(match self.close_with_retries(name, &self.policy).await {
                         Ok(()) => format!("dropped a {} that an earlier run left behind: {name}", S::VIEW),
                         Err(error) => Self::not_dropped(name, &error.chain()),
@@ -54,7 +69,7 @@ impl<'a, S: Source> Views<'a, S> {
 
     /// Opens the run's own and returns its name. It may take minutes: an interruption does not wait for it.
     pub async fn open(&self, run_id: &str, facts: &S::Facts) -> Result<String> {
-        let name = format!("{}{run_id}", self.prefix);
+        let name = self.name_of(run_id);
         let made = tokio::select! {
             biased;
             () = self.policy.cancelled() => Err(Error::cancelled()),

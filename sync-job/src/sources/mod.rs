@@ -3,6 +3,9 @@
 use std::fmt::Debug;
 use std::future::Future;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::model::error::Result;
 use crate::model::facts::{Catalog, SourceFacts};
 use crate::model::position::{Position, Tracking};
@@ -23,7 +26,8 @@ pub trait Source: Send + Sync + 'static {
 
     /// What a reader is asked for at once: a range of keys, an object, a set of changes. The source makes units and only the source
     /// looks inside. The units of a table hold each of its rows once; a retry reads a unit again.
-    type Unit: Debug + Send + Sync + 'static;
+    /// What it is written as is understood by a later run of the same program.
+    type Unit: Debug + Serialize + DeserializeOwned + Send + Sync + 'static;
 
     type Reader: Reader<Unit = Self::Unit>;
 

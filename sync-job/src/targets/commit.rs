@@ -11,8 +11,6 @@ use crate::model::error::{Error, Kind, Result, Side};
 pub enum CommitState {
     Committed,
     RolledBack,
-    /// The old session is at it still, or has not noticed yet that nobody is there.
-    Open,
 }
 
 /// Asks the server until it knows: nothing if the transaction was committed, `lost` if it was rolled back. `transaction`: in words.
@@ -30,7 +28,7 @@ where
     let settled = async || match ask().await {
         Ok(CommitState::Committed) => Ok(true),
         Ok(CommitState::RolledBack) => Ok(false),
-        Ok(CommitState::Open) => Err(()),
+        // Also where the old session is at it still, or has not noticed yet that nobody is there.
         Err(error) => {
             tracing::debug!(error = error.chain(), "the target does not tell what became of {transaction}");
             Err(())
@@ -65,7 +63,7 @@ mod tests {
     #[tokio::test]
     async fn the_server_is_asked_until_it_knows() {
         assert_eq!(resolved(&[Some(CommitState::Committed)]).await, None);
-        assert_eq!(resolved(&[Some(CommitState::Open), Some(CommitState::Committed)]).await, None);
+        assert_eq!(resolved(&[None, Some(CommitState::Committed)]).await, None);
         assert_eq!(resolved(&[None, Some(CommitState::RolledBack)]).await, Some(Kind::Connection));
     }
 }

@@ -9,6 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{BudgetedBuffer, Loader};
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::run_state::ChunkRecord;
 use crate::model::schema::TableName;
 
 /// Empty buffers that wait to be filled again; more are dropped.
@@ -21,6 +22,9 @@ pub trait Transaction: Send + 'static {
 
     /// Loads every buffer. `end` tells whether the last one was handed over on purpose.
     fn load(&mut self, buffers: Buffers, end: &mut End) -> impl Future<Output = Result<()>> + Send;
+
+    /// Writes the chunk into the commit log, unless another run has taken over.
+    fn log(&mut self, record: &ChunkRecord) -> impl Future<Output = Result<()>> + Send;
 
     /// COMMIT, and nothing after it.
     fn commit(&mut self) -> impl Future<Output = Result<()>> + Send;
@@ -54,15 +58,17 @@ impl Buffers {
 
 /// Rows may only be committed after the last buffer was handed over on purpose, not because the reader broke off.
 pub struct End {
-    signal: oneshot::Receiver<()>,
-    is_reached: bool,
+    signal: oneshot::Receiver<ChunkRecord>,
+    reached: Option<ChunkRecord>,
 }
 
 impl End {
-    /// To be asked after the last buffer. An error where the reader broke off.
-    pub fn check(&mut self) -> Result<()> {
-        self.is_reached |= self.signal.try_recv().is_ok();
-        if self.is_reached { Ok(()) } else { Err(Error::cancelled()) }
+    /// To be asked after the last buffer: what was read. An error where the reader broke off.
+    pub fn check(&mut self) -> Result<&ChunkRecord> {
+        if let Ok(record) = self.signal.try_recv() {
+            self.reached = Some(record);
+        }
+        self.reached.as_ref().ok_or_else(Error::cancelled)
     }
 }
 
@@ -72,7 +78,7 @@ pub struct ChunkLoader {
     full: mpsc::Sender<BudgetedBuffer>,
     empty: mpsc::Receiver<Vec<u8>>,
     task: AbortOnDropHandle<Result<()>>,
-    end: oneshot::Sender<()>,
+    end: oneshot::Sender<ChunkRecord>,
 }
 
 impl ChunkLoader {
@@ -81,7 +87,7 @@ impl ChunkLoader {
         let (outgoing, empty) = mpsc::channel(MOST_EMPTY);
         let (end, signal) = oneshot::channel();
         let buffers = Buffers { full: incoming, empty: outgoing };
-        let task = tokio::spawn(run(transaction, buffers, End { signal, is_reached: false }));
+        let task = tokio::spawn(run(transaction, buffers, End { signal, reached: None }));
         let task = AbortOnDropHandle::new(task);
         Self { full, empty, task, end }
     }
@@ -89,7 +95,7 @@ impl ChunkLoader {
 
 async fn run(mut transaction: impl Transaction, buffers: Buffers, mut end: End) -> Result<()> {
     transaction.load(buffers, &mut end).await?;
-    end.check()?;
+    transaction.log(end.check()?).await?;
     match transaction.commit().await {
         Ok(()) => {
             transaction.close().await;
@@ -113,9 +119,9 @@ impl Loader for ChunkLoader {
         Ok(self.empty.try_recv().unwrap_or_default())
     }
 
-    async fn commit(mut self) -> Result<()> {
+    async fn commit(mut self, record: ChunkRecord) -> Result<()> {
         // The task may have failed already; its result says so.
-        let _ = self.end.send(());
+        let _ = self.end.send(record);
         drop(self.full);
         join(&mut self.task).await
     }
@@ -134,6 +140,8 @@ mod tests {
     use tokio::sync::Semaphore;
 
     use super::*;
+    use crate::rows::digest::TableDigest;
+    use crate::rows::encode::LossCounts;
 
     /// Writes down what is asked of it.
     struct Recorded {
@@ -169,6 +177,11 @@ mod tests {
             Ok(())
         }
 
+        async fn log(&mut self, record: &ChunkRecord) -> Result<()> {
+            self.step(format!("log {} rows", record.digest.rows));
+            Ok(())
+        }
+
         async fn commit(&mut self) -> Result<()> {
             self.step("COMMIT");
             failure(self.commit)
@@ -201,7 +214,8 @@ mod tests {
         for text in ["one", "two"] {
             loader.send(buffer(text).await).await.unwrap();
         }
-        let result = loader.commit().await;
+        let digest = TableDigest { rows: 2, sum: 0 };
+        let result = loader.commit(ChunkRecord { digest, bytes: 6, losses: LossCounts::new(0) }).await;
         let steps = steps.lock().unwrap().clone();
         (result, steps)
     }
@@ -210,17 +224,17 @@ mod tests {
     async fn a_chunk_is_loaded_whole_and_committed() {
         let (result, steps) = loaded(None).await;
         assert!(result.is_ok());
-        assert_eq!(steps, ["one", "two", "COMMIT", "close"]);
+        assert_eq!(steps, ["one", "two", "log 2 rows", "COMMIT", "close"]);
     }
 
     #[tokio::test]
     async fn what_became_of_a_commit_is_asked_only_where_its_reply_was_lost() {
         let (result, steps) = loaded(Some(Kind::Connection)).await;
         assert!(result.is_ok());
-        assert_eq!(steps, ["one", "two", "COMMIT", "resolve"]);
+        assert_eq!(steps, ["one", "two", "log 2 rows", "COMMIT", "resolve"]);
         let (result, steps) = loaded(Some(Kind::Data)).await;
         assert_eq!(result.unwrap_err().kind, Kind::Data);
-        assert_eq!(steps, ["one", "two", "COMMIT"]);
+        assert_eq!(steps, ["one", "two", "log 2 rows", "COMMIT"]);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::future::Future;
 
 use crate::model::error::Result;
 use crate::model::facts::TargetFacts;
+use crate::model::run_state::{ChunkRecord, CopiedTable, LastRun, OpenRun};
 use crate::model::schema::TableName;
 use crate::model::state::{Remembered, TableState};
 use crate::plan::{Dialect, Finding, InvisibleSessions, NotCreated, SwapMethod, TablePlan, TargetTable};
@@ -15,6 +16,7 @@ use crate::rows::encode::RowEncoder;
 
 mod apply;
 mod buffer;
+mod chunk_log;
 mod commit;
 pub mod decisions;
 pub mod encode;
@@ -24,6 +26,7 @@ mod load;
 pub mod mysql;
 pub mod postgres;
 mod ranges;
+mod run_row;
 mod state_row;
 mod swap;
 
@@ -38,6 +41,14 @@ const MARK: &str = "made by stopgap";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Staging {
     pub name: TableName,
+}
+
+/// A staging table that an earlier run left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftLoad {
+    pub staging: Staging,
+    /// What [`Target::log_plan`] wrote down.
+    pub plan: String,
 }
 
 /// One table on its way through the swap.
@@ -88,7 +99,7 @@ pub trait Target: Send + Sync + 'static {
     /// Keeps a second run of the job out for as long as the lease lives.
     fn acquire_lease(&self) -> impl Future<Output = Result<Self::Lease>> + Send;
 
-    /// Drops what earlier runs of this job left behind; only under the lease.
+    /// Drops what earlier runs of this job left behind, but for what this one has adopted; only under the lease.
     fn clean(&self) -> impl Future<Output = Result<Vec<String>>> + Send;
 
     /// The name of the `number`-th staging table of this run.
@@ -100,8 +111,14 @@ pub trait Target: Send + Sync + 'static {
 
     fn drop_staging(&self, staging: &Staging) -> impl Future<Output = Result<()>> + Send;
 
-    /// Starts loading a chunk's rows; nothing of it stays unless it is committed.
-    fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> impl Future<Output = Result<Self::Loader>> + Send;
+    /// Starts loading a chunk's rows; nothing of it stays unless it is committed. `number`: of the chunk, by which it is in the staging
+    /// table's commit log then. A chunk that is in the log cannot be committed again.
+    fn open_chunk(
+        &self,
+        table: &TablePlan,
+        staging: &Staging,
+        number: usize,
+    ) -> impl Future<Output = Result<Self::Loader>> + Send;
 
     /// How many of a table's chunks it takes at the same time.
     fn chunks_at_once(&self, table: &TablePlan) -> usize {
@@ -153,6 +170,36 @@ pub trait Target: Send + Sync + 'static {
     /// After the swap: what the table holds now. An error where another run has forgotten it since.
     fn remember(&self, table: &TableName, state: &TableState) -> impl Future<Output = Result<()>> + Send;
 
+    /// What keeps this login from remembering runs, in words, with the remedy.
+    fn forgets_runs(&self) -> impl Future<Output = Result<Option<(String, String)>>> + Send;
+
+    /// What is remembered of the job's last run.
+    fn last_run(&self) -> impl Future<Output = Result<LastRun>> + Send;
+
+    /// This run has begun: whatever an earlier one has not committed or swapped yet is refused from here on. `continues`: the tables count on
+    /// that the last one copied.
+    fn begin_run(&self, run: &OpenRun, continues: bool) -> impl Future<Output = Result<()>> + Send;
+
+    /// Nothing of this run is continued; or, without `only_own`, of whichever was the last.
+    fn end_run(&self, only_own: bool) -> impl Future<Output = Result<()>> + Send;
+
+    /// These tables have been swapped in together.
+    fn note_copied(&self, tables: &[CopiedTable]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Writes down how a staging table's load is cut, so that a later run can load the rest.
+    fn log_plan(&self, staging: &Staging, plan: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Staging tables that earlier runs of the job left with the plan of their load, and that the server has not emptied since.
+    fn left_loads(&self) -> impl Future<Output = Result<Vec<LeftLoad>>> + Send;
+
+    /// Gives a staging table of an earlier run a name of this one, so that the earlier one can neither fill nor swap it any more. Answers with
+    /// the chunks that its commit log has then.
+    fn adopt(
+        &self,
+        left: &Staging,
+        staging: &Staging,
+    ) -> impl Future<Output = Result<Vec<(usize, ChunkRecord)>>> + Send;
+
     /// How many rows of the table have their key in a staging table.
     fn count_present(
         &self,
@@ -181,7 +228,7 @@ pub trait Loader: Send + 'static {
     /// Takes the next bytes of the stream and gives back a buffer to go on with.
     fn send(&mut self, next: BudgetedBuffer) -> impl Future<Output = Result<Vec<u8>>> + Send;
 
-    /// Makes the rows permanent. Where the reply is lost it finds out what became of them, so that the rows are loaded
-    /// exactly once: an error means that none of them stayed.
-    fn commit(self) -> impl Future<Output = Result<()>> + Send;
+    /// Makes the rows permanent, and writes down what they are with them. Where the reply is lost it finds out what became of them, so that
+    /// the rows are loaded exactly once: an error means that none of them stayed.
+    fn commit(self, record: ChunkRecord) -> impl Future<Output = Result<()>> + Send;
 }

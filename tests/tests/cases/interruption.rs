@@ -80,7 +80,7 @@ async fn two_runs_of_one_job_keep_apart(engine: Engine) {
 }
 
 /// Ends every connection of the job to the target, as a failover does.
-async fn fail_over(target: &TestTarget) {
+pub async fn fail_over(target: &TestTarget) {
     let mut session = target.session().await.unwrap();
     let sessions = target.engine.pick(
         "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'stopgap/%'",

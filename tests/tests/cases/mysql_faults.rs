@@ -49,7 +49,9 @@ fn target(engine: Engine) -> TestTarget {
 }
 
 fn run(source: &TestSource, target: &TestTarget, proxy: &Proxy) -> Outcome {
-    let job = Job::new(source, target).unwrap().job("retries = 2").target("swap_wait = \"3s\"");
+    // Statements about the run itself come first, and are no stage of a table.
+    let job =
+        Job::new(source, target).unwrap().job("retries = 2\nresume_within = \"off\"").target("swap_wait = \"3s\"");
     job.sections("[tables]\ninclude = [\"dbo.*\"]").through(proxy.port).run().unwrap()
 }
 

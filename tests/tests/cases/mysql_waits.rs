@@ -56,7 +56,7 @@ async fn an_index_waits_for_the_digest(engine: Engine) {
     let mut session = target.session().await.unwrap();
     session.run("START TRANSACTION").await.unwrap();
     running.signal("CONT").unwrap();
-    // The ledger is there before the staging table.
+    // The commit log is there before the staging table.
     let deadline = Instant::now() + Duration::from_secs(30);
     while session.texts(&format!("SELECT CONCAT(id) FROM {staging} LIMIT 1")).await.is_err() {
         assert!(Instant::now() < deadline, "no staging table: {}", running.said());

@@ -74,7 +74,8 @@ pub(super) fn old_copy(target: &TestTarget) {
 }
 
 pub(super) fn job(source: &TestSource, target: &TestTarget) -> Job {
-    Job::new(source, target).unwrap().job("outage = \"3m\"").sections(SECTIONS)
+    // Statements about the run itself come first, and are no stage of a table.
+    Job::new(source, target).unwrap().job("outage = \"3m\"\nresume_within = \"off\"").sections(SECTIONS)
 }
 
 pub(super) fn assert_exact(target: &TestTarget, outcome: &Outcome, what: &str) {

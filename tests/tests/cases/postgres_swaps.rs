@@ -172,7 +172,7 @@ async fn a_staging_table_that_lost_its_rows_replaces_none() {
     until_some(&mut running, &target, &sessions(&target, "wait_event_type = 'Lock' AND query LIKE '%SHARE ROW%'"))
         .await;
     let staging =
-        target.value("SELECT relname FROM pg_class WHERE relname LIKE 'stopgap\\_%' AND relkind = 'r'").unwrap();
+        target.value("SELECT relname FROM pg_class WHERE relname ~ '^stopgap_.*_0$' AND relkind = 'r'").unwrap();
     target.run(&format!("TRUNCATE {staging}")).unwrap();
     writer.run("ROLLBACK").await.unwrap();
     let report = running.wait().unwrap().expect_code(TABLES_FAILED).unwrap().json().unwrap();

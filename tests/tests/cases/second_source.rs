@@ -86,7 +86,7 @@ impl Store {
 struct Memory(Arc<Store>);
 
 /// The unit of reading: its number.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Batch(usize);
 
 /// How a column is read: by its place in a row.
@@ -351,7 +351,14 @@ impl Fixture<'_> {
 
     fn job<T: Target>(&self, config: JobConfig, target: T) -> Job<Memory, T> {
         let (source, target) = (Arc::new(Memory(self.store.clone())), Arc::new(target));
-        Job { config, source, target, run_id: sync_job::run::id::new_run_id(), only: Vec::<Pattern>::new() }
+        Job {
+            config,
+            source,
+            target,
+            run_id: sync_job::run::id::new_run_id(),
+            only: Vec::<Pattern>::new(),
+            evicted: CancellationToken::new(),
+        }
     }
 
     async fn run(&self, consistency: &str) -> RunReport {

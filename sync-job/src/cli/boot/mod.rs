@@ -44,12 +44,13 @@ pub async fn run(arguments: &Boot, display: &Display, cancel: CancellationToken)
             return Ok(ExitStatus::Configuration);
         }
     };
-    let spot = identity.is_some().then(|| tokio::spawn(metadata.watch_spot(cancel.clone())));
+    let evicted = CancellationToken::new();
+    let spot = identity.is_some().then(|| tokio::spawn(metadata.watch_spot(cancel.clone(), evicted.clone())));
     let started = prepare(arguments, &cloud, identity.as_ref()).await;
     let Prepared { notifier, job, run_id, work } = started;
     notifier.begin(&job, &run_id).await;
     let done = match work {
-        Ok(work) => attempt(work, &cloud, arguments, display, cancel).await,
+        Ok(work) => attempt(work, &cloud, arguments, display, (cancel, evicted)).await,
         Err(error) => Err(error),
     };
     let done = match done {
@@ -167,7 +168,7 @@ async fn attempt(
     cloud: &Cloud,
     arguments: &Boot,
     display: &Display,
-    cancel: CancellationToken,
+    (cancel, evicted): (CancellationToken, CancellationToken),
 ) -> anyhow::Result<Done> {
     let Work { found: Found { draft, notes }, settings, run_id } = work;
     // First, since people ask for it when something goes wrong early.
@@ -177,7 +178,7 @@ async fn attempt(
     let only = patterns(&settings.tables).context("the instance's setting stopgap:tables")?;
     let config = wiring::complete(draft, Some(cloud)).await?;
     let _watchdog = config.limits.deadline.map(|deadline| watchdog::start(deadline + config.limits.grace));
-    let job = WiredJob::new(config, run_id.clone(), only);
+    let job = WiredJob::new(config, run_id.clone(), only, evicted);
     let began = Utc::now();
     let work = async {
         if settings.dry_run {

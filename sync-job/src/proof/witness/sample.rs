@@ -67,7 +67,7 @@ pub fn share(table: &TablePlan, rows: u64) -> Share {
 }
 
 /// The rows that the witness was asked about.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Scope {
     Whole,
     /// Those with keys in one of these ranges, of `of` that the table was cut into.

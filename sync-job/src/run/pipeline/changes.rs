@@ -384,7 +384,7 @@ impl<S: Source, T: Target> Work<'_, S, T> {
         let context = self.context;
         let name = plan.target.to_string();
         let loader = match staging {
-            Some(staging) => Some(context.target.open_chunk(plan, staging).await?),
+            Some(staging) => Some(context.target.open_chunk(plan, staging, 0).await?),
             None => None,
         };
         let on_rows = |rows: u64, bytes: u64| context.progress.rows(&name, rows, bytes);

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::named_rows::{Keys, NamedRows};
 use super::sink::{ChunkResult, Sink};
+use super::taken_over::{self, LeftChunks};
 use super::{Context, witness};
 use crate::config::{Mode, WitnessPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
@@ -53,27 +54,50 @@ struct Done {
     took: Duration,
 }
 
-/// Reads every unit of the table into `staging`; without one, only for the digest. `questions`: for the witness.
+/// Where rows are loaded.
+pub struct Place<U> {
+    pub staging: Staging,
+    /// The chunks that are there.
+    pub left: Option<LeftChunks<U>>,
+}
+
+/// Reads every unit of the table into a staging table, but those that are there; without one, only for the digest. `questions`: for the
+/// witness, and what it said `before`.
 pub async fn load<S: Source, T: Target>(
     context: &Arc<Context<S, T>>,
     table: &Arc<TablePlan>,
-    staging: Option<Staging>,
+    place: Option<Place<S::Unit>>,
     questions: &Arc<Plan>,
+    before: Option<&witness::Said>,
 ) -> Result<Loaded> {
     let mut retries = 0;
-    let units = units(context, table, &mut retries).await?;
+    let (staging, left) = match place {
+        Some(Place { staging, left }) => (Some(staging), left),
+        None => (None, None),
+    };
+    let (units, there) = if let Some(LeftChunks { plan, done }) = left {
+        (plan.units, done)
+    } else {
+        let units = units(context, table, &mut retries).await?;
+        if let Some(staging) = &staging {
+            taken_over::write_plan(context, table, staging, questions, &units, before).await?;
+        }
+        (units, Vec::new())
+    };
     let total = units.len();
     // A table's own limit, below the run's.
     let at_once = if staging.is_some() { context.target.chunks_at_once(table) } else { usize::MAX };
     let own = Arc::new(Semaphore::new(table.readers.min(at_once)));
     let mut tasks = JoinSet::new();
-    for (number, unit) in units.into_iter().enumerate() {
+    let is_there = |number: &usize| there.iter().any(|(done, _)| done == number);
+    for (number, unit) in units.into_iter().enumerate().filter(|(number, _)| !is_there(number)) {
         let work = ChunkWork {
             context: context.clone(),
             table: table.clone(),
             staging: staging.clone(),
             questions: questions.clone(),
             unit,
+            number,
             name: format!("{} {}/{total}", table.target, number + 1),
             own: own.clone(),
         };
@@ -89,6 +113,12 @@ pub async fn load<S: Source, T: Target>(
         reading: Duration::ZERO,
         waiting: Duration::ZERO,
     };
+    for (_, record) in there {
+        context.progress.rows(&table.target.to_string(), record.digest.rows, record.bytes);
+        loaded.digest.merge(record.digest);
+        loaded.losses.merge(&record.losses);
+        loaded.bytes += record.bytes;
+    }
     // Dropping the set at the first error ends the other chunks.
     while let Some(done) = tasks.join_next().await {
         let Done { result, retries, witness, tracking, took } = done.map_err(|error| {
@@ -146,6 +176,8 @@ struct ChunkWork<S: Source, T: Target> {
     staging: Option<Staging>,
     questions: Arc<Plan>,
     unit: S::Unit,
+    /// Counted from 0 over all units of the table.
+    number: usize,
     /// "public.orders 3/12", for the log.
     name: String,
     own: Arc<Semaphore>,
@@ -199,7 +231,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         let _permit = super::permit(&context.readers).await?;
         let mut reader = context.take_reader().await?;
         let loader = match &self.staging {
-            Some(staging) => Some(context.target.open_chunk(&self.table, staging).await?),
+            Some(staging) => Some(context.target.open_chunk(&self.table, staging, self.number).await?),
             None => None,
         };
         let name = self.table.target.to_string();

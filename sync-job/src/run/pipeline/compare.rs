@@ -83,7 +83,7 @@ async fn compare<S: Source, T: Target>(
     let mut retries = 0;
     let before =
         witness::before(context, table, &questions, &mut retries).await.map_err(|error| (Stage::Witness, error))?;
-    let read = chunks::load(context, table, None, &questions).await.map_err(|error| (Stage::Read, error))?;
+    let read = chunks::load(context, table, None, &questions, None).await.map_err(|error| (Stage::Read, error))?;
     report.stages.load = started.elapsed().as_secs_f64();
     report.stages.read = read.read_seconds(report.stages.load);
     report.rows = read.digest.rows;

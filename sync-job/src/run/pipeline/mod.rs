@@ -19,15 +19,18 @@ use crate::targets::Target;
 mod changes;
 mod chunks;
 mod compare;
+mod copied;
 mod named_rows;
 mod sink;
 mod staging;
 mod swap_groups;
 mod table;
+pub mod taken_over;
 mod witness;
 
 pub use compare::compare_all;
 pub use swap_groups::copy_all;
+use taken_over::Resume;
 
 /// What all tables of a run share.
 pub struct Context<S: Source, T: Target> {
@@ -44,6 +47,8 @@ pub struct Context<S: Source, T: Target> {
     pub turn: Turn,
     /// What earlier runs left of tables whose changes are followed.
     pub remembered: Remembered,
+    /// What a run that died left of tables that are copied whole.
+    pub resume: Resume<S::Unit>,
     /// One permit for each connection to the source that may read at the same time.
     readers: Semaphore,
     /// One permit for each table under way.
@@ -56,10 +61,11 @@ pub struct Context<S: Source, T: Target> {
 }
 
 /// What was found out before the tables are looked at.
-pub struct Known {
+pub struct Known<U> {
     pub abilities: Abilities,
     pub turn: Turn,
     pub remembered: Remembered,
+    pub resume: Resume<U>,
 }
 
 impl<S: Source, T: Target> Context<S, T> {
@@ -70,7 +76,7 @@ impl<S: Source, T: Target> Context<S, T> {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
         view: Option<String>,
-        Known { abilities, turn, remembered }: Known,
+        Known { abilities, turn, remembered, resume }: Known<S::Unit>,
     ) -> Self {
         let readers = Semaphore::new(limits.readers);
         let tables = Semaphore::new(limits.tables);
@@ -89,6 +95,7 @@ impl<S: Source, T: Target> Context<S, T> {
             abilities,
             turn,
             remembered,
+            resume,
             readers,
             tables,
             memory,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::run_state::ChunkRecord;
 use crate::rows::digest::TableDigest;
 use crate::rows::encode::{LossCounts, RowEncoder};
 use crate::sources::RowSink;
@@ -105,13 +106,14 @@ impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
     pub async fn finish(mut self) -> Result<ChunkResult> {
         let (rest, digest, losses) = self.encoder.finish();
         let last = rest.len() as u64;
+        let bytes = self.bytes + last;
         let began = Instant::now();
         if let Some(mut loader) = self.loader.take() {
             send(&mut loader, self.memory.reserve(rest).await?, self.stall_timeout).await?;
-            loader.commit().await?;
+            loader.commit(ChunkRecord { digest, bytes, losses: losses.clone() }).await?;
         }
         (self.on_rows)(digest.rows - self.rows_told, last);
-        Ok(ChunkResult { digest, losses, bytes: self.bytes + last, waited: self.waited + began.elapsed() })
+        Ok(ChunkResult { digest, losses, bytes, waited: self.waited + began.elapsed() })
     }
 }
 
@@ -206,7 +208,7 @@ mod tests {
             tokio::time::sleep(self.0).await;
             Ok(next.bytes)
         }
-        async fn commit(self) -> Result<()> {
+        async fn commit(self, _: ChunkRecord) -> Result<()> {
             tokio::time::sleep(self.0).await;
             Ok(())
         }

@@ -7,16 +7,17 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 
-use super::Context;
 use super::changes::{self, Followed};
 use super::staging::drop_staging;
 use super::table::{Basis, Prepared, Staged, blank_report, prepare};
+use super::{Context, copied};
 use crate::config::Mode;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::stage::Stage;
 use crate::plan::TablePlan;
 use crate::report::progress::Step;
 use crate::report::{ChangesReport, Failure, Standing, TableOutcome, TableReport};
+use crate::rows::digest::TableDigest;
 use crate::sources::Source;
 use crate::targets::{Lease, Staging, SwapItem, Target};
 
@@ -54,10 +55,27 @@ async fn copy_group<S: Source, T: Target>(
     group: &[usize],
     lease: &T::Lease,
 ) -> Vec<TableReport> {
-    if group.iter().all(|index| tables[*index].mode == Mode::Full) {
-        return copy_whole(context, tables, group, lease).await.into_iter().map(|(report, _)| report).collect();
+    let own: Vec<&Arc<TablePlan>> = group.iter().map(|index| &tables[*index]).collect();
+    if own.iter().any(|table| table.mode != Mode::Full) {
+        let reports = follow_or_copy(context, tables, group, lease).await;
+        let done = own.iter().zip(&reports).filter(|(_, report)| report.outcome == TableOutcome::Copied);
+        // The next run follows their changes, whatever became of this one; but this one need not be continued for their sake.
+        let done = done.map(|(table, report)| (table.as_ref(), TableDigest::default(), report.bytes));
+        copied::note(context, &done.collect::<Vec<_>>()).await;
+        return reports;
     }
-    follow_or_copy(context, tables, group, lease).await
+    let again = match copied::taken_over(context, &own).await {
+        Ok(reports) => return reports,
+        Err(again) => again,
+    };
+    let mut whole = copy_whole(context, tables, group, lease).await;
+    for (report, _) in &mut whole {
+        report.warnings.extend(again.clone());
+    }
+    let done = own.iter().zip(&whole);
+    let done = done.filter_map(|(table, (report, basis))| Some((table.as_ref(), basis.as_ref()?.digest, report.bytes)));
+    copied::note(context, &done.collect::<Vec<_>>()).await;
+    whole.into_iter().map(|(report, _)| report).collect()
 }
 
 async fn follow_or_copy<S: Source, T: Target>(
@@ -153,8 +171,9 @@ async fn copy_whole<S: Source, T: Target>(
         swap(context, &items, &mut reports, lease).await;
     }
     drop(items);
-    for ((report, staging), begun) in reports.iter().zip(&stagings).zip(&begun) {
-        if report.failure.is_some() && begun.load(Ordering::Relaxed) {
+    for (((report, staging), begun), index) in reports.iter().zip(&stagings).zip(&begun).zip(group) {
+        let has_staging = begun.load(Ordering::Relaxed) || context.resume.is_left(&tables[*index]);
+        if report.failure.is_some() && has_staging {
             drop_staging(context, staging).await;
         }
         let outcome =

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Context, chunks, witness};
+use super::{Context, chunks, taken_over, witness};
 use crate::model::error::Result;
 use crate::model::position::Tracking;
 use crate::model::stage::Stage;
@@ -43,6 +43,7 @@ pub fn blank_report(table: &TablePlan) -> TableReport {
         losses: Vec::new(),
         not_created: table.not_created.clone(),
         changes: None,
+        taken_over: None,
         failure: None,
     }
 }
@@ -76,17 +77,22 @@ pub async fn prepare<S: Source, T: Target>(
     let started = Instant::now();
     let mut retries = 0;
     let questions = Arc::new(Plan::of(table, context.abilities));
-    let before =
-        witness::before(context, table, &questions, &mut retries).await.map_err(|error| (Stage::Witness, error))?;
-    context
-        .policy
-        .retry(&format!("{name}: creating the staging table"), &mut retries, || {
-            context.while_target_answers(target.create_staging(table, staging))
-        })
+    let left = taken_over::chunks(context, table, staging, report).await.map_err(|error| (Stage::Staging, error))?;
+    let before = if let Some(left) = &left {
+        // The same question must be asked once all rows are read.
+        witness::said_by(table, left.plan.witness.clone())
+    } else {
+        let before = witness::before(context, table, &questions, &mut retries).await;
+        let before = before.map_err(|error| (Stage::Witness, error))?;
+        let what = format!("{name}: creating the staging table");
+        let create = || context.while_target_answers(target.create_staging(table, staging));
+        context.policy.retry(&what, &mut retries, create).await.map_err(|error| (Stage::Staging, error))?;
+        before
+    };
+    let place = chunks::Place { staging: staging.clone(), left };
+    let loaded = chunks::load(context, table, Some(place), &questions, before.as_ref())
         .await
-        .map_err(|error| (Stage::Staging, error))?;
-    let loaded =
-        chunks::load(context, table, Some(staging.clone()), &questions).await.map_err(|error| (Stage::Load, error))?;
+        .map_err(|error| (Stage::Load, error))?;
     context
         .policy
         .retry(&format!("{name}: ending the load"), &mut retries, || {
@@ -99,7 +105,7 @@ pub async fn prepare<S: Source, T: Target>(
     report.stages.read = loaded.read_seconds(report.stages.load);
     report.rows = loaded.digest.rows;
     report.bytes = loaded.bytes;
-    report.retries = retries + loaded.retries;
+    report.retries += retries + loaded.retries;
     report.losses = losses(table, &loaded.losses);
     context.progress.step(&name, Step::Verify);
     let heard = witness::Heard { before, within: loaded.witness };

@@ -123,6 +123,15 @@ pub async fn before<S: Source, T: Target>(
         .map(Some)
 }
 
+/// As [`before`], of a load that another run began: what it wrote down of the answers.
+pub fn said_by(table: &TablePlan, written: Option<(Scope, Vec<Answer>)>) -> Option<Said> {
+    if !is_live(table) || table.witness == WitnessPolicy::Off {
+        return None;
+    }
+    let answers = written.ok_or(Silence::NotItsTurn);
+    Some(Said { answers, before: None, took: Duration::ZERO })
+}
+
 /// After the load, unless the source was asked in the transaction in which the rows were read: the same question as before, if there was
 /// one.
 async fn after<S: Source, T: Target>(

@@ -14,7 +14,7 @@ use crate::plan::TablePlan;
 use crate::rows::chunk::Chunk;
 
 /// What a reader is asked for at once.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Unit {
     /// The rows of a key range.
     Rows(Chunk),

@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use mysql_async::Conn;
 
 use super::connect::{OUR_TIME_ZONE, execute, only_row, rows as query};
-use super::load::{ledger, resolve_commit};
 use super::preserved::{Text, texts};
 use super::quote;
-use super::{MySql, digest, sql};
+use super::{MySql, chunk_log, digest, sql};
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
@@ -55,14 +54,9 @@ async fn transaction(target: &MySql, connection: &mut Conn, items: &[&SwapItem<'
         refuse_orphans(connection, &table.target, &[]).await?;
     }
     let Some(first) = items.first() else { return Ok(()) };
-    let token: i64 = rand::random();
-    let ledger = quote::qualified(&ledger(&first.staging.name));
-    execute(connection, &format!("INSERT INTO {ledger} (token) VALUES ({token})")).await?;
+    let entry = chunk_log::write_swap(target, connection, &first.staging.name).await?;
     match execute(connection, "COMMIT").await {
-        Err(error) if retry::is_reply_lost(error.kind) => {
-            let committed = format!("SELECT COUNT(*) FROM {ledger} WHERE token = {token} LOCK IN SHARE MODE");
-            resolve_commit(target, &committed, error).await
-        }
+        Err(error) if retry::is_reply_lost(error.kind) => chunk_log::resolve(target, &entry, error).await,
         result => result,
     }
 }

@@ -7,17 +7,16 @@ use mysql_async::prelude::Queryable as _;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::MySql;
-use super::connect::{classify, close, execute, only_row, rows};
+use super::connect::{classify, close, execute, rows};
 use super::insert::Inserter;
-use super::quote;
-use super::server_message;
-use super::sql;
+use super::{chunk_log, server_message, sql};
 use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::run_state::ChunkRecord;
 use crate::model::schema::TableName;
 use crate::plan::TablePlan;
 use crate::rows::message;
 use crate::targets::BudgetedBuffer;
-use crate::targets::commit::{self, CommitState};
+use crate::targets::chunk_log::Entry;
 use crate::targets::load::{Buffers, ChunkLoader, End, Transaction};
 
 /// The driver sends what it is given as one packet: larger ones gain nothing.
@@ -25,17 +24,9 @@ const MOST_IN_A_PACKET: usize = 1 << 20;
 /// Warnings that a message shows.
 const WARNINGS_SHOWN: usize = 3;
 
-/// The table that remembers which chunks of a staging table were committed: a row of it is part of each chunk's transaction.
-pub(super) fn ledger(staging: &TableName) -> TableName {
-    TableName::new(&staging.schema, format!("{}c", staging.name))
-}
-
-pub(super) async fn open(target: &MySql, table: &TablePlan, staging: &TableName) -> Result<ChunkLoader> {
+pub(super) async fn open(target: &MySql, table: &TablePlan, staging: &TableName, number: usize) -> Result<ChunkLoader> {
     let mut connection = target.connect().await?;
     execute(&mut connection, "START TRANSACTION").await?;
-    let token: i64 = rand::random();
-    let ledger = quote::qualified(&ledger(staging));
-    execute(&mut connection, &format!("INSERT INTO {ledger} (token) VALUES ({token})")).await?;
     Ok(ChunkLoader::start(Load {
         connection,
         way: if target.server().bulk_load {
@@ -45,7 +36,9 @@ pub(super) async fn open(target: &MySql, table: &TablePlan, staging: &TableName)
         },
         table: table.target.clone(),
         target: target.clone(),
-        committed: format!("SELECT COUNT(*) FROM {ledger} WHERE token = {token} LOCK IN SHARE MODE"),
+        staging: staging.clone(),
+        number,
+        entry: None,
     }))
 }
 
@@ -62,8 +55,10 @@ struct Load {
     way: Way,
     table: TableName,
     target: MySql,
-    /// Finds out whether the transaction was committed, should the reply to COMMIT be lost.
-    committed: String,
+    staging: TableName,
+    number: usize,
+    /// What it has written into the commit log.
+    entry: Option<Entry>,
 }
 
 impl Transaction for Load {
@@ -86,10 +81,16 @@ impl Transaction for Load {
         Ok(())
     }
 
-    async fn commit(&mut self) -> Result<()> {
+    async fn log(&mut self, record: &ChunkRecord) -> Result<()> {
         if self.connection.get_warnings() > 0 {
             return Err(self.warned().await);
         }
+        let (target, staging) = (&self.target, &self.staging);
+        self.entry = Some(chunk_log::write_chunk(target, &mut self.connection, staging, self.number, record).await?);
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<()> {
         execute(&mut self.connection, "COMMIT").await
     }
 
@@ -99,7 +100,11 @@ impl Transaction for Load {
 
     async fn resolve(self, lost: Error) -> Result<()> {
         drop(self.connection);
-        resolve_commit(&self.target, &self.committed, lost).await
+        match &self.entry {
+            Some(entry) => chunk_log::resolve(&self.target, entry, lost).await,
+            // Nothing is committed before it is logged.
+            None => Err(lost),
+        }
     }
 }
 
@@ -158,15 +163,4 @@ fn packets(mut buffer: Bytes, size: usize, share: OwnedSemaphorePermit) -> impl 
         // An empty packet would end the stream.
         (!next.is_empty()).then_some(next)
     })
-}
-
-/// Whether a transaction was committed after all: `query` counts a row that it wrote, and waits while it is undecided.
-pub(super) async fn resolve_commit(target: &MySql, query: &str, lost: Error) -> Result<()> {
-    commit::resolve_commit("a transaction", lost, target.config.outage, async || {
-        let mut connection = target.connect().await?;
-        let found: u64 = only_row(&mut connection, query).await?;
-        close(connection).await;
-        Ok(if found == 1 { CommitState::Committed } else { CommitState::RolledBack })
-    })
-    .await
 }

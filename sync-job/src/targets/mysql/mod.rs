@@ -2,6 +2,7 @@
 //! the code follows MySQL and says so.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use mysql_async::Conn;
@@ -10,15 +11,18 @@ use crate::config::{Mode, TargetConfig};
 use crate::connect::reach::Reach;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::TargetFacts;
+use crate::model::run_state::{ChunkRecord, CopiedTable, LastRun, OpenRun};
 use crate::model::schema::TableName;
 use crate::model::state::{Remembered, TableState};
 use crate::plan::{Dialect, Finding, NotCreated, SwapMethod, TablePlan, TargetTable};
 use crate::proof::witness::{Answer, Plan, Scope};
 use crate::rows::digest::{TableDigest, hash_bytes};
+use crate::targets::chunk_log::log;
 use crate::targets::encode::load_data::LoadDataEncoder;
-use crate::targets::{Applied, ChangeSet, ChunkLoader, Staging, SwapItem, Target};
+use crate::targets::{Applied, ChangeSet, ChunkLoader, LeftLoad, Staging, SwapItem, Target};
 
 mod apply;
+mod chunk_log;
 mod columns;
 mod connect;
 mod definition;
@@ -37,6 +41,7 @@ mod preserved;
 mod quote;
 mod rename;
 mod row_size;
+mod runs;
 mod server;
 mod server_message;
 mod snapshots;
@@ -70,6 +75,8 @@ pub struct MySql {
     /// What was found out of the server when the plan was made.
     server: Arc<OnceLock<server::Server>>,
     reach: Arc<Reach>,
+    /// Whether the run is written down as the job's current one.
+    is_remembered: Arc<AtomicBool>,
 }
 
 impl MySql {
@@ -86,6 +93,7 @@ impl MySql {
             application_name: format!("stopgap/{job}"),
             connections: Arc::default(),
             server: Arc::default(),
+            is_remembered: Arc::default(),
         }
     }
 
@@ -95,6 +103,11 @@ impl MySql {
 
     fn prefix(&self) -> String {
         format!("{PREFIX}{:08x}_", self.job_hash)
+    }
+
+    /// Staging tables of this run start with this.
+    fn own_prefix(&self) -> String {
+        format!("{}{:08x}_", self.prefix(), hash_bytes(self.run_id.as_bytes()) as u32)
     }
 
     async fn connect(&self) -> Result<Conn> {
@@ -128,7 +141,7 @@ impl MySql {
         Ok(())
     }
 
-    /// Databases of the server that the plan may have put tables in: all that the user sees but the server's own.
+    /// What earlier runs left in databases that the plan may have put tables in: all that the user sees but the server's own.
     async fn leftovers(&self, connection: &mut Conn) -> Result<Vec<TableName>> {
         let query = format!(
             "SELECT table_schema, table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' \
@@ -137,7 +150,9 @@ impl MySql {
             quote::literal(&format!("^{}[0-9a-f]{{8}}_[0-9]+[cdo]?$", self.prefix()))
         );
         let found = rows::<(String, String)>(connection, &query).await?;
-        Ok(found.into_iter().map(|(schema, name)| TableName::new(schema, name)).collect())
+        let own = self.own_prefix();
+        let found = found.into_iter().filter(|(_, name)| !name.starts_with(&own));
+        Ok(found.map(|(schema, name)| TableName::new(schema, name)).collect())
     }
 }
 
@@ -218,8 +233,7 @@ impl Target for MySql {
     }
 
     fn staging(&self, table: &TablePlan, number: usize) -> Staging {
-        let run = hash_bytes(self.run_id.as_bytes()) as u32;
-        Staging { name: TableName::new(&table.target.schema, format!("{}{run:08x}_{number}", self.prefix())) }
+        Staging { name: TableName::new(&table.target.schema, format!("{}{number}", self.own_prefix())) }
     }
 
     fn encoder(&self, table: &TablePlan) -> LoadDataEncoder {
@@ -228,7 +242,7 @@ impl Target for MySql {
 
     async fn create_staging(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
         let collations = self.server().collations;
-        let ledger = quote::qualified(&load::ledger(&staging.name));
+        let own_log = quote::qualified(&log(&staging.name));
         let name = quote::qualified(&staging.name);
         let mut connection = self.connect().await?;
         let preserved = match table.swap.method {
@@ -238,8 +252,8 @@ impl Target for MySql {
         };
         for statement in [
             // What a try left whose reply was lost.
-            format!("DROP TABLE IF EXISTS {name}, {ledger}"),
-            format!("CREATE TABLE {ledger} (token bigint NOT NULL PRIMARY KEY) ENGINE = InnoDB"),
+            format!("DROP TABLE IF EXISTS {name}, {own_log}"),
+            chunk_log::create(&staging.name),
             sql::create_staging(table, &staging.name, &collations, &preserved),
         ] {
             execute(&mut connection, &statement).await?;
@@ -250,7 +264,7 @@ impl Target for MySql {
     }
 
     async fn drop_staging(&self, staging: &Staging) -> Result<()> {
-        let names = [staging.name.clone(), load::ledger(&staging.name), rename::proof(&staging.name)];
+        let names = [staging.name.clone(), log(&staging.name), rename::proof(&staging.name)];
         let names: Vec<String> = names.iter().map(quote::qualified).collect();
         self.run(&[
             "SET SESSION foreign_key_checks = 0".to_owned(),
@@ -259,8 +273,8 @@ impl Target for MySql {
         .await
     }
 
-    async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<ChunkLoader> {
-        load::open(self, table, &staging.name).await
+    async fn open_chunk(&self, table: &TablePlan, staging: &Staging, number: usize) -> Result<ChunkLoader> {
+        load::open(self, table, &staging.name, number).await
     }
 
     fn chunks_at_once(&self, table: &TablePlan) -> usize {
@@ -327,6 +341,38 @@ impl Target for MySql {
 
     async fn remember(&self, table: &TableName, state: &TableState) -> Result<()> {
         state::remember(self, table, state).await
+    }
+
+    async fn forgets_runs(&self) -> Result<Option<(String, String)>> {
+        runs::refused(self).await
+    }
+
+    async fn last_run(&self) -> Result<LastRun> {
+        runs::last(self).await
+    }
+
+    async fn begin_run(&self, run: &OpenRun, continues: bool) -> Result<()> {
+        runs::begin(self, run, continues).await
+    }
+
+    async fn end_run(&self, only_own: bool) -> Result<()> {
+        runs::end(self, only_own).await
+    }
+
+    async fn note_copied(&self, tables: &[CopiedTable]) -> Result<()> {
+        runs::note(self, tables).await
+    }
+
+    async fn log_plan(&self, staging: &Staging, plan: &str) -> Result<()> {
+        chunk_log::write_plan(self, &staging.name, plan).await
+    }
+
+    async fn left_loads(&self) -> Result<Vec<LeftLoad>> {
+        chunk_log::left(self).await
+    }
+
+    async fn adopt(&self, left: &Staging, staging: &Staging) -> Result<Vec<(usize, ChunkRecord)>> {
+        chunk_log::adopt(self, left, staging).await
     }
 
     async fn count_present(&self, table: &TablePlan, keys: &TablePlan, staging: &Staging) -> Result<u64> {

@@ -1,18 +1,18 @@
 //! The one RENAME of a swap, and the proof that it was carried out.
 //!
-//! The ledger of the first table changes its name in the same statement, as its last step. The marker's existence proves
+//! The commit log of the first table changes its name in the same statement, as its last step. The marker's existence proves
 //! that the RENAME committed. Missing staging tables prove nothing: another run, or somebody, may have dropped them.
 
 use mysql_async::Conn;
 
 use super::connect::{close, execute, only_row, row};
-use super::load::ledger;
 use super::quote;
 use super::{MySql, inspect};
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::plan::SwapMethod;
+use crate::targets::chunk_log::log;
 use crate::targets::swap::refuse_new_dependents;
 use crate::targets::{Staging, SwapItem};
 
@@ -120,7 +120,7 @@ async fn is_done(connection: &mut Conn, items: &Items<'_>) -> Result<bool> {
     Ok(inspect::present(connection, std::slice::from_ref(&proof)).await?.contains(&proof))
 }
 
-/// The ledger's name once the tables have theirs.
+/// The commit log's name once the tables have theirs.
 pub(super) fn proof(staging: &TableName) -> TableName {
     TableName::new(&staging.schema, format!("{}d", staging.name))
 }
@@ -130,7 +130,7 @@ fn old(staging: &Staging) -> TableName {
     TableName::new(&staging.name.schema, format!("{}o", staging.name.name))
 }
 
-/// The ledger last: MariaDB takes one step of it after the other.
+/// The commit log last: MariaDB takes one step of it after the other.
 fn statement(items: &Items<'_>) -> String {
     let mut steps = Vec::new();
     let mut step = |from: &TableName, to: &TableName| {
@@ -143,7 +143,7 @@ fn statement(items: &Items<'_>) -> String {
         step(&item.staging.name, &item.table.target);
     }
     if let Some((first, _)) = items.first() {
-        step(&ledger(&first.staging.name), &proof(&first.staging.name));
+        step(&log(&first.staging.name), &proof(&first.staging.name));
     }
     format!("RENAME TABLE {}", steps.join(", "))
 }
@@ -168,7 +168,7 @@ async fn carry_over(connection: &mut Conn, item: &SwapItem<'_>) -> Result<()> {
 /// The readers have their rows; what is left is only in the way. What cannot be dropped now is dropped by the next run.
 pub(super) async fn clean_up(connection: &mut Conn, item: &SwapItem<'_>, method: SwapMethod) {
     let staging = &item.staging.name;
-    let mut leftovers = vec![ledger(staging), proof(staging)];
+    let mut leftovers = vec![log(staging), proof(staging)];
     match method {
         SwapMethod::Rename => leftovers.push(old(&item.staging)),
         SwapMethod::InPlace => leftovers.push(staging.clone()),

@@ -35,7 +35,7 @@ fn state(texts: &[Option<String>]) -> Result<TableState> {
     state_row::read(texts.ok_or_else(lacking)?.try_into().map_err(|_| lacking())?)
 }
 
-async fn exists(connection: &mut Conn, table: &TableName) -> Result<bool> {
+pub(super) async fn exists(connection: &mut Conn, table: &TableName) -> Result<bool> {
     let query = format!(
         "SELECT 1 FROM information_schema.tables WHERE table_schema = {} AND table_name = {}",
         literal(&table.schema),

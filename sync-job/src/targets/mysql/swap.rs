@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use super::connect::{close, execute};
 use super::rename::{Found, Rename};
-use super::{MySql, foreign_keys, in_place, snapshots};
+use super::{MySql, foreign_keys, in_place, runs, snapshots};
 use crate::connect::retry::Deadline;
 use crate::model::error::{Error, Kind, Result};
 use crate::plan::SwapMethod;
@@ -84,6 +84,7 @@ impl<'a> Swap<'a> {
         }
         let by_name = self.by_name();
         if !by_name.is_empty() {
+            runs::refuse_superseded(self.target, connection).await?;
             self.rename.carry_out(connection, &by_name, self.items).await?;
         }
         self.clean_up(connection).await;

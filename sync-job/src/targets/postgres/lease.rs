@@ -97,5 +97,10 @@ impl targets::Lease for Lease {
 
 /// A comment that tells whose staging table it is.
 pub(super) fn staging_comment(target: &Postgres, table: &str) -> String {
-    literal(&format!("stopgap staging job={} run={} for {table}", target.job, target.run_id))
+    literal(&format!("{}run={} for {table}", comment_of_job(target), target.run_id))
+}
+
+/// How the comments of all of the job's staging tables begin.
+pub(super) fn comment_of_job(target: &Postgres) -> String {
+    format!("stopgap staging job={} ", target.job)
 }

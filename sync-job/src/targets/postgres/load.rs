@@ -6,18 +6,23 @@ use sqlx::postgres::{PgConnection, PgDatabaseError};
 
 use super::Postgres;
 use super::connect::{classify, close, execute};
-use super::mark::Mark;
-use super::{server_message, sql};
+use super::{chunk_log, server_message, sql};
 use crate::model::error::{Error, Kind, Result};
+use crate::model::run_state::ChunkRecord;
 use crate::model::schema::TableName;
 use crate::plan::TablePlan;
 use crate::targets::BudgetedBuffer;
+use crate::targets::chunk_log::Entry;
 use crate::targets::load::{Buffers, ChunkLoader, End, Transaction};
 
-pub(super) async fn open(target: &Postgres, table: &TablePlan, staging: &TableName) -> Result<ChunkLoader> {
+pub(super) async fn open(
+    target: &Postgres,
+    table: &TablePlan,
+    staging: &TableName,
+    number: usize,
+) -> Result<ChunkLoader> {
     let mut connection = target.connect().await?;
     execute(&mut connection, "BEGIN").await?;
-    let mark = Mark::leave(&mut connection, staging).await?;
     let names = Names {
         table: table.target.clone(),
         columns: table.columns.iter().map(|column| (column.target.clone(), column.source.clone())).collect(),
@@ -27,7 +32,9 @@ pub(super) async fn open(target: &Postgres, table: &TablePlan, staging: &TableNa
         statement: sql::copy(table, staging),
         names,
         target: target.clone(),
-        mark,
+        staging: staging.clone(),
+        number,
+        entry: None,
     }))
 }
 
@@ -44,7 +51,10 @@ struct Copy {
     statement: String,
     names: Names,
     target: Postgres,
-    mark: Mark,
+    staging: TableName,
+    number: usize,
+    /// What it has written into the commit log.
+    entry: Option<Entry>,
 }
 
 impl Transaction for Copy {
@@ -65,6 +75,12 @@ impl Transaction for Copy {
         Ok(())
     }
 
+    async fn log(&mut self, record: &ChunkRecord) -> Result<()> {
+        let (target, staging) = (&self.target, &self.staging);
+        self.entry = Some(chunk_log::write_chunk(target, &mut self.connection, staging, self.number, record).await?);
+        Ok(())
+    }
+
     async fn commit(&mut self) -> Result<()> {
         execute(&mut self.connection, "COMMIT").await
     }
@@ -75,7 +91,11 @@ impl Transaction for Copy {
 
     async fn resolve(self, lost: Error) -> Result<()> {
         drop(self.connection);
-        self.mark.resolve(&self.target, lost).await
+        match &self.entry {
+            Some(entry) => chunk_log::resolve(&self.target, entry, lost).await,
+            // Nothing is committed before it is logged.
+            None => Err(lost),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use sqlx::postgres::PgConnection;
 
@@ -10,15 +11,18 @@ use crate::connect::reach::Reach;
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::TargetFacts;
+use crate::model::run_state::{ChunkRecord, CopiedTable, LastRun, OpenRun};
 use crate::model::schema::TableName;
 use crate::model::state::{Remembered, TableState};
 use crate::plan::{ColumnPlan, Dialect, Finding, InvisibleSessions, NotCreated, SwapMethod, TablePlan, TargetTable};
 use crate::proof::witness::{Answer, Plan, Scope};
 use crate::rows::digest::{TableDigest, hash_bytes};
+use crate::targets::chunk_log::log;
 use crate::targets::encode::copy_binary::CopyEncoder;
-use crate::targets::{Applied, ChangeSet, ChunkLoader, Staging, SwapItem, Target};
+use crate::targets::{Applied, ChangeSet, ChunkLoader, LeftLoad, Staging, SwapItem, Target};
 
 mod apply;
+mod chunk_log;
 mod connect;
 mod dependents;
 mod dialect;
@@ -27,13 +31,13 @@ mod indexes;
 mod inspect;
 mod lease;
 mod load;
-mod mark;
 mod permissions;
 mod preserved;
 mod publications;
 mod quote;
 mod row;
 mod row_size;
+mod runs;
 mod server_message;
 mod sessions;
 mod settings;
@@ -67,6 +71,8 @@ pub struct Postgres {
     job_hash: u32,
     application_name: String,
     reach: Arc<Reach>,
+    /// Whether the run is written down as the job's current one.
+    is_remembered: Arc<AtomicBool>,
 }
 
 impl Postgres {
@@ -79,11 +85,17 @@ impl Postgres {
             run_id: run_id.to_owned(),
             job_hash: hash_bytes(job.as_bytes()) as u32,
             application_name: format!("stopgap/{job}"),
+            is_remembered: Arc::default(),
         }
     }
 
     fn prefix(&self) -> String {
         format!("{PREFIX}{:08x}_", self.job_hash)
+    }
+
+    /// Staging tables of this run start with this.
+    fn own_prefix(&self) -> String {
+        format!("{}{:08x}_", self.prefix(), hash_bytes(self.run_id.as_bytes()) as u32)
     }
 
     async fn connect(&self) -> Result<PgConnection> {
@@ -246,10 +258,11 @@ impl Target for Postgres {
         let query = format!(
             "SELECT n.nspname::text AS schema_name, c.relname::text AS table_name \
              FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
-             WHERE c.relkind = 'r' AND starts_with(c.relname, {}) \
+             WHERE c.relkind = 'r' AND starts_with(c.relname, {}) AND NOT starts_with(c.relname, {}) \
              AND starts_with(coalesce(obj_description(c.oid, 'pg_class'), ''), {}) ORDER BY 1, 2",
             quote::literal(&self.prefix()),
-            quote::literal(&format!("stopgap staging job={} ", self.job)),
+            quote::literal(&self.own_prefix()),
+            quote::literal(&lease::comment_of_job(self)),
         );
         let mut dropped = Vec::new();
         let found = rows(&mut connection, &query).await?;
@@ -268,8 +281,7 @@ impl Target for Postgres {
     }
 
     fn staging(&self, table: &TablePlan, number: usize) -> Staging {
-        let run = hash_bytes(self.run_id.as_bytes()) as u32;
-        Staging { name: TableName::new(&table.target.schema, format!("{}{run:08x}_{number}", self.prefix())) }
+        Staging { name: TableName::new(&table.target.schema, format!("{}{number}", self.own_prefix())) }
     }
 
     fn encoder(&self, table: &TablePlan) -> CopyEncoder {
@@ -277,7 +289,7 @@ impl Target for Postgres {
     }
 
     async fn create_staging(&self, table: &TablePlan, staging: &Staging) -> Result<()> {
-        let (name, ledger) = (quote::qualified(&staging.name), mark::ledger(&staging.name));
+        let (name, log) = (quote::qualified(&staging.name), log(&staging.name));
         let mut connection = self.connect().await?;
         make_schema(&mut connection, &staging.name.schema).await?;
         let replaces = table.swap.method == SwapMethod::Rename;
@@ -288,10 +300,10 @@ impl Target for Postgres {
             lease::staging_comment(self, &table.target.to_string()),
         );
         let statements = format!(
-            "DROP TABLE IF EXISTS {name}, {marks}; {create}; COMMENT ON TABLE {name} IS {comment}; \
-             ALTER TABLE {name} SET (autovacuum_enabled = off); \
-             CREATE TABLE {marks} (token bigint NOT NULL); COMMENT ON TABLE {marks} IS {comment}",
-            marks = quote::qualified(&ledger),
+            "DROP TABLE IF EXISTS {name}, {own_log}; {create}; COMMENT ON TABLE {name} IS {comment}; \
+             ALTER TABLE {name} SET (autovacuum_enabled = off); {create_log}; COMMENT ON TABLE {own_log} IS {comment}",
+            own_log = quote::qualified(&log),
+            create_log = chunk_log::create(&staging.name),
         );
         let result = async {
             execute(&mut connection, "BEGIN").await?;
@@ -300,7 +312,7 @@ impl Target for Postgres {
                 preserved::before_load(&mut connection, &table.target, &staging.name).await?;
             }
             publications::hide(&mut connection, &staging.name).await?;
-            publications::hide(&mut connection, &ledger).await?;
+            publications::hide(&mut connection, &log).await?;
             execute(&mut connection, "COMMIT").await
         }
         .await;
@@ -321,12 +333,12 @@ impl Target for Postgres {
 
     async fn drop_staging(&self, staging: &Staging) -> Result<()> {
         let timeout = self.config.lock_timeout.as_millis();
-        let names = [&staging.name, &mark::ledger(&staging.name)].map(quote::qualified).join(", ");
+        let names = [&staging.name, &log(&staging.name)].map(quote::qualified).join(", ");
         self.run(&format!("SET lock_timeout = {timeout}; DROP TABLE IF EXISTS {names} CASCADE")).await
     }
 
-    async fn open_chunk(&self, table: &TablePlan, staging: &Staging) -> Result<ChunkLoader> {
-        load::open(self, table, &staging.name).await
+    async fn open_chunk(&self, table: &TablePlan, staging: &Staging, number: usize) -> Result<ChunkLoader> {
+        load::open(self, table, &staging.name, number).await
     }
 
     async fn digest(&self, table: &TablePlan, relation: &TableName) -> Result<TableDigest> {
@@ -383,6 +395,38 @@ impl Target for Postgres {
 
     async fn remember(&self, table: &TableName, state: &TableState) -> Result<()> {
         state::remember(self, table, state).await
+    }
+
+    async fn forgets_runs(&self) -> Result<Option<(String, String)>> {
+        runs::refused(self).await
+    }
+
+    async fn last_run(&self) -> Result<LastRun> {
+        runs::last(self).await
+    }
+
+    async fn begin_run(&self, run: &OpenRun, continues: bool) -> Result<()> {
+        runs::begin(self, run, continues).await
+    }
+
+    async fn end_run(&self, only_own: bool) -> Result<()> {
+        runs::end(self, only_own).await
+    }
+
+    async fn note_copied(&self, tables: &[CopiedTable]) -> Result<()> {
+        runs::note(self, tables).await
+    }
+
+    async fn log_plan(&self, staging: &Staging, plan: &str) -> Result<()> {
+        chunk_log::write_plan(self, &staging.name, plan).await
+    }
+
+    async fn left_loads(&self) -> Result<Vec<LeftLoad>> {
+        chunk_log::left(self).await
+    }
+
+    async fn adopt(&self, left: &Staging, staging: &Staging) -> Result<Vec<(usize, ChunkRecord)>> {
+        chunk_log::adopt(self, left, staging).await
     }
 
     async fn count_present(&self, table: &TablePlan, keys: &TablePlan, staging: &Staging) -> Result<u64> {

@@ -22,35 +22,11 @@ pub(super) async fn missing(
     let mut missing = Vec::new();
     let schemas: BTreeSet<&str> = tables.iter().map(|table| table.target.schema.as_str()).chain(state).collect();
     for schema in schemas {
-        let query = format!(
-            "SELECT current_user::text AS me, current_database()::text AS db, n.oid IS NOT NULL AS present, \
-             coalesce(has_schema_privilege(n.oid, 'CREATE') AND has_schema_privilege(n.oid, 'USAGE'), false) AS may_create, \
-             has_database_privilege(current_database(), 'CREATE') AS may_add \
-             FROM (SELECT {} AS name) AS s LEFT JOIN pg_namespace AS n ON n.nspname = s.name",
-            literal(schema)
-        );
-        let row = only_row(connection, &query).await?;
-        let me: String = row.value("me")?;
-        let database: String = row.value("db")?;
-        if row.flag("present")? && !row.flag("may_create")? {
-            missing.push((
-                format!("{me} may not create tables in schema {schema}"),
-                grant("CREATE, USAGE", &format!("SCHEMA {}", identifier(schema)), &me),
-            ));
-        } else if !row.flag("present")? && !row.flag("may_add")? {
-            missing.push((
-                format!("schema {schema} does not exist and {me} may not create it"),
-                format!(
-                    "CREATE SCHEMA {} AUTHORIZATION {}; or {}",
-                    identifier(schema),
-                    identifier(&me),
-                    grant("CREATE", &format!("DATABASE {}", identifier(&database)), &me)
-                ),
-            ));
-        }
+        missing.extend(missing_in_schema(connection, schema).await?);
     }
     if let Some(schema) = state {
-        missing.extend(state_without_rights(connection, &TableName::new(schema, state_row::TABLE)).await?);
+        let table = TableName::new(schema, state_row::TABLE);
+        missing.extend(without_rights(connection, &table, "SELECT, INSERT, UPDATE").await?);
     }
     // Rows of a table whose changes are followed are changed where they are.
     let is_changed = |table: &&TablePlan| match table.swap.method {
@@ -108,21 +84,60 @@ pub(super) async fn missing(
     Ok(missing)
 }
 
-/// Another login may have made the table of states.
-async fn state_without_rights(connection: &mut PgConnection, table: &TableName) -> Result<Option<(String, String)>> {
+/// What it takes to make tables in a schema, or the schema.
+pub(super) async fn missing_in_schema(connection: &mut PgConnection, schema: &str) -> Result<Option<(String, String)>> {
+    let query = format!(
+        "SELECT current_user::text AS me, current_database()::text AS db, n.oid IS NOT NULL AS present, \
+         coalesce(has_schema_privilege(n.oid, 'CREATE') AND has_schema_privilege(n.oid, 'USAGE'), false) AS may_create, \
+         has_database_privilege(current_database(), 'CREATE') AS may_add \
+         FROM (SELECT {} AS name) AS s LEFT JOIN pg_namespace AS n ON n.nspname = s.name",
+        literal(schema)
+    );
+    let row = only_row(connection, &query).await?;
+    let me: String = row.value("me")?;
+    let database: String = row.value("db")?;
+    if row.flag("present")? {
+        return Ok((!row.flag("may_create")?).then(|| {
+            (
+                format!("{me} may not create tables in schema {schema}"),
+                grant("CREATE, USAGE", &format!("SCHEMA {}", identifier(schema)), &me),
+            )
+        }));
+    }
+    Ok((!row.flag("may_add")?).then(|| {
+        (
+            format!("schema {schema} does not exist and {me} may not create it"),
+            format!(
+                "CREATE SCHEMA {} AUTHORIZATION {}; or {}",
+                identifier(schema),
+                identifier(&me),
+                grant("CREATE", &format!("DATABASE {}", identifier(&database)), &me)
+            ),
+        )
+    }))
+}
+
+/// Another login may have made a table in which something is remembered.
+pub(super) async fn without_rights(
+    connection: &mut PgConnection,
+    table: &TableName,
+    privileges: &str,
+) -> Result<Option<(String, String)>> {
     let name = qualified(table);
+    let has: Vec<String> =
+        privileges.split(", ").map(|privilege| format!("has_table_privilege(c.oid, {})", literal(privilege))).collect();
     let query = format!(
         "SELECT current_user::text AS me FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace \
-         WHERE n.nspname = {} AND c.relname = {} AND NOT \
-         (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE'))",
+         WHERE n.nspname = {} AND c.relname = {} AND NOT ({})",
         literal(&table.schema),
-        literal(&table.name)
+        literal(&table.name),
+        has.join(" AND ")
     );
     let found = rows(connection, &query).await?;
     let Some(row) = found.first() else { return Ok(None) };
     let me = row.text("me")?;
-    let grant = grant("SELECT, INSERT, UPDATE", &name, &me);
-    Ok(Some((format!("{me} may not use {table}, where it is remembered how far changes were followed"), grant)))
+    let grant = grant(privileges, &name, &me);
+    Ok(Some((format!("{me} may not use {table}, where it is remembered what was copied"), grant)))
 }
 
 /// A new table is given to the old one's owner, who must be allowed to make tables in its schema; and the login must be able to become the

@@ -46,11 +46,11 @@ fn state(row: &Answer) -> Result<TableState> {
 }
 
 /// `to_regclass` would be refused where the login may not use the schema.
-async fn exists(connection: &mut PgConnection, table: &TableName) -> Result<bool> {
+pub(super) async fn exists(connection: &mut PgConnection, table: &TableName) -> Result<bool> {
     is_there(connection, table, "").await
 }
 
-async fn is_readable(connection: &mut PgConnection, table: &TableName) -> Result<bool> {
+pub(super) async fn is_readable(connection: &mut PgConnection, table: &TableName) -> Result<bool> {
     is_there(connection, table, " AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')")
         .await
 }

@@ -7,14 +7,14 @@ use tokio::sync::Mutex;
 
 use super::connect::{change, close, execute, only_row, rows};
 use super::indexes::temporary_name;
-use super::mark::{self, Mark};
 use super::quote;
 use super::settings::THEIRS;
-use super::{Postgres, in_place, inspect, preserved, sql};
+use super::{Postgres, chunk_log, in_place, inspect, preserved, sql};
 use crate::connect::retry::{self, Deadline};
 use crate::model::error::{Error, Kind, Result};
 use crate::model::schema::{IndexKind, TableName};
 use crate::plan::{ForeignKeyPlan, SwapMethod, TablePlan};
+use crate::targets::chunk_log::log;
 use crate::targets::swap::{fall_back, names, refuse_new_dependents, with_retries};
 use crate::targets::{Staging, SwapItem};
 
@@ -109,11 +109,10 @@ impl Swap<'_> {
         Ok(())
     }
 
-    /// Nobody asks the ledgers any more; where one cannot be dropped, the next run drops it.
+    /// Nobody asks the commit logs any more; where one cannot be dropped, the next run drops it.
     async fn end(self) -> Vec<SwapMethod> {
-        let ledgers: Vec<String> =
-            self.items.iter().map(|item| quote::qualified(&mark::ledger(&item.staging.name))).collect();
-        let drop = format!("DROP TABLE IF EXISTS {}", ledgers.join(", "));
+        let logs: Vec<String> = self.items.iter().map(|item| quote::qualified(&log(&item.staging.name))).collect();
+        let drop = format!("DROP TABLE IF EXISTS {}", logs.join(", "));
         // It is broken where the reply to COMMIT was lost.
         let mut is_dropped = false;
         if let Some(mut connection) = self.connection {
@@ -272,11 +271,11 @@ async fn transaction(
         }
     }
     let Some(first) = items.first() else { return Ok(()) };
-    let mark = Mark::leave(connection, &first.staging.name).await?;
+    let entry = chunk_log::write_swap(target, connection, &first.staging.name).await?;
     // Triggers may wait for the COMMIT. It goes alone: what came after it could fail although the swap is done.
     execute(connection, THEIRS).await?;
     match execute(connection, "COMMIT").await {
-        Err(error) if retry::is_reply_lost(error.kind) => mark.resolve(target, error).await,
+        Err(error) if retry::is_reply_lost(error.kind) => chunk_log::resolve(target, &entry, error).await,
         result => result,
     }
 }
