@@ -73,6 +73,7 @@ mod cases {
     mod readers;
     mod readme;
     mod regressions;
+    mod resume;
     mod row_values;
     mod second_source;
     mod self_test;
