@@ -63,6 +63,7 @@ fn table(source: &str, target: &str, rows: u64) -> TableReport {
         losses: Vec::new(),
         not_created: Vec::new(),
         changes: None,
+        differences: None,
         failure: None,
     }
 }

@@ -87,9 +87,17 @@ pub enum Command {
         selected: Selected,
     },
     /// Compare source and target cell by cell; write nothing.
+    ///
+    /// The rows that differ are named by their keys: those with other values, those that the target lacks and those that only it has.
     Verify {
         #[command(flatten)]
         selected: Selected,
+        /// Name at most this many rows of each table.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// Make good what differs, in one transaction for each table that proves all of its rows.
+        #[arg(long)]
+        repair: bool,
     },
     /// Show, or reset, how far changes were followed.
     ///

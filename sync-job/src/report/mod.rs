@@ -13,6 +13,7 @@ use crate::rows::message::Message;
 use exit::ExitStatus;
 
 mod changes;
+mod differences;
 pub mod exit;
 pub mod metrics;
 pub mod plan;
@@ -20,7 +21,8 @@ pub mod progress;
 mod text;
 mod witness;
 
-pub use changes::ChangesReport;
+pub use changes::{ChangesReport, ComparedReport};
+pub use differences::{Difference, DifferencesReport, DifferingKey};
 pub use text::{headline, render};
 pub use witness::{WitnessReport, WitnessState};
 
@@ -31,6 +33,8 @@ plain_coded! {
         Copied = "copied",
         /// Verified only (`verify`): both sides agree.
         Agrees = "agrees",
+        /// Verified only (`verify --repair`): it differed, and now holds what the source has.
+        Repaired = "repaired",
         Failed = "failed",
         Interrupted = "interrupted",
     }
@@ -199,6 +203,8 @@ pub struct TableReport {
     pub not_created: Vec<NotCreated>,
     /// Of a table whose changes are followed.
     pub changes: Option<ChangesReport>,
+    /// The rows that a comparison found to differ.
+    pub differences: Option<DifferencesReport>,
     pub failure: Option<Failure>,
 }
 
@@ -256,13 +262,19 @@ impl RunReport {
         for failure in of_tables.chain(shown.failure.as_mut()) {
             failure.message = failure.message.revealed();
         }
+        for key in shown.tables.iter_mut().filter_map(|table| table.differences.as_mut()).flat_map(|all| &mut all.keys)
+        {
+            key.key = key.key.revealed();
+        }
         shown
     }
 
     /// Whether something of it is hidden.
     pub fn holds_values(&self) -> bool {
         let of_tables = self.tables.iter().filter_map(|table| table.failure.as_ref());
+        let keys = self.tables.iter().filter_map(|table| table.differences.as_ref()).flat_map(|all| &all.keys);
         of_tables.chain(&self.failure).any(|failure| failure.message.holds_values())
+            || keys.into_iter().any(|key| key.key.holds_values())
     }
 
     /// The same for programs, with what is computed from it. Fails only if a field could not be shown as JSON.

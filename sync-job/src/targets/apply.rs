@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
 use super::Staging;
+use crate::config::OnMismatch;
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::human::counted;
@@ -19,10 +20,8 @@ use crate::rows::digest::TableDigest;
 #[derive(Debug)]
 pub struct ChangeSet<'a> {
     pub table: &'a TablePlan,
-    /// What the table holds now, if nobody else writes to it.
-    pub from: &'a TableState,
-    /// What it holds afterwards.
-    pub to: &'a Position,
+    /// Nothing where nothing is remembered of the table, so that only a comparison of all its rows can prove it.
+    pub remembered: Option<Step<'a>>,
     /// Nothing where nothing changed: then only the position moves on.
     pub rows: Option<ChangedRows<'a>>,
     /// A range of all rows, changed or not, to be compared once the changes are applied.
@@ -30,7 +29,23 @@ pub struct ChangeSet<'a> {
     /// How many rows the source has, where it was counted.
     pub rows_at_source: Option<u64>,
     /// What a try was about to commit: nobody may have heard whether it did.
-    pub sent: Mutex<Option<(Applied, TableState)>>,
+    pub sent: Mutex<Option<(Applied, Option<TableState>)>>,
+}
+
+/// From one state that is remembered of a table to the next.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'a> {
+    /// What the table holds now, if nobody else writes to it.
+    pub from: &'a TableState,
+    /// Up to where the changes go.
+    pub to: &'a Position,
+}
+
+impl ChangeSet<'_> {
+    /// What the source has in all, where the whole table is compared.
+    fn whole(&self) -> Option<TableDigest> {
+        self.range.as_ref().filter(|range| range.scope == Scope::Whole).map(|range| range.digest)
+    }
 }
 
 /// What the source holds in a range, in the state in which the changes were read.
@@ -108,27 +123,35 @@ pub(super) trait Transaction: Send {
 /// Applies a change set in a transaction that has begun.
 pub(super) async fn run(mut transaction: impl Transaction, changes: &ChangeSet<'_>) -> Result<Applied> {
     let (table, name) = (changes.table, &changes.table.target);
-    let found = transaction.lock_state(name).await?;
     let sent = changes.sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some((applied, written)) = sent
-        && found.as_ref() == Some(&written)
-    {
-        // The try before was committed after all.
-        transaction.close().await;
-        return Ok(applied);
+    if let Some(Step { from, .. }) = changes.remembered {
+        let found = transaction.lock_state(name).await?;
+        if let Some((applied, Some(written))) = &sent
+            && found.as_ref() == Some(written)
+        {
+            // The try before was committed after all.
+            transaction.close().await;
+            return Ok(*applied);
+        }
+        refuse_moved(name, from, found.as_ref())?;
     }
-    refuse_moved(changes, found.as_ref())?;
     let measured = match &changes.rows {
         Some(rows) => Some(transaction.change(table, rows, changes.range.as_ref()).await?),
         None => None,
     };
     let applied = prove(changes, measured)?;
-    let written = written(changes, &applied);
-    transaction.write_state(name, &written).await?;
+    let written = changes.remembered.map(|step| written(changes, step, &applied));
+    if let Some(written) = &written {
+        transaction.write_state(name, written).await?;
+    }
+    // Where nothing is remembered, a try that was committed after all left this one nothing to do.
+    let applied = sent.filter(|_| written.is_none()).map_or(applied, |(applied, _)| applied);
     *changes.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some((applied, written.clone()));
-    match transaction.commit().await {
-        Err(lost) if retry::is_reply_lost(lost.kind) => transaction.resolve(name, &written, lost).await?,
-        result => {
+    match (transaction.commit().await, &written) {
+        (Err(lost), Some(written)) if retry::is_reply_lost(lost.kind) => {
+            transaction.resolve(name, written, lost).await?;
+        }
+        (result, _) => {
             result?;
             transaction.close().await;
         }
@@ -159,34 +182,45 @@ pub(super) struct Measured {
 /// `Mismatch` where the target does not hold what was read.
 fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Result<Applied> {
     let (Some(rows), Some(measured)) = (&changes.rows, measured) else {
-        return Ok(Applied { inserted: 0, present: 0, deleted: 0, digest: changes.from.digest });
+        let digest = changes.remembered.map(|step| step.from.digest).or(changes.whole()).unwrap_or_default();
+        return Ok(Applied { inserted: 0, present: 0, deleted: 0, digest });
     };
-    let table = &changes.table.target;
-    let mismatch = |what: String| {
-        let error = Error::new(Side::Target, Kind::Mismatch, format!("{table}: {what}"));
-        Err(error.advise(
-            "Nothing was changed: readers see the rows of the last run. The next run copies the table whole. If it happens again, look for another \
-             writer on the target.",
-        ))
-    };
+    let mismatch = |what: String| Err(mismatch(changes, &what));
     if measured.applied != rows.digest {
         let found = verdict::instead(measured.applied, "the source changed", rows.digest);
         return mismatch(format!("once the changes were applied, the table held {found}"));
     }
-    if measured.left > 0 {
+    // Where the target takes two keys for one that the source tells apart, a new row stands under the key of one that is gone.
+    if measured.left > 0 && changes.whole().is_none() {
         return mismatch(format!("{} rows that are gone at the source are still there", measured.left));
     }
     if let (Some(wanted), Some(found)) = (&changes.range, measured.range)
         && wanted.digest != found
     {
         let found = verdict::instead(found, "the source has", wanted.digest);
-        return mismatch(format!("in the range of rows that this run compared, the table holds {found}"));
+        return mismatch(match wanted.scope {
+            Scope::Whole => format!("once all differences were made good, the table held {found}"),
+            Scope::Ranges { .. } => format!("in the range of rows that this run compared, the table holds {found}"),
+        });
     }
-    let rest = changes.from.digest.without(measured.changed).and_then(|rest| rest.without(measured.gone));
-    let Some(mut digest) = rest else {
-        return mismatch("more rows were replaced than the last run left: somebody else writes to it".to_owned());
+    let inserted = measured.applied.rows.saturating_sub(measured.changed.rows);
+    let digest = match (changes.whole(), changes.remembered) {
+        (Some(whole), _) => whole,
+        (None, Some(Step { from, .. })) => {
+            let rest = from.digest.without(measured.changed).and_then(|rest| rest.without(measured.gone));
+            let Some(mut digest) = rest else {
+                return mismatch(
+                    "more rows were replaced than the last run left: somebody else writes to it".to_owned(),
+                );
+            };
+            digest.merge(measured.applied);
+            digest
+        }
+        (None, None) => {
+            let message = format!("{}: rows were changed that nothing proves", changes.table.target);
+            return Err(Error::new(Side::Job, Kind::Internal, message));
+        }
     };
-    digest.merge(measured.applied);
     if let Some(wanted) = changes.rows_at_source
         && wanted != digest.rows
     {
@@ -196,32 +230,48 @@ fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Result<Applied>
             digest.rows
         ));
     }
-    ticket::refuse_shrinking(changes.table, changes.from.digest.rows, digest.rows)?;
-    Ok(Applied {
-        inserted: measured.applied.rows.saturating_sub(measured.changed.rows),
-        present: measured.changed.rows,
-        deleted: measured.gone.rows,
-        digest,
-    })
+    if let Some(Step { from, .. }) = changes.remembered {
+        ticket::refuse_shrinking(changes.table, from.digest.rows, digest.rows)?;
+    }
+    Ok(Applied { inserted, present: measured.changed.rows, deleted: measured.gone.rows, digest })
+}
+
+fn mismatch(changes: &ChangeSet<'_>, what: &str) -> Error {
+    let error = Error::new(Side::Target, Kind::Mismatch, format!("{}: {what}", changes.table.target));
+    let next = match changes.table.on_mismatch {
+        OnMismatch::Full => "The next run copies the table whole.",
+        OnMismatch::Compare => "The next run compares the whole table and writes what differs.",
+        OnMismatch::Fail => {
+            "So will the next run (on_mismatch = \"fail\"), until `sync-job verify --repair` or `sync-job state reset` ends it."
+        }
+    };
+    if changes.remembered.is_none() {
+        return error.advise(
+            "Nothing was changed. Run again; if it happens again, look for another writer or a trigger on the target, or for rows that change at the \
+             source while they are read without a snapshot.",
+        );
+    }
+    error.advise(format!(
+        "Nothing was changed: readers see the rows of the last run. {next} If it happens again, look for another writer on the target."
+    ))
 }
 
 /// What is remembered of the table from now on.
-fn written(changes: &ChangeSet<'_>, applied: &Applied) -> TableState {
+fn written(changes: &ChangeSet<'_>, Step { from, to }: Step<'_>, applied: &Applied) -> TableState {
     TableState {
-        position: changes.to.clone(),
+        position: to.clone(),
         digest: applied.digest,
-        applied: changes.from.applied + u64::from(changes.rows.is_some()),
-        ..changes.from.clone()
+        applied: from.applied + u64::from(changes.rows.is_some()),
+        ..from.clone()
     }
 }
 
 /// An error where somebody else has moved the table on, so that the change set belongs to no state that is there.
-fn refuse_moved(changes: &ChangeSet<'_>, found: Option<&TableState>) -> Result<()> {
-    if found.is_some_and(|found| found == changes.from) {
+fn refuse_moved(table: &TableName, from: &TableState, found: Option<&TableState>) -> Result<()> {
+    if found.is_some_and(|found| found == from) {
         return Ok(());
     }
-    let message =
-        format!("{}: another run has changed the table, or its state, since this run began", changes.table.target);
+    let message = format!("{table}: another run has changed the table, or its state, since this run began");
     Err(Error::new(Side::Target, Kind::Conflict, message))
 }
 
@@ -249,8 +299,7 @@ mod tests {
             prove(
                 &ChangeSet {
                     table: &table,
-                    from: &from,
-                    to: &position,
+                    remembered: Some(Step { from: &from, to: &position }),
                     rows,
                     range: None,
                     rows_at_source: None,

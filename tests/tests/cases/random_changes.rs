@@ -211,7 +211,7 @@ async fn source_and_target_are_what_was_committed(engine: Engine) {
     let lasts = Duration::from_secs(set(SECONDS).unwrap_or(5));
     let seeds = set(SEED).map_or_else(|| FAILED.into_iter().chain([rand::random()]).collect(), |seed| vec![seed]);
     for seed in seeds {
-        for mode in ["change-tracking", "rowversion"] {
+        for mode in ["change-tracking", "rowversion", "compare"] {
             if let Err(error) = a_workload(engine, mode, seed, lasts).await {
                 panic!("{mode}, {SEED}={seed}: {error:#}");
             }

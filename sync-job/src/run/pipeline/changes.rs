@@ -9,9 +9,9 @@ use chrono::Utc;
 
 use super::sink::{ChunkResult, Sink};
 use super::staging::drop_staging;
-use super::table::{Basis, Staged, losses};
-use super::{Context, permit};
-use crate::config::{Deletes, Mode};
+use super::table::{Staged, losses};
+use super::{Context, mend, permit};
+use crate::config::{Deletes, Mode, OnMismatch};
 use crate::model::error::{Error, Kind, Result};
 use crate::model::position::Tracking;
 use crate::model::stage::Stage;
@@ -144,19 +144,23 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
                         Scope::Ranges { ranges, of } => Some([ranges.len(), *of]),
                         Scope::Whole => None,
                     }),
+                    compared: None,
                 });
                 Ok(Followed::Applied)
             }
             Err(error) => {
-                self.forget_if_it_differs(&error).await;
+                if error.kind == Kind::Mismatch {
+                    self.forget().await;
+                    name_what_differs(context, self.table, report).await;
+                }
                 Err((Stage::Swap, error))
             }
         }
     }
 
-    /// Rows that did not add up would not do so next time either: then the whole table is copied.
-    async fn forget_if_it_differs(&self, error: &Error) {
-        if error.kind == Kind::Mismatch
+    /// Rows that did not add up would not do so next time either: then the whole table is copied, or compared.
+    async fn forget(&self) {
+        if self.table.on_mismatch != OnMismatch::Fail
             && let Err(error) = self.context.target.forget(&self.table.target).await
         {
             tracing::warn!(table = %self.table.target, error = error.chain(), "what is remembered of the table could not be forgotten");
@@ -176,8 +180,7 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
         });
         let changes = ChangeSet {
             table: self.table,
-            from: state,
-            to: &read.tracking.now,
+            remembered: Some(crate::targets::Step { from: state, to: &read.tracking.now }),
             rows,
             range: read.range.clone(),
             rows_at_source: read.rows_at_source,
@@ -312,32 +315,22 @@ impl<'a, S: Source, T: Target> Work<'a, S, T> {
     }
 }
 
-/// After a table was copied whole and swapped in: what the next run goes on from. Where it cannot be written down the copy is as good, and
-/// the next one is whole again.
-pub async fn remember<S: Source, T: Target>(
-    context: &Context<S, T>,
+/// How many rows a run names that a proof found to differ.
+const NAMED: usize = 20;
+
+/// For the report of a table whose proof failed. Rows that the source has changed since are no part of it.
+async fn name_what_differs<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
     table: &TablePlan,
-    basis: Basis,
     report: &mut TableReport,
 ) {
-    let Some(tracking) = basis.tracking else {
-        // That comes before whatever else kept the run from following changes. The plan has warned of it.
-        report.changes = Some(ChangesReport::whole(WhyFull::Untracked));
-        return;
+    let compared = tokio::select! {
+        biased;
+        () = context.cancel.cancelled() => return,
+        compared = mend::compare(context, table, NAMED, &mut report.retries) => compared,
     };
-    if let Some(changes) = &mut report.changes {
-        changes.to_version = Some(tracking.now.version);
-    }
-    let state = TableState {
-        position: tracking.now,
-        fingerprint: incremental::fingerprint(table),
-        digest: basis.digest,
-        applied: 0,
-        full_at: Utc::now(),
-    };
-    let what = format!("{}: remembering how far it was copied", table.target);
-    let remember = || context.target.remember(&table.target, &state);
-    if let Err(error) = context.policy.retry(&what, &mut report.retries, remember).await {
-        report.warnings.push(format!("the next run copies the whole table again: {}", error.whole()));
+    match compared {
+        Ok(compared) => report.differences = compared.map(|compared| compared.found.differences),
+        Err(cause) => report.warnings.push(format!("the rows that differ could not be found: {}", cause.whole())),
     }
 }

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::sink::{ChunkResult, Sink};
 use super::{Context, witness};
-use crate::config::{Mode, WitnessPolicy};
+use crate::config::WitnessPolicy;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::position::Tracking;
 use crate::plan::TablePlan;
@@ -221,7 +221,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
     }
 
     async fn begin(&self, reader: &mut S::Reader) -> Result<Option<Tracking>> {
-        if self.table.mode == Mode::Full {
+        if !self.table.mode.follows_changes() {
             return reader.begin().await.map(|()| None);
         }
         reader.begin_tracked(&self.table).await

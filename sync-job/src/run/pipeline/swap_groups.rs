@@ -7,14 +7,16 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 
-use super::Context;
 use super::changes::{self, Followed};
+use super::remember::remember;
 use super::staging::drop_staging;
 use super::table::{Basis, Prepared, Staged, blank_report, prepare};
-use crate::config::Mode;
+use super::{Context, mend};
+use crate::config::{Mode, OnMismatch};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::stage::Stage;
-use crate::plan::TablePlan;
+use crate::plan::why_full::WhyFull;
+use crate::plan::{TablePlan, by_key};
 use crate::report::progress::Step;
 use crate::report::{ChangesReport, Failure, Standing, TableOutcome, TableReport};
 use crate::sources::Source;
@@ -55,9 +57,61 @@ async fn copy_group<S: Source, T: Target>(
     lease: &T::Lease,
 ) -> Vec<TableReport> {
     match *group {
-        [index] if tables[index].mode != Mode::Full => vec![follow_or_copy(context, tables, index, lease).await],
-        _ => copy_whole(context, tables, group, lease).await.into_iter().map(|(report, _)| report).collect(),
+        [index] => match tables[index].mode {
+            Mode::Full => only_reports(copy_whole(context, tables, group, lease).await),
+            Mode::Compare => vec![compare_or_copy(context, tables, index, lease).await],
+            Mode::ChangeTracking | Mode::RowVersion => vec![follow_or_copy(context, tables, index, lease).await],
+        },
+        _ => only_reports(copy_whole(context, tables, group, lease).await),
     }
+}
+
+fn only_reports(done: Vec<(TableReport, Option<Basis>)>) -> Vec<TableReport> {
+    done.into_iter().map(|(report, _)| report).collect()
+}
+
+/// The numbers of staging tables that never become tables: beyond those that do.
+fn stagings<S: Source, T: Target>(context: &Context<S, T>, tables: &[Arc<TablePlan>], index: usize) -> [Staging; 2] {
+    let number = tables.len() + 2 * index;
+    [number, number + 1].map(|number| context.target.staging(&tables[index], number))
+}
+
+/// A table of which all rows are compared, or copied where there is nothing to compare them with.
+async fn compare_or_copy<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    tables: &[Arc<TablePlan>],
+    index: usize,
+    lease: &T::Lease,
+) -> TableReport {
+    let table = &tables[index];
+    if !by_key::can_be_mended(table) {
+        let mut copied = copy_whole(context, tables, &[index], lease).await;
+        let mut report = copied.pop().map_or_else(|| blank_report(table), |(report, _)| report);
+        report.changes = Some(ChangesReport::whole(WhyFull::TargetDiffers));
+        return report;
+    }
+    mend_and_report(context, tables, index, lease).await
+}
+
+/// Writes what differs, and proves all rows.
+async fn mend_and_report<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    tables: &[Arc<TablePlan>],
+    index: usize,
+    lease: &T::Lease,
+) -> TableReport {
+    let table = &tables[index];
+    let mut report = blank_report(table);
+    let started = Instant::now();
+    let stagings = stagings(context, tables, index);
+    match mend::mend(context, table, &stagings, 0, lease, &mut report).await {
+        Ok(mended) => mended.tell(table, &mut report),
+        Err((stage, error)) => fail(&mut report, table, stage, &error),
+    }
+    report.stages.total = started.elapsed().as_secs_f64();
+    let outcome = report.failure.as_ref().map_or("compared".to_owned(), |failure| failure.message.to_string());
+    context.progress.table_done(&report.target, &outcome);
+    report
 }
 
 async fn follow_or_copy<S: Source, T: Target>(
@@ -68,10 +122,13 @@ async fn follow_or_copy<S: Source, T: Target>(
 ) -> TableReport {
     let table = &tables[index];
     let mut report = blank_report(table);
-    // Numbers beyond those of staging tables that become tables.
-    let number = tables.len() + 2 * index;
-    let stagings = [number, number + 1].map(|number| context.target.staging(table, number));
+    let stagings = stagings(context, tables, index);
     let why = match changes::follow(context, table, stagings, lease, &mut report).await {
+        Ok(Followed::Whole(WhyFull::NoState))
+            if table.on_mismatch == OnMismatch::Compare && by_key::can_be_mended(table) =>
+        {
+            return mend_and_report(context, tables, index, lease).await;
+        }
         Ok(Followed::Whole(why)) => why,
         Ok(Followed::Applied) => {
             context.progress.table_done(&report.target, "changes applied");
@@ -88,7 +145,7 @@ async fn follow_or_copy<S: Source, T: Target>(
         whole.retries += report.retries;
         whole.changes = Some(ChangesReport::whole(why));
         if let Some(basis) = basis {
-            changes::remember(context, table, basis, &mut whole).await;
+            remember(context, table, basis, &mut whole).await;
         }
         report = whole;
     }

@@ -43,6 +43,7 @@ pub fn blank_report(table: &TablePlan) -> TableReport {
         losses: Vec::new(),
         not_created: table.not_created.clone(),
         changes: None,
+        differences: None,
         failure: None,
     }
 }

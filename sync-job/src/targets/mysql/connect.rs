@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, DriverError, OptsBuilder, Row, SslOpts};
+use mysql_async::{Conn, DriverError, OptsBuilder, SslOpts};
 use tokio::net::TcpStream;
 
 use super::columns::{Columns, Unexpected};
@@ -119,16 +119,30 @@ fn refused(error: mysql_async::Error, sql: &str) -> Error {
 
 /// The rows of a query.
 pub async fn rows<T: Columns>(connection: &mut Conn, sql: &str) -> Result<Vec<T>> {
+    let mut found = Vec::new();
+    each_row(connection, sql, |row| found.push(row)).await?;
+    Ok(found)
+}
+
+/// Visits the rows of a query as they come: all of them at once would take the driver many times the memory.
+pub async fn each_row<T: Columns>(connection: &mut Conn, sql: &str, mut visit: impl FnMut(T)) -> Result<()> {
     tracing::debug!(sql, "target");
-    let found: Vec<Row> = connection
-        .query(sql)
-        .await
-        .map_err(|error| classify(error, format!("the target did not answer: {}", shorten(sql))))?;
+    let broke = |error| classify(error, format!("the target did not answer: {}", shorten(sql)));
     let unexpected = |Unexpected { column, found }: Unexpected| {
         let message = format!("column {column} of the answer to {:?} is {found}, which it should not be", shorten(sql));
         Error::new(Side::Target, Kind::Statement, message)
     };
-    found.iter().map(|row| T::read(row).map_err(unexpected)).collect()
+    let mut answer = connection.query_iter(sql).await.map_err(broke)?;
+    let mut found = Ok(());
+    while let Some(row) = answer.next().await.map_err(broke)? {
+        match T::read(&row) {
+            Ok(row) if found.is_ok() => visit(row),
+            Ok(_) => {}
+            Err(error) => found = Err(unexpected(error)),
+        }
+    }
+    answer.drop_result().await.map_err(broke)?;
+    found
 }
 
 /// The first row of a query.
