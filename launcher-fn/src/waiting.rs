@@ -9,7 +9,7 @@ use crate::event::Request;
 use crate::report::Reporter;
 
 /// A lack of capacity mostly passes within minutes; whoever expects a run should not hear of its failure much later.
-const PATIENCE: TimeDelta = TimeDelta::hours(2);
+const CAPACITY_WAIT: TimeDelta = TimeDelta::hours(2);
 
 /// Leaves the run to the next sweep and says until when it waits; `None` if it has waited long enough, or cannot be written down.
 pub async fn defer(reporter: &Reporter, request: &Request, reason: &str) -> Option<DateTime<Utc>> {
@@ -24,7 +24,7 @@ pub async fn defer(reporter: &Reporter, request: &Request, reason: &str) -> Opti
             dry_run: request.dry_run,
             ..reporter.blank(job, run_id)
         };
-        let until = head.started + PATIENCE;
+        let until = head.started + CAPACITY_WAIT;
         if Utc::now() >= until {
             return Ok(None);
         }

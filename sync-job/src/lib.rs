@@ -14,7 +14,8 @@ pub mod model;
 pub mod plan;
 pub mod proof;
 pub mod report;
-pub mod rows;
 pub mod run;
 pub mod sources;
 pub mod targets;
+
+pub use stopgap_rows as rows;

@@ -18,11 +18,20 @@ pub mod target;
 pub mod tripwire;
 pub mod wire;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// The directory of this crate.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// For how long a test with random inputs begins anew, where somebody soaks (`cargo xtask soak`).
+pub fn soak() -> Option<Duration> {
+    let minutes = std::env::var("STOPGAP_SOAK_MINUTES").ok()?;
+    Some(Duration::from_secs(60 * minutes.parse::<u64>().ok()?))
 }
 
 /// A binary of this workspace: the one that `variable` names, else the one beside the test binary's directory.

@@ -51,6 +51,7 @@ mod cases {
     mod image;
     mod in_place_updates;
     mod incremental;
+    mod incremental_groups;
     mod index_orders;
     mod interruption;
     mod invisible_sessions;

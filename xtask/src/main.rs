@@ -15,6 +15,7 @@ mod packages;
 mod phases;
 mod programs;
 mod setup;
+mod soak;
 mod terraform;
 mod test;
 mod workspace;
@@ -47,6 +48,8 @@ enum Task {
     BootTest,
     /// Measures a copy of TPC-H tables against the parts that every copy needs; writes docs/benchmarks.md
     Bench(bench::Options),
+    /// Tests with random inputs, for as long as you like; each change passes a short share of them
+    Soak(soak::Options),
     /// Builds dist/: static programs, the launcher's zip, checksums, a bill of materials
     Package(package::Options),
     /// Checks format, lints, the architecture, and what is depended upon
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Task::Ci(options) => ci::run(&options),
         Task::BootTest => boot_test::run(),
         Task::Bench(options) => bench::run(&options),
+        Task::Soak(options) => soak::run(&options),
         Task::Package(options) => package::run(&options),
         Task::Lint => lint::run_all(),
     };

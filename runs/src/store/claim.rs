@@ -12,10 +12,10 @@ use super::{Result, Store, StoreError, head_key, run_key};
 use crate::record::{Head, Launch, Notification, Sent, Speaker};
 
 /// A launcher that claimed and is not heard of for so long has died: it is given less time to run.
-const LAUNCHER_PATIENCE: TimeDelta = TimeDelta::minutes(5);
+const LAUNCHER_CLAIM_AGE: TimeDelta = TimeDelta::minutes(5);
 /// EC2 may take a while to list an instance that it has started ("Eventual consistency in the Amazon EC2 API"), and that comes
 /// after the slowest of the launcher's attempts, each of which claims anew.
-const LAUNCH_PATIENCE: TimeDelta = TimeDelta::minutes(4);
+const LAUNCH_CLAIM_AGE: TimeDelta = TimeDelta::minutes(4);
 /// A claim that others change at this very moment is tried again; every other failure comes back as what the try gave.
 const RETRY: RetryPolicy<StoreError> = RetryPolicy {
     limit: Limit::Retries(4),
@@ -39,7 +39,7 @@ impl Store {
         let name = by.name();
         let own = Notification { state: Sent::Claimed, by: name.to_owned(), at: Utc::now(), detail: None };
         let is_free = |found: &Notification| {
-            let at_it = found.state == Sent::Claimed && found.by == name && is_recent(found.at, LAUNCHER_PATIENCE);
+            let at_it = found.state == Sent::Claimed && found.by == name && is_recent(found.at, LAUNCHER_CLAIM_AGE);
             by == Speaker::Launcher && !found.state.is_final() && !at_it
         };
         self.take(&run_key(job, run_id, "notification.json"), &own, is_free).await
@@ -67,7 +67,7 @@ impl Store {
         ended: Option<&str>,
     ) -> Result<Claim<Launch>> {
         let own = Launch { run_id: run_id.to_owned(), at: Utc::now() };
-        let is_over = |found: &Launch| Some(found.run_id.as_str()) == ended || !is_recent(found.at, LAUNCH_PATIENCE);
+        let is_over = |found: &Launch| Some(found.run_id.as_str()) == ended || !is_recent(found.at, LAUNCH_CLAIM_AGE);
         self.take(&launch_key(job, environment), &own, |found| found.run_id == run_id || is_over(found)).await
     }
 
@@ -129,8 +129,8 @@ impl Store {
     }
 }
 
-fn is_recent(at: DateTime<Utc>, patience: TimeDelta) -> bool {
-    Utc::now() - at < patience
+fn is_recent(at: DateTime<Utc>, age: TimeDelta) -> bool {
+    Utc::now() - at < age
 }
 
 fn launch_key(job: &str, environment: &str) -> String {

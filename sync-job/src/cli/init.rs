@@ -10,7 +10,7 @@ use super::wiring;
 use crate::config::write::{self, Connection};
 use crate::config::{self, Consistency, Intent, SourceConfig, Tls, TlsMode};
 use crate::connect::password::PasswordSource;
-use crate::connect::retry::{self, COMMAND_PATIENCE};
+use crate::connect::retry::{self, COMMAND_OUTAGE};
 use crate::model::stage::Stage;
 use crate::report::Failure;
 use crate::report::exit::ExitStatus;
@@ -52,10 +52,10 @@ pub async fn run(init: &Init) -> anyhow::Result<ExitStatus> {
             application_name: "stopgap/init".to_owned(),
         },
         second * 60,
-        COMMAND_PATIENCE,
+        COMMAND_OUTAGE,
     );
     let look = async || tokio::try_join!(source.facts(), source.catalog());
-    let looked = Box::pin(retry::of_command(0, COMMAND_PATIENCE).retry("init", &mut 0, look)).await;
+    let looked = Box::pin(retry::of_command(0, COMMAND_OUTAGE).retry("init", &mut 0, look)).await;
     let (facts, catalog) = match looked {
         Ok(looked) => looked,
         Err(error) => {

@@ -13,7 +13,7 @@ use crate::connect::retry;
 const SPOT_POLL: Duration = Duration::from_secs(5);
 
 /// How long the metadata service may be away while the machine boots.
-const PATIENCE: Duration = Duration::from_secs(90);
+const METADATA_OUTAGE: Duration = Duration::from_secs(90);
 /// Names the run, as the launcher knows it.
 const RUN_ID: &str = "stopgap:run-id";
 /// "For instances built on the Nitro system" the id of the instance (Amazon EC2 User Guide, "Detect whether a host is an EC2 instance").
@@ -81,7 +81,7 @@ impl Metadata {
     /// The identity of a machine that has one, once it can be read: without it the run would go by another name than the launcher's,
     /// and people would hear of it twice.
     pub async fn identity_in_time(&self) -> anyhow::Result<Identity> {
-        let policy = retry::of_any::<Unread>(PATIENCE, |waiting| {
+        let policy = retry::of_any::<Unread>(METADATA_OUTAGE, |waiting| {
             let error = format!("{:#}", waiting.error.error);
             tracing::warn!(attempt = waiting.retry, error, "{} cannot be read yet", waiting.what);
         });

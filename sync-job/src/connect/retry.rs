@@ -35,10 +35,10 @@ const BACKOFF: Backoff = Backoff { first: Duration::from_millis(200), longest: D
 const OUTAGE_BACKOFF: Backoff =
     Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(15), jitter: 0.5 };
 /// Somebody stands by and waits for what a command says.
-pub const COMMAND_PATIENCE: Duration = Duration::from_secs(15);
+pub const COMMAND_OUTAGE: Duration = Duration::from_secs(15);
 
 /// The server's own session may take a minute to notice that nobody is there.
-const LEAST_PATIENCE: Duration = Duration::from_secs(90);
+const LEAST_OUTAGE: Duration = Duration::from_secs(90);
 /// Longer than the longest wait for a host that does not answer.
 const NO_OUTAGE: Duration = Duration::from_secs(30);
 
@@ -74,7 +74,7 @@ pub fn of_job(retries: u32, away: Duration, cancel: CancellationToken) -> RetryP
 
 /// As [`of_job`], for somebody who stands by.
 pub fn of_command(retries: u32, away: Duration) -> RetryPolicy {
-    RetryPolicy { cancel: None, ..of_job(retries, away.min(COMMAND_PATIENCE), CancellationToken::new()) }
+    RetryPolicy { cancel: None, ..of_job(retries, away.min(COMMAND_OUTAGE), CancellationToken::new()) }
 }
 
 /// More tries until `deadline` of what failed for a passing reason. `away`: how long a server may be.
@@ -92,7 +92,7 @@ pub fn until(deadline: Deadline, away: Duration, say: fn(&Waiting<'_>)) -> Retry
 /// More tries for as long as a server may be `away`, whatever failed: it must be done, or found out, if it can be.
 pub fn of_any<E>(away: Duration, say: fn(&stopgap_retry::Waiting<'_, E>)) -> stopgap_retry::RetryPolicy<E> {
     stopgap_retry::RetryPolicy {
-        limit: Limit::Until(Deadline::after(away.max(LEAST_PATIENCE))),
+        limit: Limit::Until(Deadline::after(away.max(LEAST_OUTAGE))),
         backoff: BACKOFF,
         outage: None,
         prospect: |_| Prospect::Open,

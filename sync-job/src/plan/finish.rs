@@ -145,14 +145,17 @@ fn refuse_drift(config: &JobConfig, table: &TablePlan, state: &TargetState) -> O
     }
     let invisible = state.invisible_sessions.as_ref().filter(|_| table.swap.reason == SwapReason::InvisibleSessions);
     let remedy = invisible.map_or_else(
-        || "Change the table by hand, or remove what it is kept for, and run again.".to_owned(),
+        || "Change the table by hand, or remove what keeps it from being replaced, and run again.".to_owned(),
         |invisible| format!("{} Or change the table by hand, and run again.", invisible.remedy),
     );
     (table.swap.method == SwapMethod::InPlace).then(|| {
         Finding::new(
             FindingId::DriftInPlace,
             Severity::Refusal,
-            format!("the columns differ ({changes}), but the table must be kept: {}", table.swap.reason),
+            format!(
+                "the columns differ ({changes}), but the table can only be updated in place: {}",
+                table.swap.reason
+            ),
             remedy,
         )
     })

@@ -3,7 +3,7 @@
 use super::{ColumnPlan, Finding, FindingId, Severity, TablePlan};
 use crate::config::{Consistency, Deletes, Mode};
 use crate::model::logical::LogicalType;
-use crate::model::schema::{IndexKind, SourceColumn, SourceKind, SourceTable};
+use crate::model::schema::{IndexKind, SourceColumn, SourceKind, SourceTable, TableName};
 use crate::rows::digest::hash_bytes;
 
 /// Counts up with each change of what a fingerprint, or a stored digest, is made of.
@@ -106,12 +106,26 @@ fn of_kept_rows(table: &TablePlan) -> Vec<Problem> {
     problems
 }
 
-/// Once foreign keys have joined tables to groups.
+/// Once foreign keys have joined tables to groups: the tables of one are of one moment of the source, and so they all follow their changes, or none
+/// does.
 pub fn refuse_groups(tables: &mut [TablePlan]) {
+    let whole: Vec<(Option<String>, TableName)> = tables
+        .iter()
+        .filter(|table| !table.mode.follows_changes() && table.group.is_some())
+        .map(|table| (table.group.clone(), table.source.clone()))
+        .collect();
     for table in tables.iter_mut().filter(|table| table.mode != Mode::Full) {
-        let Some(group) = &table.group else { continue };
-        let problem = format!("the table is of the swap group {group}, whose tables are swapped together");
-        let remedy = "Take the table out of the group, and set foreign_keys = \"skip\" for it, or set mode = \"full\".";
+        if let (Mode::Compare, Some(group)) = (table.mode, &table.group) {
+            let problem = format!("the table is of the swap group {group}, and each comparison is of a moment of its own");
+            let remedy = "Take the table out of the group, and set foreign_keys = \"skip\" for it, or choose another mode.";
+            let refusal = refusal(table, &problem, remedy);
+            table.findings.push(refusal);
+            continue;
+        }
+        let Some((Some(group), other)) = whole.iter().find(|(group, _)| *group == table.group) else { continue };
+        let problem = format!("{other}, which is of the same swap group ({group}), is read whole in each run");
+        let remedy = "Follow the changes of all tables of the group, or of none; or take the table out of the group, and set foreign_keys = \"skip\" \
+                      for it.";
         let refusal = refusal(table, &problem, remedy);
         table.findings.push(refusal);
     }

@@ -55,12 +55,12 @@ impl std::fmt::Display for SwapReason {
         match self {
             SwapReason::New => f.write_str("the table is new"),
             SwapReason::NoDependents => f.write_str("nothing depends on the old table"),
-            SwapReason::Dependents(dependents) => write!(f, "kept because of {}", dependent::list(dependents)),
+            SwapReason::Dependents(dependents) => write!(f, "because of {}", dependent::list(dependents)),
             SwapReason::NotOwned => f.write_str("the target's user does not own the table"),
-            SwapReason::JobFile => f.write_str("kept because the job file has swap = \"in-place\""),
-            SwapReason::InvisibleSessions => f.write_str("kept because readers with older snapshots cannot be seen"),
+            SwapReason::JobFile => f.write_str("the job file has swap = \"in-place\""),
+            SwapReason::InvisibleSessions => f.write_str("readers with older snapshots cannot be seen"),
             SwapReason::Group(other) => {
-                write!(f, "kept because it changes together with {other}, which must be kept")
+                write!(f, "it changes together with {other}, which is updated in place")
             }
         }
     }

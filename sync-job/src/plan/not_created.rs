@@ -172,8 +172,8 @@ impl std::fmt::Display for Why {
             Why::LeadsNoKey => f.write_str("AUTO_INCREMENT must lead the primary key and count upwards"),
             Why::Internal => f.write_str("the source's server keeps it to itself and lets nobody read it"),
             Why::NotAtSource => f.write_str("it goes away with the old table, since the source has none like it"),
-            Why::UpdatedInPlace => f.write_str("the table is kept as it is, without"),
-            Why::ReferencedInPlace(table) => write!(f, "{table} is kept as it is, without a key for it"),
+            Why::UpdatedInPlace => f.write_str("the table is updated in place as it is, without"),
+            Why::ReferencedInPlace(table) => write!(f, "{table} is updated in place as it is, without a key for it"),
             Why::Widened { from, to, most } => {
                 write!(f, "{from} becomes {to}, since a row takes {most} bytes; no value is changed")
             }

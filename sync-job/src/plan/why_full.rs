@@ -24,6 +24,8 @@ plain_coded! {
         OtherHistory = "other_history",
         /// The source has forgotten changes that were not copied: the retention period has passed.
         Forgotten = "forgotten",
+        /// Another table of its group is copied whole.
+        Group = "group",
     }
 }
 
@@ -42,6 +44,7 @@ impl std::fmt::Display for WhyFull {
             WhyFull::Forgotten => {
                 "the source no longer has all changes since the last run: CHANGE_RETENTION has passed"
             }
+            WhyFull::Group => "another table of its group is copied whole, and all of them belong to one moment",
         })
     }
 }

@@ -118,13 +118,13 @@ pub trait Reader: Send + 'static {
     /// The units that the table is read in; [`TablePlan::chunks`] says how many are aimed at.
     fn units(&mut self, table: &TablePlan) -> impl Future<Output = Result<Vec<Self::Unit>>> + Send;
 
-    /// As [`Reader::begin`], and how far the table's changes are known in the state that the transaction sees. Nothing where they are not
+    /// As [`Reader::begin`], and how far each table's changes are known in the state that the transaction sees. Nothing where they are not
     /// tracked, or not shown to this login.
-    fn begin_tracked(&mut self, table: &TablePlan) -> impl Future<Output = Result<Option<Tracking>>> + Send {
-        let _ = table;
+    fn begin_tracked(&mut self, tables: &[&TablePlan]) -> impl Future<Output = Result<Vec<Option<Tracking>>>> + Send {
+        let unknown = tables.iter().map(|_| None).collect();
         async {
             self.begin().await?;
-            Ok(None)
+            Ok(unknown)
         }
     }
 

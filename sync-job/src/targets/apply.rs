@@ -95,18 +95,47 @@ pub struct Applied {
     pub digest: TableDigest,
 }
 
-/// A transaction that applies changes, over a connection of its own. Dropping it rolls back.
+/// Whether rows are deleted before others that may refer to them, or after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    First,
+    Last,
+}
+
+/// A transaction that applies changes, over a connection of its own. Dropping it rolls back. Nothing in it commits implicitly.
 pub(super) trait Transaction: Send {
     /// What is remembered now; nobody else can change it before the transaction ends.
     fn lock_state(&mut self, table: &TableName) -> impl Future<Output = Result<Option<TableState>>> + Send;
 
-    /// Changes the rows, and measures before and after. Nothing in it commits implicitly.
-    fn change(
+    /// Locks the tables against other writers and returns their places in an order in which no child of a foreign key comes before its parent,
+    /// as far as there is one.
+    fn begin_changes(&mut self, tables: &[&TablePlan]) -> impl Future<Output = Result<Vec<usize>>> + Send;
+
+    /// What the table holds under the keys of changed rows, and of rows that are gone.
+    fn before(
+        &mut self,
+        table: &TablePlan,
+        rows: &ChangedRows<'_>,
+    ) -> impl Future<Output = Result<[TableDigest; 2]>> + Send;
+
+    /// Deletes the rows that are gone. `false`: other rows still refer to them, and nothing was deleted.
+    fn delete_gone(
+        &mut self,
+        table: &TablePlan,
+        rows: &ChangedRows<'_>,
+        attempt: Attempt,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Updates and inserts the rows that differ.
+    fn merge(&mut self, table: &TablePlan, rows: &ChangedRows<'_>) -> impl Future<Output = Result<()>> + Send;
+
+    /// What the table holds now under the same keys, and in a range.
+    fn after(
         &mut self,
         table: &TablePlan,
         rows: &ChangedRows<'_>,
         range: Option<&ProvenRange>,
-    ) -> impl Future<Output = Result<Measured>> + Send;
+    ) -> impl Future<Output = Result<After>> + Send;
 
     fn write_state(&mut self, table: &TableName, state: &TableState) -> impl Future<Output = Result<()>> + Send;
 
@@ -120,58 +149,131 @@ pub(super) trait Transaction: Send {
     fn resolve(self, table: &TableName, written: &TableState, lost: Error) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Applies a change set in a transaction that has begun.
-pub(super) async fn run(mut transaction: impl Transaction, changes: &ChangeSet<'_>) -> Result<Applied> {
-    let (table, name) = (changes.table, &changes.table.target);
-    let sent = changes.sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    if let Some(Step { from, .. }) = changes.remembered {
-        let found = transaction.lock_state(name).await?;
-        if let Some((applied, Some(written))) = &sent
-            && found.as_ref() == Some(written)
-        {
-            // The try before was committed after all.
-            transaction.close().await;
-            return Ok(*applied);
-        }
-        refuse_moved(name, from, found.as_ref())?;
+/// Applies change sets in a transaction that has begun.
+pub(super) async fn run(mut transaction: impl Transaction, sets: &[ChangeSet<'_>]) -> Result<Vec<Applied>> {
+    if let Some(applied) = lock_states(&mut transaction, sets).await? {
+        transaction.close().await;
+        return Ok(applied);
     }
-    let measured = match &changes.rows {
-        Some(rows) => Some(transaction.change(table, rows, changes.range.as_ref()).await?),
-        None => None,
-    };
-    let applied = prove(changes, measured)?;
-    let written = changes.remembered.map(|step| written(changes, step, &applied));
-    if let Some(written) = &written {
-        transaction.write_state(name, written).await?;
-    }
-    // Where nothing is remembered, a try that was committed after all left this one nothing to do.
-    let applied = sent.filter(|_| written.is_none()).map_or(applied, |(applied, _)| applied);
-    *changes.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some((applied, written.clone()));
-    match (transaction.commit().await, &written) {
-        (Err(lost), Some(written)) if retry::is_reply_lost(lost.kind) => {
-            transaction.resolve(name, written, lost).await?;
+    let measured = change(&mut transaction, sets).await?;
+    let mut done = Vec::new();
+    for (set, measured) in sets.iter().zip(measured) {
+        let applied = prove(set, measured)?;
+        let state = set.remembered.map(|step| written(set, step, &applied));
+        if let Some(state) = &state {
+            transaction.write_state(&set.table.target, state).await?;
         }
-        (result, _) => {
+        done.push((applied, state));
+    }
+    for (set, done) in sets.iter().zip(&done) {
+        *set.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(done.clone());
+    }
+    match transaction.commit().await {
+        Err(lost) if retry::is_reply_lost(lost.kind) => {
+            let states = sets.iter().zip(&done).filter_map(|(set, (_, state))| Some((set, state.as_ref()?)));
+            let states: Vec<(&ChangeSet<'_>, &TableState)> = states.collect();
+            let has_moved = |set: &ChangeSet<'_>, state| set.remembered.is_some_and(|step| state != step.from);
+            // They are committed together: the state of any that moved on tells of all. Where nothing is remembered the same rows may be applied
+            // again, and are not written if they are there.
+            let moved = states.iter().find(|(set, state)| has_moved(set, *state)).or_else(|| states.first());
+            let Some((set, state)) = moved else { return Err(lost) };
+            transaction.resolve(&set.table.target, state, lost).await?;
+        }
+        result => {
             result?;
             transaction.close().await;
         }
     }
-    Ok(applied)
+    Ok(done.into_iter().map(|(applied, _)| applied).collect())
+}
+
+/// What was done, if the try before was committed after all. An error where others have moved a table on.
+async fn lock_states(transaction: &mut impl Transaction, sets: &[ChangeSet<'_>]) -> Result<Option<Vec<Applied>>> {
+    let mut committed = Vec::new();
+    let mut conflict = Ok(());
+    for (set, step) in sets.iter().filter_map(|set| Some((set, set.remembered?))) {
+        let found = transaction.lock_state(&set.table.target).await?;
+        let sent = set.sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sent = sent.filter(|(_, written)| written.is_some() && found.as_ref() == written.as_ref());
+        committed.extend(sent.map(|(applied, _)| applied));
+        conflict = conflict.and_then(|()| refuse_moved(&set.table.target, step.from, found.as_ref()));
+    }
+    if !sets.is_empty() && committed.len() == sets.len() {
+        return Ok(Some(committed));
+    }
+    conflict.map(|()| None)
+}
+
+/// Changes the rows of all tables. Foreign keys between them are checked as rows go and come: so rows that are gone leave children first, and
+/// new ones come parents first; what a row holds that is yet to change leaves at the end.
+async fn change(transaction: &mut impl Transaction, sets: &[ChangeSet<'_>]) -> Result<Vec<Option<Measured>>> {
+    let changed: Vec<(usize, &ChangeSet<'_>, &ChangedRows<'_>)> =
+        sets.iter().enumerate().filter_map(|(at, set)| Some((at, set, set.rows.as_ref()?))).collect();
+    let mut measured: Vec<Option<Measured>> = sets.iter().map(|_| None).collect();
+    if changed.is_empty() {
+        return Ok(measured);
+    }
+    let tables: Vec<&TablePlan> = changed.iter().map(|(_, set, _)| set.table).collect();
+    let order = transaction.begin_changes(&tables).await?;
+    let mut before = Vec::new();
+    for (_, set, rows) in &changed {
+        before.push(transaction.before(set.table, rows).await?);
+    }
+    let in_order = || order.iter().filter_map(|place| changed.get(*place));
+    let mut held_back = Vec::new();
+    for (_, set, rows) in in_order().rev() {
+        if !transaction.delete_gone(set.table, rows, Attempt::First).await? {
+            held_back.push((set.table, rows));
+        }
+    }
+    for (_, set, rows) in in_order() {
+        transaction.merge(set.table, rows).await?;
+    }
+    for (table, rows) in held_back {
+        transaction.delete_gone(table, rows, Attempt::Last).await?;
+    }
+    for ((at, set, rows), [old, gone]) in changed.iter().zip(before) {
+        let After { applied, left, range } = transaction.after(set.table, rows, set.range.as_ref()).await?;
+        measured[*at] = Some(Measured { changed: old, gone, applied, left, range });
+    }
+    Ok(measured)
+}
+
+/// An order in which no child comes before its parent, as far as there is one. `keys`: child and parent, each by its place.
+pub(super) fn parents_first(count: usize, keys: &[(usize, usize)]) -> Vec<usize> {
+    let mut order: Vec<usize> = Vec::new();
+    while order.len() < count {
+        let waiting = || (0..count).filter(|number| !order.contains(number));
+        let is_free = |number: &usize| keys.iter().all(|(child, parent)| child != number || order.contains(parent));
+        // In a circle any table is as good as another.
+        let Some(next) = waiting().find(is_free).or_else(|| waiting().next()) else { break };
+        order.push(next);
+    }
+    order
+}
+
+/// Of a table once its rows were changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct After {
+    /// Under the keys of changed rows.
+    pub applied: TableDigest,
+    /// The number of rows under the keys of rows that are gone.
+    pub left: u64,
+    /// In the range that is compared.
+    pub range: Option<TableDigest>,
 }
 
 /// What the target's table held, and holds, under the keys of a change set, all of it in the transaction that applies it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Measured {
+struct Measured {
     /// Before, under the keys of changed rows.
-    pub changed: TableDigest,
+    changed: TableDigest,
     /// Before, under the keys of rows that are gone.
-    pub gone: TableDigest,
-    /// Afterwards, under the keys of changed rows.
-    pub applied: TableDigest,
-    /// Afterwards, the number of rows under the keys of rows that are gone.
-    pub left: u64,
-    /// Afterwards, in the range that is compared.
-    pub range: Option<TableDigest>,
+    gone: TableDigest,
+    /// Afterwards, as in [`After`].
+    applied: TableDigest,
+    left: u64,
+    range: Option<TableDigest>,
 }
 
 /// The proof of the applied rows, and the running digest: what it was, without the rows that were replaced, and with those that are
@@ -280,6 +382,14 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
+
+    #[test]
+    fn parents_come_before_their_children() {
+        assert_eq!(parents_first(3, &[]), [0, 1, 2]);
+        assert_eq!(parents_first(3, &[(0, 1), (1, 2)]), [2, 1, 0]);
+        assert_eq!(parents_first(3, &[(1, 2), (0, 2)]), [2, 0, 1]);
+        assert_eq!(parents_first(3, &[(0, 1), (1, 0), (2, 0)]), [0, 1, 2], "a circle");
+    }
 
     #[test]
     fn the_running_digest_is_what_was_there_less_what_went_and_what_came() {

@@ -198,9 +198,9 @@ pub trait Target: Send + Sync + 'static {
         staging: &Staging,
     ) -> impl Future<Output = Result<u64>> + Send;
 
-    /// Changes the rows of a table, and what is remembered of it, in one transaction that proves both. Where the reply to its COMMIT is lost
-    /// it finds out what became of it.
-    fn apply(&self, changes: &ChangeSet<'_>) -> impl Future<Output = Result<Applied>> + Send;
+    /// Changes the rows of tables, and what is remembered of them, in one transaction that proves all of it. Where the reply to its COMMIT is
+    /// lost it finds out what became of it. What each change set came to, in their order.
+    fn apply(&self, changes: &[ChangeSet<'_>]) -> impl Future<Output = Result<Vec<Applied>>> + Send;
 }
 
 /// Holds off other runs of the job until it is released or its connection ends.

@@ -60,7 +60,7 @@ pub fn fall_back(items: &[SwapItem<'_>], methods: &mut [SwapMethod], holder: &st
             let message = format!("{} changes its columns and cannot be swapped under {holder}", item.table.target);
             return Err(Error::new(Side::Target, Kind::LockTimeout, message));
         }
-        tracing::warn!(table = %item.table.target, holder, "the table is kept and its rows are replaced");
+        tracing::warn!(table = %item.table.target, holder, "the table is updated in place");
         *method = SwapMethod::InPlace;
     }
     Ok(())

@@ -1,11 +1,12 @@
 //! The SQL Server simulator as a process of its own.
 
 use crate::{ScratchDir, guard::Guarded};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{ChildStdin, ChildStdout, Command, Stdio},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -17,6 +18,9 @@ pub const PASSWORD: &str = "Stopgap-Simulator-1";
 const PASSWORD_VARIABLE: &str = "STOPGAP_SIMULATOR_PASSWORD";
 /// What precedes the address in the one line that the simulator prints when it takes connections.
 const READY: &str = "ready ";
+
+/// What answers a script that ran.
+const DONE: &str = "done";
 
 /// What may be asked of a simulator.
 #[derive(Debug, Default)]
@@ -36,6 +40,8 @@ pub struct Options {
 pub struct Simulator {
     process: Guarded,
     port: u16,
+    /// Scripts go in, answers come out.
+    pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
     /// Its databases; goes after the process.
     _directory: ScratchDir,
 }
@@ -47,10 +53,10 @@ impl Simulator {
         let directory = ScratchDir::new("simulator")?;
         let mut command = Command::new(program);
         command
-            .args(["--port", "0", "--user", USER, "--password-env", PASSWORD_VARIABLE])
+            .args(["--port", "0", "--user", USER, "--password-env", PASSWORD_VARIABLE, "--scripts-from-input"])
             .env(PASSWORD_VARIABLE, PASSWORD)
             .env("TMPDIR", directory.path())
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         if let Some((certificate, key)) = &options.tls {
             command.arg("--certificate").arg(certificate).arg("--key").arg(key);
@@ -65,6 +71,7 @@ impl Simulator {
             command.args(["--server-version", year]);
         }
         let mut process = Guarded::spawn(&mut command, "TERM")?;
+        let input = process.child_mut().stdin.take().context("the simulator has no standard input")?;
         let output = process.child_mut().stdout.take().context("the simulator has no standard output")?;
         let mut output = BufReader::new(output);
         let mut line = String::new();
@@ -75,9 +82,18 @@ impl Simulator {
         };
         let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
         let port = port.with_context(|| format!("the simulator gave no port: {address}"))?;
-        // A full pipe would stop it, should it ever print more.
-        std::thread::spawn(move || output.read_to_end(&mut Vec::new()));
-        Ok(Self { process, port, _directory: directory })
+        Ok(Self { process, port, pipes: Mutex::new((input, output)), _directory: directory })
+    }
+
+    /// Runs a T-SQL file in a database, as another client of the server would, and waits for its end.
+    pub fn run_script(&self, database: &str, script: &Path) -> Result<()> {
+        let mut pipes = self.pipes.lock().unwrap_or_else(PoisonError::into_inner);
+        let (input, output) = &mut *pipes;
+        writeln!(input, "{database}={}", script.display()).context("writing to the simulator")?;
+        let mut answer = String::new();
+        output.read_line(&mut answer).context("reading from the simulator")?;
+        ensure!(answer.trim() == DONE, "{}: {}", script.display(), answer.trim());
+        Ok(())
     }
 
     pub fn host(&self) -> &'static str {

@@ -1,7 +1,7 @@
 //! The simulator as a program.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -39,6 +39,9 @@ struct Arguments {
     /// A T-SQL file to run before connections are taken; its database is made if it is missing.
     #[arg(long = "script", value_name = "DATABASE=FILE")]
     scripts: Vec<String>,
+    /// Run more while it serves: read lines DATABASE=FILE from standard input and answer each with a line, `done` or what failed.
+    #[arg(long)]
+    scripts_from_input: bool,
     /// Serve the TPC-H tables at this scale.
     #[arg(long, value_name = "SCALE")]
     tpch: Option<f64>,
@@ -73,10 +76,30 @@ fn main() -> anyhow::Result<()> {
         (Some(certificate), Some(key)) => tls::from_files(certificate, key)?,
         _ => tls::self_signed()?,
     };
-    let server = Server::bind(arguments.port, instance, tls, arguments.encryption)?;
+    if arguments.tpch.is_some() {
+        databases.insert(arguments.tpch_database);
+    }
+    let server = Server::bind(arguments.port, Arc::clone(&instance), tls, arguments.encryption)?;
     println!("ready {}", server.address()?);
     std::io::stdout().flush()?;
+    if arguments.scripts_from_input {
+        std::thread::spawn(move || scripts_from_input(&instance, databases));
+    }
     server.run()
+}
+
+/// Ends when nobody writes to it, or reads its answers, any more.
+fn scripts_from_input(instance: &Arc<Instance>, mut databases: BTreeSet<String>) {
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        let answer = match run_script(instance, &line, &mut databases) {
+            Ok(()) => "done".to_owned(),
+            Err(error) => format!("{error:#}").replace('\n', " "),
+        };
+        let mut output = std::io::stdout().lock();
+        if writeln!(output, "{answer}").and_then(|()| output.flush()).is_err() {
+            return;
+        }
+    }
 }
 
 fn version(year: &str) -> Result<Version, String> {
@@ -86,7 +109,7 @@ fn version(year: &str) -> Result<Version, String> {
 
 fn run_script(instance: &Arc<Instance>, argument: &str, databases: &mut BTreeSet<String>) -> anyhow::Result<()> {
     let Some((database, path)) = argument.split_once('=') else {
-        bail!("--script {argument:?}: write DATABASE=FILE");
+        bail!("the script {argument:?}: write DATABASE=FILE");
     };
     let text = std::fs::read_to_string(path).with_context(|| format!("the script {path} cannot be read"))?;
     if databases.insert(database.to_owned()) {

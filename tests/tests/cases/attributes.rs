@@ -231,10 +231,10 @@ async fn what_cannot_be_preserved_keeps_the_table() {
     ] {
         let oid = fixture.target.value("SELECT 'items'::regclass::oid").unwrap();
         fixture.target.run(set).unwrap_or_else(|error| panic!("{set}: {error:#}"));
-        assert_eq!(fixture.reason(), format!("kept because of {reason}"), "{set}");
+        assert_eq!(fixture.reason(), format!("because of {reason}"), "{set}");
         assert_eq!(fixture.run().await, "replace", "{set}");
         assert_eq!(fixture.target.value("SELECT 'items'::regclass::oid").unwrap(), oid, "{set}");
-        assert_eq!(fixture.reason(), format!("kept because of {reason}"), "{set}: it vanished");
+        assert_eq!(fixture.reason(), format!("because of {reason}"), "{set}: it vanished");
         fixture.target.run(remove).unwrap_or_else(|error| panic!("{set}: it vanished: {error:#}"));
         assert_eq!(fixture.run().await, "rename", "after {remove}: {}", fixture.reason());
     }
@@ -261,7 +261,7 @@ async fn a_tablespace_of_the_logins_choice_is_not_the_tables() {
     assert_eq!(fixture.run().await, "rename");
     assert_eq!(fixture.target.rows(spaces).unwrap(), ["ix_items|fast"]);
     fixture.target.run("ALTER INDEX ix_items SET TABLESPACE slow").unwrap();
-    assert_eq!(fixture.reason(), "kept because of the tablespace of index ix_items");
+    assert_eq!(fixture.reason(), "because of the tablespace of index ix_items");
     assert_eq!(fixture.run().await, "replace");
     assert_eq!(fixture.target.rows(spaces).unwrap(), ["ix_items|slow"]);
 }
@@ -276,7 +276,7 @@ async fn a_tablespace_that_is_not_for_this_login_keeps_the_table() {
     let name = login.name.clone();
     fixture.target.run(&format!("ALTER TABLE items SET TABLESPACE slow; ALTER TABLE items OWNER TO {name}")).unwrap();
     fixture.job = login.of(fixture.job);
-    assert_eq!(fixture.reason(), "kept because of tablespace slow, in which this login may make no table");
+    assert_eq!(fixture.reason(), "because of tablespace slow, in which this login may make no table");
     assert_eq!(fixture.run().await, "replace");
     fixture.target.run(&format!("GRANT CREATE ON TABLESPACE slow TO {name}")).unwrap();
     assert_eq!(fixture.run().await, "rename");

@@ -1,6 +1,8 @@
 //! The proof is worth what it finds: over random tables of random types, a copy is verified, and after any one change at the
 //! target it is not.
 
+use std::time::Instant;
+
 use rand::{RngExt as _, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use stopgap_tests::{
     job::Job,
@@ -234,8 +236,19 @@ fn verified(report: &serde_json::Value, name: &str) -> bool {
 }
 
 async fn a_copy_is_verified_exactly_while_it_is_equal(engine: Engine) {
-    let seed = std::env::var("STOPGAP_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
-    println!("STOPGAP_SEED={seed}");
+    let began = Instant::now();
+    let mut seed = std::env::var("STOPGAP_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
+    loop {
+        println!("STOPGAP_SEED={seed}");
+        a_random_copy_is_verified_exactly_while_it_is_equal(engine, seed).await;
+        if stopgap_tests::soak().is_none_or(|limit| began.elapsed() >= limit) {
+            return;
+        }
+        seed = rand::random();
+    }
+}
+
+async fn a_random_copy_is_verified_exactly_while_it_is_equal(engine: Engine, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let source = TestSource::new().await.unwrap();
     let target = TestTarget::on(engine).unwrap();

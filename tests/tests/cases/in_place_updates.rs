@@ -302,7 +302,7 @@ async fn indexes_and_keys_that_somebody_added_keep_the_table() {
         target.run(add).unwrap();
         let plan = job.command("plan", &[]).unwrap().expect_code(0).unwrap();
         assert!(
-            plan.stdout.replace("\n         ", " ").contains(&format!("kept because of {words}")),
+            plan.stdout.replace("\n         ", " ").contains(&format!("because of {words}")),
             "{add}: {}",
             plan.stdout
         );
@@ -357,7 +357,7 @@ async fn the_plan_says_what_a_kept_table_lacks() {
     assert_eq!(not_created(&plan, at("counted")), ["identity of id: only integers count up, and it is numeric(18,0)"]);
     let lacking: Vec<&str> = not_created(&plan, at("items"))
         .into_iter()
-        .filter_map(|line| line.split_once(": the table is kept"))
+        .filter_map(|line| line.split_once(": the table is updated in place"))
         .map(|(what, _)| what)
         .collect();
     assert_eq!(lacking, ["primary key pk_items", "index ix_size", "foreign key fk_kind", "identity of id"]);

@@ -48,7 +48,7 @@ async fn a_login_that_sees_no_other_sessions_keeps_the_tables() {
 
     let grant = format!("GRANT pg_read_all_stats TO \"{}\";", login.name);
     let planned = plan(&job);
-    assert_eq!(planned["tables"][0]["swap"]["reason"], "kept because readers with older snapshots cannot be seen");
+    assert_eq!(planned["tables"][0]["swap"]["reason"], "readers with older snapshots cannot be seen");
     let (message, remedy) = finding(&planned, "readers-not-seen").unwrap();
     assert!(message.contains("may not see the transactions of others"), "{message}");
     assert_eq!(remedy, grant);

@@ -59,7 +59,7 @@ async fn readers_of_a_slot_hear_of_the_table_by_its_own_name() {
         source.run(change).await.unwrap();
         let plan = plan(&job);
         let reason = &plan["tables"][0]["swap"]["reason"];
-        assert_eq!(reason, "kept because of logical replication slot feed (test_decoding)", "{plan}");
+        assert_eq!(reason, "because of logical replication slot feed (test_decoding)", "{plan}");
         let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
         assert_eq!(report["tables"][0]["swap"], "replace");
         assert_eq!(read(&target, "feed"), expected, "{change}");

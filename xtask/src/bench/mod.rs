@@ -3,6 +3,7 @@
 //! The parts alone are measured in the same run, on the same machine and rows: reading and discarding; the target's own bulk
 //! load of the same rows from a file; building the primary keys. Then the whole `sync-job run`, verify included.
 
+mod incremental;
 mod process;
 mod result;
 mod target;
@@ -15,7 +16,11 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use process::{Cost, Server, measure};
 use result::{Run, Stages};
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 use stopgap_servers::simulator::{self, Simulator};
 use target::Target;
 
@@ -41,6 +46,9 @@ pub struct Options {
     /// Encrypt both connections of the job and the one that only reads
     #[arg(long)]
     tls: bool,
+    /// Measure following changes against copying everything
+    #[arg(long, conflicts_with = "tls")]
+    incremental: bool,
     /// Print the result and leave docs/benchmarks.md as it is
     #[arg(long)]
     no_save: bool,
@@ -77,10 +85,14 @@ pub fn run(options: &Options) -> Result<()> {
             reader: reader.clone(),
             tls: options.tls,
         };
-        let text = bench.run(engine, options)?;
+        let (name, text) = if options.incremental {
+            (format!("changes into {}", engine.name()), incremental::run(&bench, engine, options)?)
+        } else {
+            (engine.name().to_owned(), bench.run(engine, options)?)
+        };
         println!("\n{text}");
         if !options.no_save {
-            result::save(engine, &text)?;
+            result::save(&name, &text)?;
             println!("Kept in docs/benchmarks.md");
         }
     }
@@ -148,9 +160,16 @@ impl Bench {
         rows.trim().parse().with_context(|| format!("the reader answered {rows:?}"))
     }
 
-    fn whole_run(&self, tables: &[&str], report: &std::path::Path, cost: &mut process::Cost) -> Result<()> {
+    fn whole_run(&self, tables: &[&str], report: &Path, cost: &mut process::Cost) -> Result<()> {
+        let include: Vec<String> = tables.iter().map(|table| format!("\"dbo.{table}\"")).collect();
+        let tables = format!("[tables]\ninclude = [{}]\nindexes = \"primary-key\"\n", include.join(", "));
+        self.job(&self.job_file(SOURCE_DATABASE, "none", &tables), report, cost)
+    }
+
+    /// Runs the job to its successful end.
+    fn job(&self, job_file: &str, report: &Path, cost: &mut process::Cost) -> Result<()> {
         let config = workspace::tools().join("bench/bench.toml");
-        workspace::write(&config, &self.job_file(tables))?;
+        workspace::write(&config, job_file)?;
         let mut command = Command::new(&self.sync_job);
         command
             .args(["run", "--quiet", "--config"])
@@ -163,19 +182,17 @@ impl Bench {
         process::run(&mut command, cost)
     }
 
-    fn job_file(&self, tables: &[&str]) -> String {
+    /// `tables`: the sections about them.
+    fn job_file(&self, database: &str, consistency: &str, tables: &str) -> String {
         let tls = if self.tls { "require" } else { "disable" };
-        let include: Vec<String> = tables.iter().map(|table| format!("\"dbo.{table}\"")).collect();
         format!(
             "[job]\nname = \"bench\"\n\n\
-             [source]\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"{SOURCE_DATABASE}\"\nuser = \"{}\"\n\
-             password_env = \"{SOURCE_PASSWORD}\"\ntls = \"{tls}\"\nconsistency = \"none\"\n\n\
-             {}password_env = \"{TARGET_PASSWORD}\"\n\n\
-             [tables]\ninclude = [{}]\nindexes = \"primary-key\"\n",
+             [source]\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"{database}\"\nuser = \"{}\"\n\
+             password_env = \"{SOURCE_PASSWORD}\"\ntls = \"{tls}\"\nconsistency = \"{consistency}\"\n\n\
+             {}password_env = \"{TARGET_PASSWORD}\"\n\n{tables}",
             self.source.port(),
             simulator::USER,
             self.target.section(),
-            include.join(", "),
         )
     }
 }

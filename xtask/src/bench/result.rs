@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use std::{fs, path::Path};
 
-const MEBIBYTE: f64 = 1_048_576.0;
+pub const MEBIBYTE: f64 = 1_048_576.0;
 
 /// Everything measured once.
 #[derive(Debug)]
@@ -131,17 +131,17 @@ fn line(name: &str, rows: u64, runs: &[Run], cost: fn(&Run) -> Cost) -> String {
     )
 }
 
-/// Replaces what the last benchmark of this engine wrote.
-pub fn save(engine: Engine, text: &str) -> Result<()> {
+/// Replaces what the last benchmark of this name wrote.
+pub fn save(name: &str, text: &str) -> Result<()> {
     let path = workspace::root().join("docs/benchmarks.md");
-    let [begin, end] = ["begin", "end"].map(|word| format!("<!-- {word}: {}, by cargo xtask bench -->", engine.name()));
+    let [begin, end] = ["begin", "end"].map(|word| format!("<!-- {word}: {name}, by cargo xtask bench -->"));
     let old = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let (before, rest) = old.split_once(&begin).with_context(|| format!("{} lacks {begin}", path.display()))?;
     let (_, after) = rest.split_once(&end).with_context(|| format!("{} lacks {end}", path.display()))?;
     workspace::write(&path, &format!("{before}{begin}\n\n{text}\n{end}{after}"))
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -28,7 +28,7 @@ pub fn show(
     let deployment = Deployment::new(&cloud, launcher, JOB)?;
     deployment.put_secret("source", &json!({"password": simulator::PASSWORD}))?;
     deployment.put_secret("target", &json!({"password": target.password()}))?;
-    deployment.put_job_file(&with_secrets(&filled_in(&source, target, certificates)?)?)?;
+    deployment.put_job_file(&with_secrets(&filled_in("demo.toml", &source, target, certificates)?)?)?;
     println!(
         "topic   {}\nbucket  s3://{}, with jobs/{JOB}.toml\nsecrets {JOB}/source, {JOB}/target",
         deployment.topic, deployment.bucket

@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: a sample business, copied before your eyes.
 
 mod aws;
+mod incremental;
 mod target;
 
 use crate::{
@@ -64,6 +65,9 @@ pub struct Options {
     /// Run the whole AWS chain on loopback: schedule, launcher, instance, secrets, mail
     #[arg(long, conflicts_with = "keep")]
     pub aws: bool,
+    /// Follow changes: two runs with a day of business between them
+    #[arg(long, conflicts_with_all = ["keep", "aws"])]
+    pub incremental: bool,
     /// Leave both servers up until Enter or Ctrl-C
     #[arg(long)]
     pub keep: bool,
@@ -103,13 +107,16 @@ pub fn show(options: &Options, tools: &Tools, [job, simulator, launcher]: [&Path
     if options.aws {
         return aws::show(&clock, tools, [job, simulator, launcher], &certificates, &target);
     }
+    if options.incremental {
+        return incremental::show(&clock, [job, simulator], &certificates, &target);
+    }
     clock.say("Starting the SQL Server simulator and loading the sample business (about a million rows)");
     let source = start_source(simulator, &certificates)?;
     clock.say(&format!("Both are up: source on port {}, target on port {}", source.port(), target.port()));
 
     let kept = workspace::tools().join("demo");
     let config = kept.join("demo.toml");
-    workspace::write(&config, &filled_in(&source, &target, &certificates)?)?;
+    workspace::write(&config, &filled_in("demo.toml", &source, &target, &certificates)?)?;
     let report = kept.join("report.json");
 
     clock.say(&format!("sync-job plan --config {}", config.display()));
@@ -172,9 +179,9 @@ fn start_source(program: &Path, certificates: &Certificates) -> Result<Simulator
     Simulator::start(program, &options)
 }
 
-/// The demo's job file with the ports and the authority of this run.
-fn filled_in(source: &Simulator, target: &Target, certificates: &Certificates) -> Result<String> {
-    let path = workspace::root().join("config/demo.toml");
+/// A job file of `config` with the ports and the authority of this run.
+fn filled_in(name: &str, source: &Simulator, target: &Target, certificates: &Certificates) -> Result<String> {
+    let path = workspace::root().join("config").join(name);
     let mut text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let authority = certificates.authority.display();
     let own = [

@@ -54,12 +54,14 @@ pub fn everything(phases: &mut Phases) -> Result<()> {
         workspace::run(&mut workspace::cargo(["test", "--quiet", "--workspace", "--doc"]))
     })?;
     phases.run("packing", || package::check(&programs.job, &programs.launcher))?;
-    for (name, target, aws) in [
-        ("demo", demo::Engine::Postgres, false),
-        ("demo on MySQL", demo::Engine::Mysql, false),
-        ("demo on AWS", demo::Engine::Postgres, true),
+    let plain = |target| demo::Options { target, aws: false, incremental: false, keep: false };
+    for (name, options) in [
+        ("demo", plain(demo::Engine::Postgres)),
+        ("demo on MySQL", plain(demo::Engine::Mysql)),
+        ("demo on AWS", demo::Options { aws: true, ..plain(demo::Engine::Postgres) }),
+        ("demo of changes", demo::Options { incremental: true, ..plain(demo::Engine::Postgres) }),
+        ("demo of changes on MySQL", demo::Options { incremental: true, ..plain(demo::Engine::Mysql) }),
     ] {
-        let options = demo::Options { target, aws, keep: false };
         phases.run(name, || demo::show(&options, &tools, [&programs.job, &programs.simulator, &programs.launcher]))?;
     }
     say_what_is_missing(&tools, &image);

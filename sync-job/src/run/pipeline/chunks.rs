@@ -154,11 +154,11 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
     async fn run(self) -> Result<Done> {
         let mut retries = 0;
         let attempt = async || {
-            let told = (AtomicU64::new(0), AtomicU64::new(0));
-            let result = self.attempt(&told).await;
+            let counted = (AtomicU64::new(0), AtomicU64::new(0));
+            let result = self.attempt(&counted).await;
             if let Err(error) = &result {
                 self.context.after(error).await;
-                let (rows, bytes) = (told.0.load(Ordering::Relaxed), told.1.load(Ordering::Relaxed));
+                let (rows, bytes) = (counted.0.load(Ordering::Relaxed), counted.1.load(Ordering::Relaxed));
                 self.context.progress.undo(&self.table.target.to_string(), rows, bytes);
             }
             result
@@ -169,7 +169,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
     }
 
     /// One try: nothing of a failed one stays, neither rows nor their digest.
-    async fn attempt(&self, told: &(AtomicU64, AtomicU64)) -> Result<Done> {
+    async fn attempt(&self, counted: &(AtomicU64, AtomicU64)) -> Result<Done> {
         let context = &self.context;
         let _own = super::permit(&self.own).await?;
         let _permit = super::permit(&context.readers).await?;
@@ -179,13 +179,13 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
             None => None,
         };
         let name = self.table.target.to_string();
-        let tell = |rows: u64, bytes: u64| {
-            told.0.fetch_add(rows, Ordering::Relaxed);
-            told.1.fetch_add(bytes, Ordering::Relaxed);
+        let on_rows = |rows: u64, bytes: u64| {
+            counted.0.fetch_add(rows, Ordering::Relaxed);
+            counted.1.fetch_add(bytes, Ordering::Relaxed);
             context.progress.rows(&name, rows, bytes);
         };
         let encoder = context.target.encoder(&self.table);
-        let mut sink = Sink::new(encoder, loader, &context.memory, context.limits.stall_timeout, &tell);
+        let mut sink = Sink::new(encoder, loader, &context.memory, context.limits.stall_timeout, &on_rows);
         let began = Instant::now();
         let in_transaction = self.table.is_read_in_transaction();
         let (mut first, mut tracking) = (None, None);
@@ -224,7 +224,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
         if !self.table.mode.follows_changes() {
             return reader.begin().await.map(|()| None);
         }
-        reader.begin_tracked(&self.table).await
+        Ok(reader.begin_tracked(&[&self.table]).await?.pop().flatten())
     }
 
     /// The witness of the very state of the table that was read; `first`: what it said before that.

@@ -244,14 +244,14 @@ impl<S: Source, T: Target> Search<'_, S, T> {
     ) -> Result<(Passed, ChunkResult)> {
         let context = self.context;
         let name = self.table.target.to_string();
-        let tell = |rows: u64, bytes: u64| context.progress.rows(&name, rows, bytes);
+        let on_rows = |rows: u64, bytes: u64| context.progress.rows(&name, rows, bytes);
         let loader = match staging {
             Some(staging) => Some(context.target.open_chunk(plan, staging).await?),
             None => None,
         };
         let encoders = [plan, self.keys].map(|plan| context.target.encoder(plan));
         let mut passed = Passed::default();
-        let router = Router::new(encoders, routes, judge, &mut passed, &tell);
+        let router = Router::new(encoders, routes, judge, &mut passed, &on_rows);
         let mut sink = Sink::new(router, loader, &context.memory, context.limits.stall_timeout, &|_, _| {});
         for unit in units {
             reader.read(plan, unit, &mut sink).await?;

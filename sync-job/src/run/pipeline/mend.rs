@@ -69,7 +69,7 @@ async fn attempt_over<S: Source, T: Target>(
 ) -> Result<Compared> {
     let in_transaction = table.is_read_in_transaction();
     let tracking = match (in_transaction, table.mode.follows_changes()) {
-        (true, true) => reader.begin_tracked(table).await?,
+        (true, true) => reader.begin_tracked(&[table]).await?.pop().flatten(),
         (true, false) => reader.begin().await.map(|()| None)?,
         (false, _) => None,
     };
@@ -197,8 +197,8 @@ async fn apply<S: Source, T: Target>(
             sent: Mutex::default(),
         };
         let what = format!("{}: making good what differs", table.target);
-        let apply = || context.while_target_answers(context.target.apply(&changes));
-        Some(context.policy.retry(&what, &mut report.retries, apply).await?)
+        let apply = || context.while_target_answers(context.target.apply(std::slice::from_ref(&changes)));
+        context.policy.retry(&what, &mut report.retries, apply).await?.pop()
     } else {
         None
     };

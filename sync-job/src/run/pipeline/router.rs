@@ -1,6 +1,6 @@
 //! Shows each row that is read, as hashes, to whoever decides whether it goes on.
 
-use super::sink::Tell;
+use super::sink::OnRows;
 use crate::plan::TablePlan;
 use crate::proof::slices::{HashedRow, Slices};
 use crate::rows::cell::Cell;
@@ -71,7 +71,7 @@ pub struct Router<'a, E, J> {
     routes: &'a Routes<'a>,
     judge: &'a mut J,
     passed: &'a mut Passed,
-    tell: Tell<'a>,
+    on_rows: OnRows<'a>,
     told: Passed,
     /// For the key's bytes, which nobody needs.
     spare: Vec<u8>,
@@ -87,15 +87,15 @@ impl<'a, E: RowEncoder, J: Judge> Router<'a, E, J> {
         routes: &'a Routes<'a>,
         judge: &'a mut J,
         passed: &'a mut Passed,
-        tell: Tell<'a>,
+        on_rows: OnRows<'a>,
     ) -> Self {
         let told = *passed;
         let names = vec![Message::default(); routes.of_key.iter().flatten().count()];
-        Self { rows, keys, routes, judge, passed, tell, told, spare: Vec::new(), began: 0, range: 0, names }
+        Self { rows, keys, routes, judge, passed, on_rows, told, spare: Vec::new(), began: 0, range: 0, names }
     }
 
-    fn tell(&mut self) {
-        (self.tell)(self.passed.digest.rows - self.told.digest.rows, self.passed.bytes - self.told.bytes);
+    fn progress(&mut self) {
+        (self.on_rows)(self.passed.digest.rows - self.told.digest.rows, self.passed.bytes - self.told.bytes);
         self.told = *self.passed;
     }
 }
@@ -149,7 +149,7 @@ impl<E: RowEncoder, J: Judge> RowEncoder for Router<'_, E, J> {
             self.rows.discard_row();
         }
         if self.passed.digest.rows - self.told.digest.rows >= TOLD_ROWS {
-            self.tell();
+            self.progress();
         }
     }
 
@@ -174,7 +174,7 @@ impl<E: RowEncoder, J: Judge> RowEncoder for Router<'_, E, J> {
     }
 
     fn finish(mut self) -> (Vec<u8>, TableDigest, LossCounts) {
-        self.tell();
+        self.progress();
         self.rows.finish()
     }
 }

@@ -45,7 +45,7 @@ impl Memory {
 }
 
 /// Called with the rows and bytes that went on.
-pub type Tell<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
+pub type OnRows<'a> = &'a (dyn Fn(u64, u64) + Send + Sync);
 
 /// Encodes rows and sends them in buffers; without a loader the bytes are thrown away.
 pub struct Sink<'a, E: RowEncoder, L: Loader> {
@@ -61,7 +61,7 @@ pub struct Sink<'a, E: RowEncoder, L: Loader> {
     waited: Duration,
     /// How long the target may take nothing.
     stall_timeout: Duration,
-    tell: Tell<'a>,
+    on_rows: OnRows<'a>,
 }
 
 /// What a chunk came to.
@@ -74,7 +74,13 @@ pub struct ChunkResult {
 }
 
 impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
-    pub fn new(encoder: E, loader: Option<L>, memory: &'a Memory, stall_timeout: Duration, tell: Tell<'a>) -> Self {
+    pub fn new(
+        encoder: E,
+        loader: Option<L>,
+        memory: &'a Memory,
+        stall_timeout: Duration,
+        on_rows: OnRows<'a>,
+    ) -> Self {
         let limit = memory.buffer_bytes;
         Self {
             encoder,
@@ -86,7 +92,7 @@ impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
             bytes: 0,
             waited: Duration::ZERO,
             stall_timeout,
-            tell,
+            on_rows,
         }
     }
 
@@ -104,7 +110,7 @@ impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
             send(&mut loader, self.memory.reserve(rest).await?, self.stall_timeout).await?;
             loader.commit().await?;
         }
-        (self.tell)(digest.rows.saturating_sub(self.rows_told), last);
+        (self.on_rows)(digest.rows.saturating_sub(self.rows_told), last);
         Ok(ChunkResult { digest, losses, bytes: self.bytes + last, waited: self.waited + began.elapsed() })
     }
 }
@@ -137,7 +143,7 @@ impl<E: RowEncoder, L: Loader> RowSink for Sink<'_, E, L> {
         self.spare.reserve(self.limit + self.limit / 8);
         self.bytes += sent;
         let rows = self.encoder.rows();
-        (self.tell)(rows - self.rows_told, sent);
+        (self.on_rows)(rows - self.rows_told, sent);
         self.rows_told = rows;
         Ok(())
     }

@@ -49,7 +49,7 @@ pub async fn copy_all<S: Source, T: Target>(
     reports.into_iter().map(|(_, report)| report).collect()
 }
 
-/// A table on its own, or a group. Tables whose changes are followed are of none.
+/// A table on its own, or a group; the tables of a group follow their changes all, or none.
 async fn copy_group<S: Source, T: Target>(
     context: &Arc<Context<S, T>>,
     tables: &[Arc<TablePlan>],
@@ -57,17 +57,12 @@ async fn copy_group<S: Source, T: Target>(
     lease: &T::Lease,
 ) -> Vec<TableReport> {
     match *group {
-        [index] => match tables[index].mode {
-            Mode::Full => only_reports(copy_whole(context, tables, group, lease).await),
-            Mode::Compare => vec![compare_or_copy(context, tables, index, lease).await],
-            Mode::ChangeTracking | Mode::RowVersion => vec![follow_or_copy(context, tables, index, lease).await],
-        },
-        _ => only_reports(copy_whole(context, tables, group, lease).await),
+        [index] if tables[index].mode == Mode::Compare => vec![compare_or_copy(context, tables, index, lease).await],
+        _ if group.iter().all(|index| tables[*index].mode == Mode::Full) => {
+            copy_whole(context, tables, group, lease).await.into_iter().map(|(report, _)| report).collect()
+        }
+        _ => follow_or_copy(context, tables, group, lease).await,
     }
-}
-
-fn only_reports(done: Vec<(TableReport, Option<Basis>)>) -> Vec<TableReport> {
-    done.into_iter().map(|(report, _)| report).collect()
 }
 
 /// The numbers of staging tables that never become tables: beyond those that do.
@@ -114,42 +109,54 @@ async fn mend_and_report<S: Source, T: Target>(
     report
 }
 
+/// Whether a table of which nothing is remembered any more is compared instead of copied. The tables of a group are of one moment, and each
+/// comparison is of its own.
+fn is_compared_instead(tables: &[Arc<TablePlan>], group: &[usize], whys: &[WhyFull]) -> bool {
+    let [index] = *group else { return false };
+    let table = &tables[index];
+    table.on_mismatch == OnMismatch::Compare && whys == [WhyFull::NoState] && by_key::can_be_mended(table)
+}
+
 async fn follow_or_copy<S: Source, T: Target>(
     context: &Arc<Context<S, T>>,
     tables: &[Arc<TablePlan>],
-    index: usize,
+    group: &[usize],
     lease: &T::Lease,
-) -> TableReport {
-    let table = &tables[index];
-    let mut report = blank_report(table);
-    let stagings = stagings(context, tables, index);
-    let why = match changes::follow(context, table, stagings, lease, &mut report).await {
-        Ok(Followed::Whole(WhyFull::NoState))
-            if table.on_mismatch == OnMismatch::Compare && by_key::can_be_mended(table) =>
-        {
-            return mend_and_report(context, tables, index, lease).await;
+) -> Vec<TableReport> {
+    let mut reports: Vec<TableReport> = group.iter().map(|index| blank_report(&tables[*index])).collect();
+    let followees = group.iter().map(|index| (&tables[*index], stagings(context, tables, *index)));
+    let whys = match changes::follow(context, followees.collect(), lease, &mut reports).await {
+        Ok(Followed::Whole(whys)) if is_compared_instead(tables, group, &whys) => {
+            return vec![mend_and_report(context, tables, group[0], lease).await];
         }
-        Ok(Followed::Whole(why)) => why,
+        Ok(Followed::Whole(whys)) => whys,
         Ok(Followed::Applied) => {
-            context.progress.table_done(&report.target, "changes applied");
-            return report;
+            for report in &reports {
+                context.progress.table_done(&report.target, "changes applied");
+            }
+            return reports;
         }
         Err((stage, error)) => {
-            fail(&mut report, table, stage, &error);
-            context.progress.table_done(&report.target, &error.message.to_string());
-            return report;
+            for (report, index) in reports.iter_mut().zip(group) {
+                fail(report, &tables[*index], stage, &error);
+                context.progress.table_done(&report.target, &error.message.to_string());
+            }
+            return reports;
         }
     };
-    tracing::info!(table = %table.target, %why, "the table is copied whole");
-    for (mut whole, basis) in copy_whole(context, tables, &[index], lease).await {
-        whole.retries += report.retries;
-        whole.changes = Some(ChangesReport::whole(why));
+    let mut copied = Vec::new();
+    let whole = copy_whole(context, tables, group, lease).await;
+    for ((((mut report, basis), before), why), index) in whole.into_iter().zip(&reports).zip(whys).zip(group) {
+        let table = &tables[*index];
+        tracing::info!(table = %table.target, %why, "the table was copied whole");
+        report.retries += before.retries;
+        report.changes = Some(ChangesReport::whole(why));
         if let Some(basis) = basis {
-            remember(context, table, basis, &mut whole).await;
+            remember(context, table, basis, &mut report).await;
         }
-        report = whole;
+        copied.push(report);
     }
-    report
+    copied
 }
 
 async fn copy_whole<S: Source, T: Target>(

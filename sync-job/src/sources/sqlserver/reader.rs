@@ -55,16 +55,26 @@ impl Reader for SqlServerReader {
         Ok(chunks.into_iter().map(Unit::Rows).collect())
     }
 
-    async fn begin_tracked(&mut self, table: &TablePlan) -> Result<Option<Tracking>> {
-        if table.mode == Mode::RowVersion {
+    async fn begin_tracked(&mut self, tables: &[&TablePlan]) -> Result<Vec<Option<Tracking>>> {
+        let has_version = |table: &TablePlan| table.mode == Mode::RowVersion;
+        let ceiling = if tables.iter().any(|table| has_version(table)) {
             // A SNAPSHOT transaction sees what was committed before its first read. The ceiling comes before that: what is committed
             // between the two comes again next time.
-            let ceiling = changes::ceiling(&mut self.connection, self.stall_timeout).await?;
-            self.begin().await?;
-            return changes::versions(&mut self.connection, table, ceiling, self.stall_timeout).await;
-        }
+            changes::ceiling(&mut self.connection, self.stall_timeout).await?
+        } else {
+            0
+        };
         self.begin().await?;
-        changes::tracking(&mut self.connection, table, self.stall_timeout).await
+        let mut found = Vec::new();
+        for table in tables {
+            let (connection, timeout) = (&mut self.connection, self.stall_timeout);
+            found.push(if has_version(table) {
+                changes::versions(connection, table, ceiling, timeout).await?
+            } else {
+                changes::tracking(connection, table, timeout).await?
+            });
+        }
+        Ok(found)
     }
 
     async fn has_changes(&mut self, table: &TablePlan, since: &Position) -> Result<bool> {

@@ -1,5 +1,4 @@
-//! The swap that keeps the tables and changes their rows in one transaction: for tables that a rename would tear from what
-//! depends on them. Readers are never blocked and see the old rows or the new ones, whatever their isolation level.
+//! The swap that changes the rows of the tables in one transaction: for tables on which other objects depend. Readers are never blocked and see the old rows or the new ones, whatever their isolation level.
 
 use std::collections::HashMap;
 

@@ -376,7 +376,7 @@ impl Target for MySql {
         apply::count_present(self, table, keys, &staging.name).await
     }
 
-    async fn apply(&self, changes: &ChangeSet<'_>) -> Result<Applied> {
+    async fn apply(&self, changes: &[ChangeSet<'_>]) -> Result<Vec<Applied>> {
         apply::apply(self, changes).await
     }
 }

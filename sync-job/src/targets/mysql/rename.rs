@@ -1,7 +1,7 @@
 //! The one RENAME of a swap, and the proof that it was carried out.
 //!
-//! The ledger of the first table changes its name in the same statement, as its last step. That the name which it gets is there is
-//! the proof. That staging tables are not there proves nothing: another run, or somebody, may have dropped them.
+//! The ledger of the first table changes its name in the same statement, as its last step. The marker's existence proves
+//! that the RENAME committed. Missing staging tables prove nothing: another run, or somebody, may have dropped them.
 
 use mysql_async::Conn;
 

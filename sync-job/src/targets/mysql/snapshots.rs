@@ -13,7 +13,7 @@ use crate::model::error::{Kind, Result};
 use crate::plan::{Finding, FindingId, Severity, SwapMethod, TablePlan};
 
 /// How often old snapshots are looked for.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// InnoDB tells it in the zone of the server's machine, whatever the session's is.
 const STARTED: &str = "CONVERT_TZ(t.trx_started, 'SYSTEM', '+00:00')";
@@ -50,7 +50,7 @@ impl Wait {
                 Ok(Some((id, since))) if deadline.has_passed() => {
                     return Ok(Err(format!("a transaction of connection {id}, open since {since} UTC")));
                 }
-                Ok(Some(_)) => tokio::time::sleep(LOOK_AGAIN).await,
+                Ok(Some(_)) => tokio::time::sleep(POLL_INTERVAL).await,
                 Err(error) if error.kind == Kind::Permission => {
                     tracing::warn!(
                         "without the privilege PROCESS transactions with older snapshots cannot be waited for"

@@ -1,9 +1,9 @@
-//! Changed rows into a table that stays, in one transaction with what is remembered of it.
+//! Changed rows into tables that stay, in one transaction with what is remembered of them.
 
 use sqlx::postgres::PgConnection;
 
 use super::connect::{change, close, execute, only_row};
-use super::in_place::{Merge, merge_rows, sequences};
+use super::in_place::{Merge, attempt, foreign_keys, merge_rows, sequences};
 use super::quote::{identifier, list, qualified};
 use super::settings::THEIRS;
 use super::{Postgres, digest_where, sql, state, witness};
@@ -11,21 +11,24 @@ use crate::model::error::{Error, Result};
 use crate::model::schema::TableName;
 use crate::model::state::TableState;
 use crate::plan::TablePlan;
-use crate::targets::apply::{self, Applied, ChangeSet, ChangedRows, GoneRows, Measured, ProvenRange, Transaction};
+use crate::rows::digest::TableDigest;
+use crate::targets::apply::{
+    self, After, Applied, Attempt, ChangeSet, ChangedRows, GoneRows, ProvenRange, Transaction, parents_first,
+};
 use crate::targets::ranges::condition;
 
-pub(super) async fn apply(target: &Postgres, changes: &ChangeSet<'_>) -> Result<Applied> {
+pub(super) async fn apply(target: &Postgres, sets: &[ChangeSet<'_>]) -> Result<Vec<Applied>> {
     let mut connection = target.connect().await?;
-    if let Some(rows) = &changes.rows {
-        // Nobody else does it for them, and without it the server takes each of them for large.
-        let staging = std::iter::once(rows.changed).chain(rows.gone.as_ref().map(GoneRows::staging));
-        for staging in staging {
-            execute(&mut connection, &format!("ANALYZE {}", qualified(&staging.name))).await?;
+    // Nobody else does it for them, and without it the server takes each of them for large.
+    for rows in sets.iter().filter_map(|set| set.rows.as_ref()) {
+        analyze(&mut connection, &rows.changed.name).await?;
+        if let Some(gone) = &rows.gone {
+            analyze(&mut connection, &gone.staging().name).await?;
         }
     }
     let lock_timeout = target.config.lock_timeout.as_millis();
     execute(&mut connection, &format!("BEGIN; SET LOCAL lock_timeout = {lock_timeout}")).await?;
-    apply::run(Applying { connection, target }, changes).await
+    apply::run(Applying { connection, target }, sets).await
 }
 
 struct Applying<'a> {
@@ -38,18 +41,59 @@ impl Transaction for Applying<'_> {
         state::lock(self.target, &mut self.connection, table).await
     }
 
-    async fn change(
-        &mut self,
-        table: &TablePlan,
-        rows: &ChangedRows<'_>,
-        range: Option<&ProvenRange>,
-    ) -> Result<Measured> {
-        let mut measured = rows_into(&mut self.connection, table, rows).await?;
-        if let Some(range) = range {
-            let condition = condition(table, &range.scope, identifier, witness::literal);
-            measured.range = Some(digest_where(&mut self.connection, table, &condition).await?);
+    /// Others may read meanwhile, and not write: what is measured before is what is replaced.
+    async fn begin_changes(&mut self, tables: &[&TablePlan]) -> Result<Vec<usize>> {
+        let order = parents_first(tables.len(), &foreign_keys(&mut self.connection, tables).await?);
+        for table in order.iter().filter_map(|place| tables.get(*place)) {
+            let lock = format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", sql::only(&table.target));
+            execute(&mut self.connection, &lock).await?;
         }
-        Ok(measured)
+        Ok(order)
+    }
+
+    async fn before(&mut self, table: &TablePlan, rows: &ChangedRows<'_>) -> Result<[TableDigest; 2]> {
+        let changed = digest_where(&mut self.connection, table, &under_keys(rows.keys, &rows.changed.name)).await?;
+        let gone = match is_gone(table, rows) {
+            Some(gone) => digest_where(&mut self.connection, table, &gone).await?,
+            None => TableDigest::default(),
+        };
+        Ok([changed, gone])
+    }
+
+    async fn delete_gone(&mut self, table: &TablePlan, rows: &ChangedRows<'_>, at: Attempt) -> Result<bool> {
+        let Some(gone) = is_gone(table, rows) else { return Ok(true) };
+        let delete = format!("DELETE FROM {} WHERE {gone}", sql::only(&table.target));
+        match at {
+            Attempt::First => Ok(attempt(&mut self.connection, &delete).await?.is_none()),
+            Attempt::Last => change(&mut self.connection, &delete).await.map(|()| true),
+        }
+    }
+
+    async fn merge(&mut self, table: &TablePlan, rows: &ChangedRows<'_>) -> Result<()> {
+        if let Some(merge) = Merge::of(table, &rows.changed.name) {
+            merge_rows(&mut self.connection, table, &merge).await?;
+        }
+        for statement in sequences(table, &qualified(&table.target)) {
+            execute(&mut self.connection, &statement).await?;
+        }
+        Ok(())
+    }
+
+    async fn after(&mut self, table: &TablePlan, rows: &ChangedRows<'_>, range: Option<&ProvenRange>) -> Result<After> {
+        let connection = &mut self.connection;
+        let applied = digest_where(connection, table, &under_keys(rows.keys, &rows.changed.name)).await?;
+        let left = match is_gone(table, rows) {
+            Some(gone) => count(connection, table, &gone).await?,
+            None => 0,
+        };
+        let range = match range {
+            Some(range) => {
+                let condition = condition(table, &range.scope, identifier, witness::literal);
+                Some(digest_where(connection, table, &condition).await?)
+            }
+            None => None,
+        };
+        Ok(After { applied, left, range })
     }
 
     async fn write_state(&mut self, table: &TableName, state: &TableState) -> Result<()> {
@@ -72,25 +116,13 @@ impl Transaction for Applying<'_> {
     }
 }
 
-/// Others may read meanwhile, and not write: what is measured before is what is replaced.
-async fn rows_into(connection: &mut PgConnection, table: &TablePlan, rows: &ChangedRows<'_>) -> Result<Measured> {
-    let changed = &rows.changed.name;
-    let own = sql::only(&table.target);
-    execute(connection, &format!("LOCK TABLE {own} IN SHARE ROW EXCLUSIVE MODE")).await?;
-    let (of_changed, of_gone) = (under_keys(rows.keys, changed), is_gone(table, rows));
-    let before_changed = digest_where(connection, table, &of_changed).await?;
-    let before_gone = digest_where(connection, table, &of_gone).await?;
-    change(connection, &format!("DELETE FROM {own} WHERE {of_gone}")).await?;
-    if let Some(merge) = Merge::of(table, changed) {
-        merge_rows(connection, table, &merge).await?;
-    }
-    for statement in sequences(table, &qualified(&table.target)) {
-        execute(connection, &statement).await?;
-    }
-    let applied = digest_where(connection, table, &of_changed).await?;
-    let left = only_row(connection, &format!("SELECT count(*)::int8 AS rows FROM {own} WHERE {of_gone}")).await?;
-    let left = left.value::<i64, _>("rows")? as u64;
-    Ok(Measured { changed: before_changed, gone: before_gone, applied, left, range: None })
+async fn analyze(connection: &mut PgConnection, staging: &TableName) -> Result<()> {
+    execute(connection, &format!("ANALYZE {}", qualified(staging))).await
+}
+
+async fn count(connection: &mut PgConnection, table: &TablePlan, condition: &str) -> Result<u64> {
+    let query = format!("SELECT count(*)::int8 AS rows FROM {} WHERE {condition}", sql::only(&table.target));
+    Ok(only_row(connection, &query).await?.value::<i64, _>("rows")? as u64)
 }
 
 pub(super) async fn count_present(
@@ -100,20 +132,17 @@ pub(super) async fn count_present(
     staging: &TableName,
 ) -> Result<u64> {
     let mut connection = target.connect().await?;
-    execute(&mut connection, &format!("ANALYZE {}", qualified(staging))).await?;
-    let (own, condition) = (sql::only(&table.target), under_keys(keys, staging));
-    let counted =
-        only_row(&mut connection, &format!("SELECT count(*)::int8 AS rows FROM {own} WHERE {condition}")).await?;
+    analyze(&mut connection, staging).await?;
+    let present = count(&mut connection, table, &under_keys(keys, staging)).await?;
     close(connection).await;
-    Ok(counted.value::<i64, _>("rows")? as u64)
+    Ok(present)
 }
 
-/// The condition of rows that are gone.
-fn is_gone(table: &TablePlan, rows: &ChangedRows<'_>) -> String {
-    match rows.gone {
-        None => "FALSE".to_owned(),
-        Some(GoneRows::Keys(staging)) => under_keys(rows.keys, &staging.name),
-        Some(GoneRows::Unless(staging)) => {
+/// The condition of rows that are gone; nothing where there are none.
+fn is_gone(table: &TablePlan, rows: &ChangedRows<'_>) -> Option<String> {
+    Some(match rows.gone? {
+        GoneRows::Keys(staging) => under_keys(rows.keys, &staging.name),
+        GoneRows::Unless(staging) => {
             let own = identifier(&table.target.name);
             let same = rows.keys.columns.iter().map(|column| {
                 let name = identifier(&column.target);
@@ -122,7 +151,7 @@ fn is_gone(table: &TablePlan, rows: &ChangedRows<'_>) -> String {
             let same = same.collect::<Vec<_>>().join(" AND ");
             format!("NOT EXISTS (SELECT FROM {} AS stopgap_keys WHERE {same})", qualified(&staging.name))
         }
-    }
+    })
 }
 
 /// The condition of rows whose key is in a staging table. It is also part of statements that other people's code answers to with a

@@ -1,5 +1,4 @@
-//! The swap that keeps the table and changes its rows in one transaction: for tables that a rename would tear from what
-//! depends on them. Readers are never blocked and see the old rows or the new ones, whatever their isolation level.
+//! The swap that changes the rows of the table in one transaction: for tables on which other objects depend. Readers are never blocked and see the old rows or the new ones, whatever their isolation level.
 
 use sqlx::postgres::PgConnection;
 
@@ -11,13 +10,15 @@ use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::schema::TableName;
 use crate::plan::{ColumnPlan, TablePlan};
 use crate::targets::SwapItem;
+use crate::targets::apply::parents_first;
 
 /// Makes the tables' rows equal to their staging tables', proves it, and sets the sequences; inside the caller's transaction.
 ///
 /// Foreign keys between the tables are checked row by row. So rows that the source no longer has leave children first, and new
 /// ones come parents first; what a row holds that is yet to change leaves at the end.
 pub(super) async fn rows(connection: &mut PgConnection, items: &[&SwapItem<'_>]) -> Result<()> {
-    let order = parents_first(items.len(), &foreign_keys(connection, items).await?);
+    let tables: Vec<&TablePlan> = items.iter().map(|item| item.table).collect();
+    let order = parents_first(tables.len(), &foreign_keys(connection, &tables).await?);
     let items: Vec<&SwapItem<'_>> = order.into_iter().map(|number| items[number]).collect();
     for item in &items {
         execute(connection, &format!("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE", sql::only(&item.table.target)))
@@ -55,15 +56,15 @@ pub(super) async fn rows(connection: &mut PgConnection, items: &[&SwapItem<'_>])
 }
 
 /// Foreign keys among the tables that are there: child and parent, each by its number.
-async fn foreign_keys(connection: &mut PgConnection, items: &[&SwapItem<'_>]) -> Result<Vec<(usize, usize)>> {
-    if items.len() < 2 {
+pub(super) async fn foreign_keys(connection: &mut PgConnection, tables: &[&TablePlan]) -> Result<Vec<(usize, usize)>> {
+    if tables.len() < 2 {
         return Ok(Vec::new());
     }
-    let tables: Vec<String> = items
+    let tables: Vec<String> = tables
         .iter()
         .enumerate()
-        .map(|(number, item)| {
-            format!("({number}::int8, {}::regclass::oid)", quote::literal(&quote::qualified(&item.table.target)))
+        .map(|(number, table)| {
+            format!("({number}::int8, {}::regclass::oid)", quote::literal(&quote::qualified(&table.target)))
         })
         .collect();
     let query = format!(
@@ -77,21 +78,8 @@ async fn foreign_keys(connection: &mut PgConnection, items: &[&SwapItem<'_>]) ->
     found.iter().map(|row| Ok((number(row, "child")?, number(row, "parent")?))).collect()
 }
 
-/// An order in which no child comes before its parent, as far as there is one.
-fn parents_first(count: usize, keys: &[(usize, usize)]) -> Vec<usize> {
-    let mut order: Vec<usize> = Vec::new();
-    while order.len() < count {
-        let waiting = || (0..count).filter(|number| !order.contains(number));
-        let is_free = |number: &usize| keys.iter().all(|(child, parent)| child != number || order.contains(parent));
-        // In a circle any table is as good as another.
-        let Some(next) = waiting().find(is_free).or_else(|| waiting().next()) else { break };
-        order.push(next);
-    }
-    order
-}
-
 /// Runs a statement. If values forbid it the transaction goes on as if it had not been tried, and the error is the answer.
-async fn attempt(connection: &mut PgConnection, statement: &str) -> Result<Option<Error>> {
+pub(super) async fn attempt(connection: &mut PgConnection, statement: &str) -> Result<Option<Error>> {
     execute(connection, "SAVEPOINT attempt").await?;
     match change(connection, statement).await {
         Err(error) if matches!(error.kind, Kind::Data | Kind::ForeignKeyViolation) => {
@@ -270,17 +258,4 @@ pub(super) fn sequences(table: &TablePlan, relation: &str) -> Vec<String> {
             ))
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parents_come_before_their_children() {
-        assert_eq!(parents_first(3, &[]), [0, 1, 2]);
-        assert_eq!(parents_first(3, &[(0, 1), (1, 2)]), [2, 1, 0]);
-        assert_eq!(parents_first(3, &[(1, 2), (0, 2)]), [2, 0, 1]);
-        assert_eq!(parents_first(3, &[(0, 1), (1, 0), (2, 0)]), [0, 1, 2], "a circle");
-    }
 }

@@ -426,7 +426,7 @@ impl Target for Postgres {
         apply::count_present(self, table, keys, &staging.name).await
     }
 
-    async fn apply(&self, changes: &ChangeSet<'_>) -> Result<Applied> {
+    async fn apply(&self, changes: &[ChangeSet<'_>]) -> Result<Vec<Applied>> {
         apply::apply(self, changes).await
     }
 }

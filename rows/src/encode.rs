@@ -1,8 +1,8 @@
 //! What both ends of a load agree on: the encoder that a row is visited into, its errors, and what was lost on the way.
 
-use crate::rows::cell::Cell;
-use crate::rows::digest::TableDigest;
-use crate::rows::message::Message;
+use crate::cell::Cell;
+use crate::digest::TableDigest;
+use crate::message::Message;
 
 /// Turns cells into the target's bulk format and into the digest. Pure: no I/O.
 pub trait RowEncoder: Send {

@@ -158,7 +158,7 @@ mod tests {
     use std::fmt::Write as _;
 
     use super::*;
-    use crate::rows::digest::hash_bytes;
+    use crate::digest::hash_bytes;
 
     /// The defined bytes and pairs of each table, and a hash of their list, as computed from Microsoft's tables in Perl's Encode
     /// (cp932, cp936, cp949, cp950): a line `8140 3000` for each.

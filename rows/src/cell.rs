@@ -1,6 +1,6 @@
 //! One value of one row, borrowed from the driver's row, exact in every type.
 
-use crate::rows::text::CodePage;
+use crate::text::CodePage;
 
 /// Days from 0001-01-01 to 1900-01-01, the epoch of `datetime` and `smalldatetime`.
 pub const DAYS_TO_1900: i32 = 693_595;
@@ -66,7 +66,7 @@ impl Cell<'_> {
             Cell::Time(ticks) => time_text(*ticks),
             Cell::Timestamp { days, ticks } => format!("{} {}", date_text(*days), time_text(*ticks)),
             Cell::TimestampTz { days, ticks, .. } => format!("{} {} UTC", date_text(*days), time_text(*ticks)),
-            Cell::Utf16(bytes) => quote(&crate::rows::text::utf16_lossy(bytes)),
+            Cell::Utf16(bytes) => quote(&crate::text::utf16_lossy(bytes)),
             Cell::Encoded(bytes, code_page) => quote(&code_page.decode_lossy(bytes)),
             Cell::Bytes(bytes) => format!("0x{}", hex(&bytes[..bytes.len().min(16)])),
             Cell::Uuid(bytes) => uuid_text(bytes),
