@@ -116,8 +116,10 @@ pub fn refuse_groups(tables: &mut [TablePlan]) {
         .collect();
     for table in tables.iter_mut().filter(|table| table.mode != Mode::Full) {
         if let (Mode::Compare, Some(group)) = (table.mode, &table.group) {
-            let problem = format!("the table is of the swap group {group}, and each comparison is of a moment of its own");
-            let remedy = "Take the table out of the group, and set foreign_keys = \"skip\" for it, or choose another mode.";
+            let problem =
+                format!("the table is of the swap group {group}, and each comparison is of a moment of its own");
+            let remedy =
+                "Take the table out of the group, and set foreign_keys = \"skip\" for it, or choose another mode.";
             let refusal = refusal(table, &problem, remedy);
             table.findings.push(refusal);
             continue;
