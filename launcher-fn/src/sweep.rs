@@ -55,7 +55,7 @@ pub async fn run(instances: &Instances, settings: &Settings, reporter: &Reporter
         }
     }
     match reporter.runs().await {
-        Ok(runs) => look_at_runs(instances, &ours, &runs, settings, reporter, &mut swept).await,
+        Ok(runs) => check_runs(instances, &ours, &runs, settings, reporter, &mut swept).await,
         Err(error) => swept.failures.push(format!("{:#}", anyhow::Error::new(error))),
     }
     let Swept { terminated, reported, asked_again, failures } = swept;
@@ -78,7 +78,7 @@ async fn end(instances: &Instances, job: &str, found: &Found) -> anyhow::Result<
 }
 
 /// Goes by what is written down of runs: EC2 forgets an instance an hour after its end, and some runs never had one.
-async fn look_at_runs(
+async fn check_runs(
     instances: &Instances,
     ours: &[Found],
     runs: &[Head],
@@ -89,7 +89,7 @@ async fn look_at_runs(
     let untold = || runs.iter().filter(|head| !head.is_notified());
     for head in untold().filter(|head| head.state != State::Waiting) {
         let is_listed = ours.iter().any(|found| head.instance.as_ref() == Some(&found.id));
-        match look_at(head, is_listed, runs, settings, reporter).await {
+        match check_run(head, is_listed, runs, settings, reporter).await {
             Ok(true) => swept.reported.push(head.run_id.clone()),
             Ok(false) => {}
             Err(error) => swept.failures.push(format!("{}: {error:#}", head.run_id)),
@@ -107,7 +107,7 @@ async fn look_at_runs(
 }
 
 /// Notifies of one run of which nobody has been notified, where nobody else will. True if this notified people.
-async fn look_at(
+async fn check_run(
     head: &Head,
     is_listed: bool,
     runs: &[Head],

@@ -45,6 +45,7 @@ fn config(tables: &str) -> JobConfig {
 
 fn column(name: &str, declared: &str, source_type: SourceType, nullable: bool) -> SourceColumn {
     SourceColumn {
+        id: 0,
         name: name.to_owned(),
         column_type: column_type(&source_type),
         declared: declared.to_owned(),

@@ -5,7 +5,7 @@ use anyhow::Result;
 
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Nothing was built before: clippy looks at each crate when it is built, instead of at all of them and their dependencies first
+    /// For a clone where nothing was built: clippy checks each crate as it is built, instead of all of them before the tests
     #[arg(long)]
     from_nothing: bool,
 }

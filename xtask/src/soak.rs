@@ -12,7 +12,7 @@ const MINUTES: &str = "STOPGAP_SOAK_MINUTES";
 
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// For how long each test begins anew, on each kind of target
+    /// How long to repeat each test, on each kind of target
     #[arg(long, default_value_t = 10)]
     minutes: u32,
 }

@@ -21,7 +21,7 @@ pub struct Global {
     /// Format of log lines on standard error.
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// More log lines; repeat it to see every statement. RUST_LOG overrides it.
+    /// Log more; repeat it to log every statement. RUST_LOG overrides it.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// No progress output, and only warnings in the log.
@@ -88,20 +88,20 @@ pub enum Command {
     },
     /// Compare source and target cell by cell; write nothing.
     ///
-    /// The rows that differ are named by their keys: those with other values, those that the target lacks and those that only it has.
+    /// Names the rows that differ by their keys: rows with other values, rows that the target lacks, and rows that only it has.
     Verify {
         #[command(flatten)]
         selected: Selected,
         /// Name at most this many rows of each table.
         #[arg(long, default_value_t = 20)]
         limit: usize,
-        /// Make good what differs, in one transaction for each table that proves all of its rows.
+        /// Repair the rows that differ, in one transaction for each table, which proves the whole table.
         #[arg(long)]
         repair: bool,
     },
-    /// Show, or reset, how far changes were followed.
+    /// Show or reset how far Stopgap has followed changes.
     ///
-    /// It is kept on the target, in the table stopgap_tables. A table that is reset is copied whole by the next run.
+    /// The table stopgap_tables on the target holds this. The next run copies a reset table whole.
     State {
         #[command(subcommand)]
         command: State,
@@ -118,12 +118,12 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum State {
-    /// Show what is remembered of each table.
+    /// Show the state of each table.
     Show {
         #[command(flatten)]
         chosen: Chosen,
     },
-    /// Forget it: the next run copies the tables whole.
+    /// Forget the state: the next run copies these tables whole.
     Reset {
         #[command(flatten)]
         chosen: Chosen,

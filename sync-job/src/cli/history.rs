@@ -122,7 +122,7 @@ fn state(record: &Head) -> String {
 }
 
 fn notified(notification: Option<&Notification>) -> String {
-    let Some(notification) = notification else { return "nobody was told".to_owned() };
+    let Some(notification) = notification else { return "nobody was notified".to_owned() };
     let state = format!("{:?}", notification.state).to_lowercase();
     let at = notification.at.format("%Y-%m-%d %H:%M:%S");
     format!("notification {state} by {} at {at} UTC", notification.by)

@@ -121,7 +121,7 @@ struct SecretCache {
 
 impl std::fmt::Debug for SecretCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vault").field("secret", &self.secret.name).finish_non_exhaustive()
+        f.debug_struct("SecretCache").field("secret", &self.secret.name).finish_non_exhaustive()
     }
 }
 

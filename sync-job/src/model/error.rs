@@ -170,7 +170,7 @@ impl Kind {
             Kind::Permission => {
                 "Grant the missing permission to the job's login; `sync-job check` lists what is needed."
             }
-            Kind::Transient => "It went on failing after every retry: run again later, or look at the server's load.",
+            Kind::Transient => "Every retry failed: run again later, or check the server's load.",
             Kind::LockTimeout => "Another session holds a lock on the table: end it, or run when it is quiet.",
             Kind::Data => "Correct the row at the source, or say in the job file what to do with such values.",
             Kind::ForeignKeyViolation => {
@@ -182,15 +182,15 @@ impl Kind {
             Kind::PrecheckFailed => "Settle each finding and run again.",
             Kind::LeaseHeld => "Wait until the other run has ended, or end it.",
             Kind::ShrinkGuard => "Change the job file if this is meant to happen.",
-            Kind::GroupFailed => "It is swapped together with the one that failed: see there.",
+            Kind::GroupFailed => "It is swapped together with the table that failed: apply that table's remedy.",
             Kind::NotComparable => {
-                "`sync-job run` makes a missing table and carries changed columns over; what target_types converts is proven before \
-                 its conversion only, in a run."
+                "`sync-job run` creates a missing table and applies changed columns. What target_types converts is proven only in a run, \
+                 before its conversion."
             }
             Kind::Conflict => "What was planned no longer holds: run again, unless the message says more.",
             Kind::Configuration => "Nothing was read or written. Correct what is named here and launch again.",
             Kind::Cancelled => "Run again when ready; nothing is left behind.",
-            Kind::Statement => "The server's message says what it did not like.",
+            Kind::Statement => "The server's message gives the reason.",
             Kind::CommitUnknown => {
                 "The table has its old rows or the new ones, all of them: `sync-job verify` tells which. Run again when the server \
                  answers."

@@ -64,6 +64,8 @@ pub enum CompanionKind {
 #[derive(Debug, Clone)]
 pub struct SourceColumn {
     pub name: String,
+    /// The source's number of it in its table, which it gives to no other: a column that is dropped and added again has another.
+    pub id: i64,
     pub column_type: ColumnType,
     /// The type as declared, for people: `dbo.Phone (nvarchar(20))`.
     pub declared: String,

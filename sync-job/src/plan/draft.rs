@@ -182,6 +182,7 @@ fn plan_table(
         losses,
         drift: Vec::new(),
         swap: SwapPlan { method: SwapMethod::Create, reason: SwapReason::New },
+        without_its_key: false,
         max_shrink_percent: settings.max_shrink_percent,
         witness: settings.witness,
         witness_key: keys::for_witness(source, &columns),
@@ -379,6 +380,7 @@ fn column_plan(
     let integer = matches!(mapping.stored, StoredType::Int2 | StoredType::Int4 | StoredType::Int8);
     ColumnPlan {
         source: column.name.clone(),
+        source_id: column.id,
         target,
         declared: column.declared.clone(),
         holds,

@@ -79,7 +79,7 @@ pub(super) fn of_table(
             FindingId::MaskedView,
             severity,
             format!(
-                "this view may show masks: the login does not see through all of this database's, such as {masked}'s"
+                "this view may show masks: the login sees masked values in this database, such as those of {masked}"
             ),
             "GRANT UNMASK to the login, or set masked = \"allow\" for the view: its values are then copied as the login sees them, and the \
              source's own sums are not compared.",

@@ -126,7 +126,10 @@ fn finish_table(
     }
     match table.swap.method {
         SwapMethod::InPlace => leave_out_what_is_lacking(table, found),
-        SwapMethod::Create | SwapMethod::Rename => table.not_created.extend(dependents::outdated(table, found)),
+        SwapMethod::Create | SwapMethod::Rename => {
+            table.without_its_key = table.merge_key().is_some_and(|key| dependents::index_like(found, key).is_none());
+            table.not_created.extend(dependents::outdated(table, found));
+        }
     }
 }
 

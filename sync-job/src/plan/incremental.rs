@@ -307,8 +307,9 @@ pub fn fingerprint(table: &TablePlan) -> String {
     for column in &table.columns {
         let policy = column.policy;
         parts.push(format!(
-            "{}|{}|{}|{}|{:?}|{}|{}|{}|{}",
+            "{}|{}|{}|{}|{}|{:?}|{}|{}|{}|{}",
             column.source,
+            column.source_id,
             column.target,
             column.declared,
             column.mapping.target_type,

@@ -76,6 +76,8 @@ impl KeyColumn {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnPlan {
     pub source: String,
+    /// As [`crate::model::schema::SourceColumn::id`].
+    pub source_id: i64,
     pub target: String,
     /// The source's type as declared, for people.
     pub declared: String,
@@ -172,6 +174,8 @@ pub struct TablePlan {
     pub losses: Vec<(String, PlannedLoss)>,
     pub drift: Vec<Drift>,
     pub swap: SwapPlan,
+    /// The table that is there, and would be renamed over, lacks the merge key.
+    pub without_its_key: bool,
     pub max_shrink_percent: Option<u8>,
     pub witness: WitnessPolicy,
     /// The column that cuts a large table into ranges alike on both sides.
@@ -216,7 +220,7 @@ impl TablePlan {
 
     /// Whether the table that is there lacks the key by which changed rows are found in it.
     pub fn lacks_its_key(&self) -> bool {
-        self.merge_key().is_none_or(|key| key.staging_only)
+        self.without_its_key || self.merge_key().is_none_or(|key| key.staging_only)
     }
 
     /// Whether the offset of this instant travels in a column beside it.

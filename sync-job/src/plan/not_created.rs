@@ -170,10 +170,10 @@ impl std::fmt::Display for Why {
             Why::NotAnInteger(target_type) => write!(f, "only integers count up, and it is {target_type}"),
             Why::TooManyIndexes(most) => write!(f, "the target takes {most} indexes on one table"),
             Why::LeadsNoKey => f.write_str("AUTO_INCREMENT must lead the primary key and count upwards"),
-            Why::Internal => f.write_str("the source's server keeps it to itself and lets nobody read it"),
+            Why::Internal => f.write_str("the source's server lets nobody read it"),
             Why::NotAtSource => f.write_str("it goes away with the old table, since the source has none like it"),
-            Why::UpdatedInPlace => f.write_str("the table is updated in place as it is, without"),
-            Why::ReferencedInPlace(table) => write!(f, "{table} is updated in place as it is, without a key for it"),
+            Why::UpdatedInPlace => f.write_str("the table is updated in place and does not have it"),
+            Why::ReferencedInPlace(table) => write!(f, "{table} is updated in place and has no key for it"),
             Why::Widened { from, to, most } => {
                 write!(f, "{from} becomes {to}, since a row takes {most} bytes; no value is changed")
             }

@@ -22,7 +22,7 @@ pub fn judge(config: &JobConfig, target: &TargetFacts, missing_permissions: &[(S
             TlsMode::Require => findings.push(Finding::new(
                 FindingId::TlsNotVerified,
                 Severity::Warning,
-                format!("the {side}'s certificate is not verified: anybody between could read and change the rows"),
+                format!("the {side}'s certificate is not verified: anybody on the network path could read and change the rows"),
                 "Set tls = \"verify-full\" and ca_file.",
             )),
             TlsMode::Disable => findings.push(Finding::new(

@@ -301,7 +301,7 @@ fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Result<Applied>
     {
         let found = verdict::instead(found, "the source has", wanted.digest);
         return mismatch(match wanted.scope {
-            Scope::Whole => format!("once all differences were made good, the table held {found}"),
+            Scope::Whole => format!("after the repair the table held {found}"),
             Scope::Ranges { .. } => format!("in the range of rows that this run compared, the table holds {found}"),
         });
     }

@@ -1,4 +1,4 @@
--- Rows of a table that inherits from the kept one are its own: they are neither deleted nor counted nor compared.
+-- Rows of a table that inherits from one updated in place are its own: they are neither deleted nor counted nor compared.
 CREATE TABLE dbo.orders (id int NOT NULL PRIMARY KEY, what nvarchar(20) NOT NULL);
 CREATE TABLE dbo.events (what nvarchar(20) NULL);
 GO

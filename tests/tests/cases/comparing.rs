@@ -1,11 +1,14 @@
 //! Tables of which all rows are compared in each run, and only those written that differ.
 
+use std::{sync::Arc, time::Duration};
+
 use serde_json::Value;
 use stopgap_tests::{
     job::Job,
     source::TestSource,
     target::{Engine, TestTarget},
 };
+use tokio::sync::watch;
 
 const TABLES_FAILED: i32 = 1;
 const REFUSED: i32 = 3;
@@ -161,6 +164,66 @@ async fn a_table_that_would_shrink_too_much_keeps_its_rows(engine: Engine) {
     assert_eq!(target.value("SELECT CONCAT(COUNT(*), ' ', SUM(note)) FROM items").unwrap(), "4 0");
 }
 
+const DIGITS: &str = "(VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9))";
+
+/// Rows that differ are read a second time. A workload that goes on meanwhile must not be seen by that: each transaction moves an amount from one
+/// row to another, and their sum never changes.
+async fn a_comparison_is_of_one_moment(engine: Engine) {
+    let source = Arc::new(
+        source_with(&format!(
+            "CREATE TABLE dbo.items (code int NOT NULL PRIMARY KEY, n int NOT NULL);\nGO\n\
+             INSERT INTO dbo.items SELECT a.d + 10 * b.d + 100 * c.d + 1000 * d.d + 10000 * e.d, 0 FROM {DIGITS} AS a (d) CROSS JOIN {DIGITS} AS b (d) \
+             CROSS JOIN {DIGITS} AS c (d) CROSS JOIN {DIGITS} AS d (d) CROSS JOIN (VALUES (0), (1), (2), (3), (4), (5)) AS e (d)"
+        ))
+        .await,
+    );
+    let target = TestTarget::on(engine).unwrap();
+    let job = job(&source, &target, "compare", "");
+    run(&job);
+    let (stop, stopped) = watch::channel(false);
+    let writer = tokio::spawn({
+        let source = Arc::clone(&source);
+        async move {
+            let mut client = source.address.connect(&source.database).await.unwrap();
+            let mut written = 0_i64;
+            while !*stopped.borrow() {
+                let (from, to) = (written * 7_919 % 60_000, (written * 104_729 + 1) % 60_000);
+                let sql = format!(
+                    "BEGIN TRANSACTION; UPDATE dbo.items SET n = n - 1 WHERE code = {from}; UPDATE dbo.items SET n = n + 1 WHERE code = {to}; \
+                     COMMIT TRANSACTION"
+                );
+                client.simple_query(sql.as_str()).await.unwrap().into_results().await.unwrap();
+                written += 1;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            written
+        }
+    });
+    let mut changed = 0;
+    for _ in 0..3 {
+        changed += numbers(&run(&job))[1];
+        assert_eq!(target.value("SELECT SUM(n) FROM items").unwrap(), "0");
+    }
+    stop.send(true).unwrap();
+    assert!(writer.await.unwrap() > 0 && changed > 0, "nothing was written meanwhile");
+    assert!(numbers(&run(&job))[1] > 0);
+    job.command("verify", &[]).unwrap().expect_code(0).unwrap();
+}
+
+async fn a_database_snapshot_is_compared_too(engine: Engine) {
+    let source = source_with(
+        "CREATE TABLE dbo.items (code varchar(20) NOT NULL PRIMARY KEY, n int NOT NULL, note int NULL);\nGO\n\
+         INSERT INTO dbo.items VALUES ('a', 1, 0), ('b', 2, 0)",
+    )
+    .await;
+    let target = TestTarget::on(engine).unwrap();
+    let job = job(&source, &target, "compare", "consistency = \"database-snapshot\"");
+    run(&job);
+    source.run("UPDATE dbo.items SET n = 3 WHERE code = 'b'").await.unwrap();
+    assert_eq!(numbers(&run(&job)), [0, 1, 0]);
+    assert_alike(&source, &target, "1 = 1").await;
+}
+
 /// A tracked table that somebody meddled with on the target, once a run has failed over it; what the report named.
 async fn meddled(engine: Engine, keys: &str) -> (TestSource, TestTarget, Job, Value) {
     let source = source_with(
@@ -220,6 +283,8 @@ on_each_engine!(
     rows_that_exchange_unique_values_arrive,
     what_cannot_be_compared_is_copied_whole_or_refused,
     a_table_that_would_shrink_too_much_keeps_its_rows,
+    a_comparison_is_of_one_moment,
+    a_database_snapshot_is_compared_too,
     a_failed_proof_names_rows_and_the_next_run_compares,
     a_failed_proof_fails_until_somebody_has_looked,
 );

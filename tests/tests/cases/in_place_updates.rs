@@ -47,7 +47,7 @@ fn not_created(plan: &serde_json::Value, table: usize) -> Vec<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_with_a_view_anywhere_is_kept_as_a_whole() {
+async fn a_group_with_a_view_anywhere_is_updated_in_place_as_a_whole() {
     for view in ["parents", "children", "toys"] {
         let source = TestSource::with(FAMILY).await.unwrap();
         let target = TestTarget::new().unwrap();
@@ -73,7 +73,7 @@ async fn a_group_with_a_view_anywhere_is_kept_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_under_an_old_snapshot_is_kept_and_a_new_child_gets_its_key() {
+async fn a_group_under_an_old_snapshot_is_updated_in_place_and_a_new_child_gets_its_key() {
     let source = TestSource::with(FAMILY).await.unwrap();
     let target = TestTarget::new().unwrap();
     target.run("CREATE TABLE other (x int); INSERT INTO other VALUES (1)").unwrap();
@@ -145,7 +145,7 @@ async fn a_table_of_another_role_counts_on_or_says_what_it_lacks() {
 
 /// Somebody's trigger may write where policies are heeded.
 #[tokio::test(flavor = "multi_thread")]
-async fn triggers_of_a_kept_table_heed_policies_of_others() {
+async fn triggers_of_a_table_updated_in_place_heed_policies_of_others() {
     let source = TestSource::with(
         "CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY, n int NULL); INSERT INTO dbo.items (id, n) VALUES (1, 1), (2, 2)",
     )
@@ -331,7 +331,7 @@ async fn indexes_and_keys_that_somebody_added_keep_the_table() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_plan_says_what_a_kept_table_lacks() {
+async fn the_plan_says_what_a_table_updated_in_place_lacks() {
     let source = TestSource::with(
         "CREATE TABLE dbo.kinds (id int NOT NULL CONSTRAINT pk_kinds PRIMARY KEY); \
          CREATE TABLE dbo.items (id int IDENTITY(1, 1) NOT NULL CONSTRAINT pk_items PRIMARY KEY, size int NULL, kind int NOT NULL \
@@ -394,7 +394,7 @@ async fn a_row_that_others_refer_to_fails_with_what_to_do_about_them() {
 }
 
 /// Tables of older programs often have no key, and then rows that came twice.
-async fn a_kept_table_that_holds_a_key_twice_gets_one_row_of_each(engine: Engine) {
+async fn an_in_place_update_of_a_key_held_twice_leaves_one_row(engine: Engine) {
     let source = TestSource::with(
         "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_items PRIMARY KEY, n int NULL); \
          INSERT INTO dbo.items (id, n) VALUES (1, 1), (2, 2), (3, 3); \
@@ -430,7 +430,7 @@ async fn a_kept_table_that_holds_a_key_twice_gets_one_row_of_each(engine: Engine
 }
 
 /// On MySQL a foreign key keeps its table by itself.
-async fn the_plan_shows_what_a_kept_table_has(engine: Engine) {
+async fn the_plan_shows_what_a_table_updated_in_place_has(engine: Engine) {
     let source = TestSource::with(FAMILY).await.unwrap();
     source.run("CREATE INDEX ix_name ON dbo.parents (name)").await.unwrap();
     let target = TestTarget::on(engine).unwrap();
@@ -450,7 +450,7 @@ async fn the_plan_shows_what_a_kept_table_has(engine: Engine) {
 }
 
 on_each_engine!(
-    the_plan_shows_what_a_kept_table_has,
+    the_plan_shows_what_a_table_updated_in_place_has,
     a_new_child_of_new_parents_comes_with_its_key,
-    a_kept_table_that_holds_a_key_twice_gets_one_row_of_each
+    an_in_place_update_of_a_key_held_twice_leaves_one_row
 );

@@ -37,7 +37,7 @@ fn assert_rows(target: &TestTarget) {
     assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
 
-async fn a_kept_table_of_another_collation_gets_its_rows(engine: Engine) {
+async fn a_table_of_another_collation_is_updated_in_place(engine: Engine) {
     for collation in ["utf8mb4_general_ci", "utf8mb4_unicode_ci", "utf8mb4_bin"] {
         let (source, target) = set_up(engine, &format!("COLLATE {collation}")).await;
         for table in ["words", "things"] {
@@ -67,7 +67,7 @@ async fn a_table_of_another_collation_that_an_old_snapshot_keeps_gets_its_rows(e
 }
 
 /// Other bytes for the same letters, and no place for some of them.
-async fn a_kept_table_of_another_character_set_gets_the_rows_that_it_can_hold(engine: Engine) {
+async fn an_in_place_update_stores_what_another_character_set_can_hold(engine: Engine) {
     let (source, target) = set_up(engine, "CHARACTER SET latin1").await;
     target.run("CREATE TRIGGER noted AFTER DELETE ON words FOR EACH ROW SET @gone = OLD.n").unwrap();
     let report = job(&source, &target).run().unwrap().expect_code(TABLES_FAILED).unwrap().json().unwrap();
@@ -85,7 +85,7 @@ async fn a_kept_table_of_another_character_set_gets_the_rows_that_it_can_hold(en
 }
 
 on_each_mysql!(
-    a_kept_table_of_another_collation_gets_its_rows,
+    a_table_of_another_collation_is_updated_in_place,
     a_table_of_another_collation_that_an_old_snapshot_keeps_gets_its_rows,
-    a_kept_table_of_another_character_set_gets_the_rows_that_it_can_hold,
+    an_in_place_update_stores_what_another_character_set_can_hold,
 );

@@ -134,7 +134,7 @@ const WITH_NEW: &str = "CREATE TABLE dbo.items (id int NOT NULL CONSTRAINT pk_it
 const GROUP: &str =
     "[[table]]\nsource = \"dbo.items\"\ngroup = \"one\"\n[[table]]\nsource = \"dbo.extra\"\ngroup = \"one\"";
 
-async fn a_new_table_waits_for_the_kept_ones_of_its_group(engine: Engine) {
+async fn a_new_table_waits_for_the_in_place_updates_of_its_group(engine: Engine) {
     let before = "CREATE TABLE items (id int NOT NULL PRIMARY KEY); INSERT INTO items VALUES (1); \
                   CREATE TABLE notes (item int NOT NULL, FOREIGN KEY (item) REFERENCES items (id)); INSERT INTO notes VALUES (1)";
     let (_source, target, job) = set_up(engine, WITH_NEW, before).await;
@@ -149,7 +149,7 @@ async fn a_new_table_waits_for_the_kept_ones_of_its_group(engine: Engine) {
     let proxy = Proxy::repeated(target.port(), is_rename, Some((0, DISK_FULL)), 1_000).await.unwrap();
     let outcome = job.twin().unwrap().through(proxy.port).run().unwrap().expect_code(TABLES_FAILED).unwrap();
     let (message, remedy) = failure(&outcome);
-    assert!(message.contains("has its new rows") && message.contains("extra"), "{message}");
+    assert!(message.contains("have their new rows") && message.contains("extra"), "{message}");
     assert!(!remedy.contains("The old table was kept"), "{remedy}");
     assert_clean(&target);
 
@@ -311,7 +311,7 @@ on_each_mysql!(
     a_child_with_a_cascade_of_its_own_keeps_the_old_rows,
     a_staging_table_that_vanished_is_no_success,
     a_last_rename_without_a_reply_is_found_to_be_done,
-    a_new_table_waits_for_the_kept_ones_of_its_group,
+    a_new_table_waits_for_the_in_place_updates_of_its_group,
     what_passes_before_the_rename_is_tried_again,
     a_replacement_under_an_old_snapshot_is_tried_more_than_once,
 );

@@ -1,4 +1,4 @@
-//! MySQL's servers lose patience, hang and keep their locks: the job waits where waiting is right, and ends where it is not.
+//! MySQL's servers time out, hang and keep their locks: the job waits where waiting is right, and ends where it is not.
 
 use std::time::Duration;
 use stopgap_tests::{
@@ -26,7 +26,7 @@ async fn until(what: &str, running: &Running, mut done: impl FnMut() -> bool) {
 
 /// The source's next row may be long in coming, and so may the next swap: neither LOAD DATA nor the lease are given up for it. The job
 /// itself goes on meanwhile: were it stopped, a connection could be lost before it has said how long it may be silent.
-async fn a_server_that_soon_loses_patience_waits_for_the_source(engine: Engine) {
+async fn a_server_with_short_timeouts_waits_for_the_source(engine: Engine) {
     let (source, _, _) = set_up(engine).await;
     let impatient = [("net-read-timeout", "2"), ("net-write-timeout", "2"), ("wait-timeout", "2")];
     let target = TestTarget::with_own(engine, None, &impatient).unwrap();
@@ -138,7 +138,7 @@ fn all_are_kept_alive(port: u16) -> bool {
 }
 
 /// What was converted after the proof has no digest of the source's; the rest of the row still has.
-async fn a_kept_table_with_conversions_is_proven_after_its_replacement(engine: Engine) {
+async fn an_in_place_update_with_conversions_is_proven_afterwards(engine: Engine) {
     let source = TestSource::new().await.unwrap();
     let script = "CREATE TABLE dbo.settings (id int NOT NULL PRIMARY KEY, n int NOT NULL, body nvarchar(max) NULL);\nGO\n\
                   INSERT INTO dbo.settings (id, n, body) VALUES (1, 10, N'{\"b\": 1}'), (2, 20, NULL)";
@@ -164,9 +164,9 @@ async fn a_kept_table_with_conversions_is_proven_after_its_replacement(engine: E
 }
 
 on_each_mysql!(
-    a_server_that_soon_loses_patience_waits_for_the_source,
+    a_server_with_short_timeouts_waits_for_the_source,
     an_index_waits_for_the_digest,
     jobs_of_one_name_in_two_databases_leave_each_other_alone,
     a_swap_that_hangs_ends_after_an_interruption,
-    a_kept_table_with_conversions_is_proven_after_its_replacement,
+    an_in_place_update_with_conversions_is_proven_afterwards,
 );

@@ -99,6 +99,7 @@ struct MemoryReader {
 
 fn column(name: &str, place: usize, holds: LogicalType, nullable: bool) -> SourceColumn {
     SourceColumn {
+        id: place as i64,
         name: name.to_owned(),
         column_type: ColumnType {
             holds: Ok(holds),

@@ -18,6 +18,8 @@ pub struct Backup {
     pub rowversion: i64,
 }
 
+const TICKS_A_SECOND: i64 = 300;
+
 /// This moment in 1/300 s since 1900-01-01.
 pub fn now() -> i64 {
     match crate::convert::make_moment(crate::system::now(), &crate::value::SqlType::DateTime) {
@@ -44,8 +46,9 @@ impl Instance {
         Ok(())
     }
 
-    /// Puts a database back to a state that was kept: versions and rowversions go on from there, on a new recovery fork. 3101 while a
-    /// transaction is open in it.
+    /// Puts a database back to a state that was kept: versions and rowversions go on from there, on a new recovery fork. On Azure SQL a restore
+    /// makes a database anew ("Restore a database from a backup in Azure SQL Database"), with a date of its own. 3101 while a transaction is open in
+    /// it.
     pub fn restore(&self, database: &str, name: &str) -> Result<(), SqlError> {
         let found = self.database(database).ok_or_else(|| crate::env::missing(database))?;
         let in_use = |session: &crate::instance::SessionInfo| {
@@ -62,6 +65,10 @@ impl Instance {
         self.alter_database(database, |database| {
             database.path = path;
             database.fork = crate::functions::fresh_guid();
+            if database.quirks.engine_edition == Some(crate::tracking_views::AZURE) {
+                // A whole second later, however soon that is.
+                database.created = now().max(database.created + TICKS_A_SECOND);
+            }
         })
     }
 }

@@ -15,7 +15,7 @@ pub fn has_recovery_status(env: &Env<'_>) -> bool {
     env.quirks().engine_edition != Some(AZURE)
 }
 
-const AZURE: i64 = 5;
+pub(crate) const AZURE: i64 = 5;
 
 /// A view's query and its column list.
 pub fn view(env: &Env<'_>, place: &Place, name: &str) -> Result<Option<(String, String)>, SqlError> {

@@ -18,6 +18,7 @@ pub fn of_type(name: &str, holds: LogicalType, engine: Engine) -> ColumnPlan {
 pub fn column(name: &str, holds: LogicalType, mapping: Mapping) -> ColumnPlan {
     ColumnPlan {
         source: name.to_owned(),
+        source_id: 1,
         target: name.to_lowercase(),
         holds,
         read: ReadPlan::new(()),
@@ -64,6 +65,7 @@ pub fn table(columns: Vec<ColumnPlan>) -> TablePlan {
         losses: Vec::new(),
         drift: Vec::new(),
         swap: SwapPlan { method: SwapMethod::Create, reason: SwapReason::New },
+        without_its_key: false,
         max_shrink_percent: None,
         witness: WitnessPolicy::Sample,
         witness_key: None,

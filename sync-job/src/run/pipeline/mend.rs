@@ -196,7 +196,7 @@ async fn apply<S: Source, T: Target>(
             rows_at_source: None,
             sent: Mutex::default(),
         };
-        let what = format!("{}: making good what differs", table.target);
+        let what = format!("{}: repairing what differs", table.target);
         let apply = || context.while_target_answers(context.target.apply(std::slice::from_ref(&changes)));
         context.policy.retry(&what, &mut report.retries, apply).await?.pop()
     } else {
@@ -210,10 +210,8 @@ async fn apply<S: Source, T: Target>(
 }
 
 fn keyless(table: &TablePlan) -> Error {
-    let message = format!(
-        "no key tells the rows of {} apart on the target, so that they cannot be mended one by one",
-        table.target
-    );
+    let message =
+        format!("no key identifies the rows of {} on the target, so they cannot be repaired one by one", table.target);
     let error = Error::new(Side::Target, Kind::NotComparable, message);
     error.advise("`sync-job run` copies the table whole. With a primary key at the source, and indexes = \"create\" or \"primary-key\", it has one on the target.")
 }

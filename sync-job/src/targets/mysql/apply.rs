@@ -19,6 +19,10 @@ use crate::targets::ranges::condition;
 
 pub(super) async fn apply(target: &MySql, sets: &[ChangeSet<'_>]) -> Result<Vec<Applied>> {
     let mut connection = target.connect().await?;
+    // Whole seconds, at least one.
+    let timeout = target.config.lock_timeout.as_secs().max(1);
+    let limits = format!("SET SESSION lock_wait_timeout = {timeout}, innodb_lock_wait_timeout = {timeout}");
+    execute(&mut connection, &limits).await?;
     execute(&mut connection, "START TRANSACTION").await?;
     apply::run(Applying { connection, target, unchecked: Vec::new() }, sets).await
 }

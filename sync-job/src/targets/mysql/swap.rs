@@ -76,7 +76,7 @@ impl<'a> Swap<'a> {
             foreign_keys::add(connection, self.items, &self.methods).await?;
             self.have_keys = true;
         }
-        // Kept tables first: what their rows are refused for leaves no new table behind.
+        // Tables updated in place first: what their rows are refused for leaves no new table behind.
         let in_place_items = self.in_place_items();
         if !in_place_items.is_empty() && !self.are_replaced {
             in_place::rows(self.target, connection, &in_place_items).await?;
@@ -146,7 +146,7 @@ impl<'a> Swap<'a> {
         if self.are_replaced && in_place_items.len() < self.items.len() {
             let new: Vec<String> = self.by_name().iter().map(|(item, _)| item.table.target.to_string()).collect();
             let message = format!(
-                "each kept table of the group ({}) has its new rows, but what is new beside them could not be put in place: {}",
+                "the tables updated in place ({}) have their new rows, but the new tables of their group could not be put in place: {}",
                 in_place_items.join(", "),
                 new.join(", ")
             );

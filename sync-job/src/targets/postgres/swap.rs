@@ -19,7 +19,7 @@ use crate::targets::swap::{fall_back, names, refuse_new_dependents, with_retries
 use crate::targets::{Staging, SwapItem};
 
 /// How often old snapshots are looked for.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Swaps all items in one transaction, trying again while locks are held by others, for at most `swap_wait`, or the server is away,
 /// for at most `outage`.
@@ -142,7 +142,7 @@ async fn set_sequences(connection: &mut PgConnection, items: &[SwapItem<'_>], me
     Ok(())
 }
 
-/// Foreign keys among the group's staging tables, checked against all rows before readers see them. Those of kept tables are
+/// Foreign keys among the group's staging tables, checked against all rows before readers see them. Those of tables updated in place are
 /// there already.
 async fn add_foreign_keys(connection: &mut PgConnection, items: &[SwapItem<'_>], methods: &[SwapMethod]) -> Result<()> {
     for (item, key, referenced) in foreign_keys(items, methods) {
@@ -196,7 +196,7 @@ async fn wait_for_old_snapshots(
                 return Ok(Err(holder));
             }
             met = true;
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         if !met {
             break;

@@ -167,6 +167,7 @@ fn new_column(fields: &Fields<'_>) -> Result<SourceColumn> {
     };
     Ok(SourceColumn {
         name: fields.text("column_name")?,
+        id: fields.int("column_id")?,
         column_type: column_type(&source_type(&facts)),
         declared: declared(&facts),
         by_base_type: facts.name.is_none() && facts.base.is_some(),

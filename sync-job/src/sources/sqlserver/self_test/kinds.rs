@@ -78,6 +78,7 @@ mod tests {
         let holds = holds.unwrap();
         ColumnPlan {
             source: "c".to_owned(),
+            source_id: 1,
             target: "c".to_owned(),
             declared: String::new(),
             mapping: map(holds, Engine::Postgres),
