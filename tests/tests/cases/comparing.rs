@@ -212,8 +212,8 @@ async fn a_comparison_is_of_one_moment(engine: Engine) {
 
 async fn a_database_snapshot_is_compared_too(engine: Engine) {
     let source = source_with(
-        "CREATE TABLE dbo.items (code varchar(20) NOT NULL PRIMARY KEY, n int NOT NULL, note int NULL);\nGO\n\
-         INSERT INTO dbo.items VALUES ('a', 1, 0), ('b', 2, 0)",
+        "CREATE TABLE dbo.items (code varchar(20) NOT NULL PRIMARY KEY, n int NOT NULL, note nvarchar(20) NULL);\nGO\n\
+         INSERT INTO dbo.items VALUES ('a', 1, NULL), ('b', 2, NULL)",
     )
     .await;
     let target = TestTarget::on(engine).unwrap();
