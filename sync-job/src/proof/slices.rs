@@ -31,7 +31,7 @@ const ROWS_IN_RANGE: u64 = 1_000;
 /// Rows of a slice by hashes lie all over the table, and all of it is read again for one of them.
 const ROWS_IN_HASHES: u64 = 100;
 const MOST_RANGES: u64 = 4_096;
-const MOST_HASHES: u64 = 65_536;
+const MOST_HASHES: u64 = 262_144;
 /// Tables of so many rows are compared row by row at once: their hashes take a megabyte.
 const SMALL_ROWS: u64 = 50_000;
 /// Which bits of a hash tell [passes](Part) apart: not those that tell slices apart.

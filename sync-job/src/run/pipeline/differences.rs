@@ -13,17 +13,19 @@ use crate::proof::slices::{Part, Slices, parts};
 use crate::proof::witness::Scope;
 use crate::proof::witness::sample;
 use crate::report::{Difference, DifferencesReport, DifferingKey};
+use crate::rows::chunk::Chunk;
 use crate::rows::digest::TableDigest;
 use crate::rows::encode::LossCounts;
 use crate::rows::message::{self, Message};
 use crate::sources::{Reader, Source};
 use crate::targets::{Staging, Target};
 
-/// What a row of the target takes while it waits for its like, twice over; of the job's memory all tables under way share an eighth.
+/// What a row of the target takes while it waits for its like: twice, as it comes and as it is looked up.
 const BYTES_OF_HASHES: u64 = 64;
-const SHARE_OF_MEMORY: u64 = 8;
+/// Of the job's memory, for all tables under way.
+const SHARE_OF_MEMORY: u64 = 2;
 const LEAST_ROWS: u64 = 10_000;
-/// Ranges that are read one by one; more are read in one go over the whole table.
+/// Ranges that are read one by one; of more, all that lies between the first and the last is read.
 const MOST_RANGES: usize = 64;
 /// Hashes in one statement to the target, of up to 21 bytes each.
 const HASHES_AT_ONCE: usize = 20_000;
@@ -150,7 +152,7 @@ impl<S: Source, T: Target> Search<'_, S, T> {
         // Where the target has a key more than once all but one are too many.
         let mut extra: Vec<u64> = Vec::new();
         extra.extend(hashed.into_iter().filter_map(|row| held.insert(row.key, row.row).map(|_| row.key)));
-        let (plan, units) = self.units(reader, part, held.len() as u64).await?;
+        let (plan, units) = self.units(reader, part).await?;
         let mut judge = Comparison { part, held, named: Named::new(self, &mut found.differences) };
         let staging = self.mending.map(|mending| mending.changed.0);
         let (passed, result) = self.read(reader, &plan, &units, routes, &mut judge, staging).await?;
@@ -217,12 +219,11 @@ impl<S: Source, T: Target> Search<'_, S, T> {
     }
 
     /// The units that hold a part's rows, perhaps among others, and the plan to read them by.
-    async fn units(&self, reader: &mut S::Reader, part: &Part<'_>, rows: u64) -> Result<(TablePlan, Vec<S::Unit>)> {
-        let few = self.table.rows.is_none_or(|all| rows < all / 2);
-        if let (Some(Scope::Ranges { ranges, .. }), Some(key), true) =
-            (part.slices.scope(&part.wanted), &self.table.witness_key, few)
-            && ranges.len() <= MOST_RANGES
+    async fn units(&self, reader: &mut S::Reader, part: &Part<'_>) -> Result<(TablePlan, Vec<S::Unit>)> {
+        if let (Some(Scope::Ranges { ranges, .. }), Some(key)) =
+            (part.slices.scope(&part.wanted), &self.table.witness_key)
         {
+            let ranges = if ranges.len() > MOST_RANGES { vec![span(&ranges)] } else { ranges };
             let units: Option<Vec<S::Unit>> =
                 ranges.into_iter().map(|range| self.context.source.range(range)).collect();
             if let Some(units) = units {
@@ -258,6 +259,14 @@ impl<S: Source, T: Target> Search<'_, S, T> {
         }
         let result = sink.finish().await?;
         Ok((passed, result))
+    }
+}
+
+/// From the beginning of the first range to the end of the last; they ascend.
+fn span(ranges: &[Chunk]) -> Chunk {
+    Chunk {
+        lower: ranges.first().and_then(|range| range.lower.clone()),
+        upper: ranges.last().and_then(|range| range.upper.clone()),
     }
 }
 
@@ -336,5 +345,20 @@ impl<'a> Named<'a> {
         }
         self.old += usize::from(!newer_at_source);
         keys.push(DifferingKey { what, key: row.key.clone(), newer_at_source });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::chunk::KeyValue;
+
+    #[test]
+    fn many_ranges_become_the_one_that_holds_them() {
+        let bound = |value| Some(vec![KeyValue::Int(value)]);
+        let range = |lower, upper| Chunk { lower, upper };
+        let ranges = [range(bound(1), bound(2)), range(bound(5), bound(6)), range(bound(8), None)];
+        assert_eq!(span(&ranges), range(bound(1), None));
+        assert_eq!(span(&ranges[..2]), range(bound(1), bound(6)));
     }
 }

@@ -13,7 +13,7 @@ use crate::sources::{Gone, Reader, Source};
 use crate::targets::Target;
 
 /// More are not kept in memory: what differs is then not told to be newer.
-const MOST_KEYS: usize = 2_000_000;
+const MOST_KEYS: usize = 1_000_000;
 
 /// Hashes of the keys that changed since the state that is remembered of the table; nothing where that cannot be known. In the reader's
 /// transaction, whose state of the source `tracking` is of.
