@@ -87,7 +87,7 @@ pub fn lines(tables: &[TableReport]) -> Vec<String> {
         }));
         let unnamed = differences.total().saturating_sub(differences.keys.len() as u64);
         if unnamed > 0 && !differences.keys.is_empty() {
-            lines.push(format!("{}: … and {unnamed} more; --limit names more of them", table.target));
+            lines.push(format!("{}: … and {unnamed} more; `sync-job verify --limit` names them", table.target));
         }
     }
     lines

@@ -139,7 +139,7 @@ fn remedy(standing: Standing, stage: Stage, error: &Error) -> String {
         (Stage::Compare, Kind::Mismatch) => (
             standing.words(),
             "Rows that changed at the source since they were copied differ so, and so does what a filter that changed since leaves out; \
-             else somebody writes to the copy. `sync-job run` copies the table anew.",
+             else somebody writes to the copy. `sync-job verify --repair` repairs only the rows that differ, `sync-job run` copies the table anew.",
         ),
         (Stage::Witness, Kind::Mismatch) => (
             standing.words(),

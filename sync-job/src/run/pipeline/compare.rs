@@ -126,8 +126,8 @@ fn keeps_gone_rows(table: &TablePlan) -> bool {
 /// A run would only go on from where the last one ended.
 fn followed(table: &TablePlan, error: Error) -> Error {
     error.advise(format!(
-        "Nothing was changed. Somebody else writes to the copy, or rows changed at the source since the last run. `sync-job state reset --table \
-         {}`, then `sync-job run`, copies the table whole.",
+        "Nothing was changed. Somebody else writes to the copy, or rows changed at the source since the last run. `sync-job verify --repair` \
+         repairs only the rows that differ; `sync-job state reset --table {}`, then `sync-job run`, copies the table whole.",
         table.target
     ))
 }
