@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use sync_job::config::JobConfig;
-use sync_job::model::facts::{Abilities, Catalog, Fact, MissingFact, SourceFacts};
+use sync_job::model::facts::{Abilities, Absence, Catalog, Fact, MissingFact, SourceFacts};
 use sync_job::model::schema::{
     Identity, IndexColumn, IndexKind, Listed, SourceColumn, SourceForeignKey, SourceIndex, SourceKind, SourceTable,
     TableName,
@@ -343,13 +343,13 @@ fn keys_that_lose_a_digit_are_warned_of() {
 
 #[test]
 fn what_could_not_be_read_is_said_to_be_unknown() {
-    let missing = |what, forbidden| MissingFact { what, why: "denied".to_owned(), forbidden };
+    let missing = |what, cause| MissingFact { what, why: "denied".to_owned(), cause };
     let catalog = Catalog {
         tables: vec![lines()],
         missing: vec![
-            missing(Fact::MaskedColumns, true),
-            missing(Fact::MaskedColumns, false),
-            missing(Fact::TableSizes, true),
+            missing(Fact::MaskedColumns, Absence::Unseen),
+            missing(Fact::MaskedColumns, Absence::Unknown),
+            missing(Fact::TableSizes, Absence::Unseen),
         ],
         ..Catalog::default()
     };

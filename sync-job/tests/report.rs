@@ -101,7 +101,10 @@ fn all_well() -> RunReport {
     long.warnings =
         vec!["a security policy filters this table: only the rows that this login sees are copied".to_owned()];
     long.witness = Some(WitnessReport::of(&Outcome::Silent(Silence::NotItsTurn)));
-    run(2_610.0, vec![orders, table("dbo.Empty", "public.empty", 0), long])
+    let mut live = table("dbo.Live", "public.live", 77_000);
+    let moved = WitnessReport { state: WitnessState::Moved, ..witnessed(None, Vec::new()) };
+    live.witness = Some(moved);
+    run(2_610.0, vec![orders, table("dbo.Empty", "public.empty", 0), long, live])
 }
 
 fn some_failed() -> RunReport {

@@ -13,10 +13,11 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy},
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::{JoinHandle, JoinSet},
+    time::{Instant, sleep, sleep_until},
 };
 
 /// The one instruction of a filter that lets nothing in: BPF_RET | BPF_K, no byte of the packet ("Linux Socket Filtering", kernel.org).
@@ -33,7 +34,15 @@ const HELD: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 struct Wanted {
     text: Vec<u8>,
-    is_held: bool,
+    held: Held,
+}
+
+/// What is held back when the text has come, and for how long.
+#[derive(Debug, Clone, Copy)]
+enum Held {
+    Nothing,
+    Text(Duration),
+    Answer(Duration),
 }
 
 /// How a text lies on the wire.
@@ -105,21 +114,32 @@ impl Tripwire {
 
     /// Waits for a text that the job sends.
     pub fn arm(&self, text: &str, encoding: Encoding) {
-        self.wait_for(text, encoding, false);
+        self.wait_for(text, encoding, Held::Nothing);
     }
 
     /// As [`Tripwire::arm`], and holds the text back for a moment, so that the server can be taken away before it has done anything.
     pub fn arm_before(&self, text: &str, encoding: Encoding) {
-        self.wait_for(text, encoding, true);
+        self.delay(text, encoding, HELD);
     }
 
-    fn wait_for(&self, text: &str, encoding: Encoding, is_held: bool) {
+    /// As [`Tripwire::arm_before`]; the text goes on after `pause`.
+    pub fn delay(&self, text: &str, encoding: Encoding, pause: Duration) {
+        self.wait_for(text, encoding, Held::Text(pause));
+    }
+
+    /// As [`Tripwire::arm`], and holds the server's answer back for a moment, so that it can be lost although the server has done what it
+    /// was told.
+    pub fn arm_after(&self, text: &str, encoding: Encoding) {
+        self.wait_for(text, encoding, Held::Answer(HELD));
+    }
+
+    fn wait_for(&self, text: &str, encoding: Encoding, held: Held) {
         let text = match encoding {
             Encoding::Utf8 => text.as_bytes().to_vec(),
             Encoding::Utf16 => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
         };
         self.tripped.send_replace(false);
-        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Wanted { text, is_held });
+        *lock(&self.wanted) = Some(Wanted { text, held });
     }
 
     /// Returns when the text has passed.
@@ -169,7 +189,7 @@ fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 async fn forward(
-    client: TcpStream,
+    mut client: TcpStream,
     server: u16,
     wanted: &Mutex<Option<Wanted>>,
     tripped: &watch::Sender<bool>,
@@ -177,8 +197,10 @@ async fn forward(
     let server = TcpStream::connect(("127.0.0.1", server)).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let (mut from_client, mut to_client) = client.into_split();
+    // Owned halves would end the connection when they are dropped, whatever other handle there is.
+    let (mut from_client, mut to_client) = client.split();
     let (mut from_server, mut to_server) = server.into_split();
+    let silence = Mutex::new(None);
     let forth = async {
         let mut seen = Vec::new();
         let mut buffer = vec![0; 64 << 10];
@@ -188,34 +210,48 @@ async fn forward(
                 return Ok::<(), anyhow::Error>(());
             }
             seen.extend_from_slice(&buffer[..count]);
-            if look(&mut seen, wanted, tripped) {
-                tokio::time::sleep(HELD).await;
+            match look(&mut seen, wanted, tripped) {
+                Held::Nothing => {}
+                Held::Text(pause) => sleep(pause).await,
+                Held::Answer(pause) => *lock(&silence) = Some(Instant::now() + pause),
             }
             to_server.write_all(&buffer[..count]).await?;
         }
     };
-    let back = async { Ok(copy(&mut from_server, &mut to_client).await.map(drop)?) };
+    let back = async {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            let count = from_server.read(&mut buffer).await?;
+            if count == 0 {
+                return Ok(());
+            }
+            let silence = lock(&silence).take();
+            if let Some(end) = silence {
+                sleep_until(end).await;
+            }
+            to_client.write_all(&buffer[..count]).await?;
+        }
+    };
     tokio::select! {
         result = forth => result,
         result = back => result,
     }
 }
 
-/// Keeps of what was seen only what may be a beginning.
-/// Answers whether the text has come and is held back.
-fn look(seen: &mut Vec<u8>, wanted: &Mutex<Option<Wanted>>, tripped: &watch::Sender<bool>) -> bool {
-    let mut wanted = wanted.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(Wanted { text, is_held }) = &*wanted else {
+/// Keeps of what was seen only what may be a beginning. Answers what is held back if the text has come.
+fn look(seen: &mut Vec<u8>, wanted: &Mutex<Option<Wanted>>, tripped: &watch::Sender<bool>) -> Held {
+    let mut wanted = lock(wanted);
+    let Some(Wanted { text, held }) = &*wanted else {
         seen.clear();
-        return false;
+        return Held::Nothing;
     };
     if !seen.windows(text.len()).any(|part| part == text) {
         seen.drain(..seen.len().saturating_sub(text.len() - 1));
-        return false;
+        return Held::Nothing;
     }
-    let is_held = *is_held;
+    let held = *held;
     *wanted = None;
     tripped.send_replace(true);
     seen.clear();
-    is_held
+    held
 }

@@ -78,6 +78,7 @@ mod cases {
     mod row_values;
     mod second_source;
     mod self_test;
+    mod silent_networks;
     mod slots;
     mod source_catalog;
     mod source_changes;

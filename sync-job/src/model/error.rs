@@ -90,11 +90,13 @@ pub struct Error {
     pub advice: Option<Cow<'static, str>>,
     /// The server has been away for so long that nobody waits for it any more.
     pub is_given_up: bool,
+    /// Which row of the rows that were sent the target refused for its value, counted from 1, where it tells.
+    pub refused_row: Option<u64>,
 }
 
 impl Error {
     pub fn new(side: Side, kind: Kind, message: impl Into<Message>) -> Self {
-        Self { side, kind, message: message.into(), source: None, advice: None, is_given_up: false }
+        Self { side, kind, message: message.into(), source: None, advice: None, is_given_up: false, refused_row: None }
     }
 
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {

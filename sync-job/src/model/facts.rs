@@ -86,8 +86,16 @@ pub struct MissingFact {
     pub what: Fact,
     /// In the server's words.
     pub why: String,
-    /// The login may not read them. Otherwise the server has none, most likely.
-    pub forbidden: bool,
+    pub cause: Absence,
+}
+
+/// Why a fact could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// The server does not know what was asked for, as older ones do: it has nothing of the kind.
+    Unknown,
+    /// The login may not read it, or the server failed: what is not seen may be there.
+    Unseen,
 }
 
 /// What is known of the target server before anything is planned.

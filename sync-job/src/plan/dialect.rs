@@ -79,4 +79,9 @@ pub trait Dialect: Send + Sync {
 
     /// Makes a planned table fit limits that concern it as a whole, and notes what that takes.
     fn fit(&self, table: &mut TablePlan);
+
+    /// As [`Dialect::fit`], once the table's foreign keys are planned: some targets make an index for each.
+    fn fit_foreign_keys(&self, table: &mut TablePlan) {
+        let _ = table;
+    }
 }

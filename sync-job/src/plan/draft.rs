@@ -63,6 +63,9 @@ pub fn draft(
     }
     tables.retain(|table| only.is_empty() || selection::matches(only, &table.source));
     leave_out_keys_to_absent(&mut tables);
+    for table in &mut tables {
+        dialect.fit_foreign_keys(table);
+    }
     join_groups(&mut tables);
     incremental::refuse_groups(&mut tables);
     findings.extend(names::collisions(&tables, dialect));

@@ -2,7 +2,7 @@
 
 use super::{ColumnPlan, Dialect, Finding, FindingId, IndexPlan, Severity};
 use crate::config::{Consistency, MaskedPolicy, OutdatedWord, TableSettings};
-use crate::model::facts::MissingFact;
+use crate::model::facts::{Absence, MissingFact};
 use crate::model::logical::LogicalType;
 use crate::model::schema::{IndexKind, SourceColumn, SourceTable};
 use crate::plan::type_map::StoredType;
@@ -20,7 +20,7 @@ pub(super) fn of_outdated_word(word: &OutdatedWord) -> Finding {
 
 /// What could not be read is not known; that is not the same as absent.
 pub(super) fn of_missing_fact(missing: &MissingFact) -> Finding {
-    let weighty = missing.forbidden && missing.what.is_weighty();
+    let weighty = missing.cause == Absence::Unseen && missing.what.is_weighty();
     let severity = if weighty { Severity::Warning } else { Severity::Note };
     Finding::new(
         FindingId::MissingFact,

@@ -33,6 +33,8 @@ pub struct Options {
     pub tpch: Option<f64>,
     /// The release of SQL Server to stand for, by its year; without one, the newest that it knows.
     pub server_version: Option<&'static str>,
+    /// `required`, `optional` or `off`; without one, as the client asks.
+    pub encryption: Option<&'static str>,
 }
 
 /// A running simulator, gone when dropped and when this process ends in any way.
@@ -69,6 +71,9 @@ impl Simulator {
         }
         if let Some(year) = options.server_version {
             command.args(["--server-version", year]);
+        }
+        if let Some(encryption) = options.encryption {
+            command.args(["--encryption", encryption]);
         }
         let mut process = Guarded::spawn(&mut command, "TERM")?;
         let input = process.child_mut().stdin.take().context("the simulator has no standard input")?;

@@ -25,11 +25,13 @@ pub struct Shared {
     pub answers: Rules,
 }
 
+const NO_DATABASE: u32 = 4060;
+const LOGIN_FAILED: u32 = 18456;
+
 /// A stalled or hanging connection is kept this long at most.
 const LONGEST_SILENCE: Duration = Duration::from_mins(10);
 
 /// Talks to a client until it leaves.
-#[expect(clippy::match_same_arms, reason = "arms are told apart by what they mean, not by what they give")]
 pub fn serve(mut socket: TcpStream, shared: &Shared) -> io::Result<()> {
     socket.set_nodelay(true)?;
     match shared.faults.on_connect() {
@@ -46,14 +48,11 @@ pub fn serve(mut socket: TcpStream, shared: &Shared) -> io::Result<()> {
         return Ok(());
     }
     let wanted = login::prelogin_encryption(&message.data);
-    let answer = match (shared.encryption, wanted) {
-        (Encryption::Off, _) => ENCRYPT_NOT_SUPPORTED,
-        (Encryption::Required, _) => ENCRYPT_REQUIRED,
-        (Encryption::Optional, ENCRYPT_ON | ENCRYPT_REQUIRED) => ENCRYPT_ON,
-        (Encryption::Optional, ENCRYPT_OFF) => ENCRYPT_OFF,
-        _ => ENCRYPT_NOT_SUPPORTED,
-    };
+    let (answer, is_over) = negotiate(shared.encryption, wanted);
     answer_prelogin(&mut socket, shared, answer)?;
+    if is_over {
+        return Ok(());
+    }
     match answer {
         ENCRYPT_NOT_SUPPORTED => {
             let Some(message) = packet::read(&mut socket)? else { return Ok(()) };
@@ -70,6 +69,18 @@ pub fn serve(mut socket: TcpStream, shared: &Shared) -> io::Result<()> {
             let Some(message) = packet::read(&mut stream)? else { return Ok(()) };
             converse(&mut stream, &watch, &message, shared, true)
         }
+    }
+}
+
+/// What the server answers to what the client says of encryption, and whether the connection ends there (MS-TDS 2.2.6.5).
+fn negotiate(server: Encryption, client: u8) -> (u8, bool) {
+    let insists = matches!(client, ENCRYPT_ON | ENCRYPT_REQUIRED);
+    match server {
+        Encryption::Off => (ENCRYPT_NOT_SUPPORTED, insists),
+        _ if insists => (ENCRYPT_ON, false),
+        Encryption::Required => (ENCRYPT_REQUIRED, client != ENCRYPT_OFF),
+        Encryption::Optional if client == ENCRYPT_OFF => (ENCRYPT_OFF, false),
+        Encryption::Optional => (ENCRYPT_NOT_SUPPORTED, false),
     }
 }
 
@@ -140,7 +151,11 @@ fn converse(
             session
         }
         Err(error) => {
-            response.error(&error);
+            // A database that cannot be opened is no login, either, and both are told.
+            let login = faults::Who { user: &request.user, ..faults::Who::default() };
+            let refused = faults::error(LOGIN_FAILED, &login);
+            let errors: &[_] = if error.number == NO_DATABASE { &[&error, &refused] } else { &[&error] };
+            response.errors(errors, None);
             return response.finish(false);
         }
     };

@@ -170,8 +170,9 @@ impl<'a> Conversation<'a> {
     fn settle<W: Write>(&mut self, result: &Result<Flow, SqlError>, response: &mut Response<'_, W>) -> bool {
         let mut fatal = false;
         let scripted = response.fault_error.take();
+        let after = self.session.after_error();
         for error in result.as_ref().err().into_iter().chain(scripted.as_ref()) {
-            response.error(error);
+            response.errors(&[error], after.as_ref());
             self.session.interrupted(Some(error), response);
             fatal |= error.class >= 20;
         }

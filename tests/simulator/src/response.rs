@@ -169,8 +169,18 @@ impl<'a, W: Write> Response<'a, W> {
     }
 
     pub fn error(&mut self, error: &SqlError) {
+        self.errors(&[error], None);
+    }
+
+    /// Errors of one statement, and what is said after them.
+    pub fn errors(&mut self, errors: &[&SqlError], after: Option<&SqlError>) {
         self.flush_done(true);
-        message(&mut self.token, ERROR, error, self.line);
+        for error in errors {
+            message(&mut self.token, ERROR, error, self.line);
+        }
+        if let Some(info) = after {
+            message(&mut self.token, INFO, info, self.line);
+        }
         self.pending = Some((FAILED, 0));
         self.send();
     }

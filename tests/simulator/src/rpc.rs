@@ -63,10 +63,9 @@ fn broken() -> SqlError {
 pub fn parse(data: &[u8]) -> Result<Call, SqlError> {
     let mut reader = Reader { data: skip_headers(data).ok_or_else(broken)? };
     let name = procedure(&mut reader)?;
-    // fNoMetaData; the other flags are hints.
-    if reader.u16().ok_or_else(broken)? & 0x02 != 0 {
-        return Err(SqlError::unsupported(format!("{name} without column metadata is not supported")));
-    }
+    // The flags are hints. Microsoft's ODBC driver asks for no metadata (fNoMetaData) when it prepares a statement again for parameters of
+    // other types, where only the server can know whether the columns are still the same.
+    reader.u16().ok_or_else(broken)?;
     let mut given = Vec::new();
     while let Some(first) = reader.data.first() {
         // A name has 128 characters at most: what stands here parts one call from the next.

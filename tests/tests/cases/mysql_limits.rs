@@ -148,6 +148,50 @@ async fn more_indexes_than_the_server_takes_are_left_out_by_the_plan(engine: Eng
     assert_eq!(target.rows(names).unwrap(), ["64"]);
 }
 
+/// InnoDB makes an index for each foreign key that finds none, after all others: it would be the one too many.
+async fn indexes_of_foreign_keys_count_among_those_that_the_server_takes(engine: Engine) {
+    let columns: Vec<String> = (0..63).map(|number| format!("c{number} int NULL")).collect();
+    let index = |unique: &str| {
+        let each = |number| format!("CREATE {unique} INDEX ix_{number:02} ON dbo.items (c{number})");
+        (0..63).map(each).collect::<Vec<_>>().join("; ")
+    };
+    // The first foreign key finds an index, the others find none; where all indexes are unique there is no room for them.
+    for (unique, left_out, made) in [
+        ("", vec!["index|ix_61", "index|ix_62"], vec!["fk_0", "fk_a", "fk_b"]),
+        ("UNIQUE", vec!["foreign_key|fk_a", "foreign_key|fk_b"], vec!["fk_0"]),
+    ] {
+        let source = TestSource::new().await.unwrap();
+        let script = format!(
+            "CREATE TABLE dbo.parents (id int NOT NULL CONSTRAINT pk_parents PRIMARY KEY); \
+             INSERT INTO dbo.parents (id) VALUES (7); \
+             CREATE TABLE dbo.items (id int NOT NULL PRIMARY KEY, {}, a int NULL, b int NULL, \
+               CONSTRAINT fk_0 FOREIGN KEY (c0) REFERENCES dbo.parents (id), \
+               CONSTRAINT fk_a FOREIGN KEY (a) REFERENCES dbo.parents (id), \
+               CONSTRAINT fk_b FOREIGN KEY (b) REFERENCES dbo.parents (id)); \
+             {}; INSERT INTO dbo.items (id, c0, a, b) VALUES (1, 7, 7, 7)",
+            columns.join(", "),
+            index(unique)
+        );
+        source.run(&script).await.unwrap();
+        let target = TestTarget::on(engine).unwrap();
+        let job = job(&source, &target).sections("foreign_keys = \"create\"");
+        let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+        let tables = report["tables"].as_array().unwrap();
+        let items = tables.iter().find(|table| table["source"] == "dbo.items").unwrap();
+        let codes = items["not_created_codes"].as_array().unwrap();
+        let surplus = codes.iter().filter(|codes| codes["why"] == "too_many_indexes");
+        let mut surplus: Vec<String> = surplus
+            .map(|codes| format!("{}|{}", codes["what"].as_str().unwrap(), codes["name"].as_str().unwrap()))
+            .collect();
+        surplus.sort();
+        assert_eq!(surplus, left_out, "{unique}");
+        let keys = "SELECT constraint_name FROM information_schema.referential_constraints WHERE constraint_schema = DATABASE() ORDER BY 1";
+        assert_eq!(target.rows(keys).unwrap(), made, "{unique}");
+        let names = "SELECT COUNT(DISTINCT index_name) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'items'";
+        assert_eq!(target.rows(names).unwrap(), ["64"], "{unique}");
+    }
+}
+
 async fn foreign_keys_that_the_server_does_not_take_are_left_out_by_the_plan(engine: Engine) {
     let wide: Vec<String> = (0..60).map(|number| format!("c{number} nvarchar(63) NULL")).collect();
     let source = TestSource::new().await.unwrap();
@@ -199,6 +243,7 @@ on_each_mysql!(
     names_that_the_server_takes_are_planned,
     names_that_the_server_does_not_take_are_refused_in_the_plan,
     more_indexes_than_the_server_takes_are_left_out_by_the_plan,
+    indexes_of_foreign_keys_count_among_those_that_the_server_takes,
     foreign_keys_that_the_server_does_not_take_are_left_out_by_the_plan,
     a_row_that_no_page_takes_is_refused_in_the_plan,
     the_widest_row_that_a_page_takes_arrives,

@@ -90,6 +90,12 @@ async fn tables_without_a_key_are_refused_where_the_server_takes_none(engine: En
     target.run("SET GLOBAL sql_generate_invisible_primary_key = 1").unwrap();
     job(&source, &target).run().unwrap().expect_code(0).unwrap();
     assert_eq!(target.rows("SELECT n FROM keyless").unwrap(), ["1", "1"]);
+    // The key that the server made is nobody's concern: the table is replaced as any other.
+    source.run("INSERT INTO dbo.keyless (n) VALUES (2)").await.unwrap();
+    let report = job(&source, &target).run().unwrap().expect_code(0).unwrap().json().unwrap();
+    let tables = report["tables"].as_array().unwrap();
+    assert!(tables.iter().all(|table| table["swap"] == "rename"), "{report}");
+    assert_eq!(target.rows("SELECT n FROM keyless ORDER BY n").unwrap(), ["1", "1", "2"]);
 }
 
 on_each_mysql!(

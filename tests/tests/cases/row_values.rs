@@ -69,30 +69,36 @@ fn failing(engine: Engine) -> Vec<Failing> {
 
 /// libxml2 takes no text of more than 10,000,000 bytes (`XML_MAX_TEXT_LENGTH`); SQL Server does.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_copy_refuses_is_named_by_its_place_with_what_can_be_done() {
+async fn a_row_that_copy_refuses_is_named_with_what_can_be_done() {
     let source = TestSource::with(
-        "CREATE TABLE dbo.docs (id int NOT NULL PRIMARY KEY, Body nvarchar(max) NULL); \
-         INSERT INTO dbo.docs VALUES (1, N'<a>small</a>'); \
-         INSERT INTO dbo.docs VALUES (2, REPLICATE(CAST(N'\u{fc}' AS nvarchar(max)), 2550000));\nGO\n\
-         UPDATE dbo.docs SET Body = N'<file>geheim' + Body + Body + N'</file>' WHERE id = 2",
+        "CREATE TABLE dbo.docs (code nvarchar(40) NOT NULL PRIMARY KEY, Body nvarchar(max) NULL); \
+         INSERT INTO dbo.docs VALUES (N'geheim-1', N'<a>small</a>'); \
+         INSERT INTO dbo.docs VALUES (N'geheim-2', REPLICATE(CAST(N'\u{fc}' AS nvarchar(max)), 2550000));\nGO\n\
+         UPDATE dbo.docs SET Body = N'<file>geheim' + Body + Body + N'</file>' WHERE code = N'geheim-2'",
     )
     .await
     .unwrap();
     let target = TestTarget::new().unwrap();
     let as_type = |name: &str| {
         let settings = format!("[[table]]\nsource = \"dbo.docs\"\ntarget_types = {{ Body = \"{name}\" }}\n");
-        Job::new(&source, &target).unwrap().sections(&settings).run().unwrap()
+        Job::new(&source, &target).unwrap().sections(&settings)
     };
-    let refused = as_type("xml").expect_code(TABLES_FAILED).unwrap();
+    let refused = as_type("xml").run().unwrap().expect_code(TABLES_FAILED).unwrap();
     let report = refused.json().unwrap();
     let failure = &report["tables"][0]["failure"];
     let (message, remedy) = (failure["message"].as_str().unwrap(), failure["remedy"].as_str().unwrap());
-    for words in ["loading public.docs failed", "SQLSTATE 2200N", "huge text node", "column body, row 2 of its chunk"] {
+    for words in [
+        "loading public.docs failed at the row code = [hidden]",
+        "SQLSTATE 2200N",
+        "huge text node",
+        "column body, row 2 of its chunk",
+    ] {
         assert!(message.contains(words), "{words} is not in {message}");
     }
     assert!(!message.contains(SECRET), "{message}");
     assert!(remedy.contains("target_types = { Body = \"text\" }"), "{remedy}");
-    as_type("text").expect_code(0).unwrap();
+    assert!(as_type("xml").in_terminal("run", &[]).unwrap().contains("code = 'geheim-2'"));
+    as_type("text").run().unwrap().expect_code(0).unwrap();
     assert_eq!(target.value("SELECT count(*) FROM docs").unwrap(), "2");
 }
 
@@ -149,4 +155,27 @@ async fn only_a_terminal_shows_values_of_rows(engine: Engine) {
     }
 }
 
-on_each_engine!(only_a_terminal_shows_values_of_rows);
+/// Ranges of keys are cut at values of rows, and statements hold them. No log shows them, however much it shows.
+async fn no_log_shows_the_bounds_of_ranges(engine: Engine) {
+    const DIGITS: &str = "(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9))";
+    let source = TestSource::with(&format!(
+        "CREATE TABLE dbo.items (id bigint NOT NULL PRIMARY KEY);\nGO\n\
+         INSERT INTO dbo.items (id) SELECT CAST(471100000000 AS bigint) + (a.d + 10 * b.d + 100 * c.d + 1000 * d.d + 10000 * e.d) * 97 \
+         FROM {DIGITS} AS a(d) CROSS JOIN {DIGITS} AS b(d) CROSS JOIN {DIGITS} AS c(d) CROSS JOIN {DIGITS} AS d(d) \
+         CROSS JOIN (VALUES (0),(1),(2),(3),(4),(5)) AS e(d)"
+    ))
+    .await
+    .unwrap();
+    let target = TestTarget::on(engine).unwrap();
+    let job = Job::new(&source, &target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]\nchunk_rows = 20000");
+    for (job, arguments) in [(job.twin().unwrap(), &["-vv"][..]), (job.env("RUST_LOG", "trace"), &[])] {
+        let outcome = job.command("run", arguments).unwrap().expect_code(0).unwrap();
+        assert!(outcome.stderr.contains("DEBUG"), "nothing was logged: {}", outcome.stderr);
+        let is_key = |number: &str| number.len() == 12 && number.starts_with("4711");
+        let has_key = |line: &&str| line.split(|c: char| !c.is_ascii_digit()).any(is_key);
+        let line = outcome.stderr.lines().find(has_key);
+        assert!(line.is_none(), "{engine:?}, {arguments:?}: {line:?}");
+    }
+}
+
+on_each_engine!(only_a_terminal_shows_values_of_rows, no_log_shows_the_bounds_of_ranges);

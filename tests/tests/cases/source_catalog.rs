@@ -179,6 +179,28 @@ async fn masks_are_noticed_on_servers_that_unmask_whole_databases() {
     assert_eq!(target.rows("SELECT mail FROM people").unwrap(), ["ada@example.com"]);
 }
 
+/// What the server fails to say is no more absent than what it may not say: the report warns of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fact_that_the_server_fails_to_tell_is_not_taken_for_absent() {
+    if std::env::var_os("SYNC_TEST_MSSQL").is_some() {
+        println!("a real server cannot be told to fail: nothing is tested here");
+        return;
+    }
+    let source = TestSource::with("CREATE TABLE dbo.people (id int NOT NULL PRIMARY KEY)").await.unwrap();
+    let target = TestTarget::on(Engine::Postgres).unwrap();
+    for (view, what) in [
+        ("masked_columns", "masked columns"),
+        ("encryption_type", "encrypted columns"),
+        ("security_policies", "row-level security"),
+    ] {
+        source.run(&format!("EXEC simulator_fault 'error 8115', '{view}', 0, 1, 0")).await.unwrap();
+        let job = Job::new(&source, &target).unwrap().sections("[tables]\ninclude = [\"dbo.*\"]");
+        let report = job.run().unwrap().expect_code(0).unwrap().json().unwrap();
+        let notes = report["notes"].to_string();
+        assert!(notes.contains(&format!("not known: {what}")), "{view}: {report}");
+    }
+}
+
 /// A foreign key to a table that the login does not see is listed as not created.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_key_to_a_table_that_is_not_shown_is_said() {

@@ -1,5 +1,6 @@
 //! Faults before the first row: while connecting, while logging in, while the catalog is read, while bounds are looked for.
 
+use std::time::Duration;
 use stopgap_servers::{
     ScratchDir,
     simulator::{self, Simulator},
@@ -11,8 +12,11 @@ use stopgap_tests::{
     source::{Address, TestSource},
     target::{Engine, TestTarget},
 };
+use tokio::time::sleep;
 
 const COULD_NOT_CONNECT: i32 = 4;
+/// At least as long as five waits of which the first is 200 ms and each is twice the one before.
+const FIVE_RETRIES: Duration = Duration::from_millis(6_500);
 
 /// A source of this test alone: faults of connections strike whoever comes next.
 struct OwnSource {
@@ -106,6 +110,27 @@ async fn what_does_not_pass_before_the_first_row_is_said_once() {
         let outcome = outcome.unwrap_or_else(|error| panic!("{action} {matching}: {error:#}"));
         assert_untouched(&target, &outcome, words);
     }
+}
+
+/// A serverless database of Azure that is paused answers 40613 for up to a minute while it wakes up. Five retries, as long apart as other
+/// failures are tried again, would be over before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_wakes_up_slowly_is_waited_for() {
+    let scratch = ScratchDir::new("faults").unwrap();
+    let own = own_source(None, scratch.path()).await;
+    let target = old_rows(Engine::Postgres);
+    own.source.run("EXEC simulator_fault 'login error 40613', 'stopgap/', 0, 9999, 0").await.unwrap();
+    let impatient = job(&own.source, &target, 5).job("outage = \"2s\"").run().unwrap();
+    assert_untouched(&target, &impatient.expect_code(COULD_NOT_CONNECT).unwrap(), "not currently available");
+
+    let patient = job(&own.source, &target, 5).job("outage = \"1m\"");
+    let running = patient.spawn("run", &[]).unwrap();
+    sleep(FIVE_RETRIES).await;
+    own.source.run("EXEC simulator_disarm 'stopgap/'").await.unwrap();
+    let outcome = running.wait().unwrap().expect_code(0).unwrap();
+    assert!(outcome.stderr.contains("not currently available"), "{}", outcome.stderr);
+    assert_eq!(target.rows("SELECT id FROM items ORDER BY id").unwrap(), ["1", "2", "3"]);
+    assert_eq!(target.leftovers().unwrap(), Vec::<String>::new());
 }
 
 /// Error numbers that no list of login errors has. 911 is what Babelfish says of a database that is not there.

@@ -83,6 +83,7 @@ impl Session {
     pub fn load(&mut self, bulk: &Bulk, given: &[Column], rows: Vec<Vec<Value<'static>>>) -> Result<u64, SqlError> {
         let result = self.change(|session| session.load_rows(bulk, given, &rows));
         let result = self.suspend().and(result);
+        let result = self.changed(result);
         if let Err(failure) = &result {
             self.settings.last_error = failure.number;
         }

@@ -65,7 +65,12 @@ pub fn fact(text: &str, which: i64) -> Result<i64, SqlError> {
         _ if lower.starts_with("vector") => "vector",
         _ => type_name(&sql_type),
     };
-    let size = catalog_size(&sql_type);
+    let size =
+        match lower.strip_prefix("vector(").and_then(|rest| rest.trim_end_matches(')').trim().parse::<i32>().ok()) {
+            // Eight bytes of header, then four for each dimension.
+            Some(dimensions) => (8 + 4 * dimensions, 0, 0),
+            None => catalog_size(&sql_type),
+        };
     Ok(i64::from(match which {
         0 => SYSTEM_TYPES.iter().find(|row| row.0 == name).map_or(0, |row| row.1),
         1 => size.0,

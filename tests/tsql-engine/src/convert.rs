@@ -166,11 +166,11 @@ fn to_binary<'a>(value: Value<'a>, from: &SqlType, to: &SqlType, style: i32) -> 
         Value::VarChar(_) | Value::NVarChar(_) if matches!(to, SqlType::Udt { .. }) => {
             text_of(&value, from)?.into_bytes()
         }
-        Value::Binary(bytes) if is_path(from) && !is_path(to) => {
-            crate::hierarchy::bytes(&String::from_utf8_lossy(&bytes))?
+        Value::Binary(bytes) if !matches!(to, SqlType::Udt { .. }) && matches!(from, SqlType::Udt { .. }) => {
+            crate::clr::bytes(&bytes, type_name(from))?
         }
-        Value::Binary(_) if is_path(to) && !is_path(from) => {
-            return Err(crate::error::unsupported("a hierarchyid of its stored bytes"));
+        Value::Binary(_) if matches!(to, SqlType::Udt { .. }) && !matches!(from, SqlType::Udt { .. }) => {
+            return Err(crate::error::unsupported(&format!("a {} of its stored bytes", type_name(to))));
         }
         Value::VarChar(bytes) | Value::NVarChar(bytes) | Value::Binary(bytes) => bytes.into_owned(),
         Value::Guid(wire) => wire.to_vec(),
@@ -198,11 +198,6 @@ fn to_binary<'a>(value: Value<'a>, from: &SqlType, to: &SqlType, style: i32) -> 
         _ => fit(bytes, 1, to),
     };
     Ok(Value::Binary(Cow::Owned(bytes)))
-}
-
-/// hierarchyid, which is kept as its path.
-fn is_path(sql_type: &SqlType) -> bool {
-    matches!(sql_type, SqlType::Udt { name } if name == "hierarchyid")
 }
 
 /// Bytes of hexadecimal digits.

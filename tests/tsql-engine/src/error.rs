@@ -13,9 +13,23 @@ pub fn cancelled() -> SqlError {
     error(CANCELLED, "simulator: the client cancelled the statement")
 }
 
-/// An error of class 16, state 1: what most statement errors are.
+/// An error of class 16, state 1, as most errors of statements are, or what "Database Engine events and errors" and its pages show of it.
 pub fn error(number: u32, message: impl Into<String>) -> SqlError {
-    SqlError { number, state: 1, class: 16, message: message.into() }
+    let (class, state) = match number {
+        2601 | 2627 => (14, 1),
+        547 => (16, 0),
+        220 | 515 | 8115 => (16, 2),
+        _ => (16, 1),
+    };
+    SqlError { number, state, class, message: message.into() }
+}
+
+/// Errors of values and constraints that end a change and nothing else, unless XACT_ABORT says otherwise. Message 3621 follows them.
+const ENDS_CHANGE: [u32; 9] = [220, 515, 547, 1505, 2601, 2627, 2628, 8115, 8152];
+
+/// Whether a change that failed with this error is said to have been terminated.
+pub fn ends_change(failure: &SqlError) -> bool {
+    ENDS_CHANGE.contains(&failure.number)
 }
 
 /// A statement or expression outside the subset: named, never guessed at.

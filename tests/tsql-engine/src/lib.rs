@@ -35,6 +35,7 @@ mod catalog;
 mod catalog_views;
 mod changetable;
 mod characters;
+mod clr;
 mod codec;
 mod collation;
 mod collation_names;

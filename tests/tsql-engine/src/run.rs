@@ -34,11 +34,13 @@ impl Session {
             }
             Stmt::Query(query) => return self.select(query, out),
             Stmt::Change(change, with) => {
-                let rows = crate::dml::run(self, change, with.as_ref())?;
+                let rows = crate::dml::run(self, change, with.as_ref());
+                let rows = self.changed(rows)?;
                 return Ok(self.finish(rows, out));
             }
             Stmt::Ddl(ddl) => {
-                crate::ddl::run(self, ddl)?;
+                let made = crate::ddl::run(self, ddl);
+                self.changed(made)?;
                 return Ok(out.done(None));
             }
             Stmt::Declare(variables) => {
@@ -312,7 +314,13 @@ impl Session {
                 }
                 let mut cells = Vec::with_capacity(types.len());
                 for (at, sql_type) in types.iter().enumerate() {
-                    cells.push(load(cut(row.get_ref(at)?, sql_type, limit), sql_type)?);
+                    let kept = load(cut(row.get_ref(at)?, sql_type, limit), sql_type)?;
+                    cells.push(match (kept, sql_type) {
+                        (Value::Binary(kept), SqlType::Udt { name }) => {
+                            Value::Binary(crate::clr::bytes(&kept, name)?.into())
+                        }
+                        (kept, _) => kept,
+                    });
                 }
                 count += 1;
                 if out.row(&cells) == Flow::Stop {

@@ -94,6 +94,8 @@ pub struct Session {
     pub(crate) variables: HashMap<String, (SqlType, Value<'static>)>,
     pub(crate) database_id: i64,
     pub(crate) writes: Writes,
+    /// Whether the error that ended the batch was one of a change, and of nothing else.
+    pub(crate) ended_change: bool,
 }
 
 impl Session {
@@ -149,6 +151,7 @@ impl Session {
             read_only: found.source.is_some(),
             settings: Settings::default(),
             variables: HashMap::new(),
+            ended_change: false,
         };
         session.publish();
         Ok(session)
@@ -297,6 +300,7 @@ impl Session {
     /// Runs a batch; `Flow::Stop` where the output asked for it.
     pub fn batch(&mut self, sql: &str, parameters: &[Parameter], out: &mut dyn Output) -> Result<Flow, SqlError> {
         self.instance.note(sql);
+        self.ended_change = false;
         self.variables.clear();
         for parameter in parameters {
             self.variables.insert(parameter.name.to_lowercase(), (parameter.sql_type.clone(), parameter.value.clone()));
@@ -319,6 +323,18 @@ impl Session {
         }
         self.publish();
         result
+    }
+
+    /// Notes whether a change failed by its own values.
+    pub(crate) fn changed<T>(&mut self, result: Result<T, SqlError>) -> Result<T, SqlError> {
+        self.ended_change = !self.settings.xact_abort && result.as_ref().is_err_and(crate::error::ends_change);
+        result
+    }
+
+    /// What is said after the error that ended the last batch.
+    pub fn after_error(&self) -> Option<SqlError> {
+        let message = "The statement has been terminated.".to_owned();
+        self.ended_change.then_some(SqlError { number: 3621, state: 0, class: 0, message })
     }
 
     /// What an error, or a client that cancelled (`None`), does to the transaction: XACT_ABORT ends it, and so does being

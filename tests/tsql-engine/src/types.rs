@@ -43,7 +43,7 @@ pub const SYSTEM_TYPES: &[(&str, i32, i32, i32, i32, i32, bool)] = &[
     ("xml", 241, 241, -1, 0, 0, false),
     ("sysname", 231, 256, 256, 0, 0, true),
     ("json", 244, 244, -1, 0, 0, false),
-    ("vector", 255, 255, 8000, 0, 0, false),
+    ("vector", 165, 255, 8000, 0, 0, false),
 ];
 
 /// A type as T-SQL text (`decimal(15, 2)`), with the collation that its strings get.
@@ -96,7 +96,9 @@ pub fn parse_type(text: &str, collation: &str, bare: u16) -> Result<SqlType, Sql
         "sysname" => SqlType::NVarChar { len: Len::N(128), collation: collation() },
         "text" => SqlType::Text { collation: collation() },
         "ntext" => SqlType::NText { collation: collation() },
-        "json" | "vector" => SqlType::NVarChar { len: Len::Max, collation: collation() },
+        // To clients that have not asked for these types they are text, which is also what is kept of them here.
+        "json" => SqlType::NVarChar { len: Len::Max, collation: collation() },
+        "vector" => SqlType::VarChar { len: Len::Max, collation: collation() },
         "binary" => SqlType::Binary { len: fixed },
         "varbinary" => SqlType::VarBinary { len: length() },
         "image" => SqlType::Image,

@@ -103,6 +103,8 @@ pub fn section(engine: Engine, title: &str, load_name: &str, runs: &[Run]) -> St
     lines.push(format!("- The job's own CPU: **{job:.2} µs a row**{goal}"));
     let memory = of(|run| run.whole.peak_memory as f64) / MEBIBYTE;
     lines.push(format!("- Peak memory of the job: **{memory:.0} MiB** (goal: under 256)"));
+    let witness = of(|run| run.stages.witness / run.stages.read);
+    lines.push(format!("- Witness ÷ reading, seconds: **{witness:.3}** (goal for lineitem: at most 0.1)"));
     lines.push(format!(
         "- Seconds by stage, added up over tables: load {:.2} (of which {:.2} reading), index {:.2}, verify {:.2}, witness {:.2}, swap {:.2}\n",
         of(|run| run.stages.load),

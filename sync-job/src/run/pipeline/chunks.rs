@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::named_rows::{Keys, NamedRows};
 use super::sink::{ChunkResult, Sink};
 use super::{Context, witness};
 use crate::config::WitnessPolicy;
@@ -15,7 +16,7 @@ use crate::model::position::Tracking;
 use crate::plan::TablePlan;
 use crate::proof::witness::Plan;
 use crate::rows::digest::TableDigest;
-use crate::rows::encode::LossCounts;
+use crate::rows::encode::{LossCounts, RowEncoder};
 use crate::sources::{Reader, RowSink as _, Source};
 use crate::targets::{Staging, Target};
 
@@ -170,6 +171,29 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
 
     /// One try: nothing of a failed one stays, neither rows nor their digest.
     async fn attempt(&self, counted: &(AtomicU64, AtomicU64)) -> Result<Done> {
+        match self.attempt_with(self.context.target.encoder(&self.table), counted).await {
+            Err(error) if error.refused_row.is_some() => self.attempt_to_name(error, counted).await,
+            result => result,
+        }
+    }
+
+    /// The target has refused a row and told its place alone: the chunk is loaded once more, with an eye on the keys of its rows.
+    async fn attempt_to_name(&self, error: Error, counted: &(AtomicU64, AtomicU64)) -> Result<Done> {
+        let keys = Keys::default();
+        let encoder = self.context.target.encoder(&self.table);
+        let Some(encoder) = NamedRows::new(encoder, &self.table, keys.clone()) else { return Err(error) };
+        let (rows, bytes) = (counted.0.swap(0, Ordering::Relaxed), counted.1.swap(0, Ordering::Relaxed));
+        self.context.progress.undo(&self.table.target.to_string(), rows, bytes);
+        match self.attempt_with(encoder, counted).await {
+            Err(again) => Err(match again.refused_row.and_then(|row| keys.of(row)) {
+                Some(key) => Error { message: again.message.words(" at the row ").message(&key), ..again },
+                None => error,
+            }),
+            done => done,
+        }
+    }
+
+    async fn attempt_with<E: RowEncoder>(&self, encoder: E, counted: &(AtomicU64, AtomicU64)) -> Result<Done> {
         let context = &self.context;
         let _own = super::permit(&self.own).await?;
         let _permit = super::permit(&context.readers).await?;
@@ -184,7 +208,6 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
             counted.1.fetch_add(bytes, Ordering::Relaxed);
             context.progress.rows(&name, rows, bytes);
         };
-        let encoder = context.target.encoder(&self.table);
         let mut sink = Sink::new(encoder, loader, &context.memory, context.limits.stall_timeout, &on_rows);
         let began = Instant::now();
         let in_transaction = self.table.is_read_in_transaction();

@@ -21,6 +21,7 @@ mod chunks;
 mod compare;
 mod differences;
 mod mend;
+mod named_rows;
 mod newer;
 mod remember;
 mod router;

@@ -14,6 +14,7 @@ use crate::connect::password::Credentials;
 use crate::connect::retry::worth_retrying;
 use crate::connect::tls::Trouble;
 use crate::model::error::{Error, Kind, Result, Side};
+use crate::model::facts::Absence;
 use crate::rows::message::{Message, of_unknown};
 
 pub type Connection = Client<Compat<Watched>>;
@@ -159,11 +160,36 @@ pub async fn rows(connection: &mut Connection, sql: &str, timeout: Duration) -> 
 
 /// The rows of each result of `sql`.
 pub async fn results(connection: &mut Connection, sql: &str, timeout: Duration) -> Result<Vec<Vec<tiberius::Row>>> {
+    ask(connection, sql, timeout).await?.map_err(|(_, error)| error)
+}
+
+/// The rows of the first result of `sql`, or why the server gives none.
+pub async fn rows_if_known(
+    connection: &mut Connection,
+    sql: &str,
+    timeout: Duration,
+) -> Result<std::result::Result<Vec<tiberius::Row>, (Absence, Error)>> {
+    Ok(ask(connection, sql, timeout).await?.map(|results| results.into_iter().next().unwrap_or_default()))
+}
+
+/// Functions (195), columns (207) and views (208) that the server does not have ("Database Engine events and errors").
+const NOT_THERE: [u32; 3] = [195, 207, 208];
+
+async fn ask(
+    connection: &mut Connection,
+    sql: &str,
+    timeout: Duration,
+) -> Result<std::result::Result<Vec<Vec<tiberius::Row>>, (Absence, Error)>> {
     let attempt = || format!("the source did not answer: {}", beginning(sql));
     let run = async { connection.simple_query(sql).await?.into_results().await };
     match tokio::time::timeout(timeout, run).await {
-        Ok(Ok(rows)) => Ok(rows),
-        Ok(Err(error)) => Err(classify(error, attempt())),
+        Ok(Ok(rows)) => Ok(Ok(rows)),
+        Ok(Err(error)) => {
+            let is_unknown =
+                matches!(&error, tiberius::error::Error::Server(token) if NOT_THERE.contains(&token.code()));
+            let cause = if is_unknown { Absence::Unknown } else { Absence::Unseen };
+            Ok(Err((cause, classify(error, attempt()))))
+        }
         Err(_) => Err(Error::new(Side::Source, Kind::Timeout, attempt())),
     }
 }

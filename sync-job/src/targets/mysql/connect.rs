@@ -119,20 +119,30 @@ fn refused(error: mysql_async::Error, sql: &str) -> Error {
 
 /// The rows of a query.
 pub async fn rows<T: Columns>(connection: &mut Conn, sql: &str) -> Result<Vec<T>> {
+    rows_where(connection, sql, "").await
+}
+
+/// The rows of a query, and a condition of it that may hold values of rows: neither log nor message quotes that.
+pub async fn rows_where<T: Columns>(connection: &mut Conn, sql: &str, condition: &str) -> Result<Vec<T>> {
     let mut found = Vec::new();
-    each_row(connection, sql, |row| found.push(row)).await?;
+    each_row_where(connection, sql, condition, |row| found.push(row)).await?;
     Ok(found)
 }
 
-/// Visits the rows of a query as they come: all of them at once would take the driver many times the memory.
-pub async fn each_row<T: Columns>(connection: &mut Conn, sql: &str, mut visit: impl FnMut(T)) -> Result<()> {
+/// As [`rows_where`], visiting the rows as they come: all of them at once would take the driver many times the memory.
+pub async fn each_row_where<T: Columns>(
+    connection: &mut Conn,
+    sql: &str,
+    condition: &str,
+    mut visit: impl FnMut(T),
+) -> Result<()> {
     tracing::debug!(sql, "target");
     let broke = |error| classify(error, format!("the target did not answer: {}", shorten(sql)));
     let unexpected = |Unexpected { column, found }: Unexpected| {
         let message = format!("column {column} of the answer to {:?} is {found}, which it should not be", shorten(sql));
         Error::new(Side::Target, Kind::Statement, message)
     };
-    let mut answer = connection.query_iter(sql).await.map_err(broke)?;
+    let mut answer = connection.query_iter(format!("{sql}{condition}")).await.map_err(broke)?;
     let mut found = Ok(());
     while let Some(row) = answer.next().await.map_err(broke)? {
         match T::read(&row) {
@@ -152,8 +162,13 @@ pub async fn row<T: Columns>(connection: &mut Conn, sql: &str) -> Result<Option<
 
 /// The row of a query that always has one.
 pub async fn only_row<T: Columns>(connection: &mut Conn, sql: &str) -> Result<T> {
+    only_row_where(connection, sql, "").await
+}
+
+/// As [`only_row`], with a condition as [`rows_where`] has it.
+pub async fn only_row_where<T: Columns>(connection: &mut Conn, sql: &str, condition: &str) -> Result<T> {
     let none = || Error::new(Side::Target, Kind::Internal, format!("no row came back for {:?}", shorten(sql)));
-    row(connection, sql).await?.ok_or_else(none)
+    rows_where(connection, sql, condition).await?.into_iter().next().ok_or_else(none)
 }
 
 /// Closes politely; a server that is gone already, or says nothing, is no concern.

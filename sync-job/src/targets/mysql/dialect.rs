@@ -5,7 +5,7 @@ use crate::model::logical::LogicalType;
 use crate::model::schema::IndexKind;
 use crate::plan::not_created::{NotCreated, What, Why};
 use crate::plan::type_map::{self, Mapping};
-use crate::plan::{ColumnPlan, Dialect, IndexPlan, Named, TablePlan};
+use crate::plan::{ColumnPlan, Dialect, ForeignKeyPlan, IndexPlan, Named, TablePlan};
 
 use super::inspect::is_possible;
 use super::{row_size, sql};
@@ -139,6 +139,10 @@ impl Dialect for MySqlDialect {
             table.not_created.push(NotCreated::new(What::Identity, &column.target, Why::LeadsNoKey));
         }
     }
+
+    fn fit_foreign_keys(&self, table: &mut TablePlan) {
+        leave_out_for_foreign_keys(table);
+    }
 }
 
 /// Plain indexes go first, the last ones first.
@@ -154,6 +158,50 @@ fn leave_out_surplus_indexes(table: &mut TablePlan) {
                 surplus -= 1;
             }
         }
+    }
+}
+
+/// How many indexes the table has, those included that the server makes for foreign keys: one for each whose columns begin no other index
+/// in this order ("FOREIGN KEY Constraints", MySQL 8.0 Reference Manual 15.1.20.5). `without`: one that is not to be counted.
+fn count_indexes(table: &TablePlan, without: Option<usize>) -> usize {
+    let counted = table.indexes.iter().enumerate().filter(|(position, _)| Some(*position) != without);
+    let mut all: Vec<Vec<&str>> = counted.map(|(_, index)| names(index)).collect();
+    for key in &table.foreign_keys {
+        let columns: Vec<&str> = key.columns.iter().map(String::as_str).collect();
+        if !all.iter().any(|index| index.starts_with(&columns)) {
+            all.push(columns);
+        }
+    }
+    all.len()
+}
+
+fn names(index: &IndexPlan) -> Vec<&str> {
+    index.columns.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+/// A foreign key is more than a plain index and gets the place of one. Where there is none to spare the key is left out.
+fn leave_out_for_foreign_keys(table: &mut TablePlan) {
+    let why = Why::TooManyIndexes(MOST_INDEXES);
+    loop {
+        let count = count_indexes(table, None);
+        if count <= MOST_INDEXES {
+            return;
+        }
+        let is_spare = |position: &usize| {
+            table.indexes[*position].kind == IndexKind::Plain && count_indexes(table, Some(*position)) < count
+        };
+        if let Some(position) = (0..table.indexes.len()).rev().find(is_spare) {
+            let index = table.indexes.remove(position);
+            table.not_created.push(NotCreated::new(What::Index, index.name, why.clone()));
+            continue;
+        }
+        let finds_none = |key: &ForeignKeyPlan| {
+            let columns: Vec<&str> = key.columns.iter().map(String::as_str).collect();
+            !table.indexes.iter().any(|index| names(index).starts_with(&columns))
+        };
+        let Some(position) = table.foreign_keys.iter().rposition(finds_none) else { return };
+        let key = table.foreign_keys.remove(position);
+        table.not_created.push(NotCreated::new(What::ForeignKey, key.name, why.clone()));
     }
 }
 

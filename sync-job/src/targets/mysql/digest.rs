@@ -4,7 +4,7 @@
 use futures_util::future::try_join_all;
 use mysql_async::Conn;
 
-use super::connect::{close, only_row};
+use super::connect::{close, only_row, only_row_where};
 use super::preserved::texts;
 use super::quote;
 use super::{MySql, sql};
@@ -55,7 +55,7 @@ pub(super) async fn part(
     relation: &TableName,
     range: &str,
 ) -> Result<TableDigest> {
-    let (rows, sum): (u64, String) = only_row(connection, &format!("{digest} WHERE {range}")).await?;
+    let (rows, sum): (u64, String) = only_row_where(connection, digest, &format!(" WHERE {range}")).await?;
     let unreadable = |_| Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}"));
     Ok(TableDigest { rows, sum: sum.parse().map_err(unreadable)? })
 }

@@ -2,7 +2,7 @@
 
 use mysql_async::Conn;
 
-use super::connect::{each_row, execute, rows};
+use super::connect::{each_row_where, rows_where};
 use super::preserved::texts;
 use super::quote::{identifier, list, qualified};
 use super::{sql, witness};
@@ -35,13 +35,12 @@ pub(super) async fn slice_digests(
     slices: &Slices,
 ) -> Result<Vec<TableDigest>> {
     let Hashes { slices: sql, row } = hashes(connection, table, keys).await?;
-    let query = format!(
-        "SELECT slice, COUNT(*), CAST(SUM(hash) AS CHAR) FROM (SELECT {} AS slice, {row} AS hash FROM {}) AS hashed GROUP BY slice",
-        sql.number(table, slices),
-        qualified(&table.target)
-    );
+    // The bounds of ranges, and the hashes of keys, are values of rows.
+    let query = format!("SELECT slice, COUNT(*), CAST(SUM(hash) AS CHAR) FROM (SELECT {row} AS hash");
+    let cut =
+        format!(", {} AS slice FROM {}) AS hashed GROUP BY slice", sql.number(table, slices), qualified(&table.target));
     let mut digests = vec![TableDigest::default(); slices.count()];
-    for (slice, of_slice, sum) in rows::<(u64, u64, String)>(connection, &query).await? {
+    for (slice, of_slice, sum) in rows_where::<(u64, u64, String)>(connection, &query, &cut).await? {
         let digest = usize::try_from(slice).ok().and_then(|slice| digests.get_mut(slice));
         let (Some(digest), Ok(sum)) = (digest, sum.parse()) else {
             let message = format!("no hashes came back for {}", table.target);
@@ -59,21 +58,17 @@ pub(super) async fn row_hashes(
     part: &Part<'_>,
 ) -> Result<Vec<HashedRow>> {
     let Hashes { slices, row } = hashes(connection, table, keys).await?;
-    let query = format!(
-        "SELECT {}, {row} FROM {} WHERE {}",
-        slices.key_hash,
-        qualified(&table.target),
-        slices.condition(table, part)
-    );
+    let query = format!("SELECT {}, {row} FROM {}", slices.key_hash, qualified(&table.target));
+    let condition = format!(" WHERE {}", slices.condition(table, part));
     let mut found = Vec::new();
-    each_row(connection, &query, |(key, row)| found.push(HashedRow { key, row })).await?;
+    each_row_where(connection, &query, &condition, |(key, row)| found.push(HashedRow { key, row })).await?;
     Ok(found)
 }
 
 /// The condition of rows whose keys have these hashes.
 fn with_hashes(slices: &SliceSql, table: &TablePlan, part: &Part<'_>, hashes: &[u64]) -> String {
     let hashes: Vec<String> = hashes.iter().map(u64::to_string).collect();
-    format!("{} AND {} IN ({})", slices.condition(table, part), slices.key_hash, hashes.join(", "))
+    format!(" WHERE {} AND {} IN ({})", slices.condition(table, part), slices.key_hash, hashes.join(", "))
 }
 
 pub(super) async fn keys_of(
@@ -91,13 +86,9 @@ pub(super) async fn keys_of(
             format!("CAST({name} AS CHAR)")
         }
     });
-    let query = format!(
-        "SELECT {} FROM {} WHERE {}",
-        shown.collect::<Vec<_>>().join(", "),
-        qualified(&table.target),
-        with_hashes(&hashes(connection, table, keys).await?.slices, table, part, wanted)
-    );
-    rows(connection, &query).await
+    let query = format!("SELECT {} FROM {}", shown.collect::<Vec<_>>().join(", "), qualified(&table.target));
+    let condition = with_hashes(&hashes(connection, table, keys).await?.slices, table, part, wanted);
+    rows_where(connection, &query, &condition).await
 }
 
 pub(super) async fn stage_keys(
@@ -109,11 +100,8 @@ pub(super) async fn stage_keys(
     staging: &TableName,
 ) -> Result<()> {
     let names = list(keys.columns.iter().map(|column| &column.target));
-    let insert = format!(
-        "INSERT INTO {} ({names}) SELECT {names} FROM {} WHERE {}",
-        qualified(staging),
-        qualified(&table.target),
-        with_hashes(&hashes(connection, table, keys).await?.slices, table, part, wanted)
-    );
-    execute(connection, &insert).await
+    let insert =
+        format!("INSERT INTO {} ({names}) SELECT {names} FROM {}", qualified(staging), qualified(&table.target));
+    let condition = with_hashes(&hashes(connection, table, keys).await?.slices, table, part, wanted);
+    rows_where::<u64>(connection, &insert, &condition).await.map(drop)
 }

@@ -2,7 +2,7 @@
 
 use mysql_async::Conn;
 
-use super::connect::only_row;
+use super::connect::only_row_where;
 use super::quote::{identifier, literal as quoted, qualified};
 use super::sql::in_utf8mb4;
 use crate::model::error::Result;
@@ -30,9 +30,7 @@ pub(super) async fn ask(
         let asked: Vec<String> = questions.iter().map(|question| expression(table, plan, *question)).collect();
         let all = format!("SELECT {} FROM {}", asked.join(", "), qualified(relation));
         // The bounds of ranges are values of rows.
-        tracing::debug!(%relation, sql = all, "witness, or a part of it");
-        let sql = format!("{all}{condition}");
-        let texts: Vec<Option<String>> = only_row(connection, &sql).await?;
+        let texts: Vec<Option<String>> = only_row_where(connection, &all, &condition).await?;
         answers.extend(questions.iter().zip(texts).map(|(question, text)| Some(spelt(plan, *question, &text?))));
     }
     Ok(answers)

@@ -115,7 +115,12 @@ fn refused(error: sqlx::Error, sql: &str) -> Error {
 
 /// The rows of a query.
 pub async fn rows(connection: &mut PgConnection, sql: &str) -> Result<Vec<Answer>> {
-    sqlx::query(AssertSqlSafe(sql))
+    rows_where(connection, sql, "").await
+}
+
+/// The rows of a query, and a condition of it that may hold values of rows: no message quotes that.
+pub async fn rows_where(connection: &mut PgConnection, sql: &str, condition: &str) -> Result<Vec<Answer>> {
+    sqlx::query(AssertSqlSafe(format!("{sql}{condition}")))
         .persistent(false)
         .fetch_all(connection)
         .await
@@ -125,7 +130,12 @@ pub async fn rows(connection: &mut PgConnection, sql: &str) -> Result<Vec<Answer
 
 /// The row of a query that always has one.
 pub async fn only_row(connection: &mut PgConnection, sql: &str) -> Result<Answer> {
-    Answer::only(rows(connection, sql).await?, sql)
+    only_row_where(connection, sql, "").await
+}
+
+/// As [`only_row`], with a condition as [`rows_where`] has it.
+pub async fn only_row_where(connection: &mut PgConnection, sql: &str, condition: &str) -> Result<Answer> {
+    Answer::only(rows_where(connection, sql, condition).await?, sql)
 }
 
 /// Closes politely; a server that is gone already is no concern.

@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgConnection;
 
-use super::connect::{classify, execute, rows};
+use super::connect::{classify, rows_where};
 use super::quote::{identifier, list, qualified};
 use super::row::shorten;
 use super::{is_partitioned, sql, witness};
@@ -29,15 +29,18 @@ pub(super) async fn slice_digests(
     keys: &TablePlan,
     slices: &Slices,
 ) -> Result<Vec<TableDigest>> {
+    // The bounds of ranges, and the hashes of keys, are values of rows.
     let query = format!(
-        "SELECT slice::int8 AS slice, count(*)::int8 AS rows, sum(hash)::text AS sum \
-         FROM (SELECT {} AS slice, {} AS hash FROM {}) AS hashed GROUP BY slice",
-        slice_sql(keys).number(table, slices),
+        "SELECT slice::int8 AS slice, count(*)::int8 AS rows, sum(hash)::text AS sum FROM (SELECT {} AS hash",
         sql::row_hash(&table.columns),
+    );
+    let cut = format!(
+        ", {} AS slice FROM {}) AS hashed GROUP BY slice",
+        slice_sql(keys).number(table, slices),
         from(connection, table).await?
     );
     let mut digests = vec![TableDigest::default(); slices.count()];
-    for row in rows(connection, &query).await? {
+    for row in rows_where(connection, &query, &cut).await? {
         let (slice, of_slice): (i64, i64) = (row.value("slice")?, row.value("rows")?);
         let digest = usize::try_from(slice).ok().and_then(|slice| digests.get_mut(slice));
         let sum: String = row.value("sum")?;
@@ -56,14 +59,14 @@ pub(super) async fn row_hashes(
 ) -> Result<Vec<HashedRow>> {
     let slices = slice_sql(keys);
     let query = format!(
-        "COPY (SELECT {}, {} FROM {} WHERE {}) TO STDOUT",
+        "COPY (SELECT {}, {} FROM {}",
         slices.key_hash,
         sql::row_hash(&table.columns),
-        from(connection, table).await?,
-        slices.condition(table, part)
+        from(connection, table).await?
     );
     let broke = |error| classify(error, format!("the target did not answer: {}", shorten(&query)));
-    let mut stream = connection.copy_out_raw(&query).await.map_err(broke)?;
+    let statement = format!("{query} WHERE {}) TO STDOUT", slices.condition(table, part));
+    let mut stream = connection.copy_out_raw(&statement).await.map_err(broke)?;
     let (mut found, mut rest) = (Vec::new(), Vec::new());
     while let Some(bytes) = stream.try_next().await.map_err(broke)? {
         rest.extend_from_slice(&bytes);
@@ -89,7 +92,7 @@ fn unreadable(relation: &TableName) -> Error {
 /// The condition of rows whose keys have these hashes.
 fn with_hashes(slices: &SliceSql, table: &TablePlan, part: &Part<'_>, hashes: &[u64]) -> String {
     let hashes: Vec<String> = hashes.iter().map(|hash| (*hash as i64).to_string()).collect();
-    format!("{} AND {} IN ({})", slices.condition(table, part), slices.key_hash, hashes.join(", "))
+    format!(" WHERE {} AND {} IN ({})", slices.condition(table, part), slices.key_hash, hashes.join(", "))
 }
 
 pub(super) async fn keys_of(
@@ -101,13 +104,8 @@ pub(super) async fn keys_of(
 ) -> Result<Vec<Vec<Option<String>>>> {
     let shown: Vec<String> =
         keys.columns.iter().map(|column| format!("{}::text", identifier(&column.target))).collect();
-    let query = format!(
-        "SELECT {} FROM {} WHERE {}",
-        shown.join(", "),
-        from(connection, table).await?,
-        with_hashes(&slice_sql(keys), table, part, hashes)
-    );
-    let found = rows(connection, &query).await?;
+    let query = format!("SELECT {} FROM {}", shown.join(", "), from(connection, table).await?);
+    let found = rows_where(connection, &query, &with_hashes(&slice_sql(keys), table, part, hashes)).await?;
     found.iter().map(|row| (0..keys.columns.len()).map(|index| row.value(index)).collect()).collect()
 }
 
@@ -120,11 +118,7 @@ pub(super) async fn stage_keys(
     staging: &TableName,
 ) -> Result<()> {
     let names = list(keys.columns.iter().map(|column| &column.target));
-    let insert = format!(
-        "INSERT INTO {} ({names}) SELECT {names} FROM {} WHERE {}",
-        qualified(staging),
-        from(connection, table).await?,
-        with_hashes(&slice_sql(keys), table, part, hashes)
-    );
-    execute(connection, &insert).await
+    let insert =
+        format!("INSERT INTO {} ({names}) SELECT {names} FROM {}", qualified(staging), from(connection, table).await?);
+    rows_where(connection, &insert, &with_hashes(&slice_sql(keys), table, part, hashes)).await.map(drop)
 }

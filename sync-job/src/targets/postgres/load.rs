@@ -8,7 +8,7 @@ use super::Postgres;
 use super::connect::{classify, close, execute};
 use super::mark::Mark;
 use super::{server_message, sql};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, Kind, Result};
 use crate::model::schema::TableName;
 use crate::plan::TablePlan;
 use crate::targets::BudgetedBuffer;
@@ -93,7 +93,9 @@ impl Names {
                  target_types = {{ {column} = \"text\" }} in the [[table]] entry, or correct the value at the source."
             )
         });
+        let refused_row = postgres.and_then(server_message::refused_row);
         let failure = classify(error, format!("loading {} failed", self.table));
+        let failure = Error { refused_row: refused_row.filter(|_| failure.kind == Kind::Data), ..failure };
         match advice {
             Some(advice) => failure.advise(advice),
             None => failure,

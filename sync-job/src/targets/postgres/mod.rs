@@ -48,7 +48,7 @@ mod witness;
 
 pub use dialect::PostgresDialect;
 
-use connect::{change, close, connect, execute, only_row, rows};
+use connect::{change, close, connect, execute, only_row, only_row_where, rows};
 use settings::WITH_EXTENSIONS;
 
 /// `hash_record_extended` came with this version.
@@ -141,18 +141,24 @@ async fn digest_of(
     relation: &TableName,
 ) -> Result<TableDigest> {
     let partitioned = is_partitioned(connection, relation).await?;
-    digest_by(connection, &sql::digest(columns, relation, partitioned), relation).await
+    digest_by(connection, &sql::digest(columns, relation, partitioned), "", relation).await
 }
 
 /// As [`digest_of`], of the rows of a table that fulfil a condition.
 async fn digest_where(connection: &mut PgConnection, table: &TablePlan, condition: &str) -> Result<TableDigest> {
-    let query = format!("{} WHERE {condition}", sql::digest(&table.columns, &table.target, false));
-    digest_by(connection, &query, &table.target).await
+    let query = sql::digest(&table.columns, &table.target, false);
+    digest_by(connection, &query, &format!(" WHERE {condition}"), &table.target).await
 }
 
-async fn digest_by(connection: &mut PgConnection, query: &str, relation: &TableName) -> Result<TableDigest> {
+/// `condition`: with its WHERE.
+async fn digest_by(
+    connection: &mut PgConnection,
+    query: &str,
+    condition: &str,
+    relation: &TableName,
+) -> Result<TableDigest> {
     let none = || Error::new(Side::Target, Kind::Internal, format!("no digest came back for {relation}"));
-    let row = only_row(connection, query).await?;
+    let row = only_row_where(connection, query, condition).await?;
     let (rows, sum): (i64, String) = (row.value(0)?, row.value(1)?);
     Ok(TableDigest { rows: rows as u64, sum: sum.parse().map_err(|_| none())? })
 }

@@ -118,8 +118,24 @@ fn xml(detail: &str) -> Message {
 
 /// The column of a COPY whose value the server refused.
 pub fn refused_column(error: &PgDatabaseError) -> Option<&str> {
-    let (_, rest) = error.r#where()?.lines().last()?.strip_prefix("COPY ")?.split_once(", ")?;
-    column_of(rest)
+    column_of(copy_place(error.r#where()?)?)
+}
+
+/// The row of a COPY that the server refused, counted from 1.
+pub fn refused_row(error: &PgDatabaseError) -> Option<u64> {
+    line_of(copy_place(error.r#where()?)?)
+}
+
+/// `line 2, column x` of `COPY docs, line 2, column x`. The outermost context is the last line; those before it may quote values.
+fn copy_place(context: &str) -> Option<&str> {
+    Some(context.lines().last()?.strip_prefix("COPY ")?.split_once(", ")?.1)
+}
+
+/// Its number, in the server's language. It counts the rows of a binary COPY, which is a chunk's.
+fn line_of(place: &str) -> Option<u64> {
+    let line = place.split(", ").next().unwrap_or(place);
+    let digits = line.chars().skip_while(|letter| !letter.is_ascii_digit()).take_while(char::is_ascii_digit);
+    digits.collect::<String>().parse().ok()
 }
 
 /// `line 2, column x`, in the server's language; in the text format `: "value"` would follow.
@@ -128,17 +144,11 @@ fn column_of(place: &str) -> Option<&str> {
     column.split(": ").next()
 }
 
-/// The row and the column of `COPY docs, line 2, column x`, in the server's language. The line counts the rows of a binary COPY, which
-/// is a chunk's. The outermost context is the last line; those before it may quote values.
+/// The row and the column of a COPY.
 fn place(context: &str) -> Option<String> {
-    let (_, rest) = context.lines().last()?.strip_prefix("COPY ")?.split_once(", ")?;
-    let number = |text: &str| -> String {
-        text.chars().skip_while(|letter| !letter.is_ascii_digit()).take_while(char::is_ascii_digit).collect()
-    };
-    let line = number(rest.split(", ").next().unwrap_or(rest));
-    let row = format!("row {line} of its chunk");
-    let place = column_of(rest).map_or(row.clone(), |name| format!("column {name}, {row}"));
-    (!line.is_empty()).then_some(place)
+    let place = copy_place(context)?;
+    let row = format!("row {} of its chunk", line_of(place)?);
+    Some(column_of(place).map_or(row.clone(), |name| format!("column {name}, {row}")))
 }
 
 #[cfg(test)]

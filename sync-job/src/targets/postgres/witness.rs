@@ -2,7 +2,7 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::connect::only_row;
+use super::connect::only_row_where;
 use super::quote::{identifier, literal as quoted, qualified};
 use super::sql::only;
 use crate::model::error::Result;
@@ -31,8 +31,7 @@ pub(super) async fn ask(
         let all = format!("SELECT {} FROM {from}", asked.join(", "));
         // The bounds of ranges are values of rows.
         tracing::debug!(%relation, sql = all, "witness, or a part of it");
-        let sql = format!("{all}{condition}");
-        let row = only_row(connection, &sql).await?;
+        let row = only_row_where(connection, &all, &condition).await?;
         for (index, question) in questions.iter().enumerate() {
             let text: Option<String> = row.value(index)?;
             answers.push(text.map(|text| spelt(plan, *question, &text)));

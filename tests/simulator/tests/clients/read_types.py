@@ -62,4 +62,5 @@ def main():
             print(f"{identity} {name} {text}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -8,10 +8,10 @@ use super::build::Tables;
 use super::fields::Fields;
 use super::queries;
 use crate::connect::retry::worth_retrying;
-use crate::model::error::{Error, Kind, Result};
-use crate::model::facts::{Fact, MissingFact};
+use crate::model::error::{Kind, Result};
+use crate::model::facts::{Absence, Fact, MissingFact};
 use crate::model::schema::{Identity, SourceKind, SourceTable};
-use crate::sources::sqlserver::connect::{Connection, rows};
+use crate::sources::sqlserver::connect::{Connection, rows_if_known};
 use crate::sources::sqlserver::field::Field;
 
 type Apply = fn(&mut Tables, &Fields<'_>) -> Result<()>;
@@ -56,18 +56,14 @@ async fn optional(
     timeout: Duration,
     missing: &mut Vec<MissingFact>,
 ) -> Result<Option<Vec<Row>>> {
-    match rows(connection, sql, timeout).await {
+    match rows_if_known(connection, sql, timeout).await? {
         Ok(found) => Ok(Some(found)),
-        Err(error) if worth_retrying(error.kind) => Err(error),
-        Err(error) => {
-            missing.push(absent(what, &error));
+        Err((_, error)) if worth_retrying(error.kind) => Err(error),
+        Err((cause, error)) => {
+            missing.push(MissingFact { what, why: error.chain(), cause });
             Ok(None)
         }
     }
-}
-
-fn absent(what: Fact, error: &Error) -> MissingFact {
-    MissingFact { what, why: error.chain(), forbidden: error.kind == Kind::Permission }
 }
 
 /// The last, since it may take too long: the server looks at each column of what the login may not read. Ids of tables.
@@ -80,7 +76,7 @@ pub async fn unreadable(
     match optional(connection, WHAT, queries::UNREADABLE, timeout, missing).await {
         Ok(found) => found.iter().flatten().map(|row| Fields::new(WHAT.name(), row).int("object_id")).collect(),
         Err(error) if error.kind == Kind::Timeout => {
-            missing.push(absent(WHAT, &error));
+            missing.push(MissingFact { what: WHAT, why: error.chain(), cause: Absence::Unseen });
             Ok(Vec::new())
         }
         Err(error) => Err(error),
