@@ -6,7 +6,7 @@ use serde_json::json;
 use stopgap_runs::cloud::chain;
 use stopgap_runs::notice::{self, Notice, PublishError};
 use stopgap_runs::notify::{self, Notified};
-use stopgap_runs::record::{Head, Launch, Record, Speaker, State};
+use stopgap_runs::record::{Head, Launch, Record, RunStatus, Speaker, State};
 use stopgap_runs::store::{Claim, Store, StoreError};
 
 use crate::metrics;
@@ -119,7 +119,7 @@ impl Reporter {
     pub async fn count(&self, job: &str, run_id: &str) {
         let record = self.read(job, run_id).await;
         if !record.as_ref().is_some_and(|record| record.dry_run) {
-            let well = record.is_some_and(|record| record.status.as_deref() == Some("ok"));
+            let well = record.is_some_and(|record| record.status == Some(RunStatus::Ok));
             metrics::print(job, &self.environment, well);
         }
     }
@@ -133,7 +133,7 @@ impl Reporter {
         let (Some(headline), Some(text)) = (head.headline, self.store.read_text(job, run_id).await?) else {
             return Ok(None);
         };
-        let status = head.status.as_deref().unwrap_or("lost");
+        let status = head.status.unwrap_or(RunStatus::Lost);
         let body = if head.state == State::Ended {
             let text = text.strip_prefix(&headline).unwrap_or(&text).trim_start();
             let note = "(Published by the launcher: the instance could not publish this itself.)\n";
@@ -141,7 +141,7 @@ impl Reporter {
         } else {
             text
         };
-        self.notify(job, run_id, status, &headline, body).await.map(Some)
+        self.notify(job, run_id, &status, &headline, body).await.map(Some)
     }
 
     /// Notifies of a failure, unless people have been notified of the run. True if this notified them. It is written down first, so that
@@ -150,7 +150,7 @@ impl Reporter {
         if let Err(error) = self.write_lost(job, run_id, headline, text).await {
             tracing::error!(job, run_id, error = chain(&error), "the run's record could not be written");
         }
-        self.notify(job, run_id, "lost", headline, self.body(job, run_id, headline, text)).await
+        self.notify(job, run_id, &RunStatus::Lost, headline, self.body(job, run_id, headline, text)).await
     }
 
     /// Nobody need be notified of this run.
@@ -168,7 +168,7 @@ impl Reporter {
         &self,
         job: &str,
         run_id: &str,
-        status: &str,
+        status: &RunStatus,
         headline: &str,
         body: String,
     ) -> anyhow::Result<bool> {
@@ -176,7 +176,7 @@ impl Reporter {
         let notice = Notice {
             job: job.to_owned(),
             run_id: run_id.to_owned(),
-            status: status.to_owned(),
+            status: status.word().to_owned(),
             environment: self.environment.clone(),
             headline: headline.to_owned(),
             body,
@@ -201,7 +201,7 @@ impl Reporter {
         }
         head.state = State::Lost;
         head.ended = Some(Utc::now());
-        head.status = Some("lost".to_owned());
+        head.status = Some(RunStatus::Lost);
         head.headline = Some(headline.to_owned());
         self.write_with_text(&Record { head, report: None }, text).await
     }

@@ -2,7 +2,7 @@
 
 use chrono::{TimeDelta, Utc};
 use stopgap_runs::cloud::chain;
-use stopgap_runs::record::{Head, Record, Sent, State};
+use stopgap_runs::record::{Head, Record, RunStatus, Sent, State};
 use stopgap_runs::store::StoreError;
 
 use crate::event::{Request, StartedBy};
@@ -25,7 +25,7 @@ pub async fn record(reporter: &Reporter, request: &Request, reason: &str) {
             state: State::Skipped,
             started_by: Some(request.origin()),
             ended: Some(now),
-            status: Some("skipped".to_owned()),
+            status: Some(RunStatus::Skipped),
             headline: Some(format!("[SKIPPED] {job}: a run was due and none has started since")),
             dry_run: request.dry_run,
             ..reporter.blank(job, run_id)

@@ -13,6 +13,31 @@ pub struct Record {
     pub report: Option<serde_json::Value>,
 }
 
+/// How a run ended, in one word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    Ok,
+    /// Its instance ended before it did, or none could be started.
+    Lost,
+    /// Another run of the job was in progress.
+    Skipped,
+    /// A failure that the job itself named: `tables_failed`, `interrupted`…
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl RunStatus {
+    pub fn word(&self) -> &str {
+        match self {
+            RunStatus::Ok => "ok",
+            RunStatus::Lost => "lost",
+            RunStatus::Skipped => "skipped",
+            RunStatus::Other(word) => word,
+        }
+    }
+}
+
 /// What is known of a run without its report, some hundred bytes. `heads/<job>/<run id>.json` holds it by itself: lists and sweeps
 /// read heads alone, and they outlive the reports.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,8 +52,8 @@ pub struct Head {
     pub started_by: Option<String>,
     pub started: DateTime<Utc>,
     pub ended: Option<DateTime<Utc>>,
-    /// How it ended, in one word: `ok`, `tables_failed`, `interrupted`…
-    pub status: Option<String>,
+    /// How it ended.
+    pub status: Option<RunStatus>,
     /// The subject of its mail.
     pub headline: Option<String>,
     pub tables: Option<u64>,

@@ -9,8 +9,8 @@ use std::path::Path;
 use sync_job::config::JobConfig;
 use sync_job::model::facts::{Abilities, Absence, Catalog, Fact, MissingFact, SourceFacts};
 use sync_job::model::schema::{
-    Identity, IndexColumn, IndexKind, Listed, SourceColumn, SourceForeignKey, SourceIndex, SourceKind, SourceTable,
-    TableName,
+    Identity, IndexColumn, IndexKind, IndexStructure, Listed, SourceColumn, SourceForeignKey, SourceIndex, SourceKind,
+    SourceTable, TableName,
 };
 use sync_job::plan::self_test::{self, TestedColumn};
 use sync_job::plan::{self, Dialect, FindingId, RunPlan, Severity, TablePlan, TargetColumn, TargetState, TargetTable};
@@ -55,6 +55,7 @@ fn column(name: &str, declared: &str, source_type: SourceType, nullable: bool) -
         counts_up: false,
         identity: None,
         computed: false,
+        counts_changes: matches!(source_type, SourceType::RowVersion),
         hidden: false,
         internal: false,
         masked: false,
@@ -67,7 +68,7 @@ fn index(name: &str, kind: IndexKind, columns: &[(&str, bool)]) -> SourceIndex {
     SourceIndex {
         name: name.to_owned(),
         kind,
-        structure: "CLUSTERED".to_owned(),
+        structure: IndexStructure::Clustered,
         columns: columns
             .iter()
             .map(|(name, descending)| IndexColumn { name: (*name).to_owned(), descending: *descending })
@@ -96,7 +97,6 @@ fn table(name: &str, columns: Vec<SourceColumn>, indexes: Vec<SourceIndex>) -> S
     }
 }
 
-#[expect(clippy::assigning_clones, reason = "a fresh text reads better than one that is cloned into the old")]
 fn orders() -> SourceTable {
     let mut id = column("OrderId", "int", SourceType::Int, false);
     id.counts_up = true;
@@ -114,13 +114,13 @@ fn orders() -> SourceTable {
     let mut note = column("Note", "nvarchar(max)", SourceType::NVarChar { units: Length::Max }, true);
     note.has_default = true;
     let mut open = index("IX_Open", IndexKind::Plain, &[("PlacedAt", false)]);
-    open.structure = "NONCLUSTERED".to_owned();
+    open.structure = IndexStructure::Tree;
     open.filter = Some("([ShippedAt] IS NULL)".to_owned());
     let mut by_total = index("IX_Total", IndexKind::Plain, &[("Total", true)]);
-    by_total.structure = "NONCLUSTERED".to_owned();
+    by_total.structure = IndexStructure::Tree;
     by_total.included = vec!["Number".to_owned()];
     let mut number_key = index("UQ_Number", IndexKind::UniqueConstraint, &[("Number", false)]);
-    number_key.structure = "NONCLUSTERED".to_owned();
+    number_key.structure = IndexStructure::Tree;
     table(
         "Orders",
         vec![

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::{Context as _, bail};
 use serde_json::json;
-use stopgap_runs::record::{Head, Notification, Record, State};
+use stopgap_runs::record::{Head, Notification, Record, RunStatus, State};
 use stopgap_runs::store::Store;
 
 use super::args::{Format, History};
@@ -117,7 +117,9 @@ fn state(record: &Head) -> String {
     match record.state {
         State::Running => "running".to_owned(),
         State::Waiting => "waiting".to_owned(),
-        State::Ended | State::Lost | State::Skipped => record.status.clone().unwrap_or_else(|| "lost".to_owned()),
+        State::Ended | State::Lost | State::Skipped => {
+            record.status.as_ref().unwrap_or(&RunStatus::Lost).word().to_owned()
+        }
     }
 }
 

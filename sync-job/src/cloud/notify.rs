@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use stopgap_runs::cloud::chain;
 use stopgap_runs::notice::Notice;
 use stopgap_runs::notify::{self, Notified};
-use stopgap_runs::record::{Head, Record, Speaker, State};
+use stopgap_runs::record::{Head, Record, RunStatus, Speaker, State};
 use stopgap_runs::store::Store;
 
 use crate::cloud::Cloud;
@@ -94,11 +94,12 @@ impl RunSummary {
         self.status == ExitStatus::Ok
     }
 
-    /// In one word, as the report has it.
-    fn status_word(&self) -> String {
+    /// As the record has it.
+    fn run_status(&self) -> RunStatus {
         match serde_json::to_value(self.status) {
-            Ok(Value::String(word)) => word,
-            _ => String::new(),
+            Ok(Value::String(_)) if self.is_well() => RunStatus::Ok,
+            Ok(Value::String(word)) => RunStatus::Other(word),
+            _ => RunStatus::Other(String::new()),
         }
     }
 }
@@ -147,7 +148,7 @@ impl Notifier {
             let head = Head {
                 state: State::Ended,
                 ended: Some(done.ended),
-                status: Some(done.status_word()),
+                status: Some(done.run_status()),
                 headline: Some(done.headline.clone()),
                 tables: Some(done.tables),
                 rows: Some(done.rows),
@@ -178,12 +179,12 @@ impl Notifier {
             _ if self.dry_run => true,
             NotifyOn::Always => true,
             NotifyOn::Failure => !done.is_well(),
-            NotifyOn::Change => self.last_status(done).await != Some(done.status_word()),
+            NotifyOn::Change => self.last_status(done).await != Some(done.run_status()),
         }
     }
 
     /// How the run before this one ended.
-    async fn last_status(&self, done: &RunSummary) -> Option<String> {
+    async fn last_status(&self, done: &RunSummary) -> Option<RunStatus> {
         let counts = |head: &Head| {
             let has_ended = matches!(head.state, State::Ended | State::Lost) && head.status.is_some();
             has_ended && head.run_id != done.run_id && !head.dry_run
@@ -206,7 +207,7 @@ impl Notifier {
         Notice {
             job: done.job.clone(),
             run_id: done.run_id.clone(),
-            status: done.status_word(),
+            status: done.run_status().word().to_owned(),
             environment: self.environment.clone().unwrap_or_default(),
             headline: done.headline.clone(),
             body: format!("{}{place}", done.body),

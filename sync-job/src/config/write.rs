@@ -104,7 +104,7 @@ fn proposal(table: &SourceTable) -> String {
     if table.primary_key().is_none() || table.rows.is_none_or(|rows| rows < LARGE_ROWS) {
         return String::new();
     }
-    match table.columns.iter().find(|column| column.declared == "rowversion") {
+    match table.columns.iter().find(|column| column.counts_changes) {
         Some(column) => {
             let column = one_line(&column.name);
             format!("; large, and {column} tells what changed: mode = \"rowversion\" in a [[table]] entry")

@@ -78,6 +78,8 @@ pub struct SourceColumn {
     /// `None` for an identity column whose seed could not be read.
     pub identity: Option<Identity>,
     pub computed: bool,
+    /// The source gives it another value with each change of its row, above all that it gave before.
+    pub counts_changes: bool,
     /// Period columns of a temporal table declared HIDDEN.
     pub hidden: bool,
     /// The server keeps it to itself, as the numbers behind a graph's nodes and edges: nobody can read it.
@@ -105,13 +107,23 @@ pub enum IndexKind {
     Plain,
 }
 
+/// How an index is laid out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IndexStructure {
+    /// A tree that holds the rows themselves.
+    Clustered,
+    /// A tree beside the rows.
+    Tree,
+    /// Another one, in the source's words: `NONCLUSTERED COLUMNSTORE`, `XML`, `SPATIAL`, …
+    Other(String),
+}
+
 /// An index of the source.
 #[derive(Debug, Clone)]
 pub struct SourceIndex {
     pub name: String,
     pub kind: IndexKind,
-    /// `CLUSTERED`, `NONCLUSTERED`, `NONCLUSTERED COLUMNSTORE`, `XML`, `SPATIAL`, …: only the first two are row indexes.
-    pub structure: String,
+    pub structure: IndexStructure,
     pub columns: Vec<IndexColumn>,
     pub included: Vec<String>,
     /// The predicate of a filtered index, in the source's language.
@@ -122,7 +134,7 @@ pub struct SourceIndex {
 impl SourceIndex {
     /// Whether the index is an ordinary b-tree over all rows.
     pub fn is_plain_tree(&self) -> bool {
-        matches!(self.structure.as_str(), "CLUSTERED" | "NONCLUSTERED") && self.filter.is_none()
+        !matches!(self.structure, IndexStructure::Other(_)) && self.filter.is_none()
     }
 }
 

@@ -140,7 +140,7 @@ fn refusal(table: &TablePlan, problem: &str, remedy: &str) -> Finding {
 
 /// The column by which changes are found. A table has one of the type at most ("rowversion (Transact-SQL)").
 pub fn version_column(source: &SourceTable, mode: Mode) -> Option<String> {
-    let is_version = |column: &&SourceColumn| column.declared == "rowversion";
+    let is_version = |column: &&SourceColumn| column.counts_changes;
     let found = source.columns.iter().find(is_version).map(|column| column.name.clone());
     found.filter(|_| mode == Mode::RowVersion)
 }

@@ -6,7 +6,7 @@ use super::not_created::{NotCreated, What, Why};
 use super::{ColumnPlan, Dialect, ForeignKeyPlan, IndexPlan, TablePlan, names, tally::Tally};
 use crate::config::{ForeignKeyPolicy, IndexPolicy, TableSettings};
 use crate::model::logical::LogicalType;
-use crate::model::schema::{IndexKind, SourceIndex, SourceTable, TableName};
+use crate::model::schema::{IndexKind, IndexStructure, SourceIndex, SourceTable, TableName};
 use crate::plan::type_map::StoredType;
 
 /// Names of indexes and keys that are given away already, by schema or by table as the target wants them.
@@ -67,8 +67,8 @@ fn plan_one(
     if let Some(filter) = &index.filter {
         return Err(Why::Filtered(filter.clone()));
     }
-    if !index.is_plain_tree() {
-        return Err(Why::NoEquivalent(index.structure.clone()));
+    if let IndexStructure::Other(structure) = &index.structure {
+        return Err(Why::NoEquivalent(structure.clone()));
     }
     let find = |name: &str| {
         columns.iter().find(|column| column.source == name).ok_or_else(|| Why::ColumnNotCopied(name.to_owned()))

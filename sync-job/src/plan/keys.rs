@@ -3,7 +3,7 @@
 use super::{ColumnPlan, KeyColumn};
 use crate::config::{Consistency, TableConfig, TableSettings};
 use crate::model::logical::LogicalType;
-use crate::model::schema::{ColumnType, IndexKind, SourceIndex, SourceKind, SourceTable};
+use crate::model::schema::{ColumnType, IndexKind, IndexStructure, SourceIndex, SourceKind, SourceTable};
 use crate::plan::type_map::StoredType;
 
 /// The chunk key, how many chunks are aimed at, and why.
@@ -98,7 +98,7 @@ fn candidates(source: &SourceTable) -> Vec<&SourceIndex> {
             IndexKind::UniqueConstraint | IndexKind::Unique => 2,
             IndexKind::Plain => 3,
         };
-        if index.structure == "CLUSTERED" { 0 } else { rank }
+        if index.structure == IndexStructure::Clustered { 0 } else { rank }
     });
     candidates
 }

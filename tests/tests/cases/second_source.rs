@@ -14,7 +14,8 @@ use sync_job::model::facts::{Abilities, Catalog, SourceFacts};
 use sync_job::model::logical::LogicalType;
 use sync_job::model::read::ReadPlan;
 use sync_job::model::schema::{
-    ColumnType, IndexColumn, IndexKind, Listed, SourceColumn, SourceIndex, SourceKind, SourceTable, TableName,
+    ColumnType, IndexColumn, IndexKind, IndexStructure, Listed, SourceColumn, SourceIndex, SourceKind, SourceTable,
+    TableName,
 };
 use sync_job::plan::references::Reference;
 use sync_job::plan::self_test::SelfTest;
@@ -115,6 +116,7 @@ fn column(name: &str, place: usize, holds: LogicalType, nullable: bool) -> Sourc
         counts_up: false,
         identity: None,
         computed: false,
+        counts_changes: false,
         hidden: false,
         internal: false,
         masked: false,
@@ -144,7 +146,7 @@ impl Source for Memory {
         let key = SourceIndex {
             name: "pk_meters".to_owned(),
             kind: IndexKind::PrimaryKey,
-            structure: "CLUSTERED".to_owned(),
+            structure: IndexStructure::Clustered,
             columns: vec![IndexColumn { name: "meter".to_owned(), descending: false }],
             included: Vec::new(),
             filter: None,

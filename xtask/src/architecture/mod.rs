@@ -19,10 +19,10 @@ use std::{
 };
 
 /// Crates of which no two modules of one folder may need each other.
-const CRATES: [&str; 5] = ["sync-job", "xtask", "launcher-fn", "rows", "runs"];
+const CRATES: [&str; 6] = ["sync-job", "xtask", "launcher-fn", "retry", "rows", "runs"];
 
 /// Crates that run in production.
-const PRODUCT: [&str; 4] = ["sync-job", "launcher-fn", "rows", "runs"];
+const PRODUCT: [&str; 5] = ["sync-job", "launcher-fn", "retry", "rows", "runs"];
 
 /// A module's path below its crate: `targets`, `postgres`, `swap`.
 type ModulePath = Vec<String>;

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use super::fields::Fields;
 use crate::model::error::Result;
 use crate::model::schema::{
-    IndexColumn, IndexKind, Listed, SourceColumn, SourceForeignKey, SourceIndex, SourceKind, SourceTable, TableName,
+    IndexColumn, IndexKind, IndexStructure, Listed, SourceColumn, SourceForeignKey, SourceIndex, SourceKind,
+    SourceTable, TableName,
 };
 use crate::sources::sqlserver::field::column_type;
-use crate::sources::sqlserver::types::{TypeFacts, declared, source_type};
+use crate::sources::sqlserver::types::{SourceType, TypeFacts, declared, source_type};
 
 /// Stands for the condition of a filtered index that the server keeps to itself.
 const FILTER_NOT_SHOWN: &str = "its condition is not shown to this login";
@@ -165,10 +166,12 @@ fn new_column(fields: &Fields<'_>) -> Result<SourceColumn> {
         collation: fields.optional_text("collation_name")?,
         code_page: fields.optional_int("code_page")?.and_then(|number| i32::try_from(number).ok()),
     };
+    let holds = source_type(&facts);
     Ok(SourceColumn {
         name: fields.text("column_name")?,
         id: fields.int("column_id")?,
-        column_type: column_type(&source_type(&facts)),
+        column_type: column_type(&holds),
+        counts_changes: matches!(holds, SourceType::RowVersion),
         declared: declared(&facts),
         by_base_type: facts.name.is_none() && facts.base.is_some(),
         nullable: fields.flag("is_nullable")?,
@@ -203,7 +206,11 @@ fn new_index(fields: &Fields<'_>) -> Result<SourceIndex> {
     Ok(SourceIndex {
         name: fields.text("index_name")?,
         kind,
-        structure: fields.text("type_desc")?,
+        structure: match fields.text("type_desc")?.as_str() {
+            "CLUSTERED" => IndexStructure::Clustered,
+            "NONCLUSTERED" => IndexStructure::Tree,
+            other => IndexStructure::Other(other.to_owned()),
+        },
         columns: Vec::new(),
         included: Vec::new(),
         filter,
