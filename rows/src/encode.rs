@@ -10,8 +10,13 @@ pub trait RowEncoder: Send {
     /// Writes the next cell; `column` counts from 0 within the row.
     fn cell(&mut self, column: usize, cell: Cell<'_>) -> Result<(), CellError>;
     fn end_row(&mut self);
+    /// Takes back the row that just ended: neither its bytes nor its hash count. What was lost in it stays counted. Nothing may be
+    /// [taken](RowEncoder::take) in between.
+    fn discard_row(&mut self);
     /// Rows encoded so far.
     fn rows(&self) -> u64;
+    /// Of the rows encoded so far.
+    fn digest(&self) -> TableDigest;
     /// Bytes waiting in the buffer.
     fn buffered(&self) -> usize;
     /// Hands out the buffer and goes on with `empty`.

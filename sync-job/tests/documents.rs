@@ -98,7 +98,7 @@ fn codes() -> Vec<(&'static str, Vec<&'static str>)> {
     use sync_job::plan::why_full::WhyFull;
     use sync_job::plan::{DependentKind, Drift, FindingId, Severity, SwapMethod, SwapReason};
     use sync_job::proof::witness::Silence;
-    use sync_job::report::{Command, TableOutcome, WitnessState};
+    use sync_job::report::{Command, Difference, TableOutcome, WitnessState};
     use sync_job::rows::encode::Loss;
     let all =
         [("Exit status", ExitStatus::ALL.map(ExitStatus::name).to_vec()), ("Loss", Loss::ALL.map(Loss::code).to_vec())];
@@ -107,6 +107,7 @@ fn codes() -> Vec<(&'static str, Vec<&'static str>)> {
         ("Table outcome", TableOutcome::CODES),
         ("Side", error::Side::CODES),
         ("Stage", stage::Stage::CODES),
+        ("Difference", Difference::CODES),
         ("Why whole", WhyFull::CODES),
         ("Failure", error::Kind::CODES),
         ("Severity", Severity::CODES),

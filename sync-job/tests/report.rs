@@ -14,8 +14,8 @@ use sync_job::proof::witness::compare::Unwitnessed;
 use sync_job::proof::witness::{Outcome, Silence, Summary};
 use sync_job::report::exit::ExitStatus;
 use sync_job::report::{
-    Command, Failure, LossLine, RunReport, Stages, Standing, TableOutcome, TableReport, TakenOver, WitnessReport,
-    WitnessState, render,
+    ChangesReport, Command, ComparedReport, Difference, DifferencesReport, DifferingKey, Failure, LossLine, RunReport,
+    Stages, Standing, TableOutcome, TableReport, TakenOver, WitnessReport, WitnessState, render,
 };
 use sync_job::rows::encode::{CellError, Loss};
 use sync_job::rows::message::Message;
@@ -64,6 +64,7 @@ fn table(source: &str, target: &str, rows: u64) -> TableReport {
         not_created: Vec::new(),
         changes: None,
         taken_over: None,
+        differences: None,
         failure: None,
     }
 }
@@ -203,6 +204,36 @@ fn lease_held() -> RunReport {
     report
 }
 
+/// `verify` of a table that differs, and of one that was compared in a run.
+fn differs() -> RunReport {
+    let error = Error::new(
+        Side::Target,
+        Kind::Mismatch,
+        "sales.orders: 1,000 rows on both sides, but at least one value differs",
+    );
+    let mut orders = failed(table("sales.Orders", "sales.orders", 1_000), Stage::Compare, &error);
+    orders.failure = Some(Failure::at(Standing::Compared, Stage::Compare, &error));
+    let key = |what, newer_at_source| {
+        let key = Message::from("shop = ").value("7").words(", id = ").value(SECRET);
+        DifferingKey { what, key, newer_at_source }
+    };
+    orders.differences = Some(DifferencesReport {
+        differing: 1,
+        missing: 20,
+        extra: 1,
+        newer_at_source: Some(19),
+        keys: vec![key(Difference::Differs, false), key(Difference::Extra, false), key(Difference::Missing, true)],
+        repaired: false,
+    });
+    let mut lines = table("sales.OrderLines", "sales.orderlines", 3_000_000);
+    lines.swap = None;
+    let compared = ComparedReport { rows: 3_000_000, bytes_read: 402_653_184, bytes_sent: 3_145_728 };
+    lines.changes = Some(ChangesReport::compared(compared, [12, 30_000, 1]));
+    let mut report = run(35.5, vec![orders, lines]);
+    report.command = Command::Verify;
+    report
+}
+
 fn verified() -> RunReport {
     let mut same = table("dbo.A", "public.a", 1_000);
     same.outcome = TableOutcome::Agrees;
@@ -222,6 +253,7 @@ fn cases() -> Vec<(&'static str, RunReport, ExitStatus)> {
         ("could-not-connect", could_not_connect(), ExitStatus::CouldNotConnect),
         ("lease-held", lease_held(), ExitStatus::LeaseHeld),
         ("verified", verified(), ExitStatus::Ok),
+        ("differs", differs(), ExitStatus::TablesFailed),
     ]
 }
 

@@ -42,8 +42,10 @@ mod cases {
     mod chunk_keys;
     mod code_pages;
     mod commands;
+    mod comparing;
     mod consistency;
     mod decisions;
+    mod differences;
     mod digests;
     mod harness;
     mod image;

@@ -87,9 +87,17 @@ pub enum Command {
         selected: Selected,
     },
     /// Compare source and target cell by cell; write nothing.
+    ///
+    /// Names the rows that differ by their keys: rows with other values, rows that the target lacks, and rows that only it has.
     Verify {
         #[command(flatten)]
         selected: Selected,
+        /// Name at most this many rows of each table.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// Repair the rows that differ, in one transaction for each table, which proves the whole table.
+        #[arg(long)]
+        repair: bool,
     },
     /// Show or reset how far Stopgap has followed changes.
     ///

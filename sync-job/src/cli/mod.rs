@@ -29,7 +29,7 @@ pub async fn run(cli: Cli, display: &Display, cancel: CancellationToken) -> anyh
         Command::Run { selected, dry_run: false, report, notify } => {
             run::run(&selected, report.as_deref(), notify, display, cancel).await
         }
-        Command::Verify { selected } => verify::run(&selected, display, cancel).await,
+        Command::Verify { selected, limit, repair } => verify::run(&selected, limit, repair, display, cancel).await,
         Command::Check { selected } => until_cancelled(&cancel, check::run(&selected)).await,
         Command::State { command } => until_cancelled(&cancel, state::run(&command)).await,
         Command::Init(init) => until_cancelled(&cancel, init::run(&init)).await,

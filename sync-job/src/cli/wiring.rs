@@ -87,8 +87,15 @@ impl WiredJob {
         with_job!(self, job => Box::pin(job.run(progress, cancel)).await)
     }
 
-    pub async fn verify(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
-        with_job!(self, job => Box::pin(job.verify(progress, cancel)).await)
+    /// As [`Job::verify`].
+    pub async fn verify(
+        &self,
+        limit: usize,
+        repair: bool,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+    ) -> RunReport {
+        with_job!(self, job => Box::pin(job.verify(limit, repair, progress, cancel)).await)
     }
 
     /// What is remembered of tables whose changes are followed, by their names on the target.

@@ -355,6 +355,15 @@ pub enum Mode {
     /// What changed, by a column of the type rowversion. It tells nothing of rows that are gone.
     #[serde(rename = "rowversion")]
     RowVersion,
+    /// What differs, by reading all of it at the source and comparing it with the target.
+    Compare,
+}
+
+impl Mode {
+    /// Whether only rows that changed are read, from where the last run ended.
+    pub fn follows_changes(self) -> bool {
+        matches!(self, Mode::ChangeTracking | Mode::RowVersion)
+    }
 }
 
 impl std::fmt::Display for Mode {
@@ -364,6 +373,7 @@ impl std::fmt::Display for Mode {
             Mode::Full => "full",
             Mode::ChangeTracking => "change-tracking",
             Mode::RowVersion => "rowversion",
+            Mode::Compare => "compare",
         })
     }
 }
@@ -377,6 +387,19 @@ pub enum Deletes {
     Keys,
     /// They stay on the target.
     Ignore,
+}
+
+/// What the next run does about a table whose changes are followed once a proof has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnMismatch {
+    /// It copies the table whole.
+    #[default]
+    Full,
+    /// It compares the table and writes what differs.
+    Compare,
+    /// It fails as well, until a person has looked.
+    Fail,
 }
 
 /// How a table is copied: the job's defaults with the table's own settings over them.
@@ -410,6 +433,7 @@ pub struct TableSettings {
     pub full_every: Duration,
     /// Of a table of which only changes are copied, each run reads one of so many ranges again and compares it; nothing for none.
     pub prove: Option<u64>,
+    pub on_mismatch: OnMismatch,
 }
 
 /// A table's name on the target as typed: `schema.name` or `name`.

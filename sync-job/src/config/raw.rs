@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::explain::explain;
 use super::{
     Auth, ColumnPolicy, Consistency, Deletes, Engine, ForeignKeyPolicy, IdentityPolicy, IndexPolicy, Intent, LongNames,
-    MaskedPolicy, Mode, NameCase, NotifyOn, NulPolicy, OnDrift, OutdatedWord, SwapPolicy, TlsMode, UndecodablePolicy,
-    WideRows, WitnessPolicy,
+    MaskedPolicy, Mode, NameCase, NotifyOn, NulPolicy, OnDrift, OnMismatch, OutdatedWord, SwapPolicy, TlsMode,
+    UndecodablePolicy, WideRows, WitnessPolicy,
 };
 
 /// The whole file.
@@ -231,6 +231,7 @@ pub struct Table {
     pub deletes: Option<Deletes>,
     pub full_every: Option<String>,
     pub prove: Option<String>,
+    pub on_mismatch: Option<OnMismatch>,
 }
 
 impl JobFile {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::names::Pattern;
 use super::raw;
 use super::{
-    Auth, Consistency, Deletes, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Mode, Notify, OutdatedWord,
-    SchemaMapping, Selection, SourceConfig, SwapPolicy, TableConfig, TableSettings, TargetConfig, TargetName, Tls,
-    TlsMode, logins, units,
+    Auth, Consistency, Deletes, Engine, FoundSecret, FoundSecrets, JobConfig, Limits, Mode, Notify, OnMismatch,
+    OutdatedWord, SchemaMapping, Selection, SourceConfig, SwapPolicy, TableConfig, TableSettings, TargetConfig,
+    TargetName, Tls, TlsMode, logins, units,
 };
 use crate::connect::password::TokenProvider;
 use crate::model::schema::TableName;
@@ -246,6 +246,7 @@ fn defaults(typed: &raw::Tables, consistency: Consistency, swap: SwapPolicy, rea
         deletes: Deletes::default(),
         full_every: DEFAULT_FULL_EVERY,
         prove: Some(DEFAULT_PROVE),
+        on_mismatch: OnMismatch::default(),
     })
 }
 
@@ -273,6 +274,19 @@ fn table(
         return Err(format!(
             "{}: only mode = \"rowversion\" has it; Change Tracking reports deleted rows",
             key("deletes")
+        ));
+    }
+    let mode = typed.mode.unwrap_or(defaults.mode);
+    if typed.on_mismatch.is_some() && !mode.follows_changes() {
+        return Err(format!(
+            "{}: only modes that follow changes have it, change-tracking and rowversion; others prove all rows in each run",
+            key("on_mismatch")
+        ));
+    }
+    if typed.on_mismatch == Some(OnMismatch::Compare) && typed.deletes == Some(Deletes::Ignore) {
+        return Err(format!(
+            "{}: \"compare\" deletes rows that are gone at the source; with deletes = \"ignore\", \"full\" and \"fail\" are allowed",
+            key("on_mismatch")
         ));
     }
     check_map(&key("target_types"), &typed.target_types)?;
@@ -307,10 +321,11 @@ fn table(
             offset_column: typed.offset_column.unwrap_or(defaults.offset_column),
             variant_type_column: typed.variant_type_column.unwrap_or(defaults.variant_type_column),
             witness: typed.witness.unwrap_or(defaults.witness),
-            mode: typed.mode.unwrap_or(defaults.mode),
+            mode,
             deletes: typed.deletes.unwrap_or(defaults.deletes),
             full_every: duration(&key("full_every"), typed.full_every.as_deref(), defaults.full_every)?,
             prove: typed.prove.map_or(Ok(defaults.prove), |text| share(&key("prove"), &text))?,
+            on_mismatch: typed.on_mismatch.unwrap_or(defaults.on_mismatch),
         },
         source,
     })

@@ -109,7 +109,10 @@ fn proposal(table: &SourceTable) -> String {
             let column = one_line(&column.name);
             format!("; large, and {column} tells what changed: mode = \"rowversion\" in a [[table]] entry")
         }
-        None => "; large: with Change Tracking, mode = \"change-tracking\" in a [[table]] entry".to_owned(),
+        None => {
+            "; large: with Change Tracking, mode = \"change-tracking\" in a [[table]] entry; without it, \"compare\""
+                .to_owned()
+        }
     }
 }
 

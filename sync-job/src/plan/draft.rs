@@ -168,6 +168,7 @@ fn plan_table(
         version_column: incremental::version_column(source, settings.mode),
         full_every: settings.full_every,
         prove: settings.prove,
+        on_mismatch: settings.on_mismatch,
         follows: None,
         consistency: settings.consistency,
         outside_transactions: source.outside_transactions,

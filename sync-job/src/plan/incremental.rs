@@ -11,13 +11,35 @@ const FORMAT: u32 = 1;
 
 /// Why changes of this table cannot be copied, with what to do. Each of them could make a copy that nobody finds wrong.
 pub fn refusals(source: &SourceTable, table: &TablePlan) -> Vec<Finding> {
-    if table.mode == Mode::Full {
-        return Vec::new();
+    let problems = match table.mode {
+        Mode::Full => Vec::new(),
+        Mode::Compare => of_comparison(source, table),
+        Mode::ChangeTracking | Mode::RowVersion => of_changes(source, table),
+    };
+    problems.into_iter().map(|(problem, remedy)| refusal(table, &problem, remedy)).collect()
+}
+
+type Problem = (String, &'static str);
+
+/// Whole tables are compared, so that only what would keep rows from being found, or from being proven, is in the way.
+fn of_comparison(source: &SourceTable, table: &TablePlan) -> Vec<Problem> {
+    let mut problems = of_key(source, table, |_| true);
+    problems.extend(table.columns.iter().filter_map(of_conversion));
+    if table.consistency == Consistency::None || table.outside_transactions {
+        problems.push((
+            "rows that differ are read again, and must be as they were when they were compared".to_owned(),
+            "Set consistency = \"snapshot\" or \"database-snapshot\" for the table; a memory-optimized table is copied with mode = \"full\".",
+        ));
     }
+    problems
+}
+
+fn of_changes(source: &SourceTable, table: &TablePlan) -> Vec<Problem> {
     let mut problems = Vec::new();
     problems.extend(of_settings(source, table));
-    problems.extend(of_key(source, table));
-    problems.extend(table.columns.iter().filter_map(of_column));
+    problems.extend(of_key(source, table, is_exact));
+    problems.extend(table.columns.iter().filter_map(of_conversion));
+    problems.extend(table.columns.iter().filter_map(of_computed));
     match (&table.filter, table.mode) {
         (Some(filter), Mode::ChangeTracking) => {
             problems.extend(of_filter(filter));
@@ -29,10 +51,8 @@ pub fn refusals(source: &SourceTable, table: &TablePlan) -> Vec<Finding> {
         )),
         (None, _) => {}
     }
-    problems.into_iter().map(|(problem, remedy)| refusal(table, &problem, remedy)).collect()
+    problems
 }
-
-type Problem = (String, &'static str);
 
 fn of_settings(source: &SourceTable, table: &TablePlan) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -91,12 +111,21 @@ fn of_kept_rows(table: &TablePlan) -> Vec<Problem> {
 pub fn refuse_groups(tables: &mut [TablePlan]) {
     let whole: Vec<(Option<String>, TableName)> = tables
         .iter()
-        .filter(|table| table.mode == Mode::Full && table.group.is_some())
+        .filter(|table| !table.mode.follows_changes() && table.group.is_some())
         .map(|table| (table.group.clone(), table.source.clone()))
         .collect();
     for table in tables.iter_mut().filter(|table| table.mode != Mode::Full) {
+        if let (Mode::Compare, Some(group)) = (table.mode, &table.group) {
+            let problem =
+                format!("the table is of the swap group {group}, and each comparison is of a moment of its own");
+            let remedy =
+                "Take the table out of the group, and set foreign_keys = \"skip\" for it, or choose another mode.";
+            let refusal = refusal(table, &problem, remedy);
+            table.findings.push(refusal);
+            continue;
+        }
         let Some((Some(group), other)) = whole.iter().find(|(group, _)| *group == table.group) else { continue };
-        let problem = format!("{other}, which is of the same swap group ({group}), is copied whole in each run");
+        let problem = format!("{other}, which is of the same swap group ({group}), is read whole in each run");
         let remedy = "Follow the changes of all tables of the group, or of none; or take the table out of the group, and set foreign_keys = \"skip\" \
                       for it.";
         let refusal = refusal(table, &problem, remedy);
@@ -118,7 +147,7 @@ pub fn version_column(source: &SourceTable, mode: Mode) -> Option<String> {
 
 /// Change Tracking tells rows apart by the primary key, as the source compares it. Text and bytes that the source takes for equal
 /// ('a' and 'A', 0x01 and 0x0100) may be told as one row while the target holds two.
-fn of_key(source: &SourceTable, table: &TablePlan) -> Vec<Problem> {
+fn of_key(source: &SourceTable, table: &TablePlan, tells_apart: fn(&ColumnPlan) -> bool) -> Vec<Problem> {
     const FULL: &str = "Set mode = \"full\" for the table.";
     let Some(key) = source.primary_key() else {
         return vec![("the table has no primary key".to_owned(), FULL)];
@@ -131,7 +160,7 @@ fn of_key(source: &SourceTable, table: &TablePlan) -> Vec<Problem> {
                 format!("the column {} of the primary key is not copied", column.name),
                 "Copy the column, or set mode = \"full\".",
             )),
-            Some(planned) if !is_exact(planned) => problems.push((
+            Some(planned) if !tells_apart(planned) => problems.push((
                 format!(
                     "the source may take different values of the column {} ({}) of the primary key for one",
                     column.name, planned.declared
@@ -172,13 +201,16 @@ fn is_exact(column: &ColumnPlan) -> bool {
     type_is && column.mapping.losses.is_empty()
 }
 
-fn of_column(column: &ColumnPlan) -> Option<Problem> {
-    if column.mapping.convert_to.is_some() {
-        return Some((
+fn of_conversion(column: &ColumnPlan) -> Option<Problem> {
+    column.mapping.convert_to.as_ref().map(|_| {
+        (
             format!("the column {} is converted after the load, and changes are not", column.source),
             "Leave it out of target_types, or set mode = \"full\".",
-        ));
-    }
+        )
+    })
+}
+
+fn of_computed(column: &ColumnPlan) -> Option<Problem> {
     (column.computed && column.companion.is_none()).then(|| {
         (
             format!("the column {} is computed, perhaps of the time of day, and that is not tracked", column.source),

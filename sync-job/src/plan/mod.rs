@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::config::{Consistency, Deletes, Mode, WitnessPolicy};
+use crate::config::{Consistency, Deletes, Mode, OnMismatch, WitnessPolicy};
 use crate::model::logical::LogicalType;
 use crate::model::read::ReadPlan;
 use crate::model::schema::{CompanionKind, Identity, IndexKind, SourceKind, TableName};
 use crate::plan::type_map::{Mapping, PlannedLoss};
 use crate::rows::encode::TextPolicy;
 
+pub mod by_key;
 pub mod dependent;
 mod dependents;
 mod dialect;
@@ -151,6 +152,7 @@ pub struct TablePlan {
     pub follows: Option<Result<i64, WhyFull>>,
     /// Each run of changes reads one of so many ranges again; nothing for none.
     pub prove: Option<u64>,
+    pub on_mismatch: OnMismatch,
     pub consistency: Consistency,
     pub outside_transactions: bool,
     pub readers: usize,

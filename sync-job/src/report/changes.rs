@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::human::counted;
+use crate::model::human::{bytes, counted};
 use crate::plan::why_full::WhyFull;
 use crate::report::{TableOutcome, TableReport};
 
@@ -22,6 +22,19 @@ pub struct ChangesReport {
     pub deleted: u64,
     /// How many ranges of the table were compared, and of how many; nothing where none was.
     pub proven_ranges: Option<[usize; 2]>,
+    /// Where all rows of both sides were compared, and only those written that differ.
+    pub compared: Option<ComparedReport>,
+}
+
+/// What a comparison of a whole table took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ComparedReport {
+    /// Rows of the source.
+    pub rows: u64,
+    /// Read from the source, those that were read twice included, in the target's bulk format.
+    pub bytes_read: u64,
+    /// Sent to the target.
+    pub bytes_sent: u64,
 }
 
 impl ChangesReport {
@@ -35,10 +48,33 @@ impl ChangesReport {
             present: 0,
             deleted: 0,
             proven_ranges: None,
+            compared: None,
+        }
+    }
+
+    /// Of a table whose rows were all compared.
+    pub fn compared(compared: ComparedReport, [inserted, present, deleted]: [u64; 3]) -> Self {
+        Self {
+            why_full: None,
+            from_version: None,
+            to_version: None,
+            inserted,
+            present,
+            deleted,
+            proven_ranges: Some([1, 1]),
+            compared: Some(compared),
         }
     }
 
     fn line(&self) -> String {
+        let rows = |rows: u64| counted(rows, "row", "rows");
+        let (new, changed, gone) = (rows(self.inserted), rows(self.present), rows(self.deleted));
+        if let Some(compared) = &self.compared {
+            let (all, read, sent) = (rows(compared.rows), bytes(compared.bytes_read), bytes(compared.bytes_sent));
+            return format!(
+                "{all} compared, {read} read and {sent} sent: {new} new, {changed} changed, {gone} gone; every row is proven"
+            );
+        }
         let to = self.to_version.map(|version| format!(" to version {version}")).unwrap_or_default();
         let (Some(from), None) = (self.from_version, self.why_full) else {
             let why = self.why_full.map(|why| why.to_string()).unwrap_or_default();
@@ -53,8 +89,6 @@ impl ChangesReport {
             let proven = if self.proven_ranges.is_some() { proven } else { String::new() };
             return format!("no changes since version {from}{proven}");
         }
-        let rows = |rows: u64| counted(rows, "row", "rows");
-        let (new, changed, gone) = (rows(self.inserted), rows(self.present), rows(self.deleted));
         format!("from version {from}{to}: {new} new, {changed} changed, {gone} gone{proven}")
     }
 }

@@ -13,6 +13,7 @@ use crate::rows::message::Message;
 use exit::ExitStatus;
 
 mod changes;
+mod differences;
 pub mod exit;
 pub mod metrics;
 pub mod plan;
@@ -21,7 +22,8 @@ mod taken_over;
 mod text;
 mod witness;
 
-pub use changes::ChangesReport;
+pub use changes::{ChangesReport, ComparedReport};
+pub use differences::{Difference, DifferencesReport, DifferingKey};
 pub use taken_over::TakenOver;
 pub use text::{headline, render};
 pub use witness::{WitnessReport, WitnessState};
@@ -33,6 +35,8 @@ plain_coded! {
         Copied = "copied",
         /// Verified only (`verify`): both sides agree.
         Agrees = "agrees",
+        /// Verified only (`verify --repair`): it differed, and now holds what the source has.
+        Repaired = "repaired",
         Failed = "failed",
         Interrupted = "interrupted",
     }
@@ -137,7 +141,7 @@ fn remedy(standing: Standing, stage: Stage, error: &Error) -> String {
         (Stage::Compare, Kind::Mismatch) => (
             standing.words(),
             "Rows that changed at the source since they were copied differ so, and so does what a filter that changed since leaves out; \
-             else somebody writes to the copy. `sync-job run` copies the table anew.",
+             else somebody writes to the copy. `sync-job verify --repair` repairs only the rows that differ, `sync-job run` copies the table anew.",
         ),
         (Stage::Witness, Kind::Mismatch) => (
             standing.words(),
@@ -203,6 +207,8 @@ pub struct TableReport {
     pub changes: Option<ChangesReport>,
     /// What a run that died had done of it.
     pub taken_over: Option<TakenOver>,
+    /// The rows that a comparison found to differ.
+    pub differences: Option<DifferencesReport>,
     pub failure: Option<Failure>,
 }
 
@@ -260,13 +266,19 @@ impl RunReport {
         for failure in of_tables.chain(shown.failure.as_mut()) {
             failure.message = failure.message.revealed();
         }
+        for key in shown.tables.iter_mut().filter_map(|table| table.differences.as_mut()).flat_map(|all| &mut all.keys)
+        {
+            key.key = key.key.revealed();
+        }
         shown
     }
 
     /// Whether something of it is hidden.
     pub fn holds_values(&self) -> bool {
         let of_tables = self.tables.iter().filter_map(|table| table.failure.as_ref());
+        let keys = self.tables.iter().filter_map(|table| table.differences.as_ref()).flat_map(|all| &all.keys);
         of_tables.chain(&self.failure).any(|failure| failure.message.holds_values())
+            || keys.into_iter().any(|key| key.key.holds_values())
     }
 
     /// The same for programs, with what is computed from it. Fails only if a field could not be shown as JSON.

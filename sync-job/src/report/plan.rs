@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::config::{Consistency, Deletes, Mode, WitnessPolicy};
+use crate::config::{Consistency, Deletes, Mode, OnMismatch, WitnessPolicy};
 use crate::model::human::{bytes, count, counted, hanging, seconds, wrap};
 use crate::model::schema::IndexKind;
 use crate::plan::type_map::PlannedLoss;
@@ -66,8 +66,17 @@ fn render_table(table: &TablePlan, select: &dyn Fn(&TablePlan) -> String, out: &
     let _ = writeln!(out, "{}", wrap(&select(table), "         ", WIDTH));
     let _ = writeln!(out, "  swap   {}: {}", swap(table.swap.method), table.swap.reason);
     let _ = writeln!(out, "  proof  digest of every cell; witness {}", witness(table));
-    if table.mode != Mode::Full {
-        let _ = writeln!(out, "{}", hanging("  mode   ", &changes(table), "         ", WIDTH));
+    let mode = match table.mode {
+        Mode::Full => None,
+        Mode::Compare => Some(
+            "what differs, by comparing every row with the target; every row is proven; a table that is missing, or has other columns, is \
+             copied whole"
+                .to_owned(),
+        ),
+        Mode::ChangeTracking | Mode::RowVersion => Some(changes(table)),
+    };
+    if let Some(mode) = mode {
+        let _ = writeln!(out, "{}", hanging("  mode   ", &mode, "         ", WIDTH));
     }
     if let Some(group) = &table.group {
         let _ = writeln!(out, "         together with the group {group:?}");
@@ -153,7 +162,12 @@ fn changes(table: &TablePlan) -> String {
         Some(Err(why)) => format!("copied whole next: {why}"),
         None => "whole the first time".to_owned(),
     };
-    format!("what changed, by {by}; {next}; whole after {whole}, and where changes will not do; {proof}")
+    let then = match table.on_mismatch {
+        OnMismatch::Full => "",
+        OnMismatch::Compare => "; after a failed proof, or without a state, all rows are compared",
+        OnMismatch::Fail => "; after a failed proof it fails until somebody resets it",
+    };
+    format!("what changed, by {by}; {next}; whole after {whole}, and where changes will not do; {proof}{then}")
 }
 
 /// `7 days`, or hours and minutes.

@@ -146,7 +146,7 @@ fn figures(table: &TableReport) -> [String; 8] {
 
 fn mark(outcome: TableOutcome) -> &'static str {
     match outcome {
-        TableOutcome::Copied | TableOutcome::Agrees => "ok",
+        TableOutcome::Copied | TableOutcome::Agrees | TableOutcome::Repaired => "ok",
         TableOutcome::Failed => "FAIL",
         TableOutcome::Interrupted => "stop",
     }
@@ -192,6 +192,7 @@ fn details(report: &RunReport, out: &mut String) {
             table.losses.iter().map(line).collect()
         }),
     );
+    section("Rows that differ:", super::differences::lines(&report.tables));
     section("Changes only:", super::changes::lines(&report.tables));
     section("Taken over from a run that died:", super::taken_over::lines(&report.tables));
     section("Compared with the source's own sums:", super::witness::lines(&report.tables));

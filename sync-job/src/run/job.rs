@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::deadline::Deadline;
 use super::pipeline::taken_over::Resume;
-use super::pipeline::{self, Context, Known};
+use super::pipeline::{self, Context, Known, Verification};
 use super::resume;
 use super::views::Views;
-use crate::config::{Consistency, JobConfig, Mode, Pattern, WitnessPolicy};
+use crate::config::{Consistency, JobConfig, Pattern, WitnessPolicy};
 use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::human;
@@ -103,9 +103,9 @@ impl<S: Source, T: Target> Job<S, T> {
         if config.limits.resume_within.is_some() {
             plan.findings.extend(self.target.forgets_runs().await?.map(resume::finding));
         }
-        if plan.tables.iter().any(|table| table.mode != Mode::Full) && plan.refusals().next().is_none() {
+        if plan.tables.iter().any(|table| table.mode.follows_changes()) && plan.refusals().next().is_none() {
             let states = self.target.recall().await?.own;
-            for table in plan.tables.iter_mut().filter(|table| table.mode != Mode::Full) {
+            for table in plan.tables.iter_mut().filter(|table| table.mode.follows_changes()) {
                 let state = why_full::by_state(table, states.get(&table.target), Utc::now());
                 table.follows = Some(state.map(|state| state.position.version));
             }
@@ -232,43 +232,76 @@ impl<S: Source, T: Target> Job<S, T> {
         Ok(())
     }
 
-    /// Compares both sides without writing anything.
-    pub async fn verify(&self, progress: Arc<dyn Progress>, cancel: CancellationToken) -> RunReport {
+    /// Compares both sides, and names at most `limit` rows of each table that differ. With `repair` they are made good, else nothing is
+    /// written.
+    pub async fn verify(
+        &self,
+        limit: usize,
+        repair: bool,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+    ) -> RunReport {
         let mut report = self.blank(Command::Verify);
-        let policy = self.policy(&cancel);
-        match interruptible(&cancel, policy.retry("plan", &mut 0, || self.decide())).await {
-            Ok(planned) => {
-                describe(&mut report, &planned.plan);
-                // What refuses one table for writing need not keep it or the others from being compared, unless there is no such table.
-                let is_compared =
-                    |name: &String| planned.plan.tables.iter().any(|table| table.source.to_string() == *name);
-                let refusals = planned.plan.refusals();
-                let refusals = refusals
-                    .filter(|finding| finding.hides_a_part() || !finding.table.as_ref().is_some_and(is_compared));
-                report.refusals = refusals.cloned().collect();
-                if report.refusals.is_empty() {
-                    let tables: Vec<Arc<TablePlan>> =
-                        planned.plan.tables.into_iter().map(witnessed_whole).map(Arc::new).collect();
-                    let (abilities, turn) = (planned.facts.as_ref().abilities, Turn::at(report.started));
-                    match interruptible(&cancel, self.recall(&policy)).await {
-                        Ok(remembered) => {
-                            let resume = Resume::nothing(false, &self.run_id);
-                            let known = Known { abilities, turn, remembered, resume };
-                            let context = Arc::new(self.context(progress.clone(), cancel, None, known));
-                            report.tables = pipeline::compare_all(&context, &tables).await;
-                        }
-                        Err(error) => report.failure = Some(Failure::new(Stage::State, &error)),
-                    }
-                } else {
-                    let error = Error::new(Side::Job, Kind::PrecheckFailed, "a precheck refuses to compare");
-                    report.failure = Some(Failure::new(Stage::Precheck, &error));
-                }
-            }
-            Err(error) => report.failure = Some(Failure::new(Stage::Plan, &error)),
+        if let Err((stage, error)) = self.verify_into(&mut report, limit, repair, progress.clone(), cancel).await {
+            report.failure = Some(Failure::new(stage, &error));
         }
         progress.finished();
         report.ended = Utc::now();
         report
+    }
+
+    async fn verify_into(
+        &self,
+        report: &mut RunReport,
+        limit: usize,
+        repair: bool,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+    ) -> std::result::Result<(), (Stage, Error)> {
+        let policy = self.policy(&cancel);
+        let planned = interruptible(&cancel, policy.retry("plan", &mut 0, || self.decide())).await;
+        let planned = planned.map_err(|error| (Stage::Plan, error))?;
+        describe(report, &planned.plan);
+        // What refuses one table for writing need not keep it or the others from being compared, unless there is no such table.
+        let is_compared = |name: &String| planned.plan.tables.iter().any(|table| table.source.to_string() == *name);
+        let refusals = planned
+            .plan
+            .refusals()
+            .filter(|finding| repair || finding.hides_a_part() || !finding.table.as_ref().is_some_and(is_compared));
+        report.refusals = refusals.cloned().collect();
+        if !report.refusals.is_empty() {
+            let what = if repair { "repair" } else { "compare" };
+            let error = Error::new(Side::Job, Kind::PrecheckFailed, format!("a precheck refuses to {what}"));
+            return Err((Stage::Precheck, error));
+        }
+        let (abilities, turn) = (planned.facts.as_ref().abilities, Turn::at(report.started));
+        let tables: Vec<Arc<TablePlan>> = planned.plan.tables.into_iter().map(witnessed_whole).map(Arc::new).collect();
+        let lease = if repair {
+            let mut retries = 0;
+            let lease = policy.retry("lease", &mut retries, || self.target.acquire_lease());
+            Some(interruptible(&cancel, lease).await.map_err(|error| (Stage::Lease, error))?)
+        } else {
+            None
+        };
+        let remembered = interruptible(&cancel, self.recall(&policy)).await.map_err(|error| (Stage::State, error));
+        let compared = match remembered {
+            Ok(remembered) => {
+                let resume = Resume::nothing(false, &self.run_id);
+                let known = Known { abilities, turn, remembered, resume };
+                let context = Arc::new(self.context(progress, cancel, None, known));
+                let verification = Verification { limit, lease: lease.as_ref() };
+                report.tables = tokio::select! {
+                    tables = pipeline::compare_all(&context, &tables, &verification) => tables,
+                    never = heartbeat_of(lease.as_ref(), &context) => match never {},
+                };
+                Ok(())
+            }
+            Err(failed) => Err(failed),
+        };
+        if let Some(lease) = lease {
+            let _ = tokio::time::timeout(RELEASE_TIMEOUT, lease.release()).await;
+        }
+        compared
     }
 
     /// What earlier runs remember of tables whose changes are followed.
@@ -382,6 +415,14 @@ async fn heartbeat<S: Source, T: Target>(lease: &T::Lease, context: &Context<S, 
             context.target_is_silent();
             let _ = check.await;
         }
+    }
+}
+
+/// As [`heartbeat`], where there is a lease.
+async fn heartbeat_of<S: Source, T: Target>(lease: Option<&T::Lease>, context: &Context<S, T>) -> Infallible {
+    match lease {
+        Some(lease) => heartbeat(lease, context).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
 use super::Staging;
+use crate::config::OnMismatch;
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::human::counted;
@@ -19,10 +20,8 @@ use crate::rows::digest::TableDigest;
 #[derive(Debug)]
 pub struct ChangeSet<'a> {
     pub table: &'a TablePlan,
-    /// What the table holds now, if nobody else writes to it.
-    pub from: &'a TableState,
-    /// What it holds afterwards.
-    pub to: &'a Position,
+    /// Nothing where nothing is remembered of the table, so that only a comparison of all its rows can prove it.
+    pub remembered: Option<Step<'a>>,
     /// Nothing where nothing changed: then only the position moves on.
     pub rows: Option<ChangedRows<'a>>,
     /// A range of all rows, changed or not, to be compared once the changes are applied.
@@ -30,7 +29,23 @@ pub struct ChangeSet<'a> {
     /// How many rows the source has, where it was counted.
     pub rows_at_source: Option<u64>,
     /// What a try was about to commit: nobody may have heard whether it did.
-    pub sent: Mutex<Option<(Applied, TableState)>>,
+    pub sent: Mutex<Option<(Applied, Option<TableState>)>>,
+}
+
+/// From one state that is remembered of a table to the next.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'a> {
+    /// What the table holds now, if nobody else writes to it.
+    pub from: &'a TableState,
+    /// Up to where the changes go.
+    pub to: &'a Position,
+}
+
+impl ChangeSet<'_> {
+    /// What the source has in all, where the whole table is compared.
+    fn whole(&self) -> Option<TableDigest> {
+        self.range.as_ref().filter(|range| range.scope == Scope::Whole).map(|range| range.digest)
+    }
 }
 
 /// What the source holds in a range, in the state in which the changes were read.
@@ -144,8 +159,10 @@ pub(super) async fn run(mut transaction: impl Transaction, sets: &[ChangeSet<'_>
     let mut done = Vec::new();
     for (set, measured) in sets.iter().zip(measured) {
         let applied = prove(set, measured)?;
-        let state = written(set, &applied);
-        transaction.write_state(&set.table.target, &state).await?;
+        let state = set.remembered.map(|step| written(set, step, &applied));
+        if let Some(state) = &state {
+            transaction.write_state(&set.table.target, state).await?;
+        }
         done.push((applied, state));
     }
     for (set, done) in sets.iter().zip(&done) {
@@ -153,10 +170,13 @@ pub(super) async fn run(mut transaction: impl Transaction, sets: &[ChangeSet<'_>
     }
     match transaction.commit().await {
         Err(lost) if retry::is_reply_lost(lost.kind) => {
-            // They are committed together: the state of any that moved on tells of all.
-            let pairs = || sets.iter().zip(&done);
-            let moved = pairs().find(|(set, (_, state))| state != set.from).or_else(|| pairs().next());
-            let Some((set, (_, state))) = moved else { return Err(lost) };
+            let states = sets.iter().zip(&done).filter_map(|(set, (_, state))| Some((set, state.as_ref()?)));
+            let states: Vec<(&ChangeSet<'_>, &TableState)> = states.collect();
+            let has_moved = |set: &ChangeSet<'_>, state| set.remembered.is_some_and(|step| state != step.from);
+            // They are committed together: the state of any that moved on tells of all. Where nothing is remembered the same rows may be applied
+            // again, and are not written if they are there.
+            let moved = states.iter().find(|(set, state)| has_moved(set, *state)).or_else(|| states.first());
+            let Some((set, state)) = moved else { return Err(lost) };
             transaction.resolve(&set.table.target, state, lost).await?;
         }
         result => {
@@ -171,11 +191,12 @@ pub(super) async fn run(mut transaction: impl Transaction, sets: &[ChangeSet<'_>
 async fn lock_states(transaction: &mut impl Transaction, sets: &[ChangeSet<'_>]) -> Result<Option<Vec<Applied>>> {
     let mut committed = Vec::new();
     let mut conflict = Ok(());
-    for set in sets {
+    for (set, step) in sets.iter().filter_map(|set| Some((set, set.remembered?))) {
         let found = transaction.lock_state(&set.table.target).await?;
         let sent = set.sent.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        committed.extend(sent.filter(|(_, written)| found.as_ref() == Some(written)).map(|(applied, _)| applied));
-        conflict = conflict.and_then(|()| refuse_moved(set, found.as_ref()));
+        let sent = sent.filter(|(_, written)| written.is_some() && found.as_ref() == written.as_ref());
+        committed.extend(sent.map(|(applied, _)| applied));
+        conflict = conflict.and_then(|()| refuse_moved(&set.table.target, step.from, found.as_ref()));
     }
     if !sets.is_empty() && committed.len() == sets.len() {
         return Ok(Some(committed));
@@ -263,34 +284,45 @@ struct Measured {
 /// `Mismatch` where the target does not hold what was read.
 fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Result<Applied> {
     let (Some(rows), Some(measured)) = (&changes.rows, measured) else {
-        return Ok(Applied { inserted: 0, present: 0, deleted: 0, digest: changes.from.digest });
+        let digest = changes.remembered.map(|step| step.from.digest).or(changes.whole()).unwrap_or_default();
+        return Ok(Applied { inserted: 0, present: 0, deleted: 0, digest });
     };
-    let table = &changes.table.target;
-    let mismatch = |what: String| {
-        let error = Error::new(Side::Target, Kind::Mismatch, format!("{table}: {what}"));
-        Err(error.advise(
-            "Nothing was changed: readers see the rows of the last run. The next run copies the table whole. If it happens again, look for another \
-             writer on the target.",
-        ))
-    };
+    let mismatch = |what: String| Err(mismatch(changes, &what));
     if measured.applied != rows.digest {
         let found = verdict::instead(measured.applied, "the source changed", rows.digest);
         return mismatch(format!("once the changes were applied, the table held {found}"));
     }
-    if measured.left > 0 {
+    // Where the target takes two keys for one that the source tells apart, a new row stands under the key of one that is gone.
+    if measured.left > 0 && changes.whole().is_none() {
         return mismatch(format!("{} rows that are gone at the source are still there", measured.left));
     }
     if let (Some(wanted), Some(found)) = (&changes.range, measured.range)
         && wanted.digest != found
     {
         let found = verdict::instead(found, "the source has", wanted.digest);
-        return mismatch(format!("in the range of rows that this run compared, the table holds {found}"));
+        return mismatch(match wanted.scope {
+            Scope::Whole => format!("after the repair the table held {found}"),
+            Scope::Ranges { .. } => format!("in the range of rows that this run compared, the table holds {found}"),
+        });
     }
-    let rest = changes.from.digest.without(measured.changed).and_then(|rest| rest.without(measured.gone));
-    let Some(mut digest) = rest else {
-        return mismatch("more rows were replaced than the last run left: somebody else writes to it".to_owned());
+    let inserted = measured.applied.rows.saturating_sub(measured.changed.rows);
+    let digest = match (changes.whole(), changes.remembered) {
+        (Some(whole), _) => whole,
+        (None, Some(Step { from, .. })) => {
+            let rest = from.digest.without(measured.changed).and_then(|rest| rest.without(measured.gone));
+            let Some(mut digest) = rest else {
+                return mismatch(
+                    "more rows were replaced than the last run left: somebody else writes to it".to_owned(),
+                );
+            };
+            digest.merge(measured.applied);
+            digest
+        }
+        (None, None) => {
+            let message = format!("{}: rows were changed that nothing proves", changes.table.target);
+            return Err(Error::new(Side::Job, Kind::Internal, message));
+        }
     };
-    digest.merge(measured.applied);
     if let Some(wanted) = changes.rows_at_source
         && wanted != digest.rows
     {
@@ -300,32 +332,48 @@ fn prove(changes: &ChangeSet<'_>, measured: Option<Measured>) -> Result<Applied>
             digest.rows
         ));
     }
-    ticket::refuse_shrinking(changes.table, changes.from.digest.rows, digest.rows)?;
-    Ok(Applied {
-        inserted: measured.applied.rows.saturating_sub(measured.changed.rows),
-        present: measured.changed.rows,
-        deleted: measured.gone.rows,
-        digest,
-    })
+    if let Some(Step { from, .. }) = changes.remembered {
+        ticket::refuse_shrinking(changes.table, from.digest.rows, digest.rows)?;
+    }
+    Ok(Applied { inserted, present: measured.changed.rows, deleted: measured.gone.rows, digest })
+}
+
+fn mismatch(changes: &ChangeSet<'_>, what: &str) -> Error {
+    let error = Error::new(Side::Target, Kind::Mismatch, format!("{}: {what}", changes.table.target));
+    let next = match changes.table.on_mismatch {
+        OnMismatch::Full => "The next run copies the table whole.",
+        OnMismatch::Compare => "The next run compares the whole table and writes what differs.",
+        OnMismatch::Fail => {
+            "So will the next run (on_mismatch = \"fail\"), until `sync-job verify --repair` or `sync-job state reset` ends it."
+        }
+    };
+    if changes.remembered.is_none() {
+        return error.advise(
+            "Nothing was changed. Run again; if it happens again, look for another writer or a trigger on the target, or for rows that change at the \
+             source while they are read without a snapshot.",
+        );
+    }
+    error.advise(format!(
+        "Nothing was changed: readers see the rows of the last run. {next} If it happens again, look for another writer on the target."
+    ))
 }
 
 /// What is remembered of the table from now on.
-fn written(changes: &ChangeSet<'_>, applied: &Applied) -> TableState {
+fn written(changes: &ChangeSet<'_>, Step { from, to }: Step<'_>, applied: &Applied) -> TableState {
     TableState {
-        position: changes.to.clone(),
+        position: to.clone(),
         digest: applied.digest,
-        applied: changes.from.applied + u64::from(changes.rows.is_some()),
-        ..changes.from.clone()
+        applied: from.applied + u64::from(changes.rows.is_some()),
+        ..from.clone()
     }
 }
 
 /// An error where somebody else has moved the table on, so that the change set belongs to no state that is there.
-fn refuse_moved(changes: &ChangeSet<'_>, found: Option<&TableState>) -> Result<()> {
-    if found.is_some_and(|found| found == changes.from) {
+fn refuse_moved(table: &TableName, from: &TableState, found: Option<&TableState>) -> Result<()> {
+    if found.is_some_and(|found| found == from) {
         return Ok(());
     }
-    let message =
-        format!("{}: another run has changed the table, or its state, since this run began", changes.table.target);
+    let message = format!("{table}: another run has changed the table, or its state, since this run began");
     Err(Error::new(Side::Target, Kind::Conflict, message))
 }
 
@@ -361,8 +409,7 @@ mod tests {
             prove(
                 &ChangeSet {
                     table: &table,
-                    from: &from,
-                    to: &position,
+                    remembered: Some(Step { from: &from, to: &position }),
                     rows,
                     range: None,
                     rows_at_source: None,

@@ -9,6 +9,7 @@ use crate::model::run_state::{ChunkRecord, CopiedTable, LastRun, OpenRun};
 use crate::model::schema::TableName;
 use crate::model::state::{Remembered, TableState};
 use crate::plan::{Dialect, Finding, InvisibleSessions, NotCreated, SwapMethod, TablePlan, TargetTable};
+use crate::proof::slices::{HashedRow, Part, Slices};
 use crate::proof::ticket::SwapTicket;
 use crate::proof::witness;
 use crate::rows::digest::TableDigest;
@@ -27,10 +28,11 @@ pub mod mysql;
 pub mod postgres;
 mod ranges;
 mod run_row;
+mod slices;
 mod state_row;
 mod swap;
 
-pub use apply::{Applied, ChangeSet, ChangedRows, GoneRows, ProvenRange};
+pub use apply::{Applied, ChangeSet, ChangedRows, GoneRows, ProvenRange, Step};
 pub use buffer::BudgetedBuffer;
 pub use load::ChunkLoader;
 
@@ -134,6 +136,41 @@ pub trait Target: Send + Sync + 'static {
 
     /// The digest of what the relation holds now, computed by the server.
     fn digest(&self, table: &TablePlan, relation: &TableName) -> impl Future<Output = Result<TableDigest>> + Send;
+
+    /// The digest of each slice of the table that readers see now, in their order. `keys`: [its key's plan](crate::plan::by_key).
+    fn slice_digests(
+        &self,
+        table: &TablePlan,
+        keys: &TablePlan,
+        slices: &Slices,
+    ) -> impl Future<Output = Result<Vec<TableDigest>>> + Send;
+
+    /// The hashes of the rows that are in this part of the table now, in any order.
+    fn row_hashes(
+        &self,
+        table: &TablePlan,
+        keys: &TablePlan,
+        part: &Part<'_>,
+    ) -> impl Future<Output = Result<Vec<HashedRow>>> + Send;
+
+    /// The keys, as texts, of the part's rows whose keys have these hashes.
+    fn keys_of(
+        &self,
+        table: &TablePlan,
+        keys: &TablePlan,
+        part: &Part<'_>,
+        hashes: &[u64],
+    ) -> impl Future<Output = Result<Vec<Vec<Option<String>>>>> + Send;
+
+    /// Puts the keys of such rows into a staging table of the key's plan.
+    fn stage_keys(
+        &self,
+        table: &TablePlan,
+        keys: &TablePlan,
+        part: &Part<'_>,
+        hashes: &[u64],
+        staging: &Staging,
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// The answers to the witness's questions about what the relation holds now, computed by the server.
     fn witness(

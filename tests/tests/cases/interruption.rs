@@ -73,6 +73,7 @@ async fn two_runs_of_one_job_keep_apart(engine: Engine) {
     let mut first = job.spawn("run", &[]).unwrap();
     stop_in_the_middle(&target, &mut first);
     job.twin().unwrap().command("run", &[]).unwrap().expect_code(LEASE_HELD).unwrap();
+    job.twin().unwrap().command("verify", &["--repair"]).unwrap().expect_code(LEASE_HELD).unwrap();
     first.signal("CONT").unwrap();
     first.wait().unwrap().expect_code(0).unwrap();
     assert_eq!(target.value("SELECT count(*) FROM events").unwrap(), ROWS);

@@ -212,7 +212,7 @@ async fn source_and_target_are_what_was_committed(engine: Engine) {
     let mut seeds = set(SEED).map_or_else(|| FAILED.into_iter().chain([rand::random()]).collect(), |seed| vec![seed]);
     let began = Instant::now();
     while let Some(seed) = seeds.pop() {
-        for mode in ["change-tracking", "rowversion"] {
+        for mode in ["change-tracking", "rowversion", "compare"] {
             if let Err(error) = a_workload(engine, mode, seed, lasts).await {
                 panic!("{mode}, {SEED}={seed}: {error:#}");
             }

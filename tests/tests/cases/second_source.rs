@@ -381,9 +381,12 @@ impl Fixture<'_> {
         match self.target.engine {
             Engine::Postgres => {
                 let job = self.job(config, Postgres::new(target, &name, &run));
-                Box::pin(job.verify(Arc::new(Silent), stop)).await
+                Box::pin(job.verify(20, false, Arc::new(Silent), stop)).await
             }
-            _ => Box::pin(self.job(config, MySql::new(target, &name, &run)).verify(Arc::new(Silent), stop)).await,
+            _ => {
+                Box::pin(self.job(config, MySql::new(target, &name, &run)).verify(20, false, Arc::new(Silent), stop))
+                    .await
+            }
         }
     }
 

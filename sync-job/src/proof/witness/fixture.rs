@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Consistency, Deletes, Engine, Mode, WitnessPolicy};
+use crate::config::{Consistency, Deletes, Engine, Mode, OnMismatch, WitnessPolicy};
 use crate::model::logical::LogicalType;
 use crate::model::read::ReadPlan;
 use crate::model::schema::{SourceKind, TableName};
@@ -47,6 +47,7 @@ pub fn table(columns: Vec<ColumnPlan>) -> TablePlan {
         version_column: None,
         full_every: Duration::MAX,
         prove: None,
+        on_mismatch: OnMismatch::Full,
         follows: None,
         consistency: Consistency::None,
         outside_transactions: false,

@@ -9,9 +9,9 @@ use chrono::Utc;
 
 use super::sink::{ChunkResult, Sink};
 use super::staging::drop_staging;
-use super::table::{Basis, Staged, losses};
-use super::{Context, permit};
-use crate::config::{Deletes, Mode};
+use super::table::{Staged, losses};
+use super::{Context, mend, permit};
+use crate::config::{Deletes, Mode, OnMismatch};
 use crate::model::error::{Error, Kind, Result};
 use crate::model::position::Tracking;
 use crate::model::stage::Stage;
@@ -22,7 +22,10 @@ use crate::proof::witness::sample::{self, Scope};
 use crate::report::progress::Step;
 use crate::report::{ChangesReport, TableOutcome, TableReport};
 use crate::sources::{Gone, Reader, RowSink as _, Source};
-use crate::targets::{Applied, ChangeSet, ChangedRows, GoneRows, Lease as _, ProvenRange, Staging, Target};
+use crate::targets::{self, Applied, ChangeSet, ChangedRows, GoneRows, Lease as _, ProvenRange, Staging, Target};
+
+/// How many rows a run names that a proof found to differ.
+const NAMED: usize = 20;
 
 /// What came of following the changes of a group.
 pub enum Followed {
@@ -146,8 +149,7 @@ impl<'a> Member<'a> {
         });
         ChangeSet {
             table: self.table,
-            from: self.state,
-            to: &read.tracking.now,
+            remembered: Some(targets::Step { from: self.state, to: &read.tracking.now }),
             rows,
             range: read.range.clone(),
             rows_at_source: read.rows_at_source,
@@ -169,6 +171,7 @@ impl<'a> Member<'a> {
                 Scope::Ranges { ranges, of } => Some([ranges.len(), *of]),
                 Scope::Whole => None,
             }),
+            compared: None,
         });
     }
 }
@@ -214,7 +217,10 @@ impl<S: Source, T: Target> Work<'_, S, T> {
                 Ok(Followed::Applied)
             }
             Err(error) => {
-                self.forget_if_it_differs(&error).await;
+                if error.kind == Kind::Mismatch {
+                    self.forget().await;
+                    self.name_what_differs(reports).await;
+                }
                 Err((Stage::Swap, error))
             }
         }
@@ -225,14 +231,32 @@ impl<S: Source, T: Target> Work<'_, S, T> {
         self.members.iter().map(|member| member.table.target.to_string()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Rows that did not add up would not do so next time either: then the tables are copied whole.
-    async fn forget_if_it_differs(&self, error: &Error) {
-        if error.kind != Kind::Mismatch {
+    /// Rows that did not add up would not do so next time either: then the tables are copied whole, or compared. One that is to fail until somebody
+    /// has looked holds back those that are of its moment.
+    async fn forget(&self) {
+        if self.members.iter().any(|member| member.table.on_mismatch == OnMismatch::Fail) {
             return;
         }
         for member in &self.members {
             if let Err(error) = self.context.target.forget(&member.table.target).await {
                 tracing::warn!(table = %member.table.target, error = error.chain(), "what is remembered of the table could not be forgotten");
+            }
+        }
+    }
+
+    /// For the reports of tables whose proof failed. Rows that the source has changed since are no part of it.
+    async fn name_what_differs(&self, reports: &mut [TableReport]) {
+        for (member, report) in self.members.iter().zip(reports) {
+            let compared = tokio::select! {
+                biased;
+                () = self.context.cancel.cancelled() => return,
+                compared = mend::compare(self.context, member.table, NAMED, &mut report.retries) => compared,
+            };
+            match compared {
+                Ok(compared) => report.differences = compared.map(|compared| compared.found.differences),
+                Err(cause) => {
+                    report.warnings.push(format!("the rows that differ could not be found: {}", cause.whole()));
+                }
             }
         }
     }
@@ -395,35 +419,5 @@ impl<S: Source, T: Target> Work<'_, S, T> {
             sink.flush().await?;
         }
         sink.finish().await
-    }
-}
-
-/// After a table was copied whole and swapped in: what the next run goes on from. Where it cannot be written down the copy is as good, and
-/// the next one is whole again.
-pub async fn remember<S: Source, T: Target>(
-    context: &Context<S, T>,
-    table: &TablePlan,
-    basis: Basis,
-    report: &mut TableReport,
-) {
-    let Some(tracking) = basis.tracking else {
-        // That comes before whatever else kept the run from following changes. The plan has warned of it.
-        report.changes = Some(ChangesReport::whole(WhyFull::Untracked));
-        return;
-    };
-    if let Some(changes) = &mut report.changes {
-        changes.to_version = Some(tracking.now.version);
-    }
-    let state = TableState {
-        position: tracking.now,
-        fingerprint: incremental::fingerprint(table),
-        digest: basis.digest,
-        applied: 0,
-        full_at: Utc::now(),
-    };
-    let what = format!("{}: remembering how far it was copied", table.target);
-    let remember = || context.target.remember(&table.target, &state);
-    if let Err(error) = context.policy.retry(&what, &mut report.retries, remember).await {
-        report.warnings.push(format!("the next run copies the whole table again: {}", error.whole()));
     }
 }

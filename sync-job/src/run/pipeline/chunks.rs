@@ -11,7 +11,7 @@ use super::named_rows::{Keys, NamedRows};
 use super::sink::{ChunkResult, Sink};
 use super::taken_over::{self, LeftChunks};
 use super::{Context, witness};
-use crate::config::{Mode, WitnessPolicy};
+use crate::config::WitnessPolicy;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::position::Tracking;
 use crate::plan::TablePlan;
@@ -276,7 +276,7 @@ impl<S: Source, T: Target> ChunkWork<S, T> {
     }
 
     async fn begin(&self, reader: &mut S::Reader) -> Result<Option<Tracking>> {
-        if self.table.mode == Mode::Full {
+        if !self.table.mode.follows_changes() {
             return reader.begin().await.map(|()| None);
         }
         Ok(reader.begin_tracked(&[&self.table]).await?.pop().flatten())

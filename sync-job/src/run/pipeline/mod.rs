@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Limits, Mode};
+use crate::config::Limits;
 use crate::connect::retry::{self, RetryPolicy};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::facts::Abilities;
@@ -20,7 +20,12 @@ mod changes;
 mod chunks;
 mod compare;
 mod copied;
+mod differences;
+mod mend;
 mod named_rows;
+mod newer;
+mod remember;
+mod router;
 mod sink;
 mod staging;
 mod swap_groups;
@@ -28,7 +33,7 @@ mod table;
 pub mod taken_over;
 mod witness;
 
-pub use compare::compare_all;
+pub use compare::{Verification, compare_all};
 pub use swap_groups::copy_all;
 use taken_over::Resume;
 
@@ -107,7 +112,7 @@ impl<S: Source, T: Target> Context<S, T> {
     /// Whether something is remembered of the table, or is about to be.
     fn is_remembered(&self, table: &TablePlan) -> bool {
         let Remembered { own, by_others } = &self.remembered;
-        table.mode != Mode::Full || own.contains_key(&table.target) || by_others.contains(&table.target)
+        table.mode.follows_changes() || own.contains_key(&table.target) || by_others.contains(&table.target)
     }
 
     /// The lease's heartbeat got no answer: what waits for the target over other connections waits for nothing.

@@ -81,8 +81,17 @@ impl<E: RowEncoder> RowEncoder for NamedRows<E> {
         self.encoder.end_row();
     }
 
+    fn discard_row(&mut self) {
+        self.keys.lock().keys.pop_back();
+        self.encoder.discard_row();
+    }
+
     fn rows(&self) -> u64 {
         self.encoder.rows()
+    }
+
+    fn digest(&self) -> TableDigest {
+        self.encoder.digest()
     }
 
     fn buffered(&self) -> usize {

@@ -112,7 +112,7 @@ impl<'a, E: RowEncoder, L: Loader> Sink<'a, E, L> {
             send(&mut loader, self.memory.reserve(rest).await?, self.stall_timeout).await?;
             loader.commit(ChunkRecord { digest, bytes, losses: losses.clone() }).await?;
         }
-        (self.on_rows)(digest.rows - self.rows_told, last);
+        (self.on_rows)(digest.rows.saturating_sub(self.rows_told), last);
         Ok(ChunkResult { digest, losses, bytes, waited: self.waited + began.elapsed() })
     }
 }
@@ -186,6 +186,10 @@ mod tests {
             Ok(())
         }
         fn end_row(&mut self) {}
+        fn discard_row(&mut self) {}
+        fn digest(&self) -> TableDigest {
+            TableDigest::default()
+        }
         fn rows(&self) -> u64 {
             0
         }

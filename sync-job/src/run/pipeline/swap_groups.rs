@@ -8,13 +8,15 @@ use std::time::Instant;
 use futures_util::future::join_all;
 
 use super::changes::{self, Followed};
+use super::remember::remember;
 use super::staging::drop_staging;
 use super::table::{Basis, Prepared, Staged, blank_report, prepare};
-use super::{Context, copied};
-use crate::config::Mode;
+use super::{Context, copied, mend};
+use crate::config::{Mode, OnMismatch};
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::stage::Stage;
-use crate::plan::TablePlan;
+use crate::plan::why_full::WhyFull;
+use crate::plan::{TablePlan, by_key};
 use crate::report::progress::Step;
 use crate::report::{ChangesReport, Failure, Standing, TableOutcome, TableReport};
 use crate::rows::digest::TableDigest;
@@ -57,7 +59,12 @@ async fn copy_group<S: Source, T: Target>(
 ) -> Vec<TableReport> {
     let own: Vec<&Arc<TablePlan>> = group.iter().map(|index| &tables[*index]).collect();
     if own.iter().any(|table| table.mode != Mode::Full) {
-        let reports = follow_or_copy(context, tables, group, lease).await;
+        let reports = match *group {
+            [index] if tables[index].mode == Mode::Compare => {
+                vec![compare_or_copy(context, tables, index, lease).await]
+            }
+            _ => follow_or_copy(context, tables, group, lease).await,
+        };
         let done = own.iter().zip(&reports).filter(|(_, report)| report.outcome == TableOutcome::Copied);
         // The next run follows their changes, whatever became of this one; but this one need not be continued for their sake.
         let done = done.map(|(table, report)| (table.as_ref(), TableDigest::default(), report.bytes));
@@ -78,6 +85,58 @@ async fn copy_group<S: Source, T: Target>(
     whole.into_iter().map(|(report, _)| report).collect()
 }
 
+/// The numbers of staging tables that never become tables: beyond those that do.
+fn stagings<S: Source, T: Target>(context: &Context<S, T>, tables: &[Arc<TablePlan>], index: usize) -> [Staging; 2] {
+    let number = tables.len() + 2 * index;
+    [number, number + 1].map(|number| context.target.staging(&tables[index], number))
+}
+
+/// A table of which all rows are compared, or copied where there is nothing to compare them with.
+async fn compare_or_copy<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    tables: &[Arc<TablePlan>],
+    index: usize,
+    lease: &T::Lease,
+) -> TableReport {
+    let table = &tables[index];
+    if !by_key::can_be_mended(table) {
+        let mut copied = copy_whole(context, tables, &[index], lease).await;
+        let mut report = copied.pop().map_or_else(|| blank_report(table), |(report, _)| report);
+        report.changes = Some(ChangesReport::whole(WhyFull::TargetDiffers));
+        return report;
+    }
+    mend_and_report(context, tables, index, lease).await
+}
+
+/// Writes what differs, and proves all rows.
+async fn mend_and_report<S: Source, T: Target>(
+    context: &Arc<Context<S, T>>,
+    tables: &[Arc<TablePlan>],
+    index: usize,
+    lease: &T::Lease,
+) -> TableReport {
+    let table = &tables[index];
+    let mut report = blank_report(table);
+    let started = Instant::now();
+    let stagings = stagings(context, tables, index);
+    match mend::mend(context, table, &stagings, 0, lease, &mut report).await {
+        Ok(mended) => mended.tell(table, &mut report),
+        Err((stage, error)) => fail(&mut report, table, stage, &error),
+    }
+    report.stages.total = started.elapsed().as_secs_f64();
+    let outcome = report.failure.as_ref().map_or("compared".to_owned(), |failure| failure.message.to_string());
+    context.progress.table_done(&report.target, &outcome);
+    report
+}
+
+/// Whether a table of which nothing is remembered any more is compared instead of copied. The tables of a group are of one moment, and each
+/// comparison is of its own.
+fn is_compared_instead(tables: &[Arc<TablePlan>], group: &[usize], whys: &[WhyFull]) -> bool {
+    let [index] = *group else { return false };
+    let table = &tables[index];
+    table.on_mismatch == OnMismatch::Compare && whys == [WhyFull::NoState] && by_key::can_be_mended(table)
+}
+
 async fn follow_or_copy<S: Source, T: Target>(
     context: &Arc<Context<S, T>>,
     tables: &[Arc<TablePlan>],
@@ -85,12 +144,11 @@ async fn follow_or_copy<S: Source, T: Target>(
     lease: &T::Lease,
 ) -> Vec<TableReport> {
     let mut reports: Vec<TableReport> = group.iter().map(|index| blank_report(&tables[*index])).collect();
-    let followees = group.iter().map(|index| {
-        // Numbers beyond those of staging tables that become tables.
-        let (table, number) = (&tables[*index], tables.len() + 2 * index);
-        (table, [number, number + 1].map(|number| context.target.staging(table, number)))
-    });
+    let followees = group.iter().map(|index| (&tables[*index], stagings(context, tables, *index)));
     let whys = match changes::follow(context, followees.collect(), lease, &mut reports).await {
+        Ok(Followed::Whole(whys)) if is_compared_instead(tables, group, &whys) => {
+            return vec![mend_and_report(context, tables, group[0], lease).await];
+        }
         Ok(Followed::Whole(whys)) => whys,
         Ok(Followed::Applied) => {
             for report in &reports {
@@ -114,7 +172,7 @@ async fn follow_or_copy<S: Source, T: Target>(
         report.retries += before.retries;
         report.changes = Some(ChangesReport::whole(why));
         if let Some(basis) = basis {
-            changes::remember(context, table, basis, &mut report).await;
+            remember(context, table, basis, &mut report).await;
         }
         copied.push(report);
     }

@@ -44,6 +44,7 @@ pub fn blank_report(table: &TablePlan) -> TableReport {
         not_created: table.not_created.clone(),
         changes: None,
         taken_over: None,
+        differences: None,
         failure: None,
     }
 }

@@ -116,7 +116,7 @@ impl Source for SqlServer {
 
     async fn check_settings(&self, tables: &[TablePlan], facts: &ServerFacts) -> Result<Vec<Finding>> {
         let is_asked_for =
-            |table: &TablePlan| table.filter.is_some() || table.mode != Mode::Full || view_reads::concerns(table);
+            |table: &TablePlan| table.filter.is_some() || table.mode.follows_changes() || view_reads::concerns(table);
         if !tables.iter().any(is_asked_for) {
             return Ok(Vec::new());
         }
@@ -185,7 +185,7 @@ impl Source for SqlServer {
 
     fn changes(&self, table: &TablePlan, since: &Position) -> Option<Changes<Unit>> {
         match table.mode {
-            Mode::Full => None,
+            Mode::Full | Mode::Compare => None,
             Mode::ChangeTracking => {
                 Some(Changes { changed: Unit::Changed(since.version), gone: Gone::Keys(Unit::Gone(since.version)) })
             }

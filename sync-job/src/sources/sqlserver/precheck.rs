@@ -2,7 +2,7 @@
 
 use super::facts::{NoSnapshots, ServerFacts};
 use super::quote::{identifier, qualified};
-use crate::config::{Consistency, Mode};
+use crate::config::Consistency;
 use crate::model::schema::{SourceKind, TableName};
 use crate::plan::{Finding, FindingId, RunPlan, Severity, TablePlan};
 
@@ -66,7 +66,7 @@ pub fn judge(plan: &RunPlan, source: &ServerFacts, unreadable: &[TableName]) -> 
             format!("GRANT VIEW DEFINITION TO {}; in the database {}.", identifier(&common.login), common.database),
         ));
     }
-    for table in plan.tables.iter().filter(|table| table.mode != Mode::Full && source.read_only) {
+    for table in plan.tables.iter().filter(|table| table.mode.follows_changes() && source.read_only) {
         let finding = Finding::new(
             FindingId::ChangesUnfit,
             Severity::Refusal,

@@ -45,6 +45,8 @@ pub struct CopyEncoder {
     columns: Vec<Column>,
     buffer: Vec<u8>,
     row: RowHash,
+    /// Where the row began in the buffer, and the digest of the rows before it.
+    before: (usize, TableDigest),
     digest: TableDigest,
     losses: LossCounts,
 }
@@ -55,10 +57,14 @@ impl CopyEncoder {
         let columns: Vec<Column> =
             columns.into_iter().map(|(stored, policy)| Column { stored, hash_as: hash_as(stored), policy }).collect();
         let losses = LossCounts::new(columns.len());
-        let mut encoder =
-            Self { columns, buffer: Vec::new(), row: RowHash::default(), digest: TableDigest::default(), losses };
-        encoder.buffer.extend_from_slice(HEADER);
-        encoder
+        Self {
+            columns,
+            buffer: HEADER.to_vec(),
+            row: RowHash::default(),
+            before: (HEADER.len(), TableDigest::default()),
+            digest: TableDigest::default(),
+            losses,
+        }
     }
 }
 
@@ -72,6 +78,7 @@ fn hash_as(stored: StoredType) -> HashAs {
 
 impl RowEncoder for CopyEncoder {
     fn begin_row(&mut self) {
+        self.before = (self.buffer.len(), self.digest);
         // At most 1,600 columns in a PostgreSQL table; the plan refuses more.
         self.buffer.extend_from_slice(&(self.columns.len() as i16).to_be_bytes());
         self.row = RowHash::default();
@@ -102,8 +109,17 @@ impl RowEncoder for CopyEncoder {
         self.digest.add_row(self.row);
     }
 
+    fn discard_row(&mut self) {
+        self.buffer.truncate(self.before.0);
+        self.digest = self.before.1;
+    }
+
     fn rows(&self) -> u64 {
         self.digest.rows
+    }
+
+    fn digest(&self) -> TableDigest {
+        self.digest
     }
 
     fn buffered(&self) -> usize {

@@ -51,6 +51,8 @@ pub struct LoadDataEncoder {
     cell: Vec<u8>,
     /// The row's canonical bytes.
     canonical: Vec<u8>,
+    /// Where the row began in the buffer, and the digest of the rows before it.
+    before: (usize, TableDigest),
     digest: TableDigest,
     losses: LossCounts,
 }
@@ -64,6 +66,7 @@ impl LoadDataEncoder {
             buffer: Vec::new(),
             cell: Vec::new(),
             canonical: Vec::new(),
+            before: (0, TableDigest::default()),
             digest: TableDigest::default(),
             losses,
         }
@@ -84,6 +87,7 @@ fn hash_as(column: LoadColumn) -> HashAs {
 
 impl RowEncoder for LoadDataEncoder {
     fn begin_row(&mut self) {
+        self.before = (self.buffer.len(), self.digest);
         self.canonical.clear();
     }
 
@@ -118,8 +122,17 @@ impl RowEncoder for LoadDataEncoder {
         self.digest.sum += i128::from(row_hash(&self.canonical));
     }
 
+    fn discard_row(&mut self) {
+        self.buffer.truncate(self.before.0);
+        self.digest = self.before.1;
+    }
+
     fn rows(&self) -> u64 {
         self.digest.rows
+    }
+
+    fn digest(&self) -> TableDigest {
+        self.digest
     }
 
     fn buffered(&self) -> usize {

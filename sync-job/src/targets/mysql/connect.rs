@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::TryFutureExt as _;
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, DriverError, OptsBuilder, Row, SslOpts};
+use mysql_async::{Conn, DriverError, OptsBuilder, SslOpts};
 use tokio::net::TcpStream;
 
 use super::columns::{Columns, Unexpected};
@@ -123,17 +123,36 @@ pub async fn rows<T: Columns>(connection: &mut Conn, sql: &str) -> Result<Vec<T>
 }
 
 /// The rows of a query, and a condition of it that may hold values of rows: neither log nor message quotes that.
-async fn rows_where<T: Columns>(connection: &mut Conn, sql: &str, condition: &str) -> Result<Vec<T>> {
+pub async fn rows_where<T: Columns>(connection: &mut Conn, sql: &str, condition: &str) -> Result<Vec<T>> {
+    let mut found = Vec::new();
+    each_row_where(connection, sql, condition, |row| found.push(row)).await?;
+    Ok(found)
+}
+
+/// As [`rows_where`], visiting the rows as they come: all of them at once would take the driver many times the memory.
+pub async fn each_row_where<T: Columns>(
+    connection: &mut Conn,
+    sql: &str,
+    condition: &str,
+    mut visit: impl FnMut(T),
+) -> Result<()> {
     tracing::debug!(sql, "target");
-    let found: Vec<Row> = connection
-        .query(format!("{sql}{condition}"))
-        .await
-        .map_err(|error| classify(error, format!("the target did not answer: {}", shorten(sql))))?;
+    let broke = |error| classify(error, format!("the target did not answer: {}", shorten(sql)));
     let unexpected = |Unexpected { column, found }: Unexpected| {
         let message = format!("column {column} of the answer to {:?} is {found}, which it should not be", shorten(sql));
         Error::new(Side::Target, Kind::Statement, message)
     };
-    found.iter().map(|row| T::read(row).map_err(unexpected)).collect()
+    let mut answer = connection.query_iter(format!("{sql}{condition}")).await.map_err(broke)?;
+    let mut found = Ok(());
+    while let Some(row) = answer.next().await.map_err(broke)? {
+        match T::read(&row) {
+            Ok(row) if found.is_ok() => visit(row),
+            Ok(_) => {}
+            Err(error) => found = Err(unexpected(error)),
+        }
+    }
+    answer.drop_result().await.map_err(broke)?;
+    found
 }
 
 /// The first row of a query.

@@ -123,6 +123,11 @@ pub fn in_utf8mb4(column: &str) -> String {
 /// The digest of all rows; see [`crate::targets::encode::load_data`]. MD5 would do, but MySQL 9.6 dropped it. `texts`: how the relation keeps
 /// text.
 pub fn digest(table: &TablePlan, relation: &TableName, texts: &HashMap<String, Text>) -> String {
+    format!("SELECT COUNT(*), CAST(COALESCE(SUM({}), 0) AS CHAR) FROM {}", row_hash(table, texts), qualified(relation))
+}
+
+/// What a digest adds up for each row.
+pub fn row_hash(table: &TablePlan, texts: &HashMap<String, Text>) -> String {
     let canonical = |column: &ColumnPlan| {
         let name = identifier(&column.target);
         let has_other_bytes = texts.get(&column.target).is_some_and(Text::has_other_bytes);
@@ -131,12 +136,7 @@ pub fn digest(table: &TablePlan, relation: &TableName, texts: &HashMap<String, T
     // Of no columns at all there is still the number of rows.
     let cells = table.columns.iter().map(canonical).collect::<Vec<_>>();
     let cells = if cells.is_empty() { "''".to_owned() } else { cells.join(", ") };
-    format!(
-        "SELECT COUNT(*), CAST(COALESCE(SUM(CAST(CONV(LEFT(SHA2(CONCAT_WS(',', {}), 256), 16), 16, 10) AS UNSIGNED)), 0) AS CHAR) \
-         FROM {}",
-        cells,
-        qualified(relation)
-    )
+    format!("CAST(CONV(LEFT(SHA2(CONCAT_WS(',', {cells}), 256), 16), 16, 10) AS UNSIGNED)")
 }
 
 /// The cell's canonical bytes; `name`: its value. `CONCAT_WS` leaves NULL arguments out, so each cell has one argument that is never NULL.

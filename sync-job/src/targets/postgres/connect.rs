@@ -119,7 +119,7 @@ pub async fn rows(connection: &mut PgConnection, sql: &str) -> Result<Vec<Answer
 }
 
 /// The rows of a query, and a condition of it that may hold values of rows: no message quotes that.
-async fn rows_where(connection: &mut PgConnection, sql: &str, condition: &str) -> Result<Vec<Answer>> {
+pub async fn rows_where(connection: &mut PgConnection, sql: &str, condition: &str) -> Result<Vec<Answer>> {
     sqlx::query(AssertSqlSafe(format!("{sql}{condition}")))
         .persistent(false)
         .fetch_all(connection)

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use sqlx::postgres::PgConnection;
 
-use crate::config::{Mode, TargetConfig};
+use crate::config::TargetConfig;
 use crate::connect::reach::Reach;
 use crate::connect::retry;
 use crate::model::error::{Error, Kind, Result, Side};
@@ -15,6 +15,7 @@ use crate::model::run_state::{ChunkRecord, CopiedTable, LastRun, OpenRun};
 use crate::model::schema::TableName;
 use crate::model::state::{Remembered, TableState};
 use crate::plan::{ColumnPlan, Dialect, Finding, InvisibleSessions, NotCreated, SwapMethod, TablePlan, TargetTable};
+use crate::proof::slices::{HashedRow, Part, Slices};
 use crate::proof::witness::{Answer, Plan, Scope};
 use crate::rows::digest::{TableDigest, hash_bytes};
 use crate::targets::chunk_log::log;
@@ -26,6 +27,7 @@ mod chunk_log;
 mod connect;
 mod dependents;
 mod dialect;
+mod hashes;
 mod in_place;
 mod indexes;
 mod inspect;
@@ -232,7 +234,7 @@ impl Target for Postgres {
     async fn missing_permissions(&self, tables: &[TablePlan]) -> Result<Vec<(String, String)>> {
         let mut connection = self.connect().await?;
         let state = state::table(self);
-        let follows = tables.iter().any(|table| table.mode != Mode::Full);
+        let follows = tables.iter().any(|table| table.mode.follows_changes());
         let state = follows.then_some(state.schema.as_str());
         let found = permissions::missing(&mut connection, tables, state).await?;
         close(connection).await;
@@ -346,6 +348,47 @@ impl Target for Postgres {
         let digest = digest_of(&mut connection, &table.columns, relation).await;
         close(connection).await;
         digest
+    }
+
+    async fn slice_digests(&self, table: &TablePlan, keys: &TablePlan, slices: &Slices) -> Result<Vec<TableDigest>> {
+        let mut connection = self.connect().await?;
+        let digests = hashes::slice_digests(&mut connection, table, keys, slices).await;
+        close(connection).await;
+        digests
+    }
+
+    async fn row_hashes(&self, table: &TablePlan, keys: &TablePlan, part: &Part<'_>) -> Result<Vec<HashedRow>> {
+        let mut connection = self.connect().await?;
+        let found = hashes::row_hashes(&mut connection, table, keys, part).await;
+        close(connection).await;
+        found
+    }
+
+    async fn keys_of(
+        &self,
+        table: &TablePlan,
+        keys: &TablePlan,
+        part: &Part<'_>,
+        hashes: &[u64],
+    ) -> Result<Vec<Vec<Option<String>>>> {
+        let mut connection = self.connect().await?;
+        let found = hashes::keys_of(&mut connection, table, keys, part, hashes).await;
+        close(connection).await;
+        found
+    }
+
+    async fn stage_keys(
+        &self,
+        table: &TablePlan,
+        keys: &TablePlan,
+        part: &Part<'_>,
+        hashes: &[u64],
+        staging: &Staging,
+    ) -> Result<()> {
+        let mut connection = self.connect().await?;
+        let staged = hashes::stage_keys(&mut connection, table, keys, part, hashes, &staging.name).await;
+        close(connection).await;
+        staged
     }
 
     async fn witness(

@@ -71,13 +71,22 @@ pub fn digest<'a>(
     relation: &TableName,
     partitioned: bool,
 ) -> String {
-    let cells: Vec<String> = columns.into_iter().map(hashed).collect();
     format!(
-        "SELECT count(*)::int8, coalesce(sum(hash_record_extended(ROW(int8send(hash_record_extended(ROW({}), 0))), 0)), 0)::text \
-         FROM {}",
-        cells.join(", "),
-        if partitioned { qualified(relation) } else { only(relation) }
+        "SELECT count(*)::int8, coalesce(sum({}), 0)::text FROM {}",
+        row_hash(columns),
+        rows_of(relation, partitioned)
     )
+}
+
+/// What a digest adds up for each row.
+pub fn row_hash<'a>(columns: impl IntoIterator<Item = &'a ColumnPlan>) -> String {
+    let cells: Vec<String> = columns.into_iter().map(hashed).collect();
+    format!("hash_record_extended(ROW(int8send(hash_record_extended(ROW({}), 0))), 0)", cells.join(", "))
+}
+
+/// As [`digest`] has it.
+pub fn rows_of(relation: &TableName, partitioned: bool) -> String {
+    if partitioned { qualified(relation) } else { only(relation) }
 }
 
 /// The expression whose hash is the cell's: the column where its type's hash function keeps every bit, else its `send` bytes.
