@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser as _;
 use stopgap_name_lookup as _;
@@ -16,9 +17,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     // Whether a person reads standard error here, and it goes nowhere else: an instance's goes to a log.
     let terminal = std::io::stderr().is_terminal() && !matches!(cli.command, Command::Boot(_));
-    if !terminal {
-        hide_values_in_panics();
-    }
+    watch_panics(terminal);
     // JSON logs are for programs: lines of another kind between them would not be read.
     let display = Display::choose(cli.global.quiet || cli.global.log_format == LogFormat::Json);
     logging::init(&cli.global, &display, terminal);
@@ -29,6 +28,7 @@ pub(crate) fn main() -> ExitCode {
             return ExitStatus::Internal.into();
         }
     };
+    IS_UP.store(true, Ordering::Relaxed);
     let status = runtime.block_on(async {
         let cancel = CancellationToken::new();
         watch_signals(cancel.clone());
@@ -52,12 +52,24 @@ fn forbid_core_dumps() {
     }
 }
 
-/// A panic may quote the text that the program stumbled over, and so a value of a row, which is for a terminal alone.
-fn hide_values_in_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let text = panic.payload_as_str().unwrap_or("without a message");
-        eprintln!("sync-job panicked at {place}: {}", of_unknown(text, |_| false));
+/// Whether all threads of the runtime have started.
+static IS_UP: AtomicBool = AtomicBool::new(false);
+
+/// A panic may quote the text that the program stumbled over, and so a value of a row, which is for a terminal alone. If not all threads can be
+/// started, those that were would be waited for: the program ends at once.
+fn watch_panics(terminal: bool) {
+    let in_terminal = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if terminal {
+            in_terminal(panic);
+        } else {
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            let text = panic.payload_as_str().unwrap_or("without a message");
+            eprintln!("sync-job panicked at {place}: {}", of_unknown(text, |_| false));
+        }
+        if !IS_UP.load(Ordering::Relaxed) {
+            std::process::exit(i32::from(ExitStatus::Internal.code()));
+        }
     }));
 }
 

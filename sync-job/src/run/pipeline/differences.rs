@@ -69,6 +69,8 @@ pub struct Found {
     pub changed: TableDigest,
     pub bytes_sent: u64,
     pub has_gone: bool,
+    /// How many chunks were loaded into the staging table of changed rows.
+    chunks: usize,
 }
 
 impl<S: Source, T: Target> Search<'_, S, T> {
@@ -86,6 +88,7 @@ impl<S: Source, T: Target> Search<'_, S, T> {
             changed: TableDigest::default(),
             bytes_sent: 0,
             has_gone: false,
+            chunks: 0,
         };
         let differing = if slices.count() == 1 {
             vec![(0, held)]
@@ -154,7 +157,8 @@ impl<S: Source, T: Target> Search<'_, S, T> {
         extra.extend(hashed.into_iter().filter_map(|row| held.insert(row.key, row.row).map(|_| row.key)));
         let (plan, units) = self.units(reader, part).await?;
         let mut judge = Comparison { part, held, named: Named::new(self, &mut found.differences) };
-        let staging = self.mending.map(|mending| mending.changed.0);
+        let staging = self.mending.map(|mending| (mending.changed.0, found.chunks));
+        found.chunks += 1;
         let (passed, result) = self.read(reader, &plan, &units, routes, &mut judge, staging).await?;
         extra.extend(judge.held.into_keys());
         found.bytes_read += passed.bytes;
@@ -241,13 +245,13 @@ impl<S: Source, T: Target> Search<'_, S, T> {
         units: &[S::Unit],
         routes: &Routes<'_>,
         judge: &mut J,
-        staging: Option<&Staging>,
+        staging: Option<(&Staging, usize)>,
     ) -> Result<(Passed, ChunkResult)> {
         let context = self.context;
         let name = self.table.target.to_string();
         let on_rows = |rows: u64, bytes: u64| context.progress.rows(&name, rows, bytes);
         let loader = match staging {
-            Some(staging) => Some(context.target.open_chunk(plan, staging, 0).await?),
+            Some((staging, number)) => Some(context.target.open_chunk(plan, staging, number).await?),
             None => None,
         };
         let encoders = [plan, self.keys].map(|plan| context.target.encoder(plan));

@@ -12,7 +12,9 @@ use crate::model::state::{Remembered, TableState};
 use crate::targets::state_row::{self, COLUMNS, FORMAT, StateSql};
 
 /// The schema, where the job file names none.
-const SCHEMA: &str = "stopgap";
+/// No login's name is likely to be this one: PostgreSQL looks first into a schema with the name of the login (`search_path` is `"$user", public`), and
+/// whatever the login `stopgap` made without a schema would land in a schema of that name.
+const SCHEMA: &str = "stopgap_state";
 
 pub(super) fn table(target: &Postgres) -> TableName {
     TableName::new(target.config.state.as_deref().unwrap_or(SCHEMA), state_row::TABLE)

@@ -170,7 +170,7 @@ async fn a_deadline_and_a_spot_notice_stop_a_run_cleanly() {
         assert_eq!(fixture.target.leftovers().unwrap(), Vec::<String>::new(), "{what}");
         assert_eq!(fixture.printed.contains("Spot interruption: EC2"), what == "spot", "{}", fixture.printed);
         // What nobody wanted to end is continued by the next run.
-        let open = "SELECT COUNT(*) FROM stopgap.stopgap_runs WHERE details IS NOT NULL";
+        let open = "SELECT COUNT(*) FROM stopgap_state.stopgap_runs WHERE details IS NOT NULL";
         assert_eq!(fixture.target.value(open).unwrap() == "1", what == "spot", "{what}");
         assert_eq!(
             fixture.printed.contains("deadline, 8.0s after it began"),
