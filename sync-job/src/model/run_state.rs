@@ -15,6 +15,8 @@ pub const FORMAT: u32 = 1;
 pub struct OpenRun {
     pub format: u32,
     pub run_id: String,
+    /// Where it reads from: host, port and database.
+    pub source: String,
     /// When the first of the runs that continue one another began.
     pub begun: DateTime<Utc>,
     /// The run whose view of the source is read from, where one is.

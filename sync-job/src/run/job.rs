@@ -190,6 +190,7 @@ impl<S: Source, T: Target> Job<S, T> {
             target: &*self.target,
             policy: &policy,
             run_id: &self.run_id,
+            source: format!("{}:{}/{}", self.config.source.host, self.config.source.port, self.config.source.database),
             started: report.started,
             within: self.config.limits.resume_within.filter(|_| !is_forgotten),
             is_chosen: !self.only.is_empty(),
@@ -227,7 +228,12 @@ impl<S: Source, T: Target> Job<S, T> {
         };
         drop(context);
         if let Some(name) = view {
-            report.notes.extend(views.close_own(&name).await);
+            // Whoever took over may read from it, and closes it.
+            if matches!(tokio::time::timeout(RELEASE_TIMEOUT, lease.check()).await, Ok(Ok(()))) {
+                report.notes.extend(views.close_own(&name).await);
+            } else {
+                report.notes.push(format!("{name} is left to the next run, since the lease was lost"));
+            }
         }
         Ok(())
     }

@@ -38,6 +38,8 @@ pub struct Beginning<'a, T: Target> {
     pub target: &'a T,
     pub policy: &'a RetryPolicy,
     pub run_id: &'a str,
+    /// Where it reads from: host, port and database.
+    pub source: String,
     pub started: DateTime<Utc>,
     /// Nothing: nothing is continued, and nothing written down.
     pub within: Option<Duration>,
@@ -89,6 +91,7 @@ impl<T: Target> Beginning<'_, T> {
         let run = OpenRun {
             format: FORMAT,
             run_id: self.run_id.to_owned(),
+            source: self.source.clone(),
             begun: dead.as_ref().map_or(self.started, |dead| dead.run.begun),
             view_run: view_run.clone(),
         };
@@ -117,6 +120,10 @@ impl<T: Target> Beginning<'_, T> {
             LastRun::Open(run, copied) => (run, copied),
         };
         if self.is_chosen {
+            return None;
+        }
+        if run.source != self.source {
+            notes.push(format!("the run {} died; it read from {}, so every table is copied", run.run_id, run.source));
             return None;
         }
         let age = (self.started - run.begun).to_std().unwrap_or_default();

@@ -143,8 +143,13 @@ mod tests {
 
     #[test]
     fn only_what_this_program_wrote_is_believed() {
-        let run =
-            OpenRun { format: FORMAT, run_id: "a'b\\".into(), begun: DateTime::UNIX_EPOCH, view_run: String::new() };
+        let run = OpenRun {
+            format: FORMAT,
+            run_id: "a'b\\".into(),
+            source: String::new(),
+            begun: DateTime::UNIX_EPOCH,
+            view_run: String::new(),
+        };
         let table = CopiedTable {
             format: FORMAT,
             schema: "s".into(),

@@ -46,7 +46,8 @@ pub async fn taken_over<S: Source, T: Target>(
 
 fn is_same<U>(resume: &Resume<U>, table: &TablePlan, left: &CopiedTable) -> bool {
     let is_of_view = table.consistency != Consistency::DatabaseSnapshot || left.view_run == resume.view_run;
-    table.mode == Mode::Full && is_of_view && left.fingerprint == fingerprint::of(table, "")
+    let is_as_it_was = table.drift.is_empty() && !table.without_its_key;
+    table.mode == Mode::Full && is_as_it_was && is_of_view && left.fingerprint == fingerprint::of(table, "")
 }
 
 async fn proven<S: Source, T: Target>(

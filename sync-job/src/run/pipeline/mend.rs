@@ -10,6 +10,7 @@ use super::remember::remember;
 use super::staging::drop_staging;
 use super::table::{Basis, Staged, losses};
 use super::{Context, newer, permit};
+use crate::config::OnMismatch;
 use crate::model::error::{Error, Kind, Result, Side};
 use crate::model::position::Tracking;
 use crate::model::stage::Stage;
@@ -74,8 +75,16 @@ async fn attempt_over<S: Source, T: Target>(
         (false, _) => None,
     };
     let newer = newer::keys(context, table, keys, reader, tracking.as_ref()).await?;
+    let is_written = mending.is_some();
     let search = Search { context, table, keys, mending, limit, newer: newer.as_ref() };
     let found = search.run(reader).await?;
+    // Of a table that changes while it is read, a row may pass unread, and look as if only the target had it.
+    let is_live = !in_transaction && context.view.is_none();
+    if is_live && is_written && found.has_gone && reader.count(table).await? != found.source.rows {
+        let message =
+            format!("{}: rows changed at the source while they were compared; nothing was changed", table.source);
+        return Err(Error::new(Side::Source, Kind::Mismatch, message));
+    }
     if in_transaction {
         reader.commit().await?;
     }
@@ -198,7 +207,16 @@ async fn apply<S: Source, T: Target>(
         };
         let what = format!("{}: repairing what differs", table.target);
         let apply = || context.while_target_answers(context.target.apply(std::slice::from_ref(&changes)));
-        context.policy.retry(&what, &mut report.retries, apply).await?.pop()
+        let applied = context.policy.retry(&what, &mut report.retries, apply).await;
+        if applied.is_err()
+            && table.on_mismatch == OnMismatch::Fail
+            && let Some(state) = context.remembered.own.get(&table.target)
+            && let Err(error) = context.target.remember(&table.target, state).await
+        {
+            // Somebody was to look at it before anything is copied.
+            tracing::warn!(table = %table.target, error = error.chain(), "the next run copies the table whole");
+        }
+        applied?.pop()
     } else {
         None
     };

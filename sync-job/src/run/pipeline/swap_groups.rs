@@ -71,9 +71,13 @@ async fn copy_group<S: Source, T: Target>(
         copied::note(context, &done.collect::<Vec<_>>()).await;
         return reports;
     }
-    let again = match copied::taken_over(context, &own).await {
-        Ok(reports) => return reports,
-        Err(again) => again,
+    let again = tokio::select! {
+        biased;
+        () = context.cancel.cancelled() => None,
+        taken = copied::taken_over(context, &own) => match taken {
+            Ok(reports) => return reports,
+            Err(again) => again,
+        },
     };
     let mut whole = copy_whole(context, tables, group, lease).await;
     for (report, _) in &mut whole {

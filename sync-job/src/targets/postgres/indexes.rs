@@ -66,7 +66,7 @@ async fn drop_leftovers(target: &Postgres, staging: &TableName) -> Result<()> {
     execute(&mut connection, &format!("BEGIN; LOCK TABLE {relation} IN SHARE UPDATE EXCLUSIVE MODE")).await?;
     let query = format!(
         "SELECT CASE WHEN k.oid IS NULL THEN format('DROP INDEX %s', i.indexrelid::regclass) \
-         ELSE format('ALTER TABLE %s DROP CONSTRAINT %I', i.indrelid::regclass, k.conname) END AS statement \
+         ELSE format('ALTER TABLE %s DROP CONSTRAINT %I CASCADE', i.indrelid::regclass, k.conname) END AS statement \
          FROM pg_index AS i LEFT JOIN pg_constraint AS k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u') \
          WHERE i.indrelid = {}::regclass",
         quote::literal(&relation)
