@@ -97,7 +97,7 @@ impl Fixture {
 
     /// Where runs are remembered.
     fn state(&self, table: &str) -> String {
-        self.target.engine.pick(format!("stopgap.{table}"), table.to_owned())
+        self.target.engine.pick(format!("stopgap_state.{table}"), table.to_owned())
     }
 
     fn copied(&self) -> usize {
@@ -189,6 +189,30 @@ async fn tables_that_a_dead_run_swapped_in_are_not_read_again(engine: Engine) {
     assert_eq!(fixture.reads().await, (1, 1), "{report}");
     assert_eq!(of(&report, &fixture.small)["taken_over"], Value::Null);
     fixture.assert_alike();
+}
+
+/// The job file had the wrong database: what was copied from there is nobody's.
+async fn a_dead_run_of_another_database_is_not_continued(engine: Engine) {
+    let fixture = Fixture::new(engine).await;
+    fixture.die(&fixture.job("snapshot"), 0).await;
+    let other = TestSource::new().await.unwrap();
+    let (small, large) = (&fixture.small, &fixture.large);
+    other
+        .run(&format!(
+            "ALTER DATABASE [{}] SET ALLOW_SNAPSHOT_ISOLATION ON;\nGO\n\
+             CREATE TABLE dbo.{small} (id int NOT NULL PRIMARY KEY, name nvarchar(20) NOT NULL);\n\
+             CREATE TABLE dbo.{large} (id int NOT NULL PRIMARY KEY, name nvarchar(20) NOT NULL);\nGO\n\
+             INSERT INTO dbo.{small} (id, name) VALUES (1, N'right'), (2, N'too')",
+            other.database
+        ))
+        .await
+        .unwrap();
+    let job = fixture.job("snapshot").source(&format!("database = \"{}\"", other.database));
+    fixture.source.run(&format!("EXEC simulator_disarm '{}'", Fixture::read_of(large))).await.unwrap();
+    let report = run(&job).await;
+    assert_eq!(of(&report, small)["taken_over"], Value::Null, "{report}");
+    assert!(report["notes"].to_string().contains("so every table is copied"), "{report}");
+    assert_eq!(fixture.target.rows(&format!("SELECT name FROM {small} ORDER BY id")).unwrap(), ["right", "too"]);
 }
 
 /// Its other tables are as old as it is.
@@ -478,6 +502,7 @@ fn quoted(fixture: &Fixture) -> String {
 }
 
 on_each_engine!(
+    a_dead_run_of_another_database_is_not_continued,
     a_job_killed_at_any_statement_of_the_log,
     a_login_that_may_not_remember_is_told_so_and_copies,
     a_run_that_continued_another_is_continued,
