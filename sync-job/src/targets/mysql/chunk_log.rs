@@ -2,7 +2,7 @@
 
 use mysql_async::Conn;
 
-use super::connect::{close, execute, only_row, rows};
+use super::connect::{close, execute, execute_hidden, only_row, rows};
 use super::quote::{literal, qualified};
 use super::{MySql, inspect, runs};
 use crate::model::error::{Error, Result};
@@ -62,7 +62,13 @@ pub(super) async fn resolve(target: &MySql, entry: &Entry, lost: Error) -> Resul
 pub(super) async fn write_plan(target: &MySql, staging: &TableName, plan: &str) -> Result<()> {
     let log = qualified(&log(staging));
     let entry = Entry { log, name: chunk_log::PLAN.to_owned(), value: plan.to_owned() };
-    target.run(&[format!("{} ON DUPLICATE KEY UPDATE entry = entry", entry.insert(literal))]).await
+    let mut connection = target.connect().await?;
+    // The bounds of chunks are values of rows.
+    let shown = format!("INSERT INTO {} (entry, value) VALUES (…)", entry.log);
+    let insert = format!("{} ON DUPLICATE KEY UPDATE entry = entry", entry.insert(literal));
+    let result = execute_hidden(&mut connection, &shown, &insert).await;
+    close(connection).await;
+    result
 }
 
 /// Staging tables that were left with the plan of their load.

@@ -103,6 +103,12 @@ pub async fn execute(connection: &mut Conn, sql: &str) -> Result<()> {
     connection.query_drop(sql).await.map_err(|error| refused(error, sql))
 }
 
+/// As [`execute`], of a statement that holds values of rows: log and messages quote `shown` instead.
+pub async fn execute_hidden(connection: &mut Conn, shown: &str, sql: &str) -> Result<()> {
+    tracing::debug!(sql = shown, "target");
+    connection.query_drop(sql).await.map_err(|error| refused(error, shown))
+}
+
 /// As [`execute`]. If a key or a row would be longer than the server takes, the error is the answer.
 pub async fn execute_if_it_fits(connection: &mut Conn, sql: &str) -> Result<Option<Error>> {
     tracing::debug!(sql, "target");

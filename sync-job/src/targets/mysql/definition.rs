@@ -22,12 +22,14 @@ pub(super) fn dependents(definition: &str, mark: &str) -> Vec<Dependent> {
     dependents
 }
 
+const GENERATED_KEY: &str = "my_row_id";
+
 /// The primary key that the server made for want of another (MySQL 8.4 Reference Manual, 15.1.20.11 "Generated Invisible Primary
 /// Keys"), which is nobody's. MariaDB makes none; it shows a display width, so that somebody's column of this name is not taken for one.
 pub(super) fn is_generated_key(name: &str, column_type: &str, extra: &str, key: &str) -> bool {
     let extra = extra.to_uppercase();
     let counts = extra.contains("AUTO_INCREMENT") && extra.contains("INVISIBLE");
-    name == "my_row_id" && column_type == "bigint unsigned" && key == "PRI" && counts
+    name == GENERATED_KEY && column_type == "bigint unsigned" && key == "PRI" && counts
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,6 +154,7 @@ fn after_group(tokens: &[Token]) -> &[Token] {
 fn of_item(item: &[Token], mark: &str, dependents: &mut Vec<Dependent>) {
     let begins = |words: &[&str]| item.first().is_some_and(|first| words.iter().any(|word| first.is_word(word)));
     match item.first() {
+        Some(Token::Name(column)) if is_generated_column(column, &item[1..]) => {}
         Some(Token::Name(column)) => of_column(column, &item[1..], dependents),
         // The catalogs show foreign keys, checks, and indexes of kinds that the job does not make.
         _ if begins(&["CONSTRAINT", "CHECK", "FULLTEXT", "SPATIAL", "VECTOR"]) => {}
@@ -162,6 +165,13 @@ fn of_item(item: &[Token], mark: &str, dependents: &mut Vec<Dependent>) {
         Some(_) => dependents.push(Dependent::new(DependentKind::TableOption, shown(item))),
         None => {}
     }
+}
+
+/// As [`is_generated_key`], of a column's definition.
+fn is_generated_column(name: &str, definition: &[Token]) -> bool {
+    let has = |word: &str| definition.iter().any(|token| token.is_word(word));
+    let is_big = matches!(definition, [first, second, ..] if first.is_word("bigint") && second.is_word("unsigned"));
+    name == GENERATED_KEY && is_big && has("AUTO_INCREMENT") && has("INVISIBLE")
 }
 
 fn of_column(column: &str, definition: &[Token], dependents: &mut Vec<Dependent>) {

@@ -2,7 +2,7 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::connect::{change, close, execute, only_row, rows};
+use super::connect::{change, close, execute, execute_hidden, only_row, rows};
 use super::quote::{identifier, literal, qualified};
 use super::{Postgres, lease, publications, runs};
 use crate::model::error::{Error, Result};
@@ -66,7 +66,12 @@ pub(super) async fn write_plan(target: &Postgres, staging: &TableName, plan: &st
         literal(plan),
         literal(SERVER)
     );
-    target.run(&statement).await
+    let mut connection = target.connect().await?;
+    // The bounds of chunks are values of rows.
+    let shown = format!("INSERT INTO {} (entry, value) VALUES (…)", qualified(&log(staging)));
+    let result = execute_hidden(&mut connection, &shown, &statement).await;
+    close(connection).await;
+    result
 }
 
 /// Staging tables that were left with the plan of their load, but for those that a restart of the server may have emptied.

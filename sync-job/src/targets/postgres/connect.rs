@@ -83,6 +83,13 @@ pub async fn execute(connection: &mut PgConnection, sql: &str) -> Result<()> {
     send(connection, sql).await.map_err(|error| refused(error, sql))
 }
 
+/// As [`execute`], of a statement that holds values of rows: log and messages quote `shown` instead.
+pub async fn execute_hidden(connection: &mut PgConnection, shown: &str, sql: &str) -> Result<()> {
+    tracing::debug!(sql = shown, "target");
+    let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await;
+    done.map(drop).map_err(|error| refused(error, shown))
+}
+
 /// Runs statements to which other people's code may answer (triggers, checks, defaults, event triggers), with the settings that it would
 /// have without the job. Nothing in them may depend on `search_path`. Where one fails the settings are the job's own again, too: SET is
 /// undone with its transaction.
