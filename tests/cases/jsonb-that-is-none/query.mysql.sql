@@ -1,1 +1,1 @@
-SELECT id, body, (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'stopgap%') FROM settings ORDER BY 1
+SELECT id, body, (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'stopgap%' AND table_name NOT IN ('stopgap_tables', 'stopgap_runs', 'stopgap_copied')) FROM settings ORDER BY 1

@@ -1,1 +1,1 @@
-SELECT id, body, (SELECT count(*) FROM pg_class WHERE relname LIKE 'stopgap%') FROM settings ORDER BY 1
+SELECT id, body, (SELECT count(*) FROM pg_class WHERE relname LIKE 'stopgap%' AND relname !~ '^stopgap_(tables|runs|copied)') FROM settings ORDER BY 1

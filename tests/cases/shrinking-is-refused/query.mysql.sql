@@ -1,1 +1,1 @@
-SELECT COUNT(*), (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'stopgap%') FROM customers
+SELECT COUNT(*), (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name LIKE 'stopgap%' AND table_name NOT IN ('stopgap_tables', 'stopgap_runs', 'stopgap_copied')) FROM customers

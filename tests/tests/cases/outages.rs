@@ -40,7 +40,7 @@ const POSTGRES: [Stage; 8] = [
     ("staging", "; CREATE TABLE "),
     ("load", "COPY "),
     ("digest", "hash_record_extended"),
-    ("index", "PRIMARY KEY"),
+    ("index", "PRIMARY KEY USING INDEX"),
     ("swap", " RENAME TO "),
     ("commit", "COMMIT\0"),
 ];

@@ -49,7 +49,7 @@ const POSTGRES: [Stage; 9] = [
     stage("staging", "; CREATE TABLE ", "creating the staging table"),
     stage("load", "COPY ", "items 1/4"),
     stage("digest", "hash_record_extended", "items: digest"),
-    stage("index", "PRIMARY KEY", "items: indexes"),
+    stage("index", "PRIMARY KEY USING INDEX", "items: indexes"),
     stage("swap", " RENAME TO ", "the swap waits"),
     stage("commit", "COMMIT\0", SILENT),
 ];

@@ -1,8 +1,10 @@
 //! What the source's catalog does not show to a login is not taken for absent.
 
+use stopgap_servers::simulator::{self, Simulator};
 use stopgap_tests::{
     job::{Job, Outcome, SOURCE_PASSWORD},
-    source::TestSource,
+    program,
+    source::{Address, TestSource},
     target::{Engine, TestTarget},
 };
 
@@ -186,7 +188,17 @@ async fn a_fact_that_the_server_fails_to_tell_is_not_taken_for_absent() {
         println!("a real server cannot be told to fail: nothing is tested here");
         return;
     }
-    let source = TestSource::with("CREATE TABLE dbo.people (id int NOT NULL PRIMARY KEY)").await.unwrap();
+    // The statements that it fails are everybody's: it has a server of its own.
+    let path = program("STOPGAP_SIMULATOR", "mssql-simulator").unwrap();
+    let simulator = Simulator::start(&path, &simulator::Options::default()).unwrap();
+    let address = Address {
+        host: simulator.host().to_owned(),
+        port: simulator.port(),
+        user: simulator::USER.to_owned(),
+        password: simulator::PASSWORD.to_owned(),
+    };
+    let source = TestSource::at(address).await.unwrap();
+    source.run("CREATE TABLE dbo.people (id int NOT NULL PRIMARY KEY)").await.unwrap();
     let target = TestTarget::on(Engine::Postgres).unwrap();
     for (view, what) in [
         ("masked_columns", "masked columns"),
