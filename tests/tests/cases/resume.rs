@@ -498,7 +498,10 @@ async fn a_job_killed_at_any_statement_of_the_log(engine: Engine) {
 /// The table of copied tables, as statements have it.
 fn quoted(fixture: &Fixture) -> String {
     let database = &fixture.target.database;
-    fixture.target.engine.pick("\"stopgap_state\".\"stopgap_copied\"".to_owned(), format!("`{database}`.`stopgap_copied`"))
+    fixture
+        .target
+        .engine
+        .pick("\"stopgap_state\".\"stopgap_copied\"".to_owned(), format!("`{database}`.`stopgap_copied`"))
 }
 
 on_each_engine!(
