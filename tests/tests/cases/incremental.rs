@@ -328,7 +328,7 @@ async fn a_lost_state_is_a_whole_copy(engine: Engine) {
     let target = TestTarget::on(engine).unwrap();
     let job = job(&source, &target, "");
     run(&job);
-    target.run(engine.pick("DROP SCHEMA stopgap CASCADE", "DROP TABLE stopgap_tables")).unwrap();
+    target.run(engine.pick("DROP SCHEMA stopgap_state CASCADE", "DROP TABLE stopgap_tables")).unwrap();
     source.run("DELETE FROM dbo.orders WHERE shop = 2; UPDATE dbo.orders SET note = N'z' WHERE id = 2").await.unwrap();
     assert_eq!(run(&job)["changes"]["why_full"], "no_state");
     assert_alike(&source, &target).await;
