@@ -80,7 +80,7 @@ async fn subscribers_get_the_rows_of(what: &str, covers_new_tables: bool) {
     assert_eq!(is_warned, covers_new_tables, "{what}: {added}");
     until_subscriber_has(&mut target, "SELECT string_agg(name, ',' ORDER BY id) FROM items", "one,three").await;
     assert_eq!(target.rows("SELECT id FROM added").unwrap(), ["7"]);
-    let unlogged = "SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relnamespace <> 'stopgap'::regnamespace \
+    let unlogged = "SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relnamespace <> 'stopgap_state'::regnamespace \
                     AND relname !~ '^pg_toast'";
     assert_eq!(target.rows(unlogged).unwrap(), Vec::<String>::new(), "{what}: a crash would empty them");
 

@@ -84,7 +84,7 @@ async fn readers_of_a_slot_are_warned_of_new_tables_and_of_those_without_a_key()
     }
     job.run().unwrap().expect_code(0).unwrap();
     assert_eq!(read(&target, "feed"), Vec::<String>::new());
-    let unlogged = "SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relnamespace <> 'stopgap'::regnamespace \
+    let unlogged = "SELECT relname FROM pg_class WHERE relpersistence = 'u' AND relnamespace <> 'stopgap_state'::regnamespace \
                     AND relname !~ '^pg_toast'";
     assert_eq!(target.rows(unlogged).unwrap(), Vec::<String>::new(), "a crash would empty them");
     let second = plan(&job);
