@@ -1,4 +1,5 @@
-//! The swap that changes the rows of the tables in one transaction: for tables on which other objects depend. Readers are never blocked and see the old rows or the new ones, whatever their isolation level.
+//! The swap that changes the rows of the tables in one transaction: for tables on which other objects depend.
+//! Readers are never blocked and see the old rows or the new ones, whatever their isolation level.
 
 use std::collections::HashMap;
 
